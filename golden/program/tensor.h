@@ -1,0 +1,62 @@
+// Typed integer tensors. A float can not get in: there is no float storage type.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "golden/ops/requantize.h"
+
+namespace qsim {
+
+enum class DType : std::uint8_t { kInt8, kUint8, kInt16, kUint16, kInt32, kInt64 };
+std::string_view Name(DType dtype);  // "int8", ...
+std::optional<DType> DTypeFromName(std::string_view name);
+int BitsOf(DType dtype);
+bool IsSigned(DType dtype);
+
+// The narrowest storage type that holds the range.
+DType StorageFor(QuantRange range);
+
+using Shape = std::vector<std::int64_t>;
+std::int64_t ElementCount(const Shape& shape);
+
+// A dense, row-major tensor of integers.
+class IntTensor {
+ public:
+  using Storage = std::variant<std::vector<std::int8_t>, std::vector<std::uint8_t>,
+                               std::vector<std::int16_t>, std::vector<std::uint16_t>,
+                               std::vector<std::int32_t>, std::vector<std::int64_t>>;
+
+  IntTensor() = default;
+  IntTensor(DType dtype, Shape shape);  // zeros
+  IntTensor(Shape shape, Storage values);
+
+  DType dtype() const { return static_cast<DType>(storage_.index()); }
+  const Shape& shape() const { return shape_; }
+  std::int64_t size() const;
+
+  // One element, whatever the storage type. For loading, comparing and reporting, not for inner loops.
+  std::int64_t At(std::int64_t index) const;
+
+  template <typename T>
+  const std::vector<T>& As() const {
+    return std::get<std::vector<T>>(storage_);
+  }
+  template <typename T>
+  std::vector<T>& As() {
+    return std::get<std::vector<T>>(storage_);
+  }
+  const Storage& storage() const { return storage_; }
+  Storage& storage() { return storage_; }
+
+  bool operator==(const IntTensor&) const = default;
+
+ private:
+  Shape shape_;
+  Storage storage_;
+};
+
+}  // namespace qsim
