@@ -1,0 +1,143 @@
+#include "golden/program/accumulator_proof.h"
+
+#include <algorithm>
+#include <array>
+
+namespace qsim {
+namespace {
+
+// An interval of integers. Sums of independent terms add their intervals exactly.
+struct Interval {
+  std::int64_t lo = 0;
+  std::int64_t hi = 0;
+};
+
+Interval operator+(Interval a, Interval b) { return {a.lo + b.lo, a.hi + b.hi}; }
+Interval operator*(Interval a, std::int64_t factor) {
+  return factor >= 0 ? Interval{a.lo * factor, a.hi * factor}
+                     : Interval{a.hi * factor, a.lo * factor};
+}
+
+// Extremes over a rectangle of a function that is linear in each argument: they lie at its corners.
+template <typename Function>
+Interval Corners(Interval a, Interval b, Function f) {
+  const std::array<std::int64_t, 4> values = {f(a.lo, b.lo), f(a.lo, b.hi), f(a.hi, b.lo),
+                                              f(a.hi, b.hi)};
+  const auto [lo, hi] = std::minmax_element(values.begin(), values.end());
+  return {*lo, *hi};
+}
+
+void Include(AccRange& range, Interval interval) {
+  range.Include(interval.lo);
+  range.Include(interval.hi);
+}
+
+Interval RangeOf(const TensorInfo& info) { return {info.range.qmin, info.range.qmax}; }
+
+std::int64_t ZeroAt(const std::vector<std::int32_t>& zeros, std::size_t index) {
+  if (zeros.empty()) return 0;
+  return zeros[zeros.size() == 1 ? 0 : index];
+}
+
+AccumulatorProof Finish(AccumulatorProof proof) {
+  proof.bits_needed = BitsFor(proof.range);
+  return proof;
+}
+
+// Every partial sum and correction term of one output channel of a linear layer.
+AccRange ChannelRange(std::span<const std::int8_t> weights, Interval input, std::int64_t bias,
+                      std::int64_t weight_zero) {
+  AccRange range;
+  Interval raw = {bias, bias};
+  Interval corrected = raw;
+  Include(range, raw);
+  for (const std::int64_t w : weights) {
+    raw = raw + input * w;
+    corrected = corrected + input * (w - weight_zero);
+    Include(range, raw);
+  }
+  if (weight_zero != 0) {
+    Include(range, input * (-weight_zero * static_cast<std::int64_t>(weights.size())));
+    Include(range, corrected);
+  }
+  return range;
+}
+
+}  // namespace
+
+AccumulatorProof ProveAccumulator(const Program& program, const GemmOp& op) {
+  AccumulatorProof proof;
+  proof.tap = op.output;
+  proof.acc = op.acc;
+  const IntTensor& weight = program.Constant(op.weight);
+  const std::vector<std::int8_t>& w = weight.As<std::int8_t>();
+  const std::vector<std::int32_t>& bias = program.Constant(op.bias).As<std::int32_t>();
+  const auto channels = static_cast<std::size_t>(weight.shape().at(0));
+  const auto depth = static_cast<std::size_t>(weight.shape().at(1));
+  const Interval input = RangeOf(program.Tensor(op.input));
+  std::int64_t worst = -1;
+  for (std::size_t n = 0; n < channels; ++n) {
+    const AccRange range = ChannelRange(std::span(w).subspan(n * depth, depth), input, bias[n],
+                                        ZeroAt(op.weight_zero, n));
+    proof.range.Include(range);
+    const std::int64_t magnitude = std::max(range.max, -range.min);
+    if (magnitude > worst) {
+      worst = magnitude;
+      proof.worst_channel = static_cast<std::int64_t>(n);
+    }
+  }
+  return Finish(proof);
+}
+
+AccumulatorProof ProveAccumulator(const Program& program, const MatmulOp& op) {
+  AccumulatorProof proof;
+  proof.tap = op.output;
+  proof.acc = op.acc;
+  const TensorInfo& lhs = program.Tensor(op.lhs);
+  const TensorInfo& rhs = program.Tensor(op.rhs);
+  // A log2 code stands for 2^(15 - code) or 0, so an element is anything from 0 to 2^15.
+  const Interval a = op.mode == OperandMode::kShift ? Interval{0, 1 << 15} : RangeOf(lhs);
+  const Interval b = RangeOf(rhs);
+  const std::int64_t depth = op.transpose_rhs ? rhs.shape.at(1) / op.heads : rhs.shape.at(0);
+  Include(proof.range, Corners(a, b, [&](auto x, auto y) { return depth * x * y; }));
+  // One pair of zero points per head; the right one may instead vary by output channel.
+  const std::size_t pairs = std::max(op.lhs_zero.size(), op.rhs_zero.size());
+  for (std::size_t i = 0; i < pairs; ++i) {
+    const std::int64_t rhs_zero = ZeroAt(op.rhs_zero, i);
+    for (std::size_t j = 0; j < op.lhs_zero.size(); ++j) {
+      const std::int64_t lhs_zero = op.lhs_zero[j];
+      if (rhs_zero != 0) {
+        Include(proof.range, a * (-rhs_zero * depth));
+        Include(proof.range,
+                Corners(a, b, [&](auto x, auto y) { return depth * x * (y - rhs_zero); }));
+      }
+      if (lhs_zero != 0) {
+        Include(proof.range, b * (-lhs_zero * depth));
+        Include(proof.range, Corners(a, b, [&](auto x, auto y) {
+                  return depth * (x * (y - rhs_zero) - lhs_zero * y);
+                }));
+      }
+      if (lhs_zero != 0 && rhs_zero != 0) {
+        proof.range.Include(depth * lhs_zero * rhs_zero);
+        Include(proof.range, Corners(a, b, [&](auto x, auto y) {
+                  return depth * (x - lhs_zero) * (y - rhs_zero);
+                }));
+      }
+    }
+  }
+  return Finish(proof);
+}
+
+std::vector<AccumulatorProof> ProveAccumulators(const Program& program) {
+  std::vector<AccumulatorProof> proofs;
+  for (const Op& op : program.ops) {
+    if (const auto* gemm = std::get_if<GemmOp>(&op)) {
+      proofs.push_back(ProveAccumulator(program, *gemm));
+    } else if (const auto* matmul = std::get_if<MatmulOp>(&op)) {
+      proofs.push_back(ProveAccumulator(program, *matmul));
+    }
+  }
+  return proofs;
+}
+
+}  // namespace qsim

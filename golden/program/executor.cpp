@@ -1,0 +1,285 @@
+#include "golden/program/executor.h"
+
+#include <string>
+#include <utility>
+
+namespace qsim {
+namespace {
+
+std::vector<std::int32_t> Widen(const IntTensor& tensor) {
+  return std::visit(
+      [](const auto& values) {
+        std::vector<std::int32_t> wide(values.size());
+        for (std::size_t i = 0; i < values.size(); ++i)
+          wide[i] = static_cast<std::int32_t>(values[i]);
+        return wide;
+      },
+      tensor.storage());
+}
+
+// Stores computed values in the tensor's own type. A value outside its range would be a defect of
+// the operation, and must not be narrowed away.
+IntTensor Narrow(const TensorInfo& info, std::span<const std::int32_t> values) {
+  IntTensor tensor(info.dtype, info.shape);
+  std::visit(
+      [&](auto& storage) {
+        using T = typename std::decay_t<decltype(storage)>::value_type;
+        for (std::size_t i = 0; i < values.size(); ++i) {
+          if (values[i] < info.range.qmin || values[i] > info.range.qmax) {
+            throw ProgramError("tensor '" + info.name + "' computed " + std::to_string(values[i]) +
+                               ", outside its range");
+          }
+          storage[i] = static_cast<T>(values[i]);
+        }
+      },
+      tensor.storage());
+  return tensor;
+}
+
+// A matrix within a row-major tensor with `row_stride` elements per row.
+template <typename T>
+MatrixView<const T> ViewOf(const std::vector<T>& values, std::int64_t offset, std::int64_t rows,
+                           std::int64_t cols, std::int64_t row_stride) {
+  return {values.data() + offset, rows, cols, row_stride, 1};
+}
+
+LhsView LhsViewOf(const IntTensor& tensor, std::int64_t offset, std::int64_t rows,
+                  std::int64_t cols, std::int64_t row_stride) {
+  if (tensor.dtype() == DType::kUint8) {
+    return ViewOf(tensor.As<std::uint8_t>(), offset, rows, cols, row_stride);
+  }
+  return ViewOf(tensor.As<std::int8_t>(), offset, rows, cols, row_stride);
+}
+
+MatrixView<const std::int8_t> Transposed(MatrixView<const std::int8_t> view) {
+  return {view.data, view.cols, view.rows, view.col_stride, view.row_stride};
+}
+
+ChannelLayout LayoutOf(const Shape& shape, ChannelAxis axis) {
+  const std::int64_t size = ElementCount(shape);
+  switch (axis) {
+    case ChannelAxis::kLast:
+      return {size / shape.back(), shape.back(), 1};
+    case ChannelAxis::kFirst:
+      return {1, shape.front(), size / shape.front()};
+    case ChannelAxis::kNone:
+      break;
+  }
+  return {1, 1, size};
+}
+
+// Runs the operations of one program on one image.
+class Run {
+ public:
+  Run(const Program& program, const TensorMap& inputs, std::int64_t image, Backend& backend,
+      RunStats* stats, const ExecuteOptions& options)
+      : program_(program), image_(image), backend_(backend), stats_(stats), options_(options) {
+    for (const std::string& name : program.inputs) {
+      values_.emplace(name, CheckedInput(program.Tensor(name), inputs));
+    }
+  }
+
+  TensorMap Execute() && {
+    for (const Op& op : program_.ops) std::visit([this](const auto& o) { Do(o); }, op);
+    return std::move(values_);
+  }
+
+ private:
+  static const IntTensor& CheckedInput(const TensorInfo& info, const TensorMap& inputs) {
+    const auto found = inputs.find(info.name);
+    if (found == inputs.end()) throw ProgramError("input '" + info.name + "' is missing");
+    const IntTensor& tensor = found->second;
+    if (tensor.shape() != info.shape || tensor.dtype() != info.dtype) {
+      throw ProgramError("input '" + info.name +
+                         "' has another shape or type than the program says");
+    }
+    for (std::int64_t i = 0; i < tensor.size(); ++i) {
+      const std::int64_t value = tensor.At(i);
+      if (value < info.range.qmin || value > info.range.qmax) {
+        throw ProgramError("input '" + info.name + "' element " + std::to_string(i) + " is " +
+                           std::to_string(value) + ", outside its range");
+      }
+    }
+    return tensor;
+  }
+
+  const IntTensor& Value(const std::string& name) const { return values_.at(name); }
+
+  AccRange* Tracked(const std::string& output) {
+    if (stats_ == nullptr || !options_.track_accumulators) return nullptr;
+    return &stats_->accumulators[output];
+  }
+
+  void Store(const std::string& output, std::span<const std::int32_t> values) {
+    values_.insert_or_assign(output, Narrow(program_.Tensor(output), values));
+  }
+
+  void CountSaturated(const std::string& output, std::int64_t saturated) {
+    if (stats_ != nullptr) stats_->saturated[output] += saturated;
+  }
+
+  void Do(const GemmOp& op) {
+    const IntTensor& input = Value(op.input);
+    const IntTensor& weight = program_.Constant(op.weight);
+    const std::int64_t rows = input.shape()[0];
+    const std::int64_t depth = weight.shape()[1];
+    const std::int64_t cols = weight.shape()[0];
+    GemmParams params;
+    params.bias = program_.Constant(op.bias).As<std::int32_t>();
+    params.rhs_zero = op.weight_zero;
+    params.acc = op.acc;
+    IntTensor out(DType::kInt32, {rows, cols});
+    backend_.Gemm({op.output, image_, 0}, LhsViewOf(input, 0, rows, depth, depth),
+                  Transposed(ViewOf(weight.As<std::int8_t>(), 0, cols, depth, depth)), params,
+                  {out.As<std::int32_t>().data(), rows, cols, cols, 1}, Tracked(op.output));
+    values_.insert_or_assign(op.output, std::move(out));
+  }
+
+  void Do(const MatmulOp& op) {
+    const IntTensor& lhs = Value(op.lhs);
+    const IntTensor& rhs = Value(op.rhs);
+    const std::vector<std::int8_t>& rhs_values = rhs.As<std::int8_t>();
+    const std::int64_t tokens = rhs.shape()[0];
+    const std::int64_t channels = rhs.shape()[1];
+    const std::int64_t head_dim = channels / op.heads;
+    IntTensor out(DType::kInt32, program_.Tensor(op.output).shape);
+    std::int32_t* out_values = out.As<std::int32_t>().data();
+    AccRange* seen = Tracked(op.output);
+    for (std::int64_t h = 0; h < op.heads; ++h) {
+      const auto head = static_cast<std::size_t>(h);
+      GemmParams params;
+      params.mode = op.mode;
+      params.acc = op.acc;
+      params.lhs_zero = op.lhs_zero[op.lhs_zero.size() == 1 ? 0 : head];
+      const std::span<const std::int32_t> zeros = op.rhs_zero;
+      const OpId id = {op.output, image_, h};
+      const auto rhs_head = ViewOf(rhs_values, h * head_dim, tokens, head_dim, channels);
+      if (op.transpose_rhs) {
+        params.rhs_zero = zeros.size() == 1 ? zeros : zeros.subspan(head, 1);
+        backend_.Gemm(id, LhsViewOf(lhs, h * head_dim, tokens, head_dim, channels),
+                      Transposed(rhs_head), params,
+                      {out_values + h * tokens * tokens, tokens, tokens, tokens, 1}, seen);
+      } else {
+        const auto dim = static_cast<std::size_t>(head_dim);
+        params.rhs_zero = zeros.size() == 1 ? zeros : zeros.subspan(head * dim, dim);
+        backend_.Gemm(id, LhsViewOf(lhs, h * tokens * tokens, tokens, tokens, tokens), rhs_head,
+                      params, {out_values + h * head_dim, tokens, head_dim, channels, 1}, seen);
+      }
+    }
+    values_.insert_or_assign(op.output, std::move(out));
+  }
+
+  void Do(const RequantizeOp& op) {
+    const TensorInfo& info = program_.Tensor(op.output);
+    const IntTensor& input = Value(op.input);
+    std::vector<std::int32_t> in = Widen(input);
+    const std::int64_t width = info.shape.back();
+    if (input.shape().back() != width)
+      in = Columns(in, input.shape().back(), op.first_column, width);
+    RequantizeParams params;
+    params.layout = LayoutOf(info.shape, op.axis);
+    params.scale = op.scale;
+    params.zero = op.zero;
+    params.input_zero = op.input_zero;
+    params.rounding = op.rounding;
+    params.range = info.range;
+    std::vector<std::int32_t> out(in.size());
+    CountSaturated(op.output, backend_.Requantize({op.output, image_, 0}, in, width, params, out));
+    Store(op.output, out);
+  }
+
+  static std::vector<std::int32_t> Columns(const std::vector<std::int32_t>& in,
+                                           std::int64_t in_width, std::int64_t first,
+                                           std::int64_t width) {
+    const std::int64_t rows = static_cast<std::int64_t>(in.size()) / in_width;
+    std::vector<std::int32_t> out;
+    out.reserve(static_cast<std::size_t>(rows * width));
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const auto begin = in.begin() + r * in_width + first;
+      out.insert(out.end(), begin, begin + width);
+    }
+    return out;
+  }
+
+  void Do(const SoftmaxOp& op) {
+    const IntTensor& input = Value(op.input);
+    const std::vector<std::int32_t> scores = Widen(input);
+    const auto width = static_cast<std::size_t>(input.shape().back());
+    const auto rows_per_head = static_cast<std::size_t>(input.shape()[1]);
+    std::vector<std::int32_t> out(scores.size());
+    std::int64_t saturated = 0;
+    for (std::size_t row = 0; row * width < scores.size(); ++row) {
+      const std::size_t head = row / rows_per_head;
+      const SoftmaxParams& params = op.params[op.params.size() == 1 ? 0 : head];
+      saturated += backend_.Softmax({op.output, image_, static_cast<std::int64_t>(head)},
+                                    std::span(scores).subspan(row * width, width), params,
+                                    std::span(out).subspan(row * width, width));
+    }
+    CountSaturated(op.output, saturated);
+    Store(op.output, out);
+  }
+
+  void Do(const LayernormOp& op) {
+    const IntTensor& input = Value(op.input);
+    const std::vector<std::int32_t> x = Widen(input);
+    const auto width = static_cast<std::size_t>(input.shape().back());
+    LayernormParams params;
+    params.input_zero = op.input_zero;
+    params.input_shift = op.input_shift;
+    params.std_shift = op.std_shift;
+    params.bias = op.bias;
+    params.scale = op.scale;
+    params.zero = op.zero;
+    params.rounding = op.rounding;
+    params.range = program_.Tensor(op.output).range;
+    std::vector<std::int32_t> out(x.size());
+    std::int64_t saturated = 0;
+    for (std::size_t begin = 0; begin < x.size(); begin += width) {
+      saturated += backend_.Layernorm({op.output, image_, 0}, std::span(x).subspan(begin, width),
+                                      params, std::span(out).subspan(begin, width));
+    }
+    CountSaturated(op.output, saturated);
+    Store(op.output, out);
+  }
+
+  void Do(const ResidualAddOp& op) {
+    const TensorInfo& info = program_.Tensor(op.output);
+    const std::vector<std::int32_t> a = Widen(Value(op.a));
+    const std::vector<std::int32_t> b = Widen(Value(op.b));
+    ResidualAddParams params;
+    params.layout = LayoutOf(info.shape, ChannelAxis::kLast);
+    params.a_multiplier = op.a_multiplier;
+    params.b_multiplier = op.b_multiplier;
+    params.shift = op.shift;
+    params.a_zero = op.a_zero;
+    params.b_zero = op.b_zero;
+    params.out_zero = op.out_zero;
+    params.rounding = op.rounding;
+    params.range = info.range;
+    std::vector<std::int32_t> out(a.size());
+    CountSaturated(op.output, backend_.ResidualAdd({op.output, image_, 0}, a, b, info.shape.back(),
+                                                   params, out));
+    Store(op.output, out);
+  }
+
+  const Program& program_;
+  std::int64_t image_;
+  Backend& backend_;
+  RunStats* stats_;
+  ExecuteOptions options_;
+  TensorMap values_;
+};
+
+}  // namespace
+
+void RunStats::Merge(const RunStats& other) {
+  for (const auto& [name, count] : other.saturated) saturated[name] += count;
+  for (const auto& [name, range] : other.accumulators) accumulators[name].Include(range);
+}
+
+TensorMap Execute(const Program& program, const TensorMap& inputs, std::int64_t image,
+                  Backend& backend, RunStats* stats, const ExecuteOptions& options) {
+  return Run(program, inputs, image, backend, stats, options).Execute();
+}
+
+}  // namespace qsim

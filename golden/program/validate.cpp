@@ -1,0 +1,254 @@
+#include <algorithm>
+#include <set>
+#include <string>
+
+#include "golden/program/accumulator_proof.h"
+#include "golden/program/program.h"
+
+namespace qsim {
+namespace {
+
+constexpr std::int64_t kMaxElements = std::int64_t{1} << 31;
+constexpr std::int64_t kMaxDepth = 65535;
+constexpr std::int64_t kMaxChannels = 65536;
+constexpr std::int64_t kMaxLayernormBias = std::int64_t{1} << 46;
+constexpr std::int32_t kMaxZero = 1 << 16;
+
+class Validator {
+ public:
+  explicit Validator(const Program& program) : program_(program) {}
+
+  void Check() {
+    for (const TensorInfo& info : program_.tensors) CheckTensor(info);
+    for (const std::string& name : program_.inputs) {
+      where_ = "input '" + name + "'";
+      program_.Tensor(name);
+      Require(defined_.insert(name).second, "is listed twice");
+    }
+    for (const Op& op : program_.ops) {
+      where_ = std::string(KindName(op)) + " '" + OutputOf(op) + "'";
+      program_.Tensor(OutputOf(op));
+      for (const std::string& input : InputsOf(op)) {
+        Require(defined_.contains(input), "uses '" + input + "' before it is computed");
+      }
+      std::visit([this](const auto& o) { CheckOp(o); }, op);
+      Require(defined_.insert(OutputOf(op)).second, "is computed twice");
+    }
+    for (const AccumulatorProof& proof : ProveAccumulators(program_)) {
+      where_ = "'" + proof.tap + "'";
+      Require(proof.acc.policy != AccPolicy::kError || proof.fits(),
+              "needs an accumulator of " + std::to_string(proof.bits_needed) + " bits" +
+                  (proof.worst_channel >= 0
+                       ? " (output channel " + std::to_string(proof.worst_channel) + ")"
+                       : "") +
+                  " in the worst case, but has " + std::to_string(proof.acc.bits) +
+                  " under policy error; widen acc_bits or choose acc_policy wrap or saturate");
+    }
+  }
+
+ private:
+  void Require(bool condition, const std::string& what) const {
+    if (!condition) throw ProgramError(where_ + ": " + what);
+  }
+
+  void CheckTensor(const TensorInfo& info) {
+    where_ = "tensor '" + info.name + "'";
+    Require(names_.insert(info.name).second, "is defined twice");
+    Require(info.shape.size() == 2 || info.shape.size() == 3, "must have 2 or 3 dimensions");
+    std::int64_t elements = 1;
+    for (const std::int64_t dim : info.shape) {
+      Require(dim >= 1 && dim <= kMaxElements / elements, "has an impossible shape");
+      elements *= dim;
+    }
+    Require(info.range.qmin < info.range.qmax, "has an empty range");
+    const int bits = BitsOf(info.dtype);
+    const std::int64_t lowest = IsSigned(info.dtype) ? -(std::int64_t{1} << (bits - 1)) : 0;
+    const std::int64_t highest = lowest + ((std::int64_t{1} << std::min(bits, 32)) - 1);
+    Require(bits <= 32 && info.range.qmin >= lowest && info.range.qmax <= highest,
+            "has a range that its type " + std::string(Name(info.dtype)) + " cannot hold");
+  }
+
+  const TensorInfo& Tensor(const std::string& name) const { return program_.Tensor(name); }
+
+  void RequireShape(const std::string& name, const Shape& shape) const {
+    Require(Tensor(name).shape == shape, "'" + name + "' has the wrong shape");
+  }
+
+  void RequireNarrow(const std::string& name) const {
+    const DType dtype = Tensor(name).dtype;
+    Require(dtype == DType::kInt8 || dtype == DType::kUint8,
+            "'" + name + "' must be int8 or uint8");
+  }
+
+  void RequireCount(std::size_t count, std::int64_t channels, const std::string& what) const {
+    Require(count == 1 || static_cast<std::int64_t>(count) == channels,
+            what + " needs one entry or " + std::to_string(channels) + ", has " +
+                std::to_string(count));
+  }
+
+  void RequireWithin(const std::vector<std::int32_t>& values, std::int32_t lo, std::int32_t hi,
+                     const std::string& what) const {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      Require(values[i] >= lo && values[i] <= hi,
+              what + "[" + std::to_string(i) + "] is " + std::to_string(values[i]) +
+                  ", must be in " + std::to_string(lo) + ".." + std::to_string(hi));
+    }
+  }
+
+  void RequireScales(const std::vector<Multiplier>& scales, std::int64_t channels) const {
+    RequireCount(scales.size(), channels, "scale");
+    for (std::size_t i = 0; i < scales.size(); ++i) {
+      const Multiplier& s = scales[i];
+      Require(s.m != 0 && s.m != INT32_MIN, "multiplier of channel " + std::to_string(i) + " is " +
+                                                std::to_string(s.m) + ", out of range");
+      Require(s.shift >= 0 && s.shift <= 62, "shift of channel " + std::to_string(i) + " is " +
+                                                 std::to_string(s.shift) + ", must be in 0..62");
+    }
+  }
+
+  void RequireAccumulator(const Accumulator& acc, const std::string& output) const {
+    Require(acc.bits >= 16 && acc.bits <= 32, "accumulator width must be 16..32");
+    const TensorInfo& info = Tensor(output);
+    const std::int64_t half = std::int64_t{1} << (acc.bits - 1);
+    Require(info.dtype == DType::kInt32 && info.range.qmin <= -half && info.range.qmax >= half - 1,
+            "output must be int32 and hold the accumulator's range");
+  }
+
+  void CheckOp(const GemmOp& op) const {
+    RequireNarrow(op.input);
+    const IntTensor& weight = program_.Constant(op.weight);
+    Require(weight.dtype() == DType::kInt8 && weight.shape().size() == 2,
+            "weight must be int8 [N, K]");
+    const std::int64_t channels = weight.shape()[0];
+    const std::int64_t depth = weight.shape()[1];
+    Require(depth <= kMaxDepth && channels <= kMaxChannels, "weight is too large");
+    const Shape& input = Tensor(op.input).shape;
+    Require(input.size() == 2 && input[1] == depth, "weight and input do not fit");
+    RequireShape(op.output, {input[0], channels});
+    const IntTensor& bias = program_.Constant(op.bias);
+    Require(bias.dtype() == DType::kInt32 && bias.shape() == Shape{channels},
+            "bias must be int32 [N]");
+    if (!op.weight_zero.empty()) RequireCount(op.weight_zero.size(), channels, "weight_zero");
+    RequireWithin(op.weight_zero, -128, 127, "weight_zero");
+    RequireAccumulator(op.acc, op.output);
+  }
+
+  void CheckOp(const MatmulOp& op) const {
+    RequireNarrow(op.lhs);
+    Require(Tensor(op.rhs).dtype == DType::kInt8, "'" + op.rhs + "' must be int8");
+    const Shape& rhs = Tensor(op.rhs).shape;
+    Require(rhs.size() == 2 && op.heads >= 1 && rhs[1] % op.heads == 0,
+            "heads must divide channels");
+    const std::int64_t tokens = rhs[0];
+    const Shape scores = {op.heads, tokens, tokens};
+    RequireShape(op.lhs, op.transpose_rhs ? rhs : scores);
+    RequireShape(op.output, op.transpose_rhs ? scores : rhs);
+    Require((op.transpose_rhs ? rhs[1] / op.heads : tokens) <= kMaxDepth,
+            "contraction is too long");
+    RequireCount(op.lhs_zero.size(), op.heads, "lhs_zero");
+    RequireCount(op.rhs_zero.size(), op.transpose_rhs ? op.heads : rhs[1], "rhs_zero");
+    RequireWithin(op.lhs_zero, -128, 255, "lhs_zero");
+    RequireWithin(op.rhs_zero, -128, 127, "rhs_zero");
+    if (op.mode == OperandMode::kShift) {
+      const TensorInfo& lhs = Tensor(op.lhs);
+      Require(lhs.dtype == DType::kUint8 && lhs.range.qmax <= 16, "shift mode needs codes 0..16");
+      RequireWithin(op.lhs_zero, 0, 0, "lhs_zero");
+    }
+    RequireAccumulator(op.acc, op.output);
+  }
+
+  void CheckOp(const RequantizeOp& op) const {
+    const TensorInfo& in = Tensor(op.input);
+    const TensorInfo& out = Tensor(op.output);
+    Require(in.shape.size() == out.shape.size() &&
+                std::equal(in.shape.begin(), in.shape.end() - 1, out.shape.begin()),
+            "input and output shapes do not fit");
+    Require(op.first_column >= 0 && out.shape.back() <= in.shape.back() - op.first_column,
+            "reads columns beyond its input");
+    const std::int64_t channels = op.axis == ChannelAxis::kLast    ? out.shape.back()
+                                  : op.axis == ChannelAxis::kFirst ? out.shape.front()
+                                                                   : 1;
+    RequireScales(op.scale, channels);
+    RequireCount(op.zero.size(), channels, "zero");
+    RequireWithin(op.zero, -kMaxZero, kMaxZero, "zero");
+    Require(in.dtype == DType::kInt32 ? op.input_zero == 0
+                                      : op.input_zero >= -kMaxZero && op.input_zero <= kMaxZero,
+            "input_zero out of range");
+  }
+
+  void CheckOp(const SoftmaxOp& op) const {
+    const TensorInfo& in = Tensor(op.input);
+    const TensorInfo& out = Tensor(op.output);
+    Require(in.shape.size() == 3 && in.shape == out.shape, "needs [heads, tokens, tokens]");
+    Require(BitsOf(in.dtype) <= 16, "scores must be 16 bits or narrower");
+    Require(in.shape[2] <= kMaxSoftmaxRow, "row is too long");
+    RequireCount(op.params.size(), in.shape[0], "params");
+    for (const SoftmaxParams& p : op.params) {
+      Require(p.exp.x0 >= -(1 << 20) && p.exp.x0 <= -1, "x0 out of range");
+      Require(p.exp.b >= 0 && p.exp.b < (1 << 23), "b out of range");
+      Require(p.exp.c >= 1 && p.exp.c < (std::int64_t{1} << 32), "c out of range");
+      Require(p.exp.n >= 0 && p.exp.n <= 30, "n out of range");
+      Require(p.act16_shift >= 0 && p.act16_shift <= 126, "act16_shift out of range");
+      const bool needs_act16 = p.kind != SoftmaxKind::kLogInt;
+      Require(
+          !needs_act16 || (p.act16_multiplier >= 1 && p.act16_multiplier < (std::int64_t{1} << 31)),
+          "act16_multiplier out of range");
+      Require(p.extra_bits >= 0 && p.extra_bits <= 7 &&
+                  (p.kind == SoftmaxKind::kIbertRn || p.extra_bits == 0),
+              "extra_bits out of range");
+      Require(p.kind != SoftmaxKind::kLogInt || p.code_bits == 4, "code_bits must be 4");
+      const std::int32_t highest = p.kind == SoftmaxKind::kLogInt ? 16 : 255;
+      Require(out.dtype == DType::kUint8 && out.range == QuantRange{0, highest},
+              "output must be uint8 in 0.." + std::to_string(highest));
+    }
+  }
+
+  void CheckOp(const LayernormOp& op) const {
+    const TensorInfo& in = Tensor(op.input);
+    Require(in.shape.size() == 2 && in.shape == Tensor(op.output).shape,
+            "needs [tokens, channels]");
+    Require(BitsOf(in.dtype) <= 16, "input must be 16 bits or narrower");
+    const std::int64_t channels = in.shape[1];
+    Require(channels <= kMaxChannels, "row is too long");
+    Require(op.input_zero >= -kMaxZero && op.input_zero <= kMaxZero, "input_zero out of range");
+    Require(op.std_shift >= 0 && op.std_shift <= 15, "std_shift out of range");
+    Require(op.input_shift.empty() || static_cast<std::int64_t>(op.input_shift.size()) == channels,
+            "input_shift needs no entry or one per channel");
+    RequireWithin(op.input_shift, 0, 8, "input_shift");
+    Require(static_cast<std::int64_t>(op.bias.size()) == channels,
+            "bias needs one entry per channel");
+    for (const std::int64_t b : op.bias) {
+      Require(b >= -kMaxLayernormBias && b <= kMaxLayernormBias, "bias out of range");
+    }
+    RequireScales(op.scale, channels);
+    RequireCount(op.zero.size(), channels, "zero");
+    RequireWithin(op.zero, -kMaxZero, kMaxZero, "zero");
+  }
+
+  void CheckOp(const ResidualAddOp& op) const {
+    const TensorInfo& out = Tensor(op.output);
+    Require(out.shape.size() == 2, "needs [tokens, channels]");
+    RequireShape(op.a, out.shape);
+    RequireShape(op.b, out.shape);
+    Require(BitsOf(Tensor(op.b).dtype) <= 16, "'" + op.b + "' must be 16 bits or narrower");
+    const std::int64_t channels = out.shape[1];
+    RequireCount(op.a_multiplier.size(), channels, "a_multiplier");
+    RequireCount(op.b_multiplier.size(), channels, "b_multiplier");
+    RequireWithin(op.a_multiplier, -INT32_MAX, INT32_MAX, "a_multiplier");
+    RequireWithin(op.b_multiplier, -INT32_MAX, INT32_MAX, "b_multiplier");
+    Require(op.shift >= 0 && op.shift <= 62, "shift must be in 0..62");
+    Require(Tensor(op.a).dtype != DType::kInt32 || op.a_zero == 0,
+            "an accumulator has no zero point");
+    RequireWithin({op.a_zero, op.b_zero, op.out_zero}, -kMaxZero, kMaxZero, "zero point");
+  }
+
+  const Program& program_;
+  std::set<std::string> names_, defined_;
+  std::string where_;
+};
+
+}  // namespace
+
+void Validate(const Program& program) { Validator(program).Check(); }
+
+}  // namespace qsim
