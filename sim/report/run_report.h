@@ -16,12 +16,12 @@ struct FirstMismatch {
   std::vector<std::int64_t> index;  // image axis in front
   std::int64_t expected = 0;        // golden
   std::int64_t actual = 0;          // RTL
-  std::string tile;                 // "head 1, tile (0, 3)": where the RTL computed it; empty if not RTL's
-  std::string waveform;             // path of the tile's FST, empty if none was written
+  std::string tile;      // "head 1, tile (0, 3)": where the RTL computed it; empty if not RTL's
+  std::string waveform;  // path of the tile's FST, empty if none was written
 };
 
-// One tap of one block over all images of the run. Metrics are absent where there is no float reference
-// (run --bundle) and mismatches where there was no RTL (--rtl off).
+// One tap of one block over all images of the run. Metrics are absent where there is no float
+// reference (run --bundle) and mismatches where there was no RTL (--rtl off).
 struct TapReport {
   std::string name;
   Shape shape;                    // image axis in front
@@ -38,9 +38,9 @@ struct TapReport {
 struct CycleReport {
   std::string name;
   std::uint64_t cycles = 0;
-  std::uint64_t macs = 0;    // 0 for requantize and residual add
+  std::uint64_t macs = 0;  // 0 for requantize and residual add
   std::uint64_t tiles = 0;
-  double utilisation = 0;    // macs / (rows * cols * cycles)
+  double utilisation = 0;  // macs / (rows * cols * cycles)
 };
 
 struct AccumulatorReport {

@@ -1,0 +1,23 @@
+// qsim diff A B
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <filesystem>
+
+namespace qsim {
+
+struct DiffOptions {
+  std::filesystem::path a, b;
+  bool json = false;
+  std::int64_t max_listed = 0;  // 0: all
+};
+
+// Registers the subcommand and its options.
+CLI::App* AddDiff(CLI::App& app, DiffOptions& options);
+
+// Prints the comparison on stdout. Returns 0 when everything is equal, 1 when anything differs.
+// Throws InputError when there is nothing to compare or a file cannot be read.
+int RunDiff(const DiffOptions& options);
+
+}  // namespace qsim

@@ -1,0 +1,22 @@
+// A run report for machines. The same text serves `--json` and OUT/report.json. docs/outputs.md.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "sim/report/run_report.h"
+
+namespace qsim {
+
+// Complete, with keys in a fixed order. JSON has no infinity: infinite values are the strings "inf"
+// and
+// "-inf". null means that the value was not measured.
+nlohmann::ordered_json RunReportToJson(const RunReport& report);
+
+// The same as text: two-space indent, newline at the end.
+std::string RunReportJsonText(const RunReport& report);
+
+// A finite number as it is; "inf", "-inf" or "nan" otherwise.
+nlohmann::ordered_json JsonNumber(double value);
+
+}  // namespace qsim
