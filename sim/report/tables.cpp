@@ -1,0 +1,307 @@
+#include "sim/report/tables.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cmath>
+#include <cstdlib>
+#include <map>
+#include <string_view>
+
+#include "sim/report/text_util.h"
+
+namespace qsim {
+namespace {
+
+constexpr std::string_view kRed = "31";
+constexpr std::string_view kYellow = "33";
+
+// Below this a tap deserves a second look: the lowest of the quality targets in use.
+constexpr double kLowQsnrDb = 20;
+constexpr double kHighSaturatedShare = 0.01;
+
+struct Cell {
+  std::string text;
+  std::string_view color = {};
+};
+
+struct Column {
+  std::string_view title;
+  std::size_t width;  // right aligned, so it includes the space before
+};
+
+// Rows of a left-aligned name and right-aligned cells. Text that does not fit its column is
+// shortened; a name that does not fit gets a line of its own.
+class Table {
+ public:
+  Table(std::size_t name_width, std::vector<Column> columns, bool color)
+      : name_width_(name_width), columns_(std::move(columns)), color_(color) {}
+
+  std::string Header(const std::string& title) const {
+    std::string line = fmt::format("{:<{}}", Shorten(title, name_width_ + 2), name_width_ + 2);
+    for (const Column& column : columns_) line += fmt::format("{:>{}}", column.title, column.width);
+    return line + "\n";
+  }
+
+  std::string Row(const std::string& name, const std::vector<Cell>& cells) const {
+    std::string line;
+    if (name.size() > name_width_) {
+      line = "  " + Shorten(name, kTextColumns - 2) + "\n" + std::string(name_width_ + 2, ' ');
+    } else {
+      line = fmt::format("  {:<{}}", name, name_width_);
+    }
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      const std::size_t width = columns_[i].width;
+      const std::string text = Shorten(cells[i].text, width - 1);
+      line += std::string(width - text.size(), ' ');
+      line += color_ && !cells[i].color.empty()
+                  ? fmt::format("\x1b[{}m{}\x1b[0m", cells[i].color, text)
+                  : text;
+    }
+    return line + "\n";
+  }
+
+ private:
+  std::size_t name_width_;
+  std::vector<Column> columns_;
+  bool color_;
+};
+
+// Prints a heading whenever the block of the next row changes.
+class BlockHeadings {
+ public:
+  BlockHeadings(const Table& table, std::string fallback)
+      : table_(table), fallback_(std::move(fallback)) {}
+  std::string Before(const BlockName& name) {
+    if (started_ && name.block == block_) return "";
+    started_ = true;
+    block_ = name.block;
+    return "\n" + table_.Header(block_.empty() ? fallback_ : block_);
+  }
+
+ private:
+  const Table& table_;
+  std::string fallback_;
+  std::string block_;
+  bool started_ = false;
+};
+
+Cell Optional(const std::optional<double>& value, std::string_view format) {
+  if (!value) return {"-"};
+  return {fmt::format(fmt::runtime(format), *value)};
+}
+
+std::string FormatHeader(const RunReport& report) {
+  std::string rtl = "RTL off";
+  if (report.rtl) {
+    rtl = fmt::format("RTL {}x{}", report.hardware.array_rows, report.hardware.array_cols);
+    if (report.stall_seed) rtl += fmt::format(", random stalls (seed {})", *report.stall_seed);
+  }
+  std::string out = WrapText(
+      "", fmt::format("{}, {}, {}", report.scope, Count(report.images, "image", "images"), rtl));
+  for (const std::string& file : report.config_files) out += "  config  " + file + "\n";
+  if (!report.input.empty()) out += "  input   " + report.input + "\n";
+  return out;
+}
+
+std::string FormatTaps(const RunReport& report, bool color) {
+  const Table table(16,
+                    {{"shape", 16},
+                     {"QSNR dB", 8},
+                     {"cosine", 10},
+                     {"max |err|", 10},
+                     {"sat %", 7},
+                     {"RTL diff", 11}},
+                    color);
+  BlockHeadings headings(table, "taps");
+  std::string out;
+  for (const TapReport& tap : report.taps) {
+    const BlockName name = SplitBlock(tap.name);
+    out += headings.Before(name);
+    Cell qsnr = Optional(tap.qsnr_db, "{:.2f}");
+    if (tap.qsnr_db && !(*tap.qsnr_db >= kLowQsnrDb)) qsnr.color = kYellow;
+    Cell saturated{fmt::format("{:.2f}", 100 * tap.saturated_share)};
+    if (tap.saturated_share > kHighSaturatedShare) saturated.color = kYellow;
+    Cell mismatches{tap.mismatches ? fmt::format("{}", *tap.mismatches) : "-"};
+    if (tap.mismatches.value_or(0) != 0) mismatches.color = kRed;
+    out += table.Row(name.rest, {{ShapeText(tap.shape)},
+                                 qsnr,
+                                 Optional(tap.cosine, "{:.6f}"),
+                                 Optional(tap.max_abs_error, "{:.2e}"),
+                                 saturated,
+                                 mismatches});
+  }
+  return out;
+}
+
+std::string FormatAccumulators(const RunReport& report, bool color) {
+  if (report.accumulators.empty()) return "";
+  const Table table(
+      30, {{"policy", 10}, {"given", 8}, {"worst case", 12}, {"channel", 9}, {"seen", 7}}, color);
+  std::string out = "\n" + table.Header("accumulator bits");
+  for (const AccumulatorReport& entry : report.accumulators) {
+    const AccumulatorProof& proof = entry.proof;
+    Cell needed{fmt::format("{}", proof.bits_needed)};
+    if (!proof.fits()) needed = {needed.text + " !", kYellow};
+    const std::string channel =
+        proof.worst_channel < 0 ? "-" : fmt::format("{}", proof.worst_channel);
+    out += table.Row(proof.tap, {{std::string(Name(proof.acc.policy))},
+                                 {fmt::format("{}", proof.acc.bits)},
+                                 needed,
+                                 {channel},
+                                 {entry.seen ? fmt::format("{}", BitsFor(*entry.seen)) : "-"}});
+  }
+  return out;
+}
+
+std::string FormatCycles(const RunReport& report, bool color) {
+  if (!report.rtl || report.cycles.empty()) return "";
+  const Table table(30, {{"cycles", 13}, {"MACs", 15}, {"tiles", 9}, {"array use", 11}}, color);
+  const auto cells = [](const CycleReport& entry) -> std::vector<Cell> {
+    const std::string use =
+        entry.macs == 0 ? "-" : fmt::format("{:.1f} %", 100 * entry.utilisation);
+    return {{fmt::format("{}", entry.cycles)},
+            {entry.macs == 0 ? "-" : fmt::format("{}", entry.macs)},
+            {fmt::format("{}", entry.tiles)},
+            {use}};
+  };
+  std::string out = "\n" + table.Header(fmt::format("RTL, {}x{} array", report.hardware.array_rows,
+                                                    report.hardware.array_cols));
+  CycleReport total;
+  std::uint64_t array_cycles = 0;  // of the operations that use the array
+  for (const CycleReport& entry : report.cycles) {
+    out += table.Row(entry.name, cells(entry));
+    total.cycles += entry.cycles;
+    total.macs += entry.macs;
+    total.tiles += entry.tiles;
+    if (entry.macs != 0) array_cycles += entry.cycles;
+  }
+  if (array_cycles != 0) {
+    const double size = static_cast<double>(report.hardware.array_rows) *
+                        static_cast<double>(report.hardware.array_cols);
+    total.utilisation =
+        static_cast<double>(total.macs) / (size * static_cast<double>(array_cycles));
+  }
+  return out + table.Row("total", cells(total));
+}
+
+std::string_view NoteKind(LoweringNote::Kind kind) {
+  switch (kind) {
+    case LoweringNote::Kind::kInfo:
+      return "info";
+    case LoweringNote::Kind::kSubstitution:
+      return "substitution";
+    case LoweringNote::Kind::kRaisedScale:
+      return "raised scale";
+  }
+  return "";
+}
+
+// Notes that say the same of several tensors, in the order of their first appearance.
+struct NoteGroup {
+  const LoweringNote* first = nullptr;
+  std::int64_t count = 0;
+};
+
+std::vector<NoteGroup> GroupNotes(const std::vector<LoweringNote>& notes) {
+  std::vector<NoteGroup> groups;
+  std::map<std::pair<LoweringNote::Kind, std::string>, std::size_t> known;
+  for (const LoweringNote& note : notes) {
+    const auto [at, inserted] = known.try_emplace({note.kind, note.text}, groups.size());
+    if (inserted) groups.push_back({&note, 0});
+    ++groups[at->second].count;
+  }
+  return groups;
+}
+
+std::string FormatNotes(const RunReport& report, bool verbose) {
+  if (report.notes.empty()) return "";
+  std::string out = fmt::format("\nnotes of the lowering ({})\n", report.notes.size());
+  if (verbose) {
+    for (const LoweringNote& note : report.notes)
+      out += WrapText("  ", fmt::format("{}: {}: {}", NoteKind(note.kind), note.tensor, note.text));
+    return out;
+  }
+  constexpr std::size_t kShown = 8;
+  const std::vector<NoteGroup> groups = GroupNotes(report.notes);
+  // What changes numbers comes first; plain information fills what is left.
+  std::vector<const NoteGroup*> order;
+  for (const bool info : {false, true}) {
+    for (const NoteGroup& group : groups) {
+      if ((group.first->kind == LoweringNote::Kind::kInfo) == info) order.push_back(&group);
+    }
+  }
+  for (std::size_t i = 0; i < std::min(order.size(), kShown); ++i) {
+    const LoweringNote& note = *order[i]->first;
+    std::string who = note.tensor;
+    if (order[i]->count > 1) who += fmt::format(" and {} more", order[i]->count - 1);
+    out += WrapText("  ", fmt::format("{}: {}: {}", NoteKind(note.kind), who, note.text));
+  }
+  if (order.size() > kShown) {
+    out += fmt::format("  and {} other kinds of note\n", order.size() - kShown);
+  }
+  if (order.size() != report.notes.size() || order.size() > kShown)
+    out += "  (--verbose prints every note)\n";
+  return out;
+}
+
+std::string FormatMismatches(const RunReport& report, bool color) {
+  std::string out;
+  for (const TapReport& tap : report.taps) {
+    if (tap.mismatches.value_or(0) == 0) continue;
+    const std::string title = color ? "\x1b[31mMISMATCH\x1b[0m" : "MISMATCH";
+    out += fmt::format("\n{} {}\n", title, tap.name);
+    out += fmt::format("  {} of {} elements differ between golden and RTL\n", *tap.mismatches,
+                       ElementCount(tap.shape));
+    if (!tap.first_mismatch) continue;
+    const FirstMismatch& first = *tap.first_mismatch;
+    const std::optional<DType> dtype = DTypeFromName(tap.dtype);
+    const int bits = dtype ? BitsOf(*dtype) : 64;
+    out += WrapText("  ",
+                    fmt::format("first at {}: golden {} ({}), RTL {} ({})", IndexText(first.index),
+                                first.expected, HexText(first.expected, bits), first.actual,
+                                HexText(first.actual, bits)));
+    if (!first.tile.empty()) out += WrapText("  computed in ", first.tile);
+    if (!first.waveform.empty()) out += "  waveform " + first.waveform + "\n";
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string FormatRunReport(const RunReport& report, const TextOptions& options) {
+  return FormatHeader(report) + FormatTaps(report, options.color) +
+         FormatAccumulators(report, options.color) + FormatCycles(report, options.color) +
+         FormatNotes(report, options.verbose) + FormatMismatches(report, options.color) + "\n" +
+         Verdict(report) + "\n";
+}
+
+std::string Verdict(const RunReport& report) {
+  const std::string taps = Count(static_cast<std::int64_t>(report.taps.size()), "tap", "taps");
+  std::int64_t compared = 0;
+  std::int64_t wrong = 0;
+  for (const TapReport& tap : report.taps) {
+    if (tap.mismatches) ++compared;
+    if (tap.mismatches.value_or(0) != 0) ++wrong;
+  }
+  if (!report.rtl) return taps + ", RTL not run: nothing to compare golden with";
+  if (compared == 0) return taps + ", none of them compared between golden and RTL";
+  std::string line = taps;
+  if (compared != static_cast<std::int64_t>(report.taps.size()))
+    line += fmt::format(", {} of them compared", compared);
+  line +=
+      ", " + Count(report.total_mismatches(), "mismatch", "mismatches") + " between golden and RTL";
+  if (wrong != 0) line += ", in " + Count(wrong, "tap", "taps");
+  return line;
+}
+
+bool ColorWanted(int file_descriptor) {
+  const char* no_color = std::getenv("NO_COLOR");
+  if (no_color != nullptr && *no_color != '\0') return false;
+  const char* term = std::getenv("TERM");
+  if (term == nullptr || std::string_view(term) == "dumb") return false;
+  return ::isatty(file_descriptor) == 1;
+}
+
+}  // namespace qsim

@@ -1,0 +1,38 @@
+// Small pieces of text that tables, diffs and pages share.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "golden/program/tensor.h"
+
+namespace qsim {
+
+inline constexpr std::size_t kTextColumns = 80;
+
+std::string ShapeText(const Shape& shape);                      // "8x17x192"; "scalar" when empty
+std::string IndexText(const std::vector<std::int64_t>& index);  // "[0, 3, 17]"
+
+// Two's complement at `bits` (1..64), zero padded: HexText(-5, 8) is "0xfb".
+std::string HexText(std::int64_t value, int bits);
+
+// "1 tap", "2 taps", "0 mismatches".
+std::string Count(std::int64_t count, std::string_view singular, std::string_view plural);
+
+// Breaks a text at spaces into lines of at most kTextColumns, each ended by a newline; the first
+// starts with `first`, the others with as many spaces. A word that is too long for any line stays
+// whole.
+std::string WrapText(std::string_view first, std::string_view text);
+
+// At most `width` characters, the middle of a longer text replaced by "...". width >= 5.
+std::string Shorten(const std::string& text, std::size_t width);
+
+// "blocks.3.attn_qkv" -> "blocks.3" and "attn_qkv"; a name without a block has an empty block.
+struct BlockName {
+  std::string block, rest;
+};
+BlockName SplitBlock(const std::string& name);
+
+}  // namespace qsim
