@@ -1,0 +1,135 @@
+#include "sim/report/report_json.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace qsim {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <typename T>
+Json OrNull(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json NumberOrNull(const std::optional<double>& value) {
+  return value ? JsonNumber(*value) : Json(nullptr);
+}
+
+Json TextOrNull(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+
+Json RangeJson(const AccRange& range) { return {{"min", range.min}, {"max", range.max}}; }
+
+Json HardwareJson(const HardwareParams& hardware) {
+  return {{"array_rows", hardware.array_rows},
+          {"array_cols", hardware.array_cols},
+          {"multiplier_bits", hardware.multiplier_bits},
+          {"power_of_two", hardware.power_of_two}};
+}
+
+Json ProvenanceJson(const Provenance& provenance) {
+  return {{"qsim_version", provenance.qsim_version},
+          {"config_sha256", provenance.config_hash},
+          {"weights_sha256", provenance.weights_hash},
+          {"contract_sha256", provenance.contract_hash}};
+}
+
+Json MismatchJson(const FirstMismatch& mismatch) {
+  return {{"index", mismatch.index},
+          {"golden", mismatch.expected},
+          {"rtl", mismatch.actual},
+          {"tile", TextOrNull(mismatch.tile)},
+          {"waveform", TextOrNull(mismatch.waveform)}};
+}
+
+Json TapJson(const TapReport& tap) {
+  Json json = {{"name", tap.name},
+               {"shape", tap.shape},
+               {"dtype", tap.dtype},
+               {"qsnr_db", NumberOrNull(tap.qsnr_db)},
+               {"cosine", NumberOrNull(tap.cosine)},
+               {"max_abs_error", NumberOrNull(tap.max_abs_error)},
+               {"saturated_share", JsonNumber(tap.saturated_share)},
+               {"mismatches", OrNull(tap.mismatches)}};
+  json["first_mismatch"] = tap.first_mismatch ? MismatchJson(*tap.first_mismatch) : Json(nullptr);
+  return json;
+}
+
+Json AccumulatorJson(const AccumulatorReport& entry) {
+  const AccumulatorProof& proof = entry.proof;
+  Json json = {{"name", proof.tap},
+               {"bits", proof.acc.bits},
+               {"policy", Name(proof.acc.policy)},
+               {"bits_needed", proof.bits_needed},
+               {"fits", proof.fits()},
+               {"worst_case", RangeJson(proof.range)}};
+  json["worst_channel"] = proof.worst_channel < 0 ? Json(nullptr) : Json(proof.worst_channel);
+  json["seen"] = entry.seen ? RangeJson(*entry.seen) : Json(nullptr);
+  json["bits_seen"] = entry.seen ? Json(BitsFor(*entry.seen)) : Json(nullptr);
+  return json;
+}
+
+Json CycleJson(const CycleReport& entry) {
+  Json json = {
+      {"name", entry.name}, {"cycles", entry.cycles}, {"macs", entry.macs}, {"tiles", entry.tiles}};
+  json["utilisation"] = entry.macs == 0 ? Json(nullptr) : JsonNumber(entry.utilisation);
+  return json;
+}
+
+std::string_view KindName(LoweringNote::Kind kind) {
+  switch (kind) {
+    case LoweringNote::Kind::kInfo:
+      return "info";
+    case LoweringNote::Kind::kSubstitution:
+      return "substitution";
+    case LoweringNote::Kind::kRaisedScale:
+      return "raised_scale";
+  }
+  return "";
+}
+
+template <typename T, typename F>
+Json ListJson(const std::vector<T>& list, F to_json) {
+  Json json = Json::array();
+  for (const T& entry : list) json.push_back(to_json(entry));
+  return json;
+}
+
+}  // namespace
+
+Json JsonNumber(double value) {
+  if (std::isnan(value)) return "nan";
+  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+  return value;
+}
+
+Json RunReportToJson(const RunReport& report) {
+  Json json = {{"format", "qsim-report"},
+               {"format_version", 1},
+               {"scope", report.scope},
+               {"images", report.images},
+               {"config_files", report.config_files},
+               {"input", TextOrNull(report.input)},
+               {"rtl", report.rtl},
+               {"stall_seed", OrNull(report.stall_seed)},
+               {"total_mismatches", nullptr},
+               {"hardware", HardwareJson(report.hardware)},
+               {"provenance", ProvenanceJson(report.provenance)}};
+  if (report.rtl) json["total_mismatches"] = report.total_mismatches();
+  json["taps"] = ListJson(report.taps, TapJson);
+  json["accumulators"] = ListJson(report.accumulators, AccumulatorJson);
+  json["cycles"] = ListJson(report.cycles, CycleJson);
+  json["notes"] = ListJson(report.notes, [](const LoweringNote& note) {
+    return Json{{"kind", KindName(note.kind)}, {"tensor", note.tensor}, {"text", note.text}};
+  });
+  return json;
+}
+
+std::string RunReportJsonText(const RunReport& report) {
+  // Paths and notes come from outside and may not be UTF-8; a report is not the place to fail for
+  // it.
+  return RunReportToJson(report).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace qsim
