@@ -33,8 +33,8 @@ struct Accumulator {
 // What the left operand means to the array's processing element.
 //   kMultiply  lhs is an int8 or uint8 number.
 //   kShift     lhs is a log2 code c in 0..16: 0..15 stand for 2^(15 - c), 16 for zero
-//              (softmax `log_int`). lhs_zero must be 0; "lhs" in the formula above is the number the
-//              code stands for.
+//              (softmax `log_int`). lhs_zero must be 0; "lhs" in the formula above is the number
+//              the code stands for.
 enum class OperandMode : std::uint8_t { kMultiply, kShift };
 std::string_view Name(OperandMode mode);  // "multiply", "shift"
 std::optional<OperandMode> OperandModeFromName(std::string_view name);
@@ -80,8 +80,8 @@ struct AccRange {
   }
 };
 
-// Thrown under AccPolicy::kError when a partial sum leaves the accumulator. The lowering proves that
-// it cannot happen, so a caller that sees it ran an unproven program.
+// Thrown under AccPolicy::kError when a partial sum leaves the accumulator. The lowering proves
+// that it cannot happen, so a caller that sees it ran an unproven program.
 struct AccumulatorOverflow : std::overflow_error {
   using std::overflow_error::overflow_error;
 };
@@ -89,7 +89,9 @@ struct AccumulatorOverflow : std::overflow_error {
 // The number of bits a two's complement accumulator needs to hold every value of the range.
 int BitsFor(const AccRange& range);
 
-// lhs is M x K, rhs K x N, out M x N. K <= 65535. `seen`, if not null, is widened by every partial sum.
+// lhs is M x K, rhs K x N, out M x N. K <= 65535. `seen`, if not null, is widened by every partial
+// sum (then the slower exact path runs). Throws std::invalid_argument where shapes, zero points,
+// log2 codes or the accumulator are out of their range, AccumulatorOverflow as above.
 void Gemm(MatrixView<const std::int8_t> lhs, MatrixView<const std::int8_t> rhs,
           const GemmParams& params, MatrixView<std::int32_t> out, AccRange* seen = nullptr);
 void Gemm(MatrixView<const std::uint8_t> lhs, MatrixView<const std::int8_t> rhs,

@@ -1,4 +1,5 @@
-// 128-bit integer, for the few products that need more than 64 bits. GCC and clang both have it; the
+// 128-bit integer, for the few products that need more than 64 bits. GCC and clang both have it;
+// the
 // __extension__ keeps -Wpedantic quiet.
 #pragma once
 

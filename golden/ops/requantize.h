@@ -4,6 +4,7 @@
 //   y = clamp(z + round_shift((x - x_zero) * M + addend, S), qmin, qmax)
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -25,8 +26,9 @@ struct QuantRange {
   bool operator==(const QuantRange&) const = default;
 };
 
-// One element. |x - x_zero| <= 2^31, |addend| <= 2^61 (the wide port that the residual add uses).
-// |zero| <= 2^16. *saturated is incremented when the clamp changed the value.
+// One element. |x - x_zero| <= 2^31, |addend| <= 2^61 (the wide port that the residual add uses),
+// |zero| <= 2^16, qmin <= qmax. *saturated is incremented when the clamp changed the value.
+// Operands beyond these ranges throw std::invalid_argument where 64 bits would overflow.
 std::int32_t RequantizeValue(std::int64_t x_minus_zero, Multiplier scale, std::int64_t addend,
                              std::int32_t zero, Rounding rounding, QuantRange range,
                              std::int64_t* saturated = nullptr);
@@ -40,6 +42,11 @@ struct ChannelLayout {
   std::int64_t size() const { return outer * channels * inner; }
   std::int64_t ChannelOf(std::int64_t element) const { return (element / inner) % channels; }
 };
+
+// Whether a tensor of so many elements has this layout, and whether a parameter with so many
+// entries has one entry or one per channel.
+bool Matches(const ChannelLayout& layout, std::size_t elements);
+bool OneOrPerChannel(const ChannelLayout& layout, std::size_t entries);
 
 // `scale` and `zero` have one entry or one per channel.
 struct RequantizeParams {
@@ -58,7 +65,8 @@ struct RequantizeParams {
   }
 };
 
-// A whole tensor; in and out hold layout.size() elements. Returns how many elements the clamp changed.
+// A whole tensor; in and out hold layout.size() elements. Returns how many elements the clamp
+// changed. Throws std::invalid_argument where sizes disagree.
 std::int64_t Requantize(std::span<const std::int32_t> in, const RequantizeParams& params,
                         std::span<std::int32_t> out);
 

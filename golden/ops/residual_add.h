@@ -2,7 +2,8 @@
 //
 //   y = clamp(z + round_shift((a - a_zero) * M_a[c] + (b - b_zero) * M_b[c], S), qmin, qmax)
 //
-// a is a linear layer's accumulator (or its int8 output), b the residual stream. One shift S for both.
+// a is a linear layer's accumulator (or its int8 output), b the residual stream. One shift S for
+// both.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// Rounding right shifts: the only place where a value loses its low bits. docs/numerics.md section 2.
+// Rounding right shifts: the only place where a value loses its low bits. docs/numerics.md
+// section 2.
 //
 //                  -1.5  -0.5   0.5   1.5
 //   half_up          -1     0     1     2     floor(x + 1/2)
@@ -19,22 +20,23 @@ namespace qsim {
 
 enum class Rounding : std::uint8_t { kHalfUp, kHalfAway, kHalfEven, kFloor, kTowardZero };
 
-inline constexpr std::array<Rounding, 5> kAllRoundings = {
-    Rounding::kHalfUp, Rounding::kHalfAway, Rounding::kHalfEven, Rounding::kFloor,
-    Rounding::kTowardZero};
+inline constexpr std::array<Rounding, 5> kAllRoundings = {Rounding::kHalfUp, Rounding::kHalfAway,
+                                                          Rounding::kHalfEven, Rounding::kFloor,
+                                                          Rounding::kTowardZero};
 
 // The names used in configurations, bundles and docs: "half_up", "half_away", ...
 std::string_view Name(Rounding rounding);
 std::optional<Rounding> RoundingFromName(std::string_view name);
 
 // value / 2^shift, rounded to an integer. shift in 0..62; a shift of 0 returns value unchanged for
-// every mode. |value| <= 2^63 - 2^62, so that value + 2^(shift-1) cannot overflow.
+// every mode. Defined for every value: no rounding constant is added, so nothing can overflow.
+// Throws std::invalid_argument for another shift.
 std::int64_t RoundShift(std::int64_t value, int shift, Rounding rounding);
 
-// The same for 128-bit values. shift in 0..126, |value| < 2^126.
+// The same for 128-bit values. shift in 0..126.
 Int128 RoundShift(Int128 value, int shift, Rounding rounding);
 
-// numerator / denominator, rounded. denominator > 0, |numerator| < 2^62.
+// numerator / denominator, rounded. Throws std::invalid_argument unless denominator > 0.
 std::int64_t RoundDivide(std::int64_t numerator, std::int64_t denominator, Rounding rounding);
 
 }  // namespace qsim

@@ -19,7 +19,8 @@ std::optional<SoftmaxKind> SoftmaxKindFromName(std::string_view name);
 
 // The integer exponential that all three share: polynomial constants of a score scale s.
 //   x0 = floor(-0.6931 / s) < 0, b = floor(2.70731.. / s), c = floor(2.79211.. / s^2), n = 30.
-// Ranges: -2^20 <= x0 <= -1, 0 <= b < 2^23, 1 <= c < 2^32, so that c << n stays below 2^62.
+// Ranges: -2^20 <= x0 <= -1, -(x0 + 1) <= b < 2^23, 1 <= c < 2^32, 0 <= n <= 30, so that every
+// exponential lies in 0 .. c << n < 2^62.
 struct IbertExp {
   std::int32_t x0 = -1;
   std::int64_t b = 0;
@@ -31,12 +32,13 @@ struct IbertExp {
 struct SoftmaxParams {
   SoftmaxKind kind = SoftmaxKind::kIbertRn;
   IbertExp exp;
-  // exp16 = clamp(half_even(exp * act16_multiplier / 2^act16_shift), -32768, 32767); ibert, ibert_rn.
-  // act16_multiplier in 2^30 .. 2^31 - 1 (or 0 when unused), act16_shift in 0..126.
+  // exp16 = clamp(half_even(exp * act16_multiplier / 2^act16_shift), -32768, 32767); ibert,
+  // ibert_rn. act16_multiplier in 2^30 .. 2^31 - 1 (or 0 when unused), act16_shift in 0..126;
+  // together they turn c << n, the exponential of every row's maximum, into at least 1.
   std::int64_t act16_multiplier = 0;
   int act16_shift = 0;
   int extra_bits = 0;  // j of ibert_rn: output scale 2^-(8+j), 0..7. Others: 0.
-  int code_bits = 4;   // log_int only
+  int code_bits = 4;   // log_int only, 1..8
   bool operator==(const SoftmaxParams&) const = default;
 };
 
@@ -49,8 +51,9 @@ struct SoftmaxTrace {
 // The largest row for which every intermediate is proven to fit.
 inline constexpr std::int64_t kMaxSoftmaxRow = 65536;
 
-// scores: 16-bit or narrower values. out: uint8 range (kIbert, kIbertRn) or codes 0..2^code_bits (kLogInt).
-// Returns how many elements saturated (kIbertRn only; 0 for the others).
+// scores: a row of 1..kMaxSoftmaxRow values, of any width up to 32 bits. out: uint8 range (kIbert,
+// kIbertRn) or codes 0..2^code_bits (kLogInt). Returns how many elements saturated at 255.
+// Throws std::invalid_argument where a size or parameter is out of its range.
 std::int64_t Softmax(std::span<const std::int32_t> scores, const SoftmaxParams& params,
                      std::span<std::int32_t> out, const SoftmaxTrace& trace = {});
 

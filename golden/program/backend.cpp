@@ -1,0 +1,34 @@
+#include "golden/program/backend.h"
+
+namespace qsim {
+
+std::int64_t Backend::Softmax(const OpId& /*id*/, std::span<const std::int32_t> scores,
+                              const SoftmaxParams& params, std::span<std::int32_t> out) {
+  return qsim::Softmax(scores, params, out);
+}
+
+std::int64_t Backend::Layernorm(const OpId& /*id*/, std::span<const std::int32_t> x,
+                                const LayernormParams& params, std::span<std::int32_t> out) {
+  return LayernormIbert(x, params, out);
+}
+
+void GoldenBackend::Gemm(const OpId& /*id*/, const LhsView& lhs, MatrixView<const std::int8_t> rhs,
+                         const GemmParams& params, MatrixView<std::int32_t> out, AccRange* seen) {
+  std::visit([&](const auto& view) { qsim::Gemm(view, rhs, params, out, seen); }, lhs);
+}
+
+std::int64_t GoldenBackend::Requantize(const OpId& /*id*/, std::span<const std::int32_t> in,
+                                       std::int64_t /*row_length*/, const RequantizeParams& params,
+                                       std::span<std::int32_t> out) {
+  return qsim::Requantize(in, params, out);
+}
+
+std::int64_t GoldenBackend::ResidualAdd(const OpId& /*id*/, std::span<const std::int32_t> a,
+                                        std::span<const std::int32_t> b,
+                                        std::int64_t /*row_length*/,
+                                        const ResidualAddParams& params,
+                                        std::span<std::int32_t> out) {
+  return qsim::ResidualAdd(a, b, params, out);
+}
+
+}  // namespace qsim
