@@ -31,7 +31,7 @@ struct ExportChoice {
 struct ExportParameter {
   std::string name;  // "multiplier"
   Shape shape;       // empty for a scalar; [channels], [heads], ...
-  std::string axis;  // what the elements of a vector run along: "channel", "head", or ""
+  std::string axis;  // of a vector: "tensor" (one entry for all), "channel", "head", "dimension"
   std::variant<ExportInts, std::vector<double>, ExportChoice, std::string> value;
   bool scalar() const { return shape.empty(); }
 };
@@ -45,15 +45,21 @@ struct ExportGroup {
 
 struct ExportTable {
   int format_version = 1;
+  std::vector<ExportChoice> choices;  // every name of every set, for formats that need numbers
   ExportGroup provenance, hardware;
   std::vector<ExportGroup> operations;  // in program order
   std::vector<ExportGroup> tensors;     // program tensors in order, then scaled constants by name
 };
 
-// Throws InputError when two names become the same identifier.
+// The bundle's program must have passed Validate(). Throws InputError when two names become the
+// same identifier, a scale is not finite, or the heads of a softmax use different algorithms.
 ExportTable BuildExportTable(const Bundle& bundle);
 
 // "blocks.0.attn_q_out", "multiplier" -> "qsim_blocks_0_attn_q_out_multiplier".
 std::string ExportIdentifier(const std::string& group, const std::string& parameter);
+
+// The shortest decimal that reads back as the same double, always with a point: "0.5", "1.0e-05".
+// Valid in JSON, YAML, C and SystemVerilog alike.
+std::string RealText(double value);
 
 }  // namespace qsim

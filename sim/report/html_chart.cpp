@@ -112,7 +112,7 @@ std::string QsnrChartSvg(const std::vector<TapReport>& taps, double low_qsnr_db)
 
   std::size_t groups = 1;
   for (std::size_t i = 1; i < bars.size(); ++i)
-    groups += bars[i].name.block != bars[i - 1].name.block ? 1 : 0;
+    if (bars[i].name.block != bars[i - 1].name.block) ++groups;
   // A group boundary is as wide as one bar; tap names are written below where bars are wide enough.
   const double slot =
       std::min((kWidth - kLeft - kRight) / static_cast<double>(bars.size() + groups), 48.0);

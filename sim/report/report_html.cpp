@@ -13,7 +13,6 @@
 namespace qsim {
 namespace {
 
-constexpr double kLowQsnrDb = 20;
 constexpr double kFullBarDb = 60;
 
 constexpr std::string_view kStyle = R"css(

@@ -17,8 +17,6 @@ namespace {
 constexpr std::string_view kRed = "31";
 constexpr std::string_view kYellow = "33";
 
-// Below this a tap deserves a second look: the lowest of the quality targets in use.
-constexpr double kLowQsnrDb = 20;
 constexpr double kHighSaturatedShare = 0.01;
 
 struct Cell {

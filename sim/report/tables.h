@@ -7,6 +7,9 @@
 
 namespace qsim {
 
+// A tap below this deserves a second look and is marked: the lowest of the quality targets in use.
+inline constexpr double kLowQsnrDb = 20;
+
 struct TextOptions {
   bool verbose = false;  // every lowering note instead of a summary
   bool color = false;    // ANSI colour on cells that need attention
