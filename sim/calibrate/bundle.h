@@ -12,7 +12,8 @@
 
 namespace qsim {
 
-// What the integers of a tensor mean: real = scale[c] * (q - zero[c]). No golden or RTL operation reads it.
+// What the integers of a tensor mean: real = scale[c] * (q - zero[c]). No golden or RTL operation
+// reads it.
 struct TensorScale {
   // kLinear as above; kLog2: q is a code, real = 2^-q, and the zero flag (q = 2^code_bits) means 0.
   enum class Kind : std::uint8_t { kLinear, kLog2 };
@@ -23,8 +24,8 @@ struct TensorScale {
   bool operator==(const TensorScale&) const = default;
 };
 
-// One line of what the lowering decided: a default taken, a substitution under --realise nearest, a scale
-// raised for a dead channel, a double rounding. Reported, never silent.
+// One line of what the lowering decided: a default taken, a substitution under --realise nearest, a
+// scale raised for a dead channel, a double rounding. Reported, never silent.
 struct LoweringNote {
   enum class Kind : std::uint8_t { kInfo, kSubstitution, kRaisedScale };
   Kind kind = Kind::kInfo;
@@ -63,7 +64,8 @@ struct Bundle {
 // Writes a directory atomically; the same bundle gives the same bytes. Throws InputError.
 void SaveBundle(const Bundle& bundle, const std::filesystem::path& directory);
 
-// Reads and validates a bundle: program, constants, scales and inputs. Throws InputError with file and key.
+// Reads and validates a bundle: program, constants, scales and inputs. Throws InputError with file
+// and key.
 Bundle LoadBundle(const std::filesystem::path& directory);
 
 }  // namespace qsim

@@ -1,0 +1,51 @@
+// Runs the float reference over the calibration inputs and observes every tensor that needs a
+// scale.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "sim/calibrate/observer.h"
+#include "sim/calibrate/plan.h"
+#include "sim/model/float_reference.h"
+
+namespace qsim {
+
+// What one block's tensors were seen to span. One range per group of the plan's granularity: one
+// for layer_wise, one per head for head_wise, one per channel for channel_wise.
+struct AttentionRanges {
+  std::vector<RealRange> input, norm1, qkv_output, q, k, v, scores, attention, proj_output,
+      residual1;
+  // Squared error of the softmax output at scale 2^-(8+j), j = 0..7, saturating at 255.
+  std::array<double, 8> softmax_error{};
+  // channel_wise Q or K: reciprocal factors f_c moved between the rows of the weights. Q is
+  // observed divided by f_c and K multiplied by it; all ones otherwise. Q's and K's ranges are then
+  // those of one layer_wise group.
+  std::vector<double> qk_factor;
+};
+
+// Images run in parallel on `threads` threads; observers see them in order. Throws InputError for
+// observers that are not available.
+class Calibration {
+ public:
+  Calibration(const VitModel& model, const ModelInputs& inputs, int threads);
+
+  // Observes block `index` on the activations that reach it. Blocks must be visited in order from
+  // 0.
+  AttentionRanges Observe(std::int64_t block, const AttentionPlan& plan);
+  // Moves past a block that is not wanted, or that has been observed.
+  void Advance(std::int64_t block);
+
+ private:
+  class BlockObservers;
+  void Pass(std::int64_t block, BlockObservers& observers);
+
+  FloatReference reference_;
+  const VitModel& model_;
+  int threads_;
+  std::vector<FloatTensor> x_;     // the residual stream of every calibration input
+  std::vector<FloatTensor> next_;  // the same behind the block that was observed last; else empty
+};
+
+}  // namespace qsim

@@ -1,0 +1,45 @@
+// The float executor: the same graph as the program, with the same tensor names, in float32.
+//
+// Every sum runs in one fixed order (k ascending), so a value depends on neither the batch, the
+// number of threads, the cache sizes of the machine nor the compiler.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+
+#include "sim/io/float_tensor.h"
+#include "sim/io/manifest.h"
+#include "sim/model/vit_model.h"
+
+namespace qsim {
+
+// Receives each named tensor of one block, without the `blocks.N.` prefix, as it is computed:
+// input, norm1, attn_qkv, attn_q_out, attn_k_out, attn_v_input, attn_kv_out (scores, scaled by
+// 1/sqrt(head_dim)), intSoft, attn_v_out, attn_proj, residual1, norm2, mlp_fc1, mlp_gelu, mlp_fc2,
+// residual2.
+using FloatSink = std::function<void(const std::string& name, const FloatTensor& value)>;
+
+class FloatReference {
+ public:
+  explicit FloatReference(const VitModel& model) : model_(model) {}
+
+  // The tokens that enter block 0 for one input: [tokens, dim].
+  FloatTensor Embed(const ModelInputs& inputs, std::int64_t image) const;
+
+  // One block; returns residual2. `sink` may be empty.
+  FloatTensor Block(std::int64_t block, const FloatTensor& x, const FloatSink& sink) const;
+
+ private:
+  const VitModel& model_;
+};
+
+// out[M, N] = a[M, K] * b[K, N] + bias[N] (bias may be empty), each element summed with k
+// ascending.
+void FloatMatmul(const float* a, std::int64_t a_stride, const float* b, std::int64_t b_stride,
+                 std::span<const float> bias, std::int64_t m, std::int64_t n, std::int64_t k,
+                 float* out, std::int64_t out_stride);
+
+}  // namespace qsim
