@@ -1,0 +1,48 @@
+// The YAML configuration: files, --set overrides, defaults. docs/formats.md, "Configuration".
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/config/section.h"
+#include "sim/config/settings.h"
+#include "sim/config/tensor_role.h"
+
+namespace qsim {
+
+class Config {
+ public:
+  // Reads the files in order; where several set the same key, the later one wins and notes() says
+  // so. Throws InputError: "file:line: key 'attn_q_out.bit_type.bit': unknown key; did you mean
+  // 'bits'?".
+  static Config Load(const std::vector<std::filesystem::path>& files);
+  static Config Defaults() { return Config(); }
+
+  // One override "key=value", same keys and errors, "--set: key ..." for the place.
+  void Set(std::string_view key_equals_value);
+
+  // Checks what only the whole configuration can tell: blocks.N within 0..depth-1, and a Log2
+  // softmax section that agrees with numerics.softmax. Call it once, after Load and every Set.
+  void CheckBlocks(int depth) const;
+
+  // Resolved values. block < 0: as for a block without keys of its own (and for roles outside the
+  // blocks).
+  Section Get(int block, TensorRole role) const;
+  Hardware HardwareFor(int block) const;
+  Numerics NumericsFor(int block) const;
+
+  // Every resolved value as text, one per line, in a fixed order; without origins, so that two
+  // spellings of the same configuration hash alike.
+  std::string Canonical() const;
+
+  // Keys that several files set, and sections that another key overrules.
+  std::vector<std::string> notes() const;
+
+ private:
+  Settings settings_;
+};
+
+}  // namespace qsim

@@ -1,0 +1,67 @@
+// What a configuration says about one tensor, about the hardware and about the arithmetic, fully
+// resolved.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "golden/ops/gemm.h"
+#include "golden/ops/rounding.h"
+#include "golden/ops/softmax.h"
+
+namespace qsim {
+
+enum class CalibrationMode : std::uint8_t { kLayerWise, kChannelWise, kHeadWise };
+enum class ObserverKind : std::uint8_t { kMinmax, kPercentile, kEma, kOmse, kKl, kPtf };
+enum class QuantMethod : std::uint8_t { kUniform, kLog2 };
+enum class RequantMode : std::uint8_t { kMultiplier, kPowerOfTwo };
+enum class LayernormKind : std::uint8_t { kIbert };
+enum class GeluKind : std::uint8_t { kTable };
+
+// The words of the configuration files: "layer_wise", "MinmaxObserver", "Uniform", "multiplier",
+// "ibert", "table".
+std::string_view Name(CalibrationMode mode);
+std::string_view Name(ObserverKind observer);
+std::string_view Name(QuantMethod method);
+std::string_view Name(RequantMode mode);
+std::string_view Name(LayernormKind kind);
+std::string_view Name(GeluKind kind);
+
+struct Section {
+  CalibrationMode calibration_mode = CalibrationMode::kLayerWise;
+  int bits = 8;                 // 2..16
+  bool is_signed = true;        // [-2^(n-1), 2^(n-1) - 1], else [0, 2^n - 1]
+  bool has_zero_point = false;  // false: the zero point is 0 ("symmetric")
+  ObserverKind observer = ObserverKind::kMinmax;
+  QuantMethod method = QuantMethod::kUniform;  // kLog2 on intSoft only
+  double percentile_alpha = 0.9995;            // (0.5, 1]
+  double percentile_sigma = 0.1;               // (0, 1], weight of a new batch
+  int kl_bins = 2048;                          // 16..2^20
+  bool enable_profiler = false;
+  bool output_quant_enable = false;  // linear outputs only
+  std::string origin =
+      "default";  // "attn_config.yaml:12", "--set" or "default": the most specific source
+};
+
+struct Hardware {
+  int array_rows = 16;       // 1..256
+  int array_cols = 16;       // 1..256
+  Accumulator acc;           // acc_bits 16..32, acc_policy
+  int multiplier_bits = 16;  // 2..31
+  RequantMode requant = RequantMode::kMultiplier;
+};
+
+struct Numerics {
+  Rounding rounding = Rounding::kHalfUp;  // the default of the two below
+  Rounding requantize =
+      Rounding::kHalfUp;  // every requantize step, the layernorm's last step included
+  Rounding residual_add = Rounding::kHalfUp;
+  SoftmaxKind softmax = SoftmaxKind::kIbertRn;
+  LayernormKind layernorm = LayernormKind::kIbert;
+  GeluKind gelu = GeluKind::kTable;
+};
+
+}  // namespace qsim

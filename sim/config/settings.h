@@ -1,0 +1,81 @@
+// What files and --set wrote, key by key, before any default or fallback is applied.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sim/config/section.h"
+
+namespace qsim {
+
+// Where a value was written: "attn_config.yaml:12" or "--set".
+struct Origin {
+  std::string text;
+  bool from_set = false;
+};
+
+template <typename T>
+struct Setting {
+  T value;
+  Origin origin;
+};
+template <typename T>
+using Optional = std::optional<Setting<T>>;
+
+struct SectionSettings {
+  Optional<CalibrationMode> calibration_mode;
+  Optional<int> bits;
+  Optional<bool> is_signed;
+  Optional<bool> symmetric;
+  Optional<ObserverKind> observer;
+  Optional<QuantMethod> method;
+  Optional<double> percentile_alpha;
+  Optional<double> percentile_sigma;
+  Optional<int> kl_bins;
+  Optional<bool> enable_profiler;
+  Optional<bool> output_quant_enable;
+  std::optional<Origin> file_section;  // first place where a file has this section
+  bool from_set = false;               // some key comes from --set
+};
+
+struct HardwareSettings {
+  Optional<int> array_rows;
+  Optional<int> array_cols;
+  Optional<int> acc_bits;
+  Optional<AccPolicy> acc_policy;
+  Optional<int> multiplier_bits;
+  Optional<RequantMode> requant;
+};
+
+struct NumericsSettings {
+  Optional<Rounding> rounding;
+  Optional<Rounding> requantize;
+  Optional<Rounding> residual_add;
+  Optional<SoftmaxKind> softmax;
+  Optional<LayernormKind> layernorm;
+  Optional<GeluKind> gelu;
+};
+
+// The global (older) format's sections.
+enum class GlobalSection : std::uint8_t { kOutputs, kWeight, kActivation, kNorm, kIntsoft };
+
+struct BlockSettings {
+  std::map<std::string, SectionSettings, std::less<>> sections;  // by role name
+  HardwareSettings hardware;
+  NumericsSettings numerics;
+  Origin first_origin;  // where the block was named first
+};
+
+struct Settings {
+  std::map<int, BlockSettings> blocks;  // -1: without a blocks.N prefix
+  std::map<GlobalSection, SectionSettings> globals;
+  bool global_format = false;  // some file has `outputs` or `weight` at its top level
+  std::vector<std::string> conflicts;
+};
+
+}  // namespace qsim

@@ -1,0 +1,16 @@
+// A dense, row-major tensor of floats: weights, inputs and float taps. Every loader guarantees
+// finite values and data.size() == the product of shape.
+#pragma once
+
+#include <vector>
+
+#include "golden/program/tensor.h"
+
+namespace qsim {
+
+struct FloatTensor {
+  Shape shape;
+  std::vector<float> data;
+};
+
+}  // namespace qsim
