@@ -1,0 +1,35 @@
+#include "sim/cli/diff_command.h"
+
+#include <iostream>
+
+#include "sim/error.h"
+#include "sim/report/tensor_diff.h"
+
+namespace qsim {
+
+CLI::App* AddDiff(CLI::App& app, DiffOptions& options) {
+  CLI::App* command = app.add_subcommand("diff", "Compare two tensors, or two directories of them");
+  command->footer(
+      "Reads .npy and .memh; directories are searched recursively and paired by relative name.\n"
+      "Exit status: 0 all equal, 1 something differs or is missing, 2 nothing to compare or a "
+      "file\n"
+      "that cannot be read.\n\n"
+      "Example: qsim diff out/golden out/rtl");
+  command->add_option("A", options.a, "File or directory")->required();
+  command->add_option("B", options.b, "File or directory to compare with")->required();
+  command->add_flag("--json", options.json, "Print the complete result as JSON");
+  command->add_option("--max", options.max_listed, "List at most N differing tensors (0: all)")
+      ->type_name("N")
+      ->check(CLI::NonNegativeNumber);
+  return command;
+}
+
+int RunDiff(const DiffOptions& options) {
+  const DiffResult result = DiffPaths(options.a, options.b);
+  std::cout << (options.json ? DiffJsonText(result) : FormatDiff(result, options.max_listed))
+            << std::flush;
+  if (!std::cout) throw InputError("diff: standard output cannot be written");
+  return result.differing() == 0 ? 0 : 1;
+}
+
+}  // namespace qsim

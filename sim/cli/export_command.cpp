@@ -1,0 +1,80 @@
+#include "sim/cli/export_command.h"
+
+#include <fmt/format.h>
+
+#include <iostream>
+
+#include "sim/error.h"
+#include "sim/io/atomic_file.h"
+#include "sim/report/export_formats.h"
+#include "sim/report/export_table.h"
+
+namespace qsim {
+namespace {
+
+std::string Print(const ExportTable& table, const std::string& format) {
+  if (format == "json") return ExportJson(table);
+  if (format == "yaml") return ExportYaml(table);
+  if (format == "csv") return ExportCsv(table);
+  if (format == "svh") return ExportSvh(table);
+  if (format == "c") return ExportC(table);
+  throw InputError(
+      fmt::format("export: unknown format '{}'; use json, csv, yaml, svh, c or memh", format));
+}
+
+}  // namespace
+
+CLI::App* AddExport(CLI::App& app, ExportOptions& options) {
+  CLI::App* command = app.add_subcommand(
+      "export", "Print every scale, multiplier, shift and constant of a program");
+  command->footer(
+      "All formats hold the same numbers. memh writes a directory of $readmemh files.\n"
+      "Give --bundle, or --config and --input to calibrate first.\n\n"
+      "Example: qsim export --bundle out/bundle --format svh --output qsim_params.svh");
+  CLI::Option* bundle =
+      command->add_option("--bundle", options.bundle, "Bundle of qsim calibrate")->type_name("DIR");
+  CLI::Option* config = command->add_option("--config", options.config, "Configuration file(s)")
+                            ->type_name("FILE")
+                            ->excludes(bundle);
+  CLI::Option* input =
+      command->add_option("--input", options.input, "Directory with the model and its data")
+          ->type_name("DIR")
+          ->excludes(bundle)
+          ->needs(config);
+  config->needs(input);
+  command->add_option("--format", options.format, "json, csv, yaml, svh, c or memh")
+      ->required()
+      ->type_name("FORMAT")
+      ->check(CLI::IsMember({"json", "csv", "yaml", "svh", "c", "memh"}));
+  command
+      ->add_option("--output", options.output,
+                   "File to write (default: standard output); for memh a directory, required")
+      ->type_name("PATH");
+  command->callback([&options] {
+    if (options.bundle.empty() && options.config.empty())
+      throw CLI::RequiredError("--bundle, or --config and --input,");
+    if (options.format == "memh" && options.output.empty())
+      throw CLI::RequiredError("--output DIR with --format memh");
+  });
+  return command;
+}
+
+int RunExport(const ExportOptions& options, const Bundle& bundle) {
+  const ExportTable table = BuildExportTable(bundle);
+  if (options.format == "memh") {
+    if (options.output.empty())
+      throw InputError("export: --format memh writes a directory; name it with --output");
+    ExportMemh(table, bundle, options.output);
+    return 0;
+  }
+  const std::string text = Print(table, options.format);
+  if (!options.output.empty()) {
+    WriteFileAtomically(options.output, text);
+    return 0;
+  }
+  std::cout << text << std::flush;
+  if (!std::cout) throw InputError("export: standard output cannot be written");
+  return 0;
+}
+
+}  // namespace qsim

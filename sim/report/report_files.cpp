@@ -1,0 +1,14 @@
+#include "sim/report/report_files.h"
+
+#include "sim/io/atomic_file.h"
+#include "sim/report/report_html.h"
+#include "sim/report/report_json.h"
+
+namespace qsim {
+
+void WriteReportFiles(const RunReport& report, const std::filesystem::path& directory) {
+  WriteFileAtomically(directory / "report.json", RunReportJsonText(report));
+  WriteFileAtomically(directory / "report.html", RunReportHtml(report));
+}
+
+}  // namespace qsim
