@@ -1,0 +1,52 @@
+// What an accumulator does with a sum that its width can not hold. docs/numerics.md section 3.
+//
+// The one place where the policy acts: the processing elements and the zero-point corrections both
+// pass every sum through it. The accumulator has W = 16..32 bits, given as its smallest value
+// limit_i = -2^(W-1), sign-extended to 32 bits; the largest value is then ~limit_i.
+//
+//   policy_i   a sum outside [-2^(W-1), 2^(W-1) - 1] becomes
+//   0 error    the sum modulo 2^32: only overflow_o matters, the result is not to be used
+//   1 wrap     the sum modulo 2^W, sign-extended
+//   2 saturate the nearer end of the range
+
+module acc_policy #(
+  parameter int unsigned SumWidth = 33  // of the two's complement sum; above 32
+) (
+  input  logic [SumWidth-1:0] sum_i,
+  input  logic [31:0]         limit_i,
+  input  logic [1:0]          policy_i,
+  output logic [31:0]         acc_o,
+  output logic                overflow_o
+);
+
+  localparam logic [1:0] PolicyWrap     = 2'd1;
+  localparam logic [1:0] PolicySaturate = 2'd2;
+
+  logic        negative;
+  logic [31:0] sign_bit;  // one-hot: bit W-1
+
+  assign negative = sum_i[SumWidth-1];
+  assign sign_bit = limit_i ^ (limit_i << 1);
+
+  // The sum fits when every bit from W-1 upward equals its sign.
+  assign overflow_o = |((sum_i ^ {SumWidth{negative}}) & {{(SumWidth - 32){1'b1}}, limit_i});
+
+  always_comb begin
+    acc_o = sum_i[31:0];
+    if (overflow_o) begin
+      if (policy_i == PolicySaturate) begin
+        acc_o = negative ? limit_i : ~limit_i;
+      end else if (policy_i == PolicyWrap) begin
+        acc_o = (|(sum_i[31:0] & sign_bit)) ? (sum_i[31:0] | limit_i) : (sum_i[31:0] & ~limit_i);
+      end
+    end
+  end
+
+  // Illegal parameters stop the elaboration.
+`ifndef SYNTHESIS
+  if (SumWidth <= 32) begin : gen_bad_sum_width
+    $fatal(1, "acc_policy: SumWidth must be above 32");
+  end
+`endif
+
+endmodule

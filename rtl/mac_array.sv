@@ -1,0 +1,490 @@
+// Output-stationary systolic MAC array, Rows x Cols. docs/numerics.md section 3, docs/rtl.md.
+//
+//   acc[m][n] = bias[n] + sum_k lhs[m][k] * rhs[k][n]
+//               - rhs_zero[n] * sum_k lhs[m][k] - lhs_zero * sum_k rhs[k][n]
+//               + K * lhs_zero * rhs_zero[n]
+//
+// One command is one pass: up to Rows x Cols outputs, cmd_k_i steps of k. A tile with more k than one
+// pass feeds its partial sums back in: every output row of a pass becomes an init row of the next.
+//
+//   stream  beats of a pass                        one beat
+//   cmd     1                                      the fields below
+//   init    1 if cmd_first_i, else cmd_rows_i      a row of accumulators: the bias, loaded into every
+//                                                  row, or the partial sums of row 0, 1, ...
+//   lhs     cmd_k_i                                lhs[0..Rows-1][k]
+//   rhs     cmd_k_i                                rhs[k][0..Cols-1]
+//   out     cmd_rows_i                             acc[m][0..Cols-1], m = 0, 1, ...
+//
+// Lanes beyond cmd_rows_i and cmd_cols_i may carry anything; they never flag an overflow.
+// A command is taken only when every output row of the one before has been taken.
+
+module mac_array #(
+  parameter int unsigned Rows     = 16,
+  parameter int unsigned Cols     = 16,
+  parameter int unsigned LhsWidth = 8,  // 5..8: a log2 code needs 5 bits
+  parameter int unsigned RhsWidth = 8   // 2..8
+) (
+  input  logic                     clk_i,
+  input  logic                     rst_ni,
+
+  input  logic                     cmd_valid_i,
+  output logic                     cmd_ready_o,
+  input  logic                     cmd_first_i,      // first pass of a tile
+  input  logic                     cmd_last_i,       // last pass: apply the corrections
+  input  logic [15:0]              cmd_k_i,          // 0..65535, as is the sum over a tile's passes
+  input  logic [15:0]              cmd_rows_i,       // 1..Rows
+  input  logic [15:0]              cmd_cols_i,       // 1..Cols
+  input  logic                     cmd_mode_i,       // 0 multiply, 1 shift (lhs is a log2 code)
+  input  logic                     cmd_lhs_signed_i, // multiply mode: lhs is two's complement
+  input  logic [LhsWidth:0]        cmd_lhs_zero_i,   // two's complement; 0 in shift mode
+  input  logic [Cols*RhsWidth-1:0] cmd_rhs_zero_i,   // one per column
+  input  logic [5:0]               cmd_acc_bits_i,   // W, 16..32
+  input  logic [1:0]               cmd_acc_policy_i, // see acc_policy
+
+  input  logic                     init_valid_i,
+  output logic                     init_ready_o,
+  input  logic [Cols*32-1:0]       init_i,
+
+  input  logic                     lhs_valid_i,
+  output logic                     lhs_ready_o,
+  input  logic [Rows*LhsWidth-1:0] lhs_i,
+
+  input  logic                     rhs_valid_i,
+  output logic                     rhs_ready_o,
+  input  logic [Cols*RhsWidth-1:0] rhs_i,
+
+  output logic                     out_valid_o,
+  input  logic                     out_ready_i,
+  output logic [Cols*32-1:0]       out_o,
+
+  // Since the tile's first command some sum left the W bits, whatever the policy. Complete when the
+  // last output row of the last pass is offered.
+  output logic                     overflow_o
+);
+
+  // A step moves every operand by one element. After the last beat the wavefront needs this many more
+  // to leave the array.
+  localparam int unsigned FlushSteps  = Rows + Cols - 2;
+  localparam int unsigned LhsExtWidth = LhsWidth + 1;
+  localparam int unsigned LhsSumWidth = 17;             // of one summand: 2^15 for log2 code 0
+  localparam int unsigned RowSumWidth = 32;             // 65535 * 2^15 < 2^31
+  localparam int unsigned ColSumWidth = RhsWidth + 16;  // 65535 * 2^(RhsWidth-1)
+
+  typedef enum logic [2:0] {StIdle, StLoad, StFeed, StFlush, StUnload, StWait} state_e;
+
+  ///////////////////////////
+  // Command and its state //
+  ///////////////////////////
+
+  state_e                   state_d, state_q;
+  logic [15:0]              count_d, count_q;
+  logic                     cmd_accept;
+  logic                     first_q, last_q, mode_q, lhs_signed_q;
+  logic [15:0]              k_q, k_total_q, rows_q, rows_last;
+  logic [LhsWidth:0]        lhs_zero_q;
+  logic [Cols*RhsWidth-1:0] rhs_zero_q;
+  logic [31:0]              limit_q;
+  logic [1:0]               policy_q;
+  logic [Rows-1:0]          row_enable_d, row_enable_q;
+  logic [Cols-1:0]          col_enable_d, col_enable_q;
+
+  assign cmd_ready_o = state_q == StIdle;
+  assign cmd_accept  = cmd_valid_i && cmd_ready_o;
+  assign rows_last   = rows_q - 16'd1;
+
+  for (genvar row = 0; row < Rows; row++) begin : gen_row_enable
+    assign row_enable_d[row] = 16'(row) < cmd_rows_i;
+  end
+  for (genvar col = 0; col < Cols; col++) begin : gen_col_enable
+    assign col_enable_d[col] = 16'(col) < cmd_cols_i;
+  end
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      first_q      <= 1'b0;
+      last_q       <= 1'b0;
+      mode_q       <= 1'b0;
+      lhs_signed_q <= 1'b0;
+      k_q          <= '0;
+      k_total_q    <= '0;
+      rows_q       <= 16'd1;
+      lhs_zero_q   <= '0;
+      rhs_zero_q   <= '0;
+      limit_q      <= 32'h8000_0000;
+      policy_q     <= '0;
+      row_enable_q <= '0;
+      col_enable_q <= '0;
+    end else if (cmd_accept) begin
+      first_q      <= cmd_first_i;
+      last_q       <= cmd_last_i;
+      mode_q       <= cmd_mode_i;
+      lhs_signed_q <= cmd_lhs_signed_i && !cmd_mode_i;
+      k_q          <= cmd_k_i;
+      k_total_q    <= cmd_first_i ? cmd_k_i : k_total_q + cmd_k_i;
+      rows_q       <= cmd_rows_i;
+      lhs_zero_q   <= cmd_lhs_zero_i;
+      rhs_zero_q   <= cmd_rhs_zero_i;
+      limit_q      <= 32'hFFFF_FFFF << (cmd_acc_bits_i - 6'd1);
+      policy_q     <= cmd_acc_policy_i;
+      row_enable_q <= row_enable_d;
+      col_enable_q <= col_enable_d;
+    end
+  end
+
+  ////////////////////////
+  // Registered streams //
+  ////////////////////////
+
+  logic                     init_valid, init_ready, lhs_valid, lhs_ready, rhs_valid, rhs_ready;
+  logic                     out_valid, out_ready;
+  logic [Cols*32-1:0]       init_data, out_data;
+  logic [Rows*LhsWidth-1:0] lhs_data;
+  logic [Cols*RhsWidth-1:0] rhs_data;
+
+  stream_register #(
+    .Width(Cols * 32)
+  ) u_init_register (
+    .clk_i,
+    .rst_ni,
+    .valid_i(init_valid_i),
+    .ready_o(init_ready_o),
+    .data_i (init_i),
+    .valid_o(init_valid),
+    .ready_i(init_ready),
+    .data_o (init_data)
+  );
+
+  stream_register #(
+    .Width(Rows * LhsWidth)
+  ) u_lhs_register (
+    .clk_i,
+    .rst_ni,
+    .valid_i(lhs_valid_i),
+    .ready_o(lhs_ready_o),
+    .data_i (lhs_i),
+    .valid_o(lhs_valid),
+    .ready_i(lhs_ready),
+    .data_o (lhs_data)
+  );
+
+  stream_register #(
+    .Width(Cols * RhsWidth)
+  ) u_rhs_register (
+    .clk_i,
+    .rst_ni,
+    .valid_i(rhs_valid_i),
+    .ready_o(rhs_ready_o),
+    .data_i (rhs_i),
+    .valid_o(rhs_valid),
+    .ready_i(rhs_ready),
+    .data_o (rhs_data)
+  );
+
+  stream_register #(
+    .Width(Cols * 32)
+  ) u_out_register (
+    .clk_i,
+    .rst_ni,
+    .valid_i(out_valid),
+    .ready_o(out_ready),
+    .data_i (out_data),
+    .valid_o(out_valid_o),
+    .ready_i(out_ready_i),
+    .data_o (out_o)
+  );
+
+  /////////////
+  // Control //
+  /////////////
+
+  logic            feed, step, load, unload, correct_ready, correct_busy;
+  logic [Rows-1:0] row_load;
+
+  assign feed       = state_q == StFeed && lhs_valid && rhs_valid;
+  assign step       = feed || state_q == StFlush;
+  assign load       = state_q == StLoad && init_valid;
+  assign unload     = state_q == StUnload && correct_ready;
+
+  assign init_ready = state_q == StLoad;
+  assign lhs_ready  = feed;
+  assign rhs_ready  = feed;
+
+  for (genvar row = 0; row < Rows; row++) begin : gen_row_load
+    assign row_load[row] = load && (first_q || count_q == 16'(row));
+  end
+
+  always_comb begin
+    state_d = state_q;
+    count_d = count_q;
+    unique case (state_q)
+      StIdle: begin
+        count_d = '0;
+        if (cmd_valid_i) begin
+          state_d = StLoad;
+        end
+      end
+      StLoad: begin
+        if (load) begin
+          count_d = count_q + 16'd1;
+          if (first_q || count_q == rows_last) begin
+            count_d = '0;
+            state_d = k_q == '0 ? StUnload : StFeed;
+          end
+        end
+      end
+      StFeed: begin
+        if (feed) begin
+          count_d = count_q + 16'd1;
+          if (count_d == k_q) begin
+            count_d = '0;
+            state_d = FlushSteps == 0 ? StUnload : StFlush;
+          end
+        end
+      end
+      StFlush: begin
+        count_d = count_q + 16'd1;
+        if (count_d == 16'(FlushSteps)) begin
+          count_d = '0;
+          state_d = StUnload;
+        end
+      end
+      StUnload: begin
+        if (unload) begin
+          count_d = count_q + 16'd1;
+          if (count_q == rows_last) begin
+            state_d = StWait;
+          end
+        end
+      end
+      StWait: begin
+        if (!correct_busy && !out_valid_o) begin
+          state_d = StIdle;
+        end
+      end
+      default: state_d = StIdle;
+    endcase
+  end
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      state_q <= StIdle;
+      count_q <= '0;
+    end else begin
+      state_q <= state_d;
+      count_q <= count_d;
+    end
+  end
+
+  //////////////
+  // Operands //
+  //////////////
+
+  // While the wavefront leaves, zeros follow it: a rhs of zero makes every product zero.
+  logic [Rows*LhsExtWidth-1:0] lhs_ext, lhs_skewed;
+  logic [Rows*LhsSumWidth-1:0] lhs_summand;
+  logic [Cols*RhsWidth-1:0]    rhs_fed, rhs_skewed;
+  logic [Rows*RowSumWidth-1:0] row_sums;
+  logic [Cols*ColSumWidth-1:0] col_sums;
+  logic [RowSumWidth-1:0]      row_sum;
+
+  for (genvar row = 0; row < Rows; row++) begin : gen_lhs
+    logic [LhsWidth-1:0] element;
+    logic [LhsWidth:0]   extended;
+    logic [16:0]         decoded;
+
+    assign element  = lhs_data[row*LhsWidth +: LhsWidth];
+    assign extended = {element[LhsWidth-1] && lhs_signed_q, element};
+    assign decoded  = (|element[LhsWidth-1:4]) ? '0 : 17'h08000 >> element[3:0];
+
+    assign lhs_ext[row*LhsExtWidth +: LhsExtWidth] = extended;
+    assign lhs_summand[row*LhsSumWidth +: LhsSumWidth] =
+        mode_q ? decoded : {{(LhsSumWidth - LhsExtWidth){extended[LhsWidth]}}, extended};
+  end
+
+  assign rhs_fed = feed ? rhs_data : '0;
+
+  skew #(
+    .Lanes(Rows),
+    .Width(LhsExtWidth)
+  ) u_lhs_skew (
+    .clk_i,
+    .rst_ni,
+    .step_i(step),
+    .data_i(lhs_ext),
+    .data_o(lhs_skewed)
+  );
+
+  skew #(
+    .Lanes(Cols),
+    .Width(RhsWidth)
+  ) u_rhs_skew (
+    .clk_i,
+    .rst_ni,
+    .step_i(step),
+    .data_i(rhs_fed),
+    .data_o(rhs_skewed)
+  );
+
+  operand_sums #(
+    .Lanes   (Rows),
+    .Width   (LhsSumWidth),
+    .SumWidth(RowSumWidth)
+  ) u_row_sums (
+    .clk_i,
+    .rst_ni,
+    .clear_i(cmd_accept && cmd_first_i),
+    .add_i  (feed),
+    .data_i (lhs_summand),
+    .sums_o (row_sums)
+  );
+
+  operand_sums #(
+    .Lanes   (Cols),
+    .Width   (RhsWidth),
+    .SumWidth(ColSumWidth)
+  ) u_col_sums (
+    .clk_i,
+    .rst_ni,
+    .clear_i(cmd_accept && cmd_first_i),
+    .add_i  (feed),
+    .data_i (rhs_data),
+    .sums_o (col_sums)
+  );
+
+  ///////////
+  // Array //
+  ///////////
+
+  // Element r of these is what enters row r from above and from below.
+  logic [(Rows+1)*Cols*RhsWidth-1:0] rhs_chain;
+  logic [(Rows+1)*Cols*32-1:0]       acc_chain;
+  logic [Rows-1:0]                   row_overflow;
+  logic                              unused_last_rhs;
+
+  assign rhs_chain[0 +: Cols*RhsWidth]     = rhs_skewed;
+  assign unused_last_rhs                   = ^rhs_chain[Rows*Cols*RhsWidth +: Cols*RhsWidth];
+  assign acc_chain[Rows*Cols*32 +: Cols*32] = '0;
+
+  for (genvar row = 0; row < Rows; row++) begin : gen_row
+    mac_row #(
+      .Cols    (Cols),
+      .LhsWidth(LhsWidth),
+      .RhsWidth(RhsWidth)
+    ) u_row (
+      .clk_i,
+      .rst_ni,
+      .step_i      (step),
+      .load_i      (row_load[row]),
+      .unload_i    (unload),
+      .shift_mode_i(mode_q),
+      .limit_i     (limit_q),
+      .policy_i    (policy_q),
+      .col_enable_i(col_enable_q),
+      .lhs_i       (lhs_skewed[row*LhsExtWidth +: LhsExtWidth]),
+      .rhs_i       (rhs_chain[row*Cols*RhsWidth +: Cols*RhsWidth]),
+      .rhs_o       (rhs_chain[(row+1)*Cols*RhsWidth +: Cols*RhsWidth]),
+      .init_i      (init_data),
+      .acc_below_i (acc_chain[(row+1)*Cols*32 +: Cols*32]),
+      .acc_o       (acc_chain[row*Cols*32 +: Cols*32]),
+      .overflow_o  (row_overflow[row])
+    );
+  end
+
+  /////////////////
+  // Corrections //
+  /////////////////
+
+  logic correct_overflow;
+
+  // Row 0 leaves first, the others move up behind it: count_q is the row that leaves now.
+  always_comb begin
+    row_sum = '0;
+    for (int unsigned row = 0; row < Rows; row++) begin
+      if (count_q == 16'(row)) begin
+        row_sum = row_sums[row*RowSumWidth +: RowSumWidth];
+      end
+    end
+  end
+
+  mac_correct #(
+    .Cols       (Cols),
+    .LhsWidth   (LhsWidth),
+    .RhsWidth   (RhsWidth),
+    .RowSumWidth(RowSumWidth),
+    .ColSumWidth(ColSumWidth)
+  ) u_correct (
+    .clk_i,
+    .rst_ni,
+    .enable_i    (last_q),
+    .limit_i     (limit_q),
+    .policy_i    (policy_q),
+    .col_enable_i(col_enable_q),
+    .lhs_zero_i  (lhs_zero_q),
+    .rhs_zero_i  (rhs_zero_q),
+    .col_sums_i  (col_sums),
+    .k_i         (k_total_q),
+    .valid_i     (state_q == StUnload),
+    .ready_o     (correct_ready),
+    .acc_i       (acc_chain[0 +: Cols*32]),
+    .row_sum_i   (row_sum),
+    .valid_o     (out_valid),
+    .ready_i     (out_ready),
+    .acc_o       (out_data),
+    .busy_o      (correct_busy),
+    .overflow_o  (correct_overflow)
+  );
+
+  //////////////
+  // Overflow //
+  //////////////
+
+  logic overflow_q;
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      overflow_q <= 1'b0;
+    end else if (cmd_accept && cmd_first_i) begin
+      overflow_q <= 1'b0;
+    end else if (|(row_overflow & row_enable_q) || correct_overflow) begin
+      overflow_q <= 1'b1;
+    end
+  end
+
+  assign overflow_o = overflow_q;
+
+`ifndef SYNTHESIS
+  // Illegal parameters stop the elaboration.
+  if (Rows < 1 || Cols < 1) begin : gen_bad_size
+    $fatal(1, "mac_array: Rows and Cols must be at least 1");
+  end
+  if (LhsWidth < 5 || LhsWidth > 8) begin : gen_bad_lhs_width
+    $fatal(1, "mac_array: LhsWidth must be 5 to 8");
+  end
+  if (RhsWidth < 2 || RhsWidth > 8) begin : gen_bad_rhs_width
+    $fatal(1, "mac_array: RhsWidth must be 2 to 8");
+  end
+
+  ////////////////
+  // Assertions //
+  ////////////////
+
+  // The output stream's stability is asserted in stream_register.
+
+  CommandStable: assert property (@(posedge clk_i) disable iff (!rst_ni)
+      cmd_valid_i && !cmd_ready_o |=> cmd_valid_i)
+      else $error("mac_array: a command was withdrawn before it was taken");
+
+  CommandLegal: assert property (@(posedge clk_i) disable iff (!rst_ni)
+      cmd_accept |-> cmd_rows_i >= 16'd1 && cmd_rows_i <= 16'(Rows) &&
+                     cmd_cols_i >= 16'd1 && cmd_cols_i <= 16'(Cols) &&
+                     cmd_acc_bits_i >= 6'd16 && cmd_acc_bits_i <= 6'd32 &&
+                     cmd_acc_policy_i <= 2'd2 && (!cmd_mode_i || cmd_lhs_zero_i == '0))
+      else $error("mac_array: a command field is out of range");
+
+  // The side sums hold 65535 elements.
+  TileDepth: assert property (@(posedge clk_i) disable iff (!rst_ni)
+      cmd_accept && !cmd_first_i |-> {1'b0, k_total_q} + {1'b0, cmd_k_i} <= 17'd65535)
+      else $error("mac_array: the passes of a tile have more than 65535 steps");
+`endif
+
+endmodule

@@ -1,0 +1,127 @@
+// The zero-point corrections of a row of accumulators, on its way out of the array.
+// docs/numerics.md section 3: three additions, in this order, the policy acting after each.
+//
+//   acc - rhs_zero[n] * row_sum;   - lhs_zero * col_sum[n];   + k * lhs_zero * rhs_zero[n]
+//
+// A zero point of 0 adds 0, which changes no accumulator: the policy has acted on it already. One
+// pipeline stage per addition. enable_i low passes the rows through (every pass of a tile but the last).
+
+module mac_correct #(
+  parameter int unsigned Cols        = 16,
+  parameter int unsigned LhsWidth    = 8,
+  parameter int unsigned RhsWidth    = 8,
+  parameter int unsigned RowSumWidth = 32,
+  parameter int unsigned ColSumWidth = 24
+) (
+  input  logic                        clk_i,
+  input  logic                        rst_ni,
+
+  // Stable while a row is inside.
+  input  logic                        enable_i,
+  input  logic [31:0]                 limit_i,
+  input  logic [1:0]                  policy_i,
+  input  logic [Cols-1:0]             col_enable_i,
+  input  logic [LhsWidth:0]           lhs_zero_i,
+  input  logic [Cols*RhsWidth-1:0]    rhs_zero_i,
+  input  logic [Cols*ColSumWidth-1:0] col_sums_i,
+  input  logic [15:0]                 k_i,
+
+  input  logic                        valid_i,
+  output logic                        ready_o,
+  input  logic [Cols*32-1:0]          acc_i,
+  input  logic [RowSumWidth-1:0]      row_sum_i,
+
+  output logic                        valid_o,
+  input  logic                        ready_i,
+  output logic [Cols*32-1:0]          acc_o,
+
+  output logic                        busy_o,
+  output logic                        overflow_o  // a sum being stored left the accumulator
+);
+
+  // |rhs_zero * row_sum| <= 2^7 * 2^31, |lhs_zero * col_sum| <= 2^8 * 2^23,
+  // |k * lhs_zero * rhs_zero| <= 2^16 * 2^8 * 2^7: terms fit 40 bits, sums with an accumulator 41.
+  localparam int unsigned SumWidth = 41;
+
+  logic                     move;
+  logic [2:0]               valid_q;
+  logic [Cols*32-1:0]       acc0_d, acc0_q, acc1_d, acc1_q, acc2_d, acc2_q;
+  logic [Cols-1:0]          overflow0, overflow1, overflow2;
+  logic [SumWidth-1:0]      row_sum, lhs_zero, k_lhs_zero;
+
+  assign move     = !valid_q[2] || ready_i;
+  assign ready_o  = move;
+  assign valid_o  = valid_q[2];
+  assign acc_o    = acc2_q;
+  assign busy_o   = |valid_q;
+
+  assign row_sum    = {{(SumWidth - RowSumWidth){row_sum_i[RowSumWidth-1]}}, row_sum_i};
+  assign lhs_zero   = {{(SumWidth - LhsWidth - 1){lhs_zero_i[LhsWidth]}}, lhs_zero_i};
+  assign k_lhs_zero = {{(SumWidth - 16){1'b0}}, k_i} * lhs_zero;
+
+  for (genvar col = 0; col < Cols; col++) begin : gen_col
+    logic [SumWidth-1:0] rhs_zero, col_sum, term0, term1, term2, sum0, sum1, sum2;
+
+    assign rhs_zero = {{(SumWidth - RhsWidth){rhs_zero_i[col*RhsWidth + RhsWidth - 1]}},
+                       rhs_zero_i[col*RhsWidth +: RhsWidth]};
+    assign col_sum  = {{(SumWidth - ColSumWidth){col_sums_i[col*ColSumWidth + ColSumWidth - 1]}},
+                       col_sums_i[col*ColSumWidth +: ColSumWidth]};
+
+    assign term0 = enable_i ? rhs_zero * row_sum : '0;
+    assign term1 = enable_i ? lhs_zero * col_sum : '0;
+    assign term2 = enable_i ? k_lhs_zero * rhs_zero : '0;
+
+    assign sum0 = {{(SumWidth - 32){acc_i[col*32 + 31]}}, acc_i[col*32 +: 32]} - term0;
+    assign sum1 = {{(SumWidth - 32){acc0_q[col*32 + 31]}}, acc0_q[col*32 +: 32]} - term1;
+    assign sum2 = {{(SumWidth - 32){acc1_q[col*32 + 31]}}, acc1_q[col*32 +: 32]} + term2;
+
+    acc_policy #(
+      .SumWidth(SumWidth)
+    ) u_policy0 (
+      .sum_i     (sum0),
+      .limit_i,
+      .policy_i,
+      .acc_o     (acc0_d[col*32 +: 32]),
+      .overflow_o(overflow0[col])
+    );
+
+    acc_policy #(
+      .SumWidth(SumWidth)
+    ) u_policy1 (
+      .sum_i     (sum1),
+      .limit_i,
+      .policy_i,
+      .acc_o     (acc1_d[col*32 +: 32]),
+      .overflow_o(overflow1[col])
+    );
+
+    acc_policy #(
+      .SumWidth(SumWidth)
+    ) u_policy2 (
+      .sum_i     (sum2),
+      .limit_i,
+      .policy_i,
+      .acc_o     (acc2_d[col*32 +: 32]),
+      .overflow_o(overflow2[col])
+    );
+  end
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      valid_q <= '0;
+      acc0_q  <= '0;
+      acc1_q  <= '0;
+      acc2_q  <= '0;
+    end else if (move) begin
+      valid_q <= {valid_q[1:0], valid_i};
+      acc0_q  <= acc0_d;
+      acc1_q  <= acc1_d;
+      acc2_q  <= acc2_d;
+    end
+  end
+
+  assign overflow_o = move && ((valid_i    && |(overflow0 & col_enable_i)) ||
+                               (valid_q[0] && |(overflow1 & col_enable_i)) ||
+                               (valid_q[1] && |(overflow2 & col_enable_i)));
+
+endmodule
