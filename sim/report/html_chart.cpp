@@ -38,7 +38,7 @@ Scale ScaleOf(const std::vector<Bar>& bars) {
     const double db = *bar.tap->qsnr_db;
     if (!std::isfinite(db)) continue;
     scale.low = std::min(scale.low, std::floor(db / kStepDb) * kStepDb);
-    scale.high = std::max(scale.high, std::ceil((db + 2) / kStepDb) * kStepDb);
+    scale.high = std::max(scale.high, std::ceil(db / kStepDb) * kStepDb);
   }
   return scale;
 }
@@ -72,7 +72,7 @@ std::string BarSvg(const Bar& bar, const Scale& scale, double x, double width, d
       css, x, top, width, height, EscapeHtml(tap.name), db);
   if (infinite) {
     out += fmt::format("<text class=\"mark\" x=\"{:.2f}\" y=\"{:.1f}\">{}</text>\n", x + width / 2,
-                       kTop - 3, db > 0 ? "∞" : "−∞");
+                       db > 0 ? kTop - 3 : kTop + kPlotHeight - 4, db > 0 ? "∞" : "−∞");
   }
   return out;
 }

@@ -31,7 +31,7 @@ section { background:var(--card); border:1px solid var(--line); border-radius:8p
   margin-top:16px; overflow-x:auto; }
 header { display:flex; flex-wrap:wrap; align-items:center; gap:8px 16px; }
 .badge { padding:3px 12px; border-radius:20px; color:#fff; font-weight:600; }
-.badge.good { background:#1f8a4c; } .badge.bad { background:#c2313b; } .badge.none { background:#5c6878; }
+.badge.good { background:#1f8a4c; } .badge.bad { background:#c2313b; color:#fff; } .badge.none { background:#5c6878; }
 dl { display:grid; grid-template-columns:max-content 1fr; gap:2px 16px; margin:12px 0 0; }
 dt { color:var(--soft); } dd { margin:0; overflow-wrap:anywhere; }
 table { border-collapse:collapse; width:100%; font-variant-numeric:tabular-nums; }
@@ -105,7 +105,7 @@ std::string Summary(const RunReport& report) {
   fact("Requantization", hardware.power_of_two
                              ? "power-of-two shifts"
                              : fmt::format("{}-bit multipliers", hardware.multiplier_bits));
-  std::string rtl = report.rtl ? "Verilated, every product and requantization" : "not run";
+  std::string rtl = report.rtl ? "Verilator" : "not run";
   if (report.stall_seed) rtl += fmt::format(", random stalls with seed {}", *report.stall_seed);
   fact("RTL", rtl);
   return out + "</dl></section>\n";

@@ -121,7 +121,11 @@ std::string FormatTaps(const RunReport& report, bool color) {
     if (tap.qsnr_db && !(*tap.qsnr_db >= kLowQsnrDb)) qsnr.color = kYellow;
     Cell saturated{fmt::format("{:.2f}", 100 * tap.saturated_share)};
     if (tap.saturated_share > kHighSaturatedShare) saturated.color = kYellow;
-    Cell mismatches{tap.mismatches ? fmt::format("{}", *tap.mismatches) : "-"};
+    Cell mismatches{"-"};
+    if (tap.mismatches) mismatches.text = fmt::format("{}", *tap.mismatches);
+    // A shortened number would be another number; all digits are in the mismatch section.
+    if (mismatches.text.size() > 10)
+      mismatches.text = fmt::format("{:.2e}", static_cast<double>(*tap.mismatches));
     if (tap.mismatches.value_or(0) != 0) mismatches.color = kRed;
     out += table.Row(name.rest, {{ShapeText(tap.shape)},
                                  qsnr,
@@ -287,10 +291,10 @@ std::string Verdict(const RunReport& report) {
   if (compared == 0) return taps + ", none of them compared between golden and RTL";
   std::string line = taps;
   if (compared != static_cast<std::int64_t>(report.taps.size()))
-    line += fmt::format(", {} of them compared", compared);
+    line += fmt::format(" ({} compared)", compared);
   line +=
       ", " + Count(report.total_mismatches(), "mismatch", "mismatches") + " between golden and RTL";
-  if (wrong != 0) line += ", in " + Count(wrong, "tap", "taps");
+  if (wrong != 0) line += " in " + Count(wrong, "tap", "taps");
   return line;
 }
 

@@ -25,7 +25,7 @@ std::string Count(std::int64_t count, std::string_view singular, std::string_vie
 }
 
 std::string WrapText(std::string_view first, std::string_view text) {
-  const std::string indent(first.size(), ' ');
+  static constexpr std::string_view kIndent = "    ";
   std::string out;
   std::string line(first);
   bool empty = true;
@@ -36,7 +36,7 @@ std::string WrapText(std::string_view first, std::string_view text) {
     if (word.empty()) continue;
     if (!empty && line.size() + 1 + word.size() > kTextColumns) {
       out += line + "\n";
-      line = indent;
+      line = kIndent;
       empty = true;
     }
     if (!empty) line += ' ';

@@ -22,8 +22,8 @@ std::string HexText(std::int64_t value, int bits);
 std::string Count(std::int64_t count, std::string_view singular, std::string_view plural);
 
 // Breaks a text at spaces into lines of at most kTextColumns, each ended by a newline; the first
-// starts with `first`, the others with as many spaces. A word that is too long for any line stays
-// whole.
+// starts with `first`, the others are indented by four spaces. A word that is too long for any line
+// stays whole: a path that is cut cannot be copied.
 std::string WrapText(std::string_view first, std::string_view text);
 
 // At most `width` characters, the middle of a longer text replaced by "...". width >= 5.
