@@ -54,9 +54,10 @@ Multiplier MultiplierFor(double r, int bits, const std::string& what) {
 }
 
 Multiplier ShiftFor(double r, const std::string& what) {
-  int exponent = 0;
-  const double fraction = std::frexp(r, &exponent);
-  if (std::fabs(fraction) != 0.5) {
+  // The scales are doubles, so their ratio is a power of two up to the rounding of a few
+  // operations.
+  const int exponent = std::ilogb(std::fabs(r) * 1.5) + 1;
+  if (std::fabs(std::ldexp(std::fabs(r), 1 - exponent) - 1) > 1e-12) {
     throw InternalError(fmt::format("{}: {:.17g} is not a power of two", what, r));
   }
   const int shift = 1 - exponent;
