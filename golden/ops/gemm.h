@@ -54,11 +54,11 @@ struct MatrixView {
 };
 
 struct GemmParams {
-  std::span<const std::int32_t> bias;      // empty (zeros) or one per column
-  std::int32_t lhs_zero = 0;               // -128..255
-  std::span<const std::int32_t> rhs_zero;  // empty (0), one, or one per column; each -128..127
+  std::span<const std::int32_t> bias = {};      // empty (zeros) or one per column
+  std::int32_t lhs_zero = 0;                    // -128..255
+  std::span<const std::int32_t> rhs_zero = {};  // empty (0), one, or one per column; each -128..127
   OperandMode mode = OperandMode::kMultiply;
-  Accumulator acc;
+  Accumulator acc = {};
 
   std::int32_t RhsZero(std::int64_t column) const {
     if (rhs_zero.empty()) return 0;

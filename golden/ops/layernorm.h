@@ -22,18 +22,18 @@ inline constexpr std::int64_t kMaxLayernormBias = std::int64_t{1} << 46;
 
 struct LayernormParams {
   std::int32_t input_zero = 0;
-  std::span<const std::int32_t> input_shift;  // empty (0) or one per channel, 0..8
-  int std_shift = 0;                          // k, 0..15
-  std::span<const std::int64_t> bias;         // one per channel, |bias| <= kMaxLayernormBias
-  std::span<const Multiplier> scale;          // one, or one per channel; a negative gamma has m < 0
-  std::span<const std::int32_t> zero;         // one, or one per channel
+  std::span<const std::int32_t> input_shift = {};  // empty (0) or one per channel, 0..8
+  int std_shift = 0;                               // k, 0..15
+  std::span<const std::int64_t> bias = {};         // one per channel, |bias| <= kMaxLayernormBias
+  std::span<const Multiplier> scale = {};   // one, or one per channel; a negative gamma has m < 0
+  std::span<const std::int32_t> zero = {};  // one, or one per channel
   Rounding rounding = Rounding::kHalfUp;
-  QuantRange range;
+  QuantRange range = {};
 };
 
 // Optional intermediates. y is empty or as long as the row; std_int null or one value.
 struct LayernormTrace {
-  std::span<std::int64_t> y;
+  std::span<std::int64_t> y = {};
   std::int64_t* std_int = nullptr;
 };
 

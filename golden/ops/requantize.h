@@ -50,12 +50,12 @@ bool OneOrPerChannel(const ChannelLayout& layout, std::size_t entries);
 
 // `scale` and `zero` have one entry or one per channel.
 struct RequantizeParams {
-  ChannelLayout layout;
-  std::span<const Multiplier> scale;
-  std::span<const std::int32_t> zero;
+  ChannelLayout layout = {};
+  std::span<const Multiplier> scale = {};
+  std::span<const std::int32_t> zero = {};
   std::int32_t input_zero = 0;
   Rounding rounding = Rounding::kHalfUp;
-  QuantRange range;
+  QuantRange range = {};
 
   Multiplier ScaleOf(std::int64_t channel) const {
     return scale[scale.size() == 1 ? 0 : static_cast<std::size_t>(channel)];

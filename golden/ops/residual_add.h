@@ -14,15 +14,15 @@
 namespace qsim {
 
 struct ResidualAddParams {
-  ChannelLayout layout;
-  std::span<const std::int32_t> a_multiplier;  // one, or one per channel; magnitude below 2^31
-  std::span<const std::int32_t> b_multiplier;  // one, or one per channel; magnitude below 2^31
-  int shift = 0;                               // 0..62
+  ChannelLayout layout = {};
+  std::span<const std::int32_t> a_multiplier = {};  // one, or one per channel; magnitude below 2^31
+  std::span<const std::int32_t> b_multiplier = {};  // one, or one per channel; magnitude below 2^31
+  int shift = 0;                                    // 0..62
   std::int32_t a_zero = 0;
   std::int32_t b_zero = 0;  // b is at most 16 bits wide, so |b - b_zero| < 2^17
   std::int32_t out_zero = 0;
   Rounding rounding = Rounding::kHalfUp;
-  QuantRange range;
+  QuantRange range = {};
 };
 
 // a, b and out hold layout.size() elements. Returns how many elements the clamp changed.

@@ -31,7 +31,7 @@ struct IbertExp {
 
 struct SoftmaxParams {
   SoftmaxKind kind = SoftmaxKind::kIbertRn;
-  IbertExp exp;
+  IbertExp exp = {};
   // exp16 = clamp(half_even(exp * act16_multiplier / 2^act16_shift), -32768, 32767); ibert,
   // ibert_rn. act16_multiplier in 2^30 .. 2^31 - 1 (or 0 when unused), act16_shift in 0..126;
   // together they turn c << n, the exponential of every row's maximum, into at least 1.
@@ -44,8 +44,8 @@ struct SoftmaxParams {
 
 // Optional intermediates, for conformance and for tests. Each is empty or as long as the row.
 struct SoftmaxTrace {
-  std::span<std::int64_t> exp_int;
-  std::span<std::int32_t> exp16;
+  std::span<std::int64_t> exp_int = {};
+  std::span<std::int32_t> exp16 = {};
 };
 
 // The largest row for which every intermediate is proven to fit.
