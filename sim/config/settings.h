@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "sim/config/section.h"
+#include "sim/config/tensor_role.h"
 
 namespace qsim {
 
@@ -65,7 +65,7 @@ struct NumericsSettings {
 enum class GlobalSection : std::uint8_t { kOutputs, kWeight, kActivation, kNorm, kIntsoft };
 
 struct BlockSettings {
-  std::map<std::string, SectionSettings, std::less<>> sections;  // by role name
+  std::map<TensorRole, SectionSettings> sections;
   HardwareSettings hardware;
   NumericsSettings numerics;
   Origin first_origin;  // where the block was named first

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <functional>
+#include <system_error>
 #include <utility>
 
 #include "sim/error.h"
@@ -255,7 +255,8 @@ const InputSpec& Manifest::Calibration() const {
 const InputSpec& Manifest::Evaluation() const { return Require(evaluation, *this, "evaluation"); }
 
 Manifest Manifest::Load(const std::filesystem::path& directory) {
-  if (!std::filesystem::is_directory(directory)) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(directory, ignored)) {
     throw InputError(fmt::format("{}: no such directory; expected one with a manifest.yaml",
                                  directory.string()));
   }

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "sim/error.h"
@@ -214,7 +215,8 @@ void WriteMemh(const std::filesystem::path& path, std::string_view name, const I
 Memh ReadMemh(const std::filesystem::path& path) {
   const std::string file = path.string();
   const std::string text = ReadTextFile(path, kLargestFile, "a memh file");
-  if (!std::filesystem::exists(SidecarOf(path))) return ReadPlain(text, file);
+  std::error_code ignored;
+  if (!std::filesystem::exists(SidecarOf(path), ignored)) return ReadPlain(text, file);
   Sidecar sidecar = ReadSidecar(SidecarOf(path));
   const Codes codes = ParseCodes(text, file, sidecar.bits);
   const std::int64_t elements = *CheckedElementCount(sidecar.shape);

@@ -1,0 +1,55 @@
+// Config::Canonical: the resolved configuration as text.
+#include <fmt/format.h>
+
+#include <set>
+
+#include "sim/config/config.h"
+
+namespace qsim {
+namespace {
+
+std::string Line(TensorRole role, const Section& s) {
+  return fmt::format(
+      "{}: {} {}{} {} {} {} alpha={} sigma={} kl_bins={} profiler={} output_quant={}", Name(role),
+      Name(s.calibration_mode), s.is_signed ? "int" : "uint", s.bits,
+      s.has_zero_point ? "zero_point" : "symmetric", Name(s.observer), Name(s.method),
+      s.percentile_alpha, s.percentile_sigma, s.kl_bins, s.enable_profiler, s.output_quant_enable);
+}
+
+std::vector<std::string> Lines(const Config& config, int block) {
+  const Hardware hardware = config.HardwareFor(block);
+  const Numerics numerics = config.NumericsFor(block);
+  std::vector<std::string> lines;
+  if (block < 0) {
+    lines.push_back(fmt::format("hardware.array: {}x{}", hardware.array_rows, hardware.array_cols));
+  }
+  lines.push_back(fmt::format("hardware: acc_bits={} acc_policy={} multiplier_bits={} requant={}",
+                              hardware.acc.bits, Name(hardware.acc.policy),
+                              hardware.multiplier_bits, Name(hardware.requant)));
+  lines.push_back(fmt::format(
+      "numerics: rounding={} requantize={} residual_add={} softmax={} layernorm={} gelu={}",
+      Name(numerics.rounding), Name(numerics.requantize), Name(numerics.residual_add),
+      Name(numerics.softmax), Name(numerics.layernorm), Name(numerics.gelu)));
+  for (const TensorRole role : AllTensorRoles()) {
+    if (block < 0 || IsPerBlock(role)) lines.push_back(Line(role, config.Get(block, role)));
+  }
+  return lines;
+}
+
+}  // namespace
+
+std::string Config::Canonical() const {
+  const std::vector<std::string> common = Lines(*this, -1);
+  const std::set<std::string> known(common.begin(), common.end());
+  std::string text;
+  for (const std::string& line : common) text += line + "\n";
+  for (const auto& [block, settings] : settings_.blocks) {
+    if (block < 0) continue;
+    for (const std::string& line : Lines(*this, block)) {
+      if (!known.contains(line)) text += fmt::format("blocks.{}.{}\n", block, line);
+    }
+  }
+  return text;
+}
+
+}  // namespace qsim

@@ -1,0 +1,259 @@
+#include "sim/config/config.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "sim/config/defaults.h"
+#include "sim/config/settings_reader.h"
+#include "sim/error.h"
+#include "sim/io/printable.h"
+#include "sim/io/yaml_document.h"
+
+namespace qsim {
+namespace {
+
+// A log_int code, docs/numerics.md section 5.
+constexpr int kLog2Bits = 4;
+
+const BlockSettings* FindBlock(const Settings& settings, int block) {
+  const auto it = settings.blocks.find(block);
+  return it == settings.blocks.end() ? nullptr : &it->second;
+}
+
+// The settings that apply to a block, most specific first.
+std::vector<const BlockSettings*> BlockLevels(const Settings& settings, int block) {
+  std::vector<const BlockSettings*> levels;
+  if (block >= 0) levels.push_back(FindBlock(settings, block));
+  levels.push_back(FindBlock(settings, -1));
+  std::erase(levels, nullptr);
+  return levels;
+}
+
+// The global sections a role falls back to, in order.
+std::vector<GlobalSection> GlobalsFor(TensorRole role) {
+  if (IsWeight(role)) return {GlobalSection::kWeight};
+  if (IsLinearOutput(role)) return {GlobalSection::kOutputs};
+  if (role == TensorRole::kIntSoft) return {GlobalSection::kIntsoft};
+  if (role == TensorRole::kNorm1 || role == TensorRole::kNorm2 || role == TensorRole::kNorm) {
+    return {GlobalSection::kNorm, GlobalSection::kOutputs};
+  }
+  return {GlobalSection::kActivation, GlobalSection::kOutputs};
+}
+
+// The sections whose keys apply to a tensor, most specific first. A tensor with a section of its
+// own in a file does not look at the global ones; the first global section that a file has ends the
+// search.
+std::vector<const SectionSettings*> SectionLevels(const Settings& settings, int block,
+                                                  TensorRole role) {
+  std::vector<const SectionSettings*> levels;
+  bool own = false;
+  for (const BlockSettings* level : BlockLevels(settings, IsPerBlock(role) ? block : -1)) {
+    const auto it = level->sections.find(role);
+    if (it == level->sections.end()) continue;
+    levels.push_back(&it->second);
+    own = own || it->second.file_section.has_value();
+  }
+  if (own) return levels;
+  for (const GlobalSection global : GlobalsFor(role)) {
+    const auto it = settings.globals.find(global);
+    if (it == settings.globals.end()) continue;
+    levels.push_back(&it->second);
+    if (it->second.file_section) break;
+  }
+  return levels;
+}
+
+// The most specific setting of a key, or null.
+template <typename T, typename Level>
+const Setting<T>* FirstSet(const std::vector<const Level*>& levels, Optional<T> Level::*key) {
+  for (const Level* level : levels) {
+    if (level->*key) return &*(level->*key);
+  }
+  return nullptr;
+}
+
+template <typename T, typename Level>
+void Override(T& value, const std::vector<const Level*>& levels, Optional<T> Level::*key) {
+  if (const Setting<T>* setting = FirstSet(levels, key)) value = setting->value;
+}
+
+std::string OriginOf(const SectionSettings& section) {
+  if (!section.file_section) return "--set";
+  return section.file_section->text + (section.from_set ? ", --set" : "");
+}
+
+// signed gives the range and symmetric the zero point; either alone gives both.
+void ResolveSign(Section& section, const std::vector<const SectionSettings*>& levels) {
+  for (const SectionSettings* level : levels) {
+    if (!level->is_signed && !level->symmetric) continue;
+    section.is_signed = level->is_signed ? level->is_signed->value : level->symmetric->value;
+    section.has_zero_point = level->symmetric ? !level->symmetric->value : !level->is_signed->value;
+    return;
+  }
+}
+
+Section ResolveSection(const Settings& settings, int block, TensorRole role) {
+  const auto levels = SectionLevels(settings, block, role);
+  Section section = DefaultSection(role);
+  Override(section.calibration_mode, levels, &SectionSettings::calibration_mode);
+  Override(section.bits, levels, &SectionSettings::bits);
+  ResolveSign(section, levels);
+  Override(section.observer, levels, &SectionSettings::observer);
+  Override(section.method, levels, &SectionSettings::method);
+  Override(section.percentile_alpha, levels, &SectionSettings::percentile_alpha);
+  Override(section.percentile_sigma, levels, &SectionSettings::percentile_sigma);
+  Override(section.kl_bins, levels, &SectionSettings::kl_bins);
+  Override(section.enable_profiler, levels, &SectionSettings::enable_profiler);
+  Override(section.output_quant_enable, levels, &SectionSettings::output_quant_enable);
+  if (!levels.empty()) section.origin = OriginOf(*levels.front());
+  return section;
+}
+
+const Setting<SoftmaxKind>* ExplicitSoftmax(const Settings& settings, int block) {
+  for (const BlockSettings* level : BlockLevels(settings, block)) {
+    if (level->numerics.softmax) return &*level->numerics.softmax;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Config Config::Load(const std::vector<std::filesystem::path>& files) {
+  Config config;
+  for (const std::filesystem::path& file : files) {
+    SettingsReader(config.settings_, file.string()).ReadDocument(*LoadYaml(file));
+  }
+  return config;
+}
+
+void Config::Set(std::string_view key_equals_value) {
+  const std::size_t equals = key_equals_value.find('=');
+  if (equals == std::string_view::npos || equals == 0) {
+    throw InputError(
+        fmt::format("--set: '{}': expected key=value, for example hardware.acc_bits=24",
+                    Printable(key_equals_value)));
+  }
+  const std::string_view key = key_equals_value.substr(0, equals);
+  const std::string_view text = key_equals_value.substr(equals + 1);
+  YamlPtr value;
+  try {
+    value = ParseYaml(text, "--set");
+  } catch (const InputError&) {
+    throw InputError(
+        fmt::format("--set: key '{}': '{}' is not a value", Printable(key), Printable(text)));
+  }
+  // Read into a copy: a key that is refused must leave no trace.
+  Settings changed = settings_;
+  SettingsReader(changed, "").ReadOverride(key, *value);
+  settings_ = std::move(changed);
+}
+
+Section Config::Get(int block, TensorRole role) const {
+  Section section = ResolveSection(settings_, block, role);
+  if (role != TensorRole::kIntSoft) return section;
+  section.has_zero_point = false;  // an attention weight of 0 has code 0
+  const Setting<SoftmaxKind>* softmax = ExplicitSoftmax(settings_, block);
+  if (softmax != nullptr && softmax->value == SoftmaxKind::kLogInt) {
+    section.method = QuantMethod::kLog2;
+    section.bits = kLog2Bits;
+  }
+  if (section.method == QuantMethod::kLog2) {
+    section.is_signed = false;
+    if (FirstSet(SectionLevels(settings_, block, role), &SectionSettings::bits) == nullptr) {
+      section.bits = kLog2Bits;
+    }
+  }
+  return section;
+}
+
+Hardware Config::HardwareFor(int block) const {
+  std::vector<const HardwareSettings*> levels;
+  for (const BlockSettings* level : BlockLevels(settings_, block)) {
+    levels.push_back(&level->hardware);
+  }
+  Hardware hardware;
+  Override(hardware.array_rows, levels, &HardwareSettings::array_rows);
+  Override(hardware.array_cols, levels, &HardwareSettings::array_cols);
+  Override(hardware.acc.bits, levels, &HardwareSettings::acc_bits);
+  Override(hardware.acc.policy, levels, &HardwareSettings::acc_policy);
+  Override(hardware.multiplier_bits, levels, &HardwareSettings::multiplier_bits);
+  Override(hardware.requant, levels, &HardwareSettings::requant);
+  return hardware;
+}
+
+Numerics Config::NumericsFor(int block) const {
+  const std::vector<const BlockSettings*> blocks = BlockLevels(settings_, block);
+  Numerics numerics;
+  // Least specific first, so that a block's `rounding` also beats a global `requantize`.
+  for (auto it = blocks.rbegin(); it != blocks.rend(); ++it) {
+    const NumericsSettings& level = (*it)->numerics;
+    if (level.rounding) {
+      numerics.rounding = level.rounding->value;
+      numerics.requantize = numerics.rounding;
+      numerics.residual_add = numerics.rounding;
+    }
+    if (level.requantize) numerics.requantize = level.requantize->value;
+    if (level.residual_add) numerics.residual_add = level.residual_add->value;
+    if (level.layernorm) numerics.layernorm = level.layernorm->value;
+    if (level.gelu) numerics.gelu = level.gelu->value;
+  }
+  if (const Setting<SoftmaxKind>* softmax = ExplicitSoftmax(settings_, block)) {
+    numerics.softmax = softmax->value;
+  } else if (Get(block, TensorRole::kIntSoft).method == QuantMethod::kLog2) {
+    numerics.softmax = SoftmaxKind::kLogInt;
+  }
+  return numerics;
+}
+
+void Config::CheckBlocks(int depth) const {
+  for (const auto& [block, settings] : settings_.blocks) {
+    if (block >= depth) {
+      throw InputError(fmt::format("{}: key 'blocks.{}': the model has blocks 0..{}",
+                                   settings.first_origin.text, block, depth - 1));
+    }
+  }
+  for (int block = -1; block < depth; ++block) {
+    const auto levels = SectionLevels(settings_, block, TensorRole::kIntSoft);
+    const auto* method = FirstSet(levels, &SectionSettings::method);
+    if (method == nullptr || method->value != QuantMethod::kLog2) continue;
+    const auto* softmax = ExplicitSoftmax(settings_, block);
+    if (softmax != nullptr && softmax->value != SoftmaxKind::kLogInt) {
+      throw InputError(
+          fmt::format("{}: key 'quantization_method' of intSoft: Log2 contradicts numerics.softmax "
+                      "{} ({}); use "
+                      "Uniform, or softmax log_int",
+                      method->origin.text, Name(softmax->value), softmax->origin.text));
+    }
+    const auto* bits = FirstSet(levels, &SectionSettings::bits);
+    if (softmax == nullptr && bits != nullptr && bits->value != kLog2Bits) {
+      throw InputError(fmt::format(
+          "{}: key 'bits' of intSoft: {}, but a Log2 code has {} bits; write {}, or leave it out",
+          bits->origin.text, bits->value, kLog2Bits, kLog2Bits));
+    }
+  }
+}
+
+std::vector<std::string> Config::notes() const {
+  std::vector<std::string> notes = settings_.conflicts;
+  for (const auto& [block, settings] : settings_.blocks) {
+    const bool has_own =
+        settings.numerics.softmax || settings.sections.contains(TensorRole::kIntSoft);
+    if (block >= 0 && !has_own) continue;  // said once, for all blocks
+    const auto* softmax = ExplicitSoftmax(settings_, block);
+    if (softmax == nullptr || softmax->value != SoftmaxKind::kLogInt) continue;
+    const auto levels = SectionLevels(settings_, block, TensorRole::kIntSoft);
+    const auto* method = FirstSet(levels, &SectionSettings::method);
+    const auto* bits = FirstSet(levels, &SectionSettings::bits);
+    const bool uniform = method != nullptr && method->value != QuantMethod::kLog2;
+    if (!uniform && (bits == nullptr || bits->value == kLog2Bits)) continue;
+    notes.push_back(
+        fmt::format("key '{}numerics.softmax': log_int ({}) overrules the intSoft section ({}): "
+                    "Log2, {} bits",
+                    block < 0 ? "" : fmt::format("blocks.{}.", block), softmax->origin.text,
+                    OriginOf(*levels.front()), kLog2Bits));
+  }
+  return notes;
+}
+
+}  // namespace qsim

@@ -1,0 +1,244 @@
+#include "sim/config/settings_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+
+#include "sim/error.h"
+#include "sim/io/nearest_word.h"
+#include "sim/io/printable.h"
+
+namespace qsim {
+namespace {
+
+constexpr int kMostBlocks = 9999;
+
+std::string Join(const std::string& path, std::string_view key) {
+  return path.empty() ? std::string(key) : fmt::format("{}.{}", path, key);
+}
+
+// "attn_qkv.weight" has the top-level key "attn_qkv".
+std::string TopKey(TensorRole role) {
+  const std::string_view name = Name(role);
+  return std::string(name.substr(0, name.find('.')));
+}
+
+std::optional<GlobalSection> GlobalFromName(std::string_view name) {
+  for (const auto& word : kGlobalSectionWords) {
+    if (word.text == name) return word.value;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+SettingsReader::SettingsReader(Settings& settings, std::string file)
+    : settings_(settings), file_(std::move(file)) {}
+
+void SettingsReader::ReadDocument(const YamlNode& root) {
+  if (root.kind != YamlNode::Kind::kMap) {
+    throw InputError(fmt::format("{}:{}: expected a map of sections, got {}", file_, root.line,
+                                 root.Describe()));
+  }
+  for (const YamlEntry& entry : root.entries) {
+    const std::string_view top = std::string_view(entry.key).substr(0, entry.key.find('.'));
+    if (top == "outputs" || top == "weight") norm_is_global_ = true;
+  }
+  settings_.global_format = settings_.global_format || norm_is_global_;
+  for (const YamlEntry& entry : root.entries) {
+    Read(Place(), entry.key, *entry.value, entry.line);
+  }
+  FinishNames();
+}
+
+void SettingsReader::ReadOverride(std::string_view key, const YamlNode& value) {
+  norm_is_global_ = settings_.global_format;
+  Read(Place(), key, value, 1);
+  FinishNames();
+}
+
+void SettingsReader::Read(const Place& place, std::string_view key, const YamlNode& node,
+                          int line) {
+  const std::size_t dot = key.find('.');
+  const std::string head(key.substr(0, dot));
+  const std::string path = Join(place.path, head);
+  if (const auto child = Enter(place, head, line)) {
+    if (dot != std::string_view::npos) {
+      Read(*child, key.substr(dot + 1), node, line);
+      return;
+    }
+    if (node.kind != YamlNode::Kind::kMap || node.entries.empty()) {
+      Fail(path, line,
+           fmt::format("expected a map of {}, got {}", fmt::join(Words(*child), ", "),
+                       node.kind == YamlNode::Kind::kMap ? "an empty one" : node.Describe()));
+    }
+    for (const YamlEntry& entry : node.entries) {
+      Read(*child, entry.key, *entry.value, entry.line);
+    }
+    return;
+  }
+  const Leaf leaf{path, node, line};
+  // Nesting cannot repeat a key, but a dotted spelling beside a nested one can.
+  const bool repeated = !seen_.insert(path).second;
+  const std::vector<std::string> words = Words(place);
+  if (std::find(words.begin(), words.end(), head) == words.end()) {
+    Fail(path, line, "unknown key; " + SuggestWord(head, words));
+  }
+  if (repeated) Fail(path, line, "appears twice, dotted and nested");
+  if (dot != std::string_view::npos) Fail(path, line, "is a value and has no keys of its own");
+  if (!ReadValue(place, head, leaf)) {
+    throw InternalError(fmt::format("configuration key '{}' is listed but not read", path));
+  }
+}
+
+std::vector<std::string> SettingsReader::Words(const Place& place) {
+  std::vector<std::string> words;
+  switch (place.kind) {
+    case PlaceKind::kRoot:
+    case PlaceKind::kBlock:
+      for (const TensorRole role : AllTensorRoles()) {
+        if (place.kind == PlaceKind::kBlock && !IsPerBlock(role)) continue;
+        std::string top = TopKey(role);
+        if (words.empty() || words.back() != top) words.push_back(std::move(top));
+      }
+      if (place.kind == PlaceKind::kRoot) {
+        for (const auto& word : kGlobalSectionWords) {
+          if (word.value != GlobalSection::kNorm) words.emplace_back(word.text);
+        }
+        words.emplace_back("blocks");
+      }
+      words.insert(words.end(), {"hardware", "numerics"});
+      return words;
+    case PlaceKind::kBlocks:
+      return {"N (a block number)"};
+    case PlaceKind::kLinear:
+      return {"weight", "output"};
+    case PlaceKind::kSection:
+      return {"calibration_mode",   "bit_type",         "observer_type", "quantization_method",
+              "percentile_alpha",   "percentile_sigma", "kl_bins",       "enable_profiler",
+              "output_quant_enable"};
+    case PlaceKind::kBitType:
+      return {"bits", "signed", "symmetric", "name"};
+    case PlaceKind::kHardware:
+      return {"array_rows", "array_cols", "acc_bits", "acc_policy", "multiplier_bits", "requant"};
+    case PlaceKind::kNumerics:
+      return {"requantize", "softmax", "layernorm", "gelu", "residual_add", "rounding"};
+  }
+  throw InternalError("configuration place of an unknown kind");
+}
+
+std::optional<SettingsReader::Place> SettingsReader::Enter(const Place& place,
+                                                           const std::string& key, int line) {
+  switch (place.kind) {
+    case PlaceKind::kRoot:
+    case PlaceKind::kBlock:
+      return EnterRoot(place, key, line);
+    case PlaceKind::kBlocks:
+      return EnterBlock(place, key, line);
+    case PlaceKind::kLinear: {
+      const std::string top = place.path.substr(place.path.rfind('.') + 1);
+      const auto role = TensorRoleFromName(top + "." + key);
+      if (!role) return std::nullopt;
+      Place child = SectionPlace(place, key, settings_.blocks[place.block].sections[*role], line);
+      child.is_linear_output = IsLinearOutput(*role);
+      return child;
+    }
+    case PlaceKind::kSection: {
+      if (key != "bit_type") return std::nullopt;
+      Place child = place;
+      child.kind = PlaceKind::kBitType;
+      child.path = Join(place.path, key);
+      return child;
+    }
+    case PlaceKind::kBitType:
+    case PlaceKind::kHardware:
+    case PlaceKind::kNumerics:
+      return std::nullopt;
+  }
+  throw InternalError("configuration place of an unknown kind");
+}
+
+std::optional<SettingsReader::Place> SettingsReader::EnterRoot(const Place& place,
+                                                               const std::string& key, int line) {
+  Place child;
+  child.path = Join(place.path, key);
+  child.block = place.block;
+  const bool in_block = place.kind == PlaceKind::kBlock;
+  if (key == "hardware" || key == "numerics") {
+    child.kind = key == "hardware" ? PlaceKind::kHardware : PlaceKind::kNumerics;
+    return child;
+  }
+  if (key == "blocks" && !in_block) {
+    child.kind = PlaceKind::kBlocks;
+    return child;
+  }
+  const auto global = GlobalFromName(key);
+  if (global && (*global != GlobalSection::kNorm || norm_is_global_)) {
+    if (in_block) Fail(child.path, line, "a global section has no blocks.N form; name the tensor");
+    child = SectionPlace(place, key, settings_.globals[*global], line);
+    child.is_softmax = *global == GlobalSection::kIntsoft;
+    child.is_linear_output = *global == GlobalSection::kOutputs;
+    return child;
+  }
+  for (const TensorRole role : AllTensorRoles()) {
+    if (TopKey(role) != key) continue;
+    if (in_block && !IsPerBlock(role)) {
+      Fail(child.path, line, fmt::format("is outside the blocks; write '{}'", key));
+    }
+    if (IsWeight(role) || IsLinearOutput(role)) {
+      child.kind = PlaceKind::kLinear;
+      return child;
+    }
+    child = SectionPlace(place, key, settings_.blocks[place.block].sections[role], line);
+    child.is_softmax = role == TensorRole::kIntSoft;
+    return child;
+  }
+  return std::nullopt;
+}
+
+SettingsReader::Place SettingsReader::EnterBlock(const Place& blocks, const std::string& key,
+                                                 int line) {
+  Place child;
+  child.kind = PlaceKind::kBlock;
+  child.path = Join(blocks.path, key);
+  const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), child.block);
+  const bool plain = key.size() == 1 || !key.starts_with('0');
+  if (error != std::errc() || end != key.data() + key.size() || child.block < 0 || !plain ||
+      child.block > kMostBlocks) {
+    Fail(child.path, line, fmt::format("expected a block number, got '{}'", Printable(key)));
+  }
+  const bool is_new = !settings_.blocks.contains(child.block);
+  BlockSettings& block = settings_.blocks[child.block];
+  if (is_new) block.first_origin = OriginAt(line);
+  return child;
+}
+
+SettingsReader::Place SettingsReader::SectionPlace(const Place& parent, const std::string& key,
+                                                   SectionSettings& section, int line) {
+  Place child;
+  child.kind = PlaceKind::kSection;
+  child.path = Join(parent.path, key);
+  child.block = parent.block;
+  child.section = &section;
+  if (file_.empty()) {
+    section.from_set = true;
+  } else if (!section.file_section) {
+    section.file_section = OriginAt(line);
+  }
+  return child;
+}
+
+Origin SettingsReader::OriginAt(int line) const {
+  if (file_.empty()) return {"--set", true};
+  return {fmt::format("{}:{}", std::filesystem::path(file_).filename().string(), line), false};
+}
+
+void SettingsReader::Fail(const std::string& path, int line, const std::string& what) const {
+  throw InputError(fmt::format("{}: key '{}': {}",
+                               file_.empty() ? "--set" : fmt::format("{}:{}", file_, line),
+                               Printable(path), what));
+}
+
+}  // namespace qsim

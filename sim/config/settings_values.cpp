@@ -1,0 +1,255 @@
+// The values of the schema: types, ranges and words. The tree is walked in settings_reader.cpp.
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstddef>
+
+#include "sim/config/settings_reader.h"
+#include "sim/config/words.h"
+#include "sim/error.h"
+#include "sim/io/nearest_word.h"
+#include "sim/io/yaml_values.h"
+
+namespace qsim {
+namespace {
+
+constexpr int kLeastBits = 2;
+constexpr int kMostBits = 16;
+
+struct TypeName {
+  int bits = 0;
+  bool is_signed = false;
+};
+
+// "int8", "uint4"; nullopt for anything else.
+std::optional<TypeName> ParseTypeName(std::string_view name) {
+  TypeName type;
+  type.is_signed = !name.starts_with('u');
+  if (!type.is_signed) name.remove_prefix(1);
+  if (!name.starts_with("int")) return std::nullopt;
+  name.remove_prefix(3);
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), type.bits);
+  if (error != std::errc() || end != name.data() + name.size() || type.bits < kLeastBits ||
+      type.bits > kMostBits) {
+    return std::nullopt;
+  }
+  return type;
+}
+
+}  // namespace
+
+template <typename T>
+void SettingsReader::Assign(Optional<T>& slot, T value, const Leaf& leaf) {
+  Origin origin = OriginAt(leaf.line);
+  if (slot && !origin.from_set && !slot->origin.from_set) {
+    settings_.conflicts.push_back(
+        fmt::format("key '{}': {} overrides {}", leaf.path, origin.text, slot->origin.text));
+  }
+  slot = Setting<T>{std::move(value), std::move(origin)};
+}
+
+int SettingsReader::Integer(const Leaf& leaf, int least, int most) const {
+  const auto value = AsInteger(leaf.node);
+  if (!value || *value < least || *value > most) {
+    Fail(leaf.path, leaf.line,
+         fmt::format("expected an integer in {}..{}, got {}", least, most, leaf.node.Describe()));
+  }
+  return static_cast<int>(*value);
+}
+
+double SettingsReader::Real(const Leaf& leaf, double above, double most) const {
+  const auto value = AsReal(leaf.node);
+  if (!value || *value <= above || *value > most) {
+    Fail(leaf.path, leaf.line,
+         fmt::format("expected a number above {} and at most {}, got {}", above, most,
+                     leaf.node.Describe()));
+  }
+  return *value;
+}
+
+bool SettingsReader::Boolean(const Leaf& leaf) const {
+  const auto value = AsBoolean(leaf.node);
+  if (!value) {
+    Fail(leaf.path, leaf.line, fmt::format("expected True or False, got {}", leaf.node.Describe()));
+  }
+  return *value;
+}
+
+template <typename T, std::size_t N, std::size_t F>
+T SettingsReader::OneOf(const Leaf& leaf, const Word<T> (&words)[N], std::string_view what,
+                        const std::string_view (*future)[F]) const {
+  const auto text = AsText(leaf.node);
+  std::vector<std::string> valid;
+  for (const Word<T>& word : words) {
+    if (text && *text == word.text) return word.value;
+    valid.emplace_back(word.text);
+  }
+  if (!text) {
+    Fail(leaf.path, leaf.line,
+         fmt::format("expected one of {}; got {}", fmt::join(valid, ", "), leaf.node.Describe()));
+  }
+  if (future != nullptr) {
+    for (const std::string_view word : *future) {
+      if (*text != word) continue;
+      Fail(leaf.path, leaf.line,
+           fmt::format("{} '{}' is not available in this version; use {}", what, word,
+                       fmt::join(valid, " or ")));
+    }
+  }
+  const auto nearest = NearestWord(*text, valid);
+  Fail(leaf.path, leaf.line,
+       fmt::format("unknown {} {}; {}valid: {}", what, leaf.node.Describe(),
+                   nearest ? fmt::format("did you mean '{}'? ", *nearest) : std::string(),
+                   fmt::join(valid, ", ")));
+}
+
+bool SettingsReader::ReadValue(const Place& place, const std::string& key, const Leaf& leaf) {
+  switch (place.kind) {
+    case PlaceKind::kSection:
+      return ReadSectionValue(place, key, leaf);
+    case PlaceKind::kBitType:
+      return ReadBitTypeValue(place, key, leaf);
+    case PlaceKind::kHardware:
+      return ReadHardwareValue(place, key, leaf);
+    case PlaceKind::kNumerics:
+      return ReadNumericsValue(place, key, leaf);
+    case PlaceKind::kRoot:
+    case PlaceKind::kBlocks:
+    case PlaceKind::kBlock:
+    case PlaceKind::kLinear:
+      return false;
+  }
+  return false;
+}
+
+bool SettingsReader::ReadSectionValue(const Place& place, const std::string& key,
+                                      const Leaf& leaf) {
+  SectionSettings& section = *place.section;
+  if (key == "calibration_mode") {
+    Assign(section.calibration_mode, OneOf(leaf, kCalibrationModeWords, "calibration mode"), leaf);
+  } else if (key == "observer_type") {
+    Assign(section.observer, OneOf(leaf, kObserverWords, "observer"), leaf);
+  } else if (key == "quantization_method") {
+    const QuantMethod method = OneOf(leaf, kQuantMethodWords, "quantization method");
+    if (method == QuantMethod::kLog2 && !place.is_softmax) {
+      Fail(leaf.path, leaf.line,
+           "Log2 is for the softmax output (intSoft) only; use Uniform: the array multiplies or "
+           "shifts "
+           "by attention codes, nothing else");
+    }
+    Assign(section.method, method, leaf);
+  } else if (key == "percentile_alpha") {
+    Assign(section.percentile_alpha, Real(leaf, 0.5, 1.0), leaf);
+  } else if (key == "percentile_sigma") {
+    Assign(section.percentile_sigma, Real(leaf, 0.0, 1.0), leaf);
+  } else if (key == "kl_bins") {
+    Assign(section.kl_bins, Integer(leaf, 16, 1 << 20), leaf);
+  } else if (key == "enable_profiler") {
+    Assign(section.enable_profiler, Boolean(leaf), leaf);
+  } else if (key == "output_quant_enable") {
+    if (!place.is_linear_output) {
+      Fail(leaf.path, leaf.line, "is for linear outputs (attn_qkv.output, ...) only; leave it out");
+    }
+    Assign(section.output_quant_enable, Boolean(leaf), leaf);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+bool SettingsReader::ReadBitTypeValue(const Place& place, const std::string& key,
+                                      const Leaf& leaf) {
+  BitType& given = bit_types_[place.path];
+  given.section = place.section;
+  given.path = place.path;
+  if (key == "bits") {
+    given.bits = Integer(leaf, kLeastBits, kMostBits);
+    Assign(place.section->bits, *given.bits, leaf);
+  } else if (key == "signed") {
+    given.is_signed = Boolean(leaf);
+    Assign(place.section->is_signed, *given.is_signed, leaf);
+  } else if (key == "symmetric") {
+    given.symmetric = Boolean(leaf);
+    Assign(place.section->symmetric, *given.symmetric, leaf);
+  } else if (key == "name") {
+    const auto text = AsText(leaf.node);
+    if (!text || !ParseTypeName(*text)) {
+      Fail(leaf.path, leaf.line,
+           fmt::format("expected int2..int16 or uint2..uint16, got {}", leaf.node.Describe()));
+    }
+    given.name = *text;
+    given.name_line = leaf.line;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void SettingsReader::FinishNames() {
+  const YamlNode none;
+  for (const auto& [path, given] : bit_types_) {
+    if (!given.name) continue;
+    const TypeName type = *ParseTypeName(*given.name);
+    const Leaf leaf{path + ".name", none, given.name_line};
+    const std::optional<bool> is_signed = given.is_signed ? given.is_signed : given.symmetric;
+    if (given.bits && *given.bits != type.bits) {
+      Fail(leaf.path, leaf.line,
+           fmt::format("'{}' contradicts bits: {}", *given.name, *given.bits));
+    }
+    if (is_signed && *is_signed != type.is_signed) {
+      Fail(leaf.path, leaf.line,
+           fmt::format("'{}' contradicts {}: {}", *given.name,
+                       given.is_signed ? "signed" : "symmetric", *is_signed ? "True" : "False"));
+    }
+    if (!given.bits) Assign(given.section->bits, type.bits, leaf);
+    if (!is_signed) Assign(given.section->is_signed, type.is_signed, leaf);
+  }
+}
+
+bool SettingsReader::ReadHardwareValue(const Place& place, const std::string& key,
+                                       const Leaf& leaf) {
+  HardwareSettings& hardware = settings_.blocks[place.block].hardware;
+  if (key == "array_rows" || key == "array_cols") {
+    if (place.block >= 0) {
+      Fail(leaf.path, leaf.line,
+           fmt::format("all blocks run on one array; write 'hardware.{}'", key));
+    }
+    Assign(key == "array_rows" ? hardware.array_rows : hardware.array_cols, Integer(leaf, 1, 256),
+           leaf);
+  } else if (key == "acc_bits") {
+    Assign(hardware.acc_bits, Integer(leaf, 16, 32), leaf);
+  } else if (key == "acc_policy") {
+    Assign(hardware.acc_policy, OneOf(leaf, kAccPolicyWords, "accumulator policy"), leaf);
+  } else if (key == "multiplier_bits") {
+    Assign(hardware.multiplier_bits, Integer(leaf, 2, 31), leaf);
+  } else if (key == "requant") {
+    Assign(hardware.requant, OneOf(leaf, kRequantModeWords, "requantize mode"), leaf);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+bool SettingsReader::ReadNumericsValue(const Place& place, const std::string& key,
+                                       const Leaf& leaf) {
+  NumericsSettings& numerics = settings_.blocks[place.block].numerics;
+  if (key == "rounding") {
+    Assign(numerics.rounding, OneOf(leaf, kRoundingWords, "rounding"), leaf);
+  } else if (key == "requantize") {
+    Assign(numerics.requantize, OneOf(leaf, kRoundingWords, "rounding"), leaf);
+  } else if (key == "residual_add") {
+    Assign(numerics.residual_add, OneOf(leaf, kRoundingWords, "rounding"), leaf);
+  } else if (key == "softmax") {
+    Assign(numerics.softmax, OneOf(leaf, kSoftmaxWords, "softmax", &kFutureSoftmaxWords), leaf);
+  } else if (key == "layernorm") {
+    Assign(numerics.layernorm, OneOf(leaf, kLayernormWords, "layernorm", &kFutureLayernormWords),
+           leaf);
+  } else if (key == "gelu") {
+    Assign(numerics.gelu, OneOf(leaf, kGeluWords, "gelu", &kFutureGeluWords), leaf);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+}  // namespace qsim
