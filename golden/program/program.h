@@ -26,7 +26,6 @@ struct TensorInfo {
   Shape shape;       // [tokens, channels] or [heads, tokens, tokens]
   DType dtype = DType::kInt8;
   QuantRange range;
-  bool tap = true;  // compared and reported; false for scratch accumulators
   bool operator==(const TensorInfo&) const = default;
 };
 

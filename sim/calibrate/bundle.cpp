@@ -12,7 +12,6 @@
 #include "sim/io/atomic_file.h"
 #include "sim/io/nearest_word.h"
 #include "sim/io/npy.h"
-#include "sim/io/output_directory.h"
 #include "sim/io/yaml_document.h"
 
 namespace qsim {
@@ -218,7 +217,6 @@ void Describe(Ar& ar, TensorInfo& o) {
   ar.Scalar("dtype", o.dtype);
   ar.Scalar("qmin", o.range.qmin);
   ar.Scalar("qmax", o.range.qmax);
-  ar.Scalar("tap", o.tap);
 }
 
 template <typename Ar>
@@ -650,8 +648,7 @@ class BundleReader {
 
 }  // namespace
 
-void SaveBundle(const Bundle& bundle, const fs::path& directory) {
-  OutputDirectory output(directory);
+void SaveBundle(const Bundle& bundle, OutputDirectory& output) {
   const fs::path arrays = output.path() / kArrays;
   const fs::path inputs = output.path() / kInputs;
   fs::create_directories(arrays);

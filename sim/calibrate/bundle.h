@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "golden/program/program.h"
+#include "sim/io/output_directory.h"
 
 namespace qsim {
 
@@ -61,8 +62,8 @@ struct Bundle {
   std::int64_t images() const { return inputs.empty() ? 0 : inputs.begin()->second.shape().at(0); }
 };
 
-// Writes a directory atomically; the same bundle gives the same bytes. Throws InputError.
-void SaveBundle(const Bundle& bundle, const std::filesystem::path& directory);
+// Writes and commits the directory; the same bundle gives the same bytes. Throws InputError.
+void SaveBundle(const Bundle& bundle, OutputDirectory& output);
 
 // Reads and validates a bundle: program, constants, scales and inputs. Throws InputError with file
 // and key.

@@ -84,7 +84,7 @@ Bundle Calibrate(const VitModel& model, const Config& config, const ModelInputs&
 }
 
 IntTensor QuantizeTensor(const FloatTensor& values, const TensorInfo& info,
-                         const TensorScale& scale) {
+                         const TensorScale& scale, std::int64_t* saturated) {
   IntTensor tensor(info.dtype, info.shape);
   const std::size_t groups = scale.scale.size();
   const std::size_t zeros = scale.zero.size();
@@ -102,7 +102,8 @@ IntTensor QuantizeTensor(const FloatTensor& values, const TensorInfo& info,
         for (std::size_t i = 0; i < storage.size(); ++i) {
           const std::size_t c = i / inner % channels;
           const Quantization q = {scale.scale[groups == 1 ? 0 : c], scale.zero[zeros == 1 ? 0 : c]};
-          storage[i] = static_cast<T>(Quantize(static_cast<double>(values.data[i]), q, info.range));
+          storage[i] = static_cast<T>(
+              Quantize(static_cast<double>(values.data[i]), q, info.range, saturated));
         }
       },
       tensor.storage());

@@ -80,19 +80,17 @@ class AttentionLowering {
  private:
   // ---- emitting ----
 
-  void Define(const std::string& name, Shape shape, QuantRange range, bool tap = true) {
-    bundle_.program.tensors.push_back(
-        {prefix_ + name, std::move(shape), StorageFor(range), range, tap});
+  void Define(const std::string& name, Shape shape, QuantRange range) {
+    bundle_.program.tensors.push_back({prefix_ + name, std::move(shape), StorageFor(range), range});
   }
 
-  void DefineAccumulator(const std::string& name, Shape shape, bool tap) {
+  void DefineAccumulator(const std::string& name, Shape shape) {
     const std::int64_t half = std::int64_t{1} << (plan_.hardware.acc.bits - 1);
     bundle_.program.tensors.push_back(
         {prefix_ + name,
          std::move(shape),
          DType::kInt32,
-         {static_cast<std::int32_t>(-half), static_cast<std::int32_t>(half - 1)},
-         tap});
+         {static_cast<std::int32_t>(-half), static_cast<std::int32_t>(half - 1)}});
   }
 
   void Scale(const std::string& name, ChannelAxis axis, std::vector<double> scale,
@@ -245,7 +243,7 @@ class AttentionLowering {
       op.weight_zero = Compressed(q.zero);
     }
     const std::int64_t rows = q.weight.shape()[0];
-    DefineAccumulator(name, TokenShape(rows), true);
+    DefineAccumulator(name, TokenShape(rows));
     Scale(name + ".weight", ChannelAxis::kFirst, q.scale, q.zero);
     bundle_.program.constants[op.weight] = std::move(q.weight);
     bundle_.program.constants[op.bias] = std::move(q.bias);
@@ -490,7 +488,7 @@ class AttentionLowering {
     }
     op.lhs_zero = Compressed(op.lhs_zero);
     op.rhs_zero = Compressed(op.rhs_zero);
-    DefineAccumulator("attn_kv_out.acc", ScoreShape(), false);
+    DefineAccumulator("attn_kv_out.acc", ScoreShape());
     Scale("attn_kv_out.acc", ChannelAxis::kFirst, acc_scale, std::vector<std::int32_t>(heads_, 0));
     bundle_.program.ops.emplace_back(std::move(op));
     Define(scores_.name, ScoreShape(), scores_.range);
@@ -533,7 +531,7 @@ class AttentionLowering {
     op.lhs_zero = {0};
     op.rhs_zero = Compressed(v_.zero);
     op.acc = plan_.hardware.acc;
-    DefineAccumulator("attn_v_out.acc", TokenShape(g_.dim), false);
+    DefineAccumulator("attn_v_out.acc", TokenShape(g_.dim));
     bundle_.program.ops.emplace_back(std::move(op));
     attention_ = Choose("attn_v_out", plan_.attention, ranges_.attention, channels_, v_.scale[0]);
     std::vector<double> acc_scale = v_.scale;

@@ -41,7 +41,9 @@ Quantization QuantizationOf(RealRange range, QuantRange q, bool has_zero_point);
 std::int32_t ZeroPointFor(RealRange range, double scale, QuantRange q, bool has_zero_point);
 
 // clamp(half_even(x / s + z), qmin, qmax), docs/numerics.md section 1.
-std::int32_t Quantize(double x, Quantization quantization, QuantRange range);
+// *saturated, if not null, is incremented when the clamp changed the value.
+std::int32_t Quantize(double x, Quantization quantization, QuantRange range,
+                      std::int64_t* saturated = nullptr);
 
 // Estimates one range per group of a tensor's elements. Groups follow `layout` (channel = group).
 class Observer {

@@ -163,7 +163,7 @@ FloatTensor FloatReference::Embed(const ModelInputs& inputs, std::int64_t image)
   for (std::int64_t p = 0; p < per_side * per_side; ++p) {
     for (std::int64_t c = 0; c < g.image_channels; ++c) {
       const double mean = images.mean[static_cast<std::size_t>(c)];
-      const double deviation = images.std[static_cast<std::size_t>(c)];
+      const double deviation = images.stddev[static_cast<std::size_t>(c)];
       for (std::int64_t i = 0; i < g.patch * g.patch; ++i) {
         const std::int64_t y = p / per_side * g.patch + i / g.patch;
         const std::int64_t z = p % per_side * g.patch + i % g.patch;

@@ -1,0 +1,47 @@
+#include "sim/cli/calibrate_command.h"
+
+#include <fmt/format.h>
+
+#include <iostream>
+
+#include "sim/cli/run_images.h"
+#include "sim/io/output_directory.h"
+
+namespace qsim {
+
+CLI::App* AddCalibrate(CLI::App& app, CalibrateCommandOptions& options) {
+  CLI::App* command = app.add_subcommand(
+      "calibrate", "Turn weights, calibration data and a configuration into a bundle");
+  AddModelOptions(*command, options.model);
+  command->get_option("--config")->required();
+  command->get_option("--input")->required();
+  command
+      ->add_option("--images", options.images,
+                   "Evaluation inputs to store in the bundle (default 8)")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
+  command->add_option("--output", options.output, "Bundle directory to write")
+      ->required()
+      ->type_name("DIR");
+  return command;
+}
+
+int RunCalibrate(const CalibrateCommandOptions& options) {
+  // A path that cannot be written is better reported before the work than after it.
+  OutputDirectory output(options.output);
+  const LoadedModel loaded = LoadModel(options.model);
+  std::int64_t images = 0;
+  const ModelInputs inputs = LoadEvaluation(loaded.manifest, options.images, &images);
+  Bundle bundle = CalibrateLoaded(loaded);
+  AddBundleInputs(bundle, loaded.model, inputs, images, loaded.calibrate.threads);
+  SaveBundle(bundle, output);
+  std::cout << fmt::format("{}: {} operations, {} images\n", options.output.string(),
+                           bundle.program.ops.size(), images);
+  for (const LoweringNote& note : bundle.notes) {
+    if (note.kind == LoweringNote::Kind::kInfo) continue;
+    std::cout << fmt::format("note: {}: {}\n", note.tensor, note.text);
+  }
+  return 0;
+}
+
+}  // namespace qsim

@@ -1,0 +1,76 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <string>
+
+#include "sim/cli/calibrate_command.h"
+#include "sim/cli/diff_command.h"
+#include "sim/cli/export_command.h"
+#include "sim/cli/run_command.h"
+#include "sim/error.h"
+
+namespace {
+
+constexpr int kUsageError = 2;
+constexpr int kDefect = 3;
+
+constexpr const char* kFooter =
+    "Exit status: 0 as asked and equal; 1 a comparison found a difference;\n"
+    "2 wrong usage, configuration or input; 3 a defect in qsim itself.\n\n"
+    "Examples:\n"
+    "  qsim run --config configs/attn_config.yaml --input vectors/\n"
+    "  qsim diff out/golden out/rtl\n"
+    "  qsim export --config configs/attn_config.yaml --input vectors/ --format svh\n"
+    "'qsim COMMAND --help' describes a command.";
+
+int Dispatch(int argc, char** argv) {
+  CLI::App app{"qsim: a bit-accurate, integer-only reference simulator for ViT attention hardware"};
+  app.name("qsim");
+  app.set_version_flag("--version", "qsim " QSIM_VERSION);
+  app.require_subcommand(1);
+  app.footer(kFooter);
+
+  qsim::CalibrateCommandOptions calibrate;
+  qsim::RunOptions run;
+  qsim::DiffOptions diff;
+  qsim::ExportOptions exporting;
+  const CLI::App* calibrate_command = qsim::AddCalibrate(app, calibrate);
+  const CLI::App* run_command = qsim::AddRun(app, run);
+  const CLI::App* diff_command = qsim::AddDiff(app, diff);
+  const CLI::App* export_command = qsim::AddExport(app, exporting);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    std::cerr << "qsim: " << error.what() << "; see 'qsim --help'\n";
+    return kUsageError;
+  }
+  if (*calibrate_command) return qsim::RunCalibrate(calibrate);
+  if (*run_command) return qsim::RunRun(run);
+  if (*diff_command) return qsim::RunDiff(diff);
+  if (*export_command) return qsim::RunExport(exporting);
+  return kUsageError;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return Dispatch(argc, argv);
+  } catch (const qsim::InputError& error) {
+    std::cerr << "qsim: " << error.what() << '\n';
+    return kUsageError;
+  } catch (const std::filesystem::filesystem_error& error) {
+    std::cerr << fmt::format("qsim: {}: {}\n", error.path1().string(), error.code().message());
+    return kUsageError;
+  } catch (const std::bad_alloc&) {
+    std::cerr << "qsim: not enough memory; try fewer images or a smaller --batch\n";
+    return kUsageError;
+  } catch (const std::exception& error) {
+    std::cerr << "qsim: defect: " << error.what() << '\n';
+    return kDefect;
+  }
+}

@@ -1,0 +1,111 @@
+#include "sim/cli/model_options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+#include <string_view>
+#include <thread>
+
+#include "sim/error.h"
+
+namespace qsim {
+namespace {
+
+constexpr std::int64_t kDefaultImages = 8;
+
+// "0,2" or "all"; empty means all.
+std::vector<std::int64_t> ParseBlocks(const std::string& text, std::int64_t depth) {
+  if (text == "all") return {};
+  std::set<std::int64_t> blocks;
+  std::string_view rest = text;
+  while (true) {
+    const std::size_t comma = rest.find(',');
+    const std::string_view item = rest.substr(0, comma);
+    std::int64_t block = 0;
+    const auto [end, error] = std::from_chars(item.data(), item.data() + item.size(), block);
+    if (error != std::errc() || end != item.data() + item.size() || block < 0 || block >= depth) {
+      throw InputError(fmt::format(
+          "--blocks: '{}' is not a block of this model; give 'all' or numbers in 0..{}, "
+          "such as 0,{}",
+          item, depth - 1, depth - 1));
+    }
+    blocks.insert(block);
+    if (comma == std::string_view::npos) break;
+    rest.remove_prefix(comma + 1);
+  }
+  return {blocks.begin(), blocks.end()};
+}
+
+}  // namespace
+
+void AddThreadsOption(CLI::App& command, int& threads) {
+  command
+      .add_option("--threads", threads,
+                  "Worker threads (default: one for each core); results do not depend on it")
+      ->check(CLI::Range(1, 1024))
+      ->type_name("N");
+}
+
+int ThreadCount(int requested) {
+  if (requested > 0) return requested;
+  return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+}
+
+void AddModelOptions(CLI::App& command, ModelOptions& options) {
+  command
+      .add_option("--config", options.config, "Configuration, YAML; repeatable, later files win")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  command.add_option("--input", options.input, "Vectors directory: manifest.yaml, weights, data")
+      ->type_name("DIR");
+  command
+      .add_option("--set", options.set,
+                  "Override one setting, e.g. hardware.acc_bits=24; repeatable")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  command.add_option("--blocks", options.blocks, "Blocks to run: 'all' or e.g. 0,2")
+      ->type_name("LIST")
+      ->capture_default_str();
+  command
+      .add_option("--realise", options.realise,
+                  "What to do with a granularity that integers cannot realise: 'exact' rejects it, "
+                  "'nearest' "
+                  "substitutes and lists it")
+      ->check(CLI::IsMember({"exact", "nearest"}))
+      ->type_name("HOW")
+      ->capture_default_str();
+  AddThreadsOption(command, options.threads);
+}
+
+LoadedModel LoadModel(const ModelOptions& options) {
+  Config config = Config::Load(options.config);
+  for (const std::string& setting : options.set) config.Set(setting);
+  Manifest manifest = Manifest::Load(options.input);
+  VitModel model = LoadVit(manifest);
+  CalibrateOptions calibrate;
+  calibrate.blocks = ParseBlocks(options.blocks, model.geometry.depth);
+  calibrate.realise = options.realise == "nearest" ? Realise::kNearest : Realise::kExact;
+  calibrate.threads = ThreadCount(options.threads);
+  return {std::move(config), std::move(manifest), std::move(model), std::move(calibrate)};
+}
+
+Bundle CalibrateLoaded(const LoadedModel& loaded) {
+  const ModelInputs inputs =
+      LoadInputs(loaded.manifest, loaded.manifest.Calibration(), InputUse::kCalibration);
+  return Calibrate(loaded.model, loaded.config, inputs, loaded.calibrate);
+}
+
+ModelInputs LoadEvaluation(const Manifest& manifest, std::int64_t requested, std::int64_t* images) {
+  ModelInputs inputs = LoadInputs(manifest, manifest.Evaluation(), InputUse::kEvaluation);
+  const std::int64_t available = inputs.count();
+  if (requested > available) {
+    throw InputError(fmt::format("--images {}: {} has {} evaluation inputs", requested,
+                                 manifest.path.string(), available));
+  }
+  *images = requested < 0 ? std::min(kDefaultImages, available) : requested;
+  return inputs;
+}
+
+}  // namespace qsim

@@ -1,0 +1,47 @@
+// The options by which every command that calibrates names its model, data and configuration.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "sim/calibrate/calibrate.h"
+#include "sim/io/manifest.h"
+#include "sim/model/vit_model.h"
+
+namespace qsim {
+
+struct ModelOptions {
+  std::vector<std::filesystem::path> config;
+  std::filesystem::path input;
+  std::vector<std::string> set;
+  std::string blocks = "all";
+  std::string realise = "exact";
+  int threads = 0;  // 0: one for each core
+};
+
+// Adds --config, --input, --set, --blocks, --realise and --threads.
+void AddModelOptions(CLI::App& command, ModelOptions& options);
+// --threads alone, for commands that run a bundle.
+void AddThreadsOption(CLI::App& command, int& threads);
+int ThreadCount(int requested);
+
+// Everything that the options name, loaded and checked.
+struct LoadedModel {
+  Config config;
+  Manifest manifest;
+  VitModel model;
+  CalibrateOptions calibrate;
+};
+LoadedModel LoadModel(const ModelOptions& options);
+
+// The program and its scales, from the manifest's calibration inputs; without bundle inputs.
+Bundle CalibrateLoaded(const LoadedModel& loaded);
+
+// The evaluation inputs. `requested` < 0: the first 8, or all where there are fewer. Throws
+// InputError when more are asked for than there are; *images is how many to use.
+ModelInputs LoadEvaluation(const Manifest& manifest, std::int64_t requested, std::int64_t* images);
+
+}  // namespace qsim

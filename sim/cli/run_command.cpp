@@ -1,0 +1,208 @@
+#include "sim/cli/run_command.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+#include <optional>
+
+#include "sim/cli/run_images.h"
+#include "sim/cosim/rtl_backend.h"
+#include "sim/error.h"
+#include "sim/io/memh.h"
+#include "sim/io/npy.h"
+#include "sim/io/output_directory.h"
+#include "sim/report/report_files.h"
+#include "sim/report/report_json.h"
+#include "sim/report/tables.h"
+
+namespace qsim {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kDefaultWaves = "qsim-waves";
+
+// The narrowest width of a tensor's integers, for $readmemh.
+int MemhBits(const TensorInfo& info) {
+  if (info.dtype == DType::kInt32) return BitsFor({info.range.qmin, info.range.qmax});
+  return BitsOf(info.dtype);
+}
+
+void WriteTensors(const RunResult& result, const Program& program, bool memh,
+                  const fs::path& root) {
+  const auto write_all = [&](const char* executor, const auto& tensors) {
+    if (tensors.empty()) return;
+    fs::create_directories(root / executor);
+    for (const auto& [name, tensor] : tensors) WriteNpy(root / executor / (name + ".npy"), tensor);
+  };
+  write_all("golden", result.golden);
+  write_all("rtl", result.rtl);
+  write_all("float", result.reference);
+  if (!memh) return;
+  fs::create_directories(root / "memh");
+  for (const auto& [name, tensor] : result.golden) {
+    const TensorInfo& info = program.Tensor(name);
+    WriteMemh(root / "memh" / (name + ".memh"), name, tensor, MemhBits(info));
+  }
+}
+
+// Replaces a bundle's block inputs by the files of a directory, one .npy for each input tensor.
+void ReplaceInputs(Bundle& bundle, const fs::path& directory) {
+  std::int64_t images = -1;
+  for (const std::string& name : bundle.program.inputs) {
+    const fs::path path = directory / (name + ".npy");
+    IntTensor tensor = ReadIntNpy(path);
+    const TensorInfo& info = bundle.program.Tensor(name);
+    const bool same_rank = tensor.shape().size() == info.shape.size() + 1;
+    if (!same_rank || tensor.dtype() != info.dtype ||
+        !std::equal(info.shape.begin(), info.shape.end(), tensor.shape().begin() + 1)) {
+      throw InputError(fmt::format("{}: must be {} with the shape [images, {}]", path.string(),
+                                   Name(info.dtype), fmt::join(info.shape, ", ")));
+    }
+    if (images >= 0 && tensor.shape().front() != images) {
+      throw InputError(fmt::format("{}: has {} images, the other inputs have {}", path.string(),
+                                   tensor.shape().front(), images));
+    }
+    images = tensor.shape().front();
+    bundle.inputs[name] = std::move(tensor);
+  }
+}
+
+// What a run works on: a calibrated model with its evaluation inputs, or a bundle.
+struct Subject {
+  std::optional<LoadedModel> loaded;
+  ModelInputs inputs;
+  Bundle bundle;
+  std::int64_t images = 0;
+};
+
+Subject Load(const RunOptions& options) {
+  Subject subject;
+  if (!options.bundle.empty()) {
+    subject.bundle = LoadBundle(options.bundle);
+    if (!options.inputs.empty()) ReplaceInputs(subject.bundle, options.inputs);
+    const std::int64_t available = subject.bundle.images();
+    if (options.images > available) {
+      throw InputError(fmt::format("--images {}: {} carries {} images", options.images,
+                                   options.bundle.string(), available));
+    }
+    subject.images = options.images < 0 ? available : options.images;
+    return subject;
+  }
+  subject.loaded = LoadModel(options.model);
+  subject.inputs = LoadEvaluation(subject.loaded->manifest, options.images, &subject.images);
+  std::cerr << fmt::format("calibrating {}\n", subject.loaded->manifest.model.string());
+  subject.bundle = CalibrateLoaded(*subject.loaded);
+  return subject;
+}
+
+void CheckOptions(const RunOptions& options) {
+  const bool from_model = !options.model.config.empty() || !options.model.input.empty();
+  if (!options.bundle.empty() && from_model) {
+    throw InputError("--bundle replaces --config and --input: give one or the other");
+  }
+  if (options.bundle.empty() && options.model.config.empty()) {
+    throw InputError("nothing to run: give --config FILE --input DIR, or --bundle DIR");
+  }
+  if (options.bundle.empty() && options.model.input.empty()) {
+    throw InputError("--input DIR is missing: the vectors directory with manifest.yaml");
+  }
+  if (!options.bundle.empty() && (!options.model.set.empty() || options.model.blocks != "all")) {
+    throw InputError("--set and --blocks change a calibration; a bundle is already calibrated");
+  }
+  if (options.bundle.empty() && !options.inputs.empty()) {
+    throw InputError("--inputs goes with --bundle; a model's own inputs are named by --input");
+  }
+  if (options.memh && options.output.empty()) throw InputError("--memh needs --output DIR");
+}
+
+}  // namespace
+
+CLI::App* AddRun(CLI::App& app, RunOptions& options) {
+  CLI::App* command =
+      app.add_subcommand("run", "Run images in float, integers and RTL, and compare every tensor");
+  AddModelOptions(*command, options.model);
+  command
+      ->add_option("--bundle", options.bundle,
+                   "Run a calibrated bundle instead of --config and --input")
+      ->type_name("DIR");
+  command
+      ->add_option("--inputs", options.inputs, "With --bundle: other block inputs, one .npy each")
+      ->type_name("DIR");
+  command
+      ->add_option("--images", options.images,
+                   "Images to run (default 8; with --bundle all of its own)")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
+  command
+      ->add_option("--batch", options.batch,
+                   "Images in memory at once; results do not depend on it")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N")
+      ->capture_default_str();
+  command->add_option("--rtl", options.rtl, "Run the Verilated RTL beside the golden model")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->type_name("on|off")
+      ->capture_default_str();
+  command
+      ->add_option("--stall-probability", options.stall_probability,
+                   "Random bubbles and back-pressure on every RTL stream; changes no result")
+      ->check(CLI::Range(0.0, 0.95))
+      ->type_name("P")
+      ->capture_default_str();
+  command->add_option("--stall-seed", options.stall_seed, "Seed of the random stalls")
+      ->type_name("SEED")
+      ->capture_default_str();
+  command
+      ->add_option("--output", options.output, "Directory for tensors, report.json and report.html")
+      ->type_name("DIR");
+  command->add_flag("--memh", options.memh, "Also write $readmemh files to the output directory");
+  command->add_flag("--json", options.json, "Print the report as JSON");
+  command->add_flag("--verbose", options.verbose, "List every note of the calibration");
+  return command;
+}
+
+int RunRun(const RunOptions& options) {
+  CheckOptions(options);
+  std::optional<OutputDirectory> output;
+  if (!options.output.empty()) output.emplace(options.output);
+  Subject subject = Load(options);
+
+  RunSettings settings;
+  settings.images = subject.images;
+  settings.batch = options.batch;
+  settings.threads = ThreadCount(options.model.threads);
+  settings.keep_tensors = output.has_value();
+  if (options.rtl == "on") {
+    cosim::RequireRtl();
+    settings.rtl = RtlSettings{options.stall_probability, options.stall_seed,
+                               output ? output->path() / "waves" : fs::path(kDefaultWaves),
+                               output ? output->final_path() / "waves" : fs::path(kDefaultWaves)};
+  }
+  const HardwareParams& hardware = subject.bundle.hardware;
+  std::cerr << fmt::format(
+      "running {} images: {}golden{}\n", settings.images, subject.loaded ? "float, " : "",
+      settings.rtl ? fmt::format(", RTL {}x{}", hardware.array_rows, hardware.array_cols) : "");
+  std::optional<FloatSource> floats;
+  if (subject.loaded) floats.emplace(FloatSource{subject.loaded->model, subject.inputs});
+  RunResult result = RunImages(subject.bundle, floats ? &*floats : nullptr, settings);
+  for (const fs::path& file : options.model.config)
+    result.report.config_files.push_back(file.string());
+  result.report.input = subject.loaded ? options.model.input.string() : options.bundle.string();
+
+  if (output) {
+    WriteTensors(result, subject.bundle.program, options.memh, output->path());
+    WriteReportFiles(result.report, output->path());
+    output->Commit();
+  }
+  if (options.json) {
+    std::cout << RunReportJsonText(result.report);
+  } else {
+    std::cout << FormatRunReport(result.report, {options.verbose, ColorWanted(STDOUT_FILENO)});
+  }
+  return result.report.total_mismatches() == 0 ? 0 : 1;
+}
+
+}  // namespace qsim

@@ -1,0 +1,33 @@
+// qsim run --config F --input DIR, or qsim run --bundle B
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "sim/cli/model_options.h"
+
+namespace qsim {
+
+struct RunOptions {
+  ModelOptions model;            // either this
+  std::filesystem::path bundle;  // or this
+  std::filesystem::path inputs;  // with a bundle: other block inputs
+  std::int64_t images = -1;      // < 0: the first 8; with a bundle: all that it carries
+  std::int64_t batch = 32;
+  std::string rtl = "on";
+  double stall_probability = 0;
+  std::uint64_t stall_seed = 1;
+  std::filesystem::path output;
+  bool memh = false;
+  bool json = false;
+  bool verbose = false;
+};
+
+CLI::App* AddRun(CLI::App& app, RunOptions& options);
+
+// Returns 0 when golden and RTL agree in every element, 1 when they do not. Throws InputError.
+int RunRun(const RunOptions& options);
+
+}  // namespace qsim

@@ -1,0 +1,120 @@
+#include "sim/model/vit_model.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+
+#include "sim/error.h"
+#include "tests/test_support.h"
+
+namespace qsim {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+const fs::path kVectors = fs::path(QSIM_SOURCE_DIR) / "vectors";
+
+// The shipped model with some tensors changed, and the message that loading it gives.
+std::string ErrorFor(const std::function<void(std::vector<SafetensorsItem>&)>& change,
+                     const std::string& manifest_edit = "") {
+  testing::TempDir dir;
+  for (const auto& entry : fs::directory_iterator(kVectors)) {
+    fs::copy(entry.path(), dir.path() / entry.path().filename());
+  }
+  const Safetensors original = Safetensors::Open(kVectors / "model.safetensors");
+  std::vector<SafetensorsItem> items;
+  for (const std::string& name : original.names()) {
+    items.push_back({name, WeightDType::kF32, original.Load(name)});
+  }
+  change(items);
+  fs::remove(dir.path() / "model.safetensors");
+  WriteSafetensors(dir.path() / "model.safetensors", items);
+  if (!manifest_edit.empty()) {
+    std::ifstream in(kVectors / "manifest.yaml");
+    std::string text((std::istreambuf_iterator<char>(in)), {});
+    const std::size_t colon = manifest_edit.find(':');
+    const std::size_t at = text.find(manifest_edit.substr(0, colon + 1));
+    EXPECT_NE(at, std::string::npos);
+    text.replace(at, text.find('\n', at) - at, manifest_edit);
+    std::ofstream(dir.path() / "manifest.yaml") << text;
+  }
+  try {
+    LoadVit(Manifest::Load(dir.path()));
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+SafetensorsItem& Item(std::vector<SafetensorsItem>& items, const std::string& name) {
+  for (SafetensorsItem& item : items) {
+    if (item.name == name) return item;
+  }
+  throw std::out_of_range(name);
+}
+
+TEST(LoadVit, ReadsTheShippedModel) {
+  const VitModel model = LoadVit(Manifest::Load(kVectors));
+  EXPECT_EQ(model.geometry.dim, 64);
+  EXPECT_EQ(model.geometry.heads, 2);
+  EXPECT_EQ(model.geometry.tokens, 17);
+  EXPECT_EQ(model.geometry.depth, 4);
+  EXPECT_EQ(model.blocks[3].qkv.out_features(), 192);
+  EXPECT_EQ(ErrorFor([](auto&) {}), "");
+}
+
+TEST(LoadVit, NamesAMissingTensor) {
+  EXPECT_THAT(ErrorFor([](auto& items) {
+                std::erase_if(items,
+                              [](const auto& i) { return i.name == "blocks.2.attn.proj.weight"; });
+              }),
+              HasSubstr("blocks.2.attn.proj.weight"));
+}
+
+TEST(LoadVit, AQkvBiasThatOnlyOneBlockLacksIsMissing) {
+  EXPECT_THAT(ErrorFor([](auto& items) {
+                std::erase_if(items,
+                              [](const auto& i) { return i.name == "blocks.1.attn.qkv.bias"; });
+              }),
+              HasSubstr("blocks.1.attn.qkv.bias"));
+  EXPECT_EQ(ErrorFor([](auto& items) {
+              std::erase_if(items, [](const auto& i) { return i.name.ends_with("attn.qkv.bias"); });
+            }),
+            "");
+}
+
+TEST(LoadVit, NamesATensorOfTheWrongShape) {
+  EXPECT_THAT(ErrorFor([](auto& items) {
+                Item(items, "blocks.0.attn.qkv.weight").tensor.shape = {64, 192};
+              }),
+              AllOf(HasSubstr("blocks.0.attn.qkv.weight"), HasSubstr("[192, 64]")));
+}
+
+TEST(LoadVit, NamesBothSidesWhenManifestAndTensorsDisagree) {
+  EXPECT_THAT(ErrorFor([](auto&) {}, "dim: 32"),
+              AllOf(HasSubstr("manifest.yaml"), HasSubstr("32"), HasSubstr("64")));
+}
+
+TEST(LoadVit, NamesABlockThatTheManifestPromises) {
+  EXPECT_THAT(ErrorFor([](auto&) {}, "depth: 5"), HasSubstr("blocks.4."));
+}
+
+TEST(LoadVit, HeadsMustDivideDim) {
+  EXPECT_THAT(ErrorFor([](auto&) {}, "heads: 3"), AllOf(HasSubstr("heads"), HasSubstr("3")));
+}
+
+TEST(LoadVit, RejectsLayerScaleByName) {
+  EXPECT_THAT(ErrorFor([](auto& items) {
+                items.push_back(
+                    {"blocks.0.ls1.gamma", WeightDType::kF32, {{64}, std::vector<float>(64, 1)}});
+              }),
+              AllOf(HasSubstr("blocks.0.ls1.gamma"), HasSubstr("layer scale")));
+}
+
+}  // namespace
+}  // namespace qsim
