@@ -1,0 +1,179 @@
+// The published algorithms against vectors that their authors' own code produced
+// (shared/conformance/README.md). Skipped where that folder is absent.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "golden/ops/layernorm.h"
+#include "golden/ops/softmax.h"
+#include "sim/io/npy.h"
+#include "tests/test_support.h"
+
+namespace qsim {
+namespace {
+
+namespace fs = std::filesystem;
+
+// One case: its parameters, and its tensors by name.
+class Case {
+ public:
+  explicit Case(const fs::path& dir) : dir_(dir) {
+    std::ifstream stream(dir / "case.json");
+    json_ = nlohmann::json::parse(stream);
+  }
+  std::int64_t Param(const std::string& key) const {
+    return json_.at("params").at(key).get<std::int64_t>();
+  }
+  IntTensor Tensor(const std::string& name) const {
+    for (const char* group : {"inputs", "outputs"}) {
+      const auto& tensors = json_.at(group);
+      if (tensors.contains(name)) return ReadIntNpy(dir_ / tensors.at(name).get<std::string>());
+    }
+    throw std::invalid_argument("no tensor " + name + " in " + dir_.string());
+  }
+
+ private:
+  fs::path dir_;
+  nlohmann::json json_;
+};
+
+std::vector<fs::path> CaseDirs(const std::string& algorithm) {
+  std::vector<fs::path> dirs;
+  const std::optional<fs::path> shared = testing::SharedDir();
+  if (!shared) return dirs;
+  const fs::path root = *shared / "conformance" / algorithm;
+  if (!fs::is_directory(root)) return dirs;
+  for (const auto& entry : fs::directory_iterator(root)) dirs.push_back(entry.path());
+  return dirs;
+}
+
+std::vector<std::int64_t> Values(const IntTensor& tensor, std::int64_t first, std::int64_t count) {
+  std::vector<std::int64_t> values;
+  for (std::int64_t i = first; i < first + count; ++i) values.push_back(tensor.At(i));
+  return values;
+}
+
+template <typename T>
+std::vector<std::int64_t> Wide(const std::vector<T>& values) {
+  return {values.begin(), values.end()};
+}
+
+std::vector<std::int32_t> Narrow(const std::vector<std::int64_t>& values) {
+  std::vector<std::int32_t> narrow;
+  for (const std::int64_t v : values) narrow.push_back(static_cast<std::int32_t>(v));
+  return narrow;
+}
+
+IbertExp ExpOf(const Case& c) {
+  return {.x0 = static_cast<std::int32_t>(c.Param("x0_int")),
+          .b = c.Param("b_int"),
+          .c = c.Param("c_int"),
+          .n = static_cast<int>(c.Param("n"))};
+}
+
+TEST(Conformance, SoftmaxIbert) {
+  const std::vector<fs::path> dirs = CaseDirs("softmax/ibert");
+  if (dirs.empty()) GTEST_SKIP() << "no conformance data";
+  std::int64_t compared = 0;
+  for (const fs::path& dir : dirs) {
+    const Case c(dir);
+    ASSERT_EQ(c.Param("output_bits"), 8);
+    const SoftmaxParams params{.kind = SoftmaxKind::kIbert,
+                               .exp = ExpOf(c),
+                               .act16_multiplier = c.Param("act16_multiplier"),
+                               .act16_shift = static_cast<int>(c.Param("act16_shift"))};
+    const IntTensor x = c.Tensor("x"), exp_int = c.Tensor("exp_int"), exp16 = c.Tensor("exp16"),
+                    y = c.Tensor("y");
+    const std::int64_t length = x.shape().back();
+    const auto size = static_cast<std::size_t>(length);
+    for (std::int64_t first = 0; first < x.size(); first += length) {
+      std::vector<std::int32_t> out(size), out16(size);
+      std::vector<std::int64_t> out_exp(size);
+      EXPECT_EQ(Softmax(Narrow(Values(x, first, length)), params, out,
+                        {.exp_int = out_exp, .exp16 = out16}),
+                0);
+      ASSERT_EQ(out_exp, Values(exp_int, first, length)) << dir << " from element " << first;
+      ASSERT_EQ(Wide(out16), Values(exp16, first, length)) << dir << " from element " << first;
+      ASSERT_EQ(Wide(out), Values(y, first, length)) << dir << " from element " << first;
+      compared += length;
+    }
+  }
+  EXPECT_EQ(dirs.size(), 8U);
+  EXPECT_EQ(compared, 21762);
+}
+
+TEST(Conformance, SoftmaxLogInt) {
+  const std::vector<fs::path> dirs = CaseDirs("softmax/fqvit_logint");
+  if (dirs.empty()) GTEST_SKIP() << "no conformance data";
+  std::int64_t compared = 0;
+  for (const fs::path& dir : dirs) {
+    const Case c(dir);
+    const SoftmaxParams params{.kind = SoftmaxKind::kLogInt,
+                               .exp = ExpOf(c),
+                               .code_bits = static_cast<int>(c.Param("bits"))};
+    const IntTensor x = c.Tensor("x"), exp_int = c.Tensor("exp_int"), code = c.Tensor("code");
+    const std::int64_t length = x.shape().back();
+    const auto size = static_cast<std::size_t>(length);
+    for (std::int64_t first = 0; first < x.size(); first += length) {
+      std::vector<std::int32_t> out(size);
+      std::vector<std::int64_t> out_exp(size);
+      Softmax(Narrow(Values(x, first, length)), params, out, {.exp_int = out_exp});
+      ASSERT_EQ(out_exp, Values(exp_int, first, length)) << dir << " from element " << first;
+      ASSERT_EQ(Wide(out), Values(code, first, length)) << dir << " from element " << first;
+      compared += length;
+    }
+  }
+  EXPECT_EQ(dirs.size(), 9U);
+  EXPECT_EQ(compared, 21030);
+}
+
+TEST(Conformance, LayernormIbert) {
+  const std::vector<fs::path> dirs = CaseDirs("layernorm/ibert");
+  if (dirs.empty()) GTEST_SKIP() << "no conformance data";
+  std::int64_t compared = 0;
+  for (const fs::path& dir : dirs) {
+    const Case c(dir);
+    const IntTensor x = c.Tensor("x"), std_int = c.Tensor("std_int"), y = c.Tensor("y"),
+                    y8 = c.Tensor("y8"), m = c.Tensor("m"), e = c.Tensor("e");
+    const std::int64_t channels = x.shape().back();
+    const auto size = static_cast<std::size_t>(channels);
+    const std::vector<std::int64_t> bias = Values(c.Tensor("bias_int"), 0, channels);
+    // The peer's 31-bit multipliers include 2^31 itself; M and S stand for the same ratio halved.
+    std::vector<Multiplier> scale(size);
+    for (std::size_t i = 0; i < size; ++i) {
+      std::int64_t value = m.At(static_cast<std::int64_t>(i));
+      auto shift = static_cast<int>(e.At(static_cast<std::int64_t>(i)));
+      while (value % 2 == 0 && (value > 2147483647 || value < -2147483647 || shift > 62)) {
+        value /= 2;
+        --shift;
+      }
+      scale[i] = {static_cast<std::int32_t>(value), shift};
+    }
+    const std::vector<std::int32_t> zero = {0};
+    const LayernormParams params{.std_shift = static_cast<int>(c.Param("shift")),
+                                 .bias = bias,
+                                 .scale = scale,
+                                 .zero = zero,
+                                 .rounding = Rounding::kHalfEven};
+    for (std::int64_t row = 0; row < x.size() / channels; ++row) {
+      std::vector<std::int32_t> out(size);
+      std::vector<std::int64_t> out_y(size);
+      std::int64_t out_std = 0;
+      LayernormIbert(Narrow(Values(x, row * channels, channels)), params, out,
+                     {.y = out_y, .std_int = &out_std});
+      ASSERT_EQ(out_std, std_int.At(row)) << dir << " row " << row;
+      ASSERT_EQ(out_y, Values(y, row * channels, channels)) << dir << " row " << row;
+      ASSERT_EQ(Wide(out), Values(y8, row * channels, channels)) << dir << " row " << row;
+      compared += channels;
+    }
+  }
+  EXPECT_EQ(dirs.size(), 7U);
+  EXPECT_EQ(compared, 36136);
+}
+
+}  // namespace
+}  // namespace qsim

@@ -1,0 +1,51 @@
+// Independent definitions that the golden operations are tested against: rounding by distance to
+// the neighbouring integers, in 128 bits, instead of by bits of the quotient.
+#pragma once
+
+#include <cstdint>
+
+#include "golden/ops/int128.h"
+#include "golden/ops/requantize.h"
+#include "golden/ops/rounding.h"
+
+namespace qsim::testing {
+
+inline Int128 Magnitude(Int128 v) { return v < 0 ? -v : v; }
+
+// numerator / denominator as the definitions of the modes say. denominator > 0.
+inline Int128 OracleDivide(Int128 numerator, Int128 denominator, Rounding rounding) {
+  const Int128 truncated = numerator / denominator;
+  if (rounding == Rounding::kTowardZero) return truncated;
+  if (rounding == Rounding::kFloor) {
+    return truncated * denominator > numerator ? truncated - 1 : truncated;
+  }
+  Int128 best = truncated;
+  Int128 best_distance = Magnitude(numerator - truncated * denominator);
+  for (const Int128 candidate : {truncated - 1, truncated + 1}) {
+    const Int128 distance = Magnitude(numerator - candidate * denominator);
+    const bool wins_tie = rounding == Rounding::kHalfUp     ? candidate > best
+                          : rounding == Rounding::kHalfAway ? Magnitude(candidate) > Magnitude(best)
+                                                            : candidate % 2 == 0;
+    if (distance < best_distance || (distance == best_distance && wins_tie)) {
+      best = candidate;
+      best_distance = distance;
+    }
+  }
+  return best;
+}
+
+struct OracleResult {
+  std::int32_t y;
+  bool saturated;
+};
+
+// Equation 4.1, in 128 bits.
+inline OracleResult OracleRequantize(Int128 product_sum, int shift, std::int32_t zero,
+                                     Rounding rounding, QuantRange range) {
+  const Int128 y = OracleDivide(product_sum, Int128{1} << shift, rounding) + zero;
+  if (y < range.qmin) return {range.qmin, true};
+  if (y > range.qmax) return {range.qmax, true};
+  return {static_cast<std::int32_t>(y), false};
+}
+
+}  // namespace qsim::testing
