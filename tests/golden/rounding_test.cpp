@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <fstream>
 #include <limits>
+#include <regex>
 #include <stdexcept>
+#include <string>
 
 #include "tests/golden/oracle.h"
 #include "tests/test_support.h"
@@ -32,6 +35,29 @@ TEST(Rounding, TieTable) {
       EXPECT_EQ(RoundDivide(halves[i], 2, row.rounding), row.expected[i]) << Name(row.rounding);
       EXPECT_TRUE(RoundShift(Int128{halves[i]}, 1, row.rounding) == row.expected[i]);
     }
+  }
+}
+
+// The table as people read it: in docs/numerics.md and above the functions themselves.
+TEST(Rounding, WrittenTieTablesAreTheFunctions) {
+  for (const std::string file : {"/docs/numerics.md", "/golden/ops/rounding.h"}) {
+    std::ifstream stream(QSIM_SOURCE_DIR + file);
+    std::size_t rows = 0;
+    for (std::string line; std::getline(stream, line);) {
+      static const std::regex kRow(
+          R"(^(?: *|// +)(\w+) .*?\s(-?\d)\s+(-?\d)\s+(-?\d)\s+(-?\d)(\s.*)?$)");
+      std::smatch match;
+      if (!std::regex_match(line, match, kRow)) continue;
+      const std::optional<Rounding> rounding = RoundingFromName(match[1].str());
+      if (!rounding) continue;
+      ++rows;
+      for (const int i : {0, 1, 2, 3}) {
+        EXPECT_EQ(std::stoi(match[static_cast<std::size_t>(2 + i)].str()),
+                  RoundShift(std::int64_t{2} * i - 3, 1, *rounding))
+            << file << ": " << line;
+      }
+    }
+    EXPECT_EQ(rows, kAllRoundings.size()) << file;
   }
 }
 
