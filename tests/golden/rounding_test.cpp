@@ -45,7 +45,7 @@ TEST(Rounding, WrittenTieTablesAreTheFunctions) {
     std::size_t rows = 0;
     for (std::string line; std::getline(stream, line);) {
       static const std::regex kRow(
-          R"(^(?: *|// +)(\w+) .*?\s(-?\d)\s+(-?\d)\s+(-?\d)\s+(-?\d)(\s.*)?$)");
+          R"(^(?: *|// +)(\w+) .*\s(-?\d)\s+(-?\d)\s+(-?\d)\s+(-?\d)(\s.*)?$)");
       std::smatch match;
       if (!std::regex_match(line, match, kRow)) continue;
       const std::optional<Rounding> rounding = RoundingFromName(match[1].str());
