@@ -8,7 +8,6 @@
 #include <optional>
 
 #include "sim/cli/run_images.h"
-#include "sim/cosim/rtl_backend.h"
 #include "sim/error.h"
 #include "sim/io/memh.h"
 #include "sim/io/npy.h"
@@ -176,7 +175,6 @@ int RunRun(const RunOptions& options) {
   settings.threads = ThreadCount(options.model.threads);
   settings.keep_tensors = output.has_value();
   if (options.rtl == "on") {
-    cosim::RequireRtl();
     settings.rtl = RtlSettings{options.stall_probability, options.stall_seed,
                                output ? output->path() / "waves" : fs::path(kDefaultWaves),
                                output ? output->final_path() / "waves" : fs::path(kDefaultWaves)};

@@ -134,8 +134,8 @@ std::vector<std::int64_t> IndexOf(std::int64_t element, const Shape& shape) {
 }
 
 // The tile in which the RTL computes an element, by the numbering of docs/rtl.md.
-cosim::TraceRequest TileOf(const Program& program, const std::string& tap, std::int64_t image,
-                           std::int64_t element, cosim::ArrayShape array) {
+cosim::TraceRequest LocateTile(const Program& program, const std::string& tap, std::int64_t image,
+                               std::int64_t element, cosim::ArrayShape array) {
   const Shape& shape = program.Tensor(tap).shape;
   std::int64_t row = element / shape.back();
   std::int64_t column = element % shape.back();
@@ -154,8 +154,9 @@ cosim::TraceRequest TileOf(const Program& program, const std::string& tap, std::
       column %= head_dim;
     }
   }
-  tile.tile_row = row / array.rows;
-  tile.tile_col = column / array.cols;
+  const cosim::TileIndex index = cosim::TileOf(array, row, column);
+  tile.tile_row = index.row;
+  tile.tile_col = index.col;
   return tile;
 }
 
@@ -281,7 +282,7 @@ class Runner {
     m.index.insert(m.index.begin(), image);
     m.expected = r.golden.at(tap).At(element);
     m.actual = r.rtl.at(tap).At(element);
-    const cosim::TraceRequest tile = TileOf(program_, tap, image, element, rtl_options_.array);
+    const cosim::TraceRequest tile = LocateTile(program_, tap, image, element, rtl_options_.array);
     m.tile = Describe(tile);
     // The first tensor of the first failing image is the culprit; what follows it has wrong inputs.
     if (!failed_image_ && !traced_) m.waveform = Trace(tile, r.golden);
@@ -331,10 +332,8 @@ class Runner {
   }
 
   void AddCycles(RunReport& report) const {
-    std::map<std::string, cosim::RtlStats> total;
-    for (const auto& backend : backends_) {
-      for (const auto& [name, stats] : backend->stats()) total[name].Merge(stats);
-    }
+    cosim::StatsByTap total;
+    for (const auto& backend : backends_) cosim::Merge(backend->stats(), total);
     for (const Op& op : program_.ops) {
       const auto found = total.find(OutputOf(op));
       if (found == total.end()) continue;
