@@ -1,0 +1,181 @@
+#include "sim/io/npy.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <string>
+
+#include "sim/io/half.h"
+#include "tests/io/io_test_util.h"
+
+namespace qsim {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::BytesOf;
+using testing::ErrorOf;
+using testing::FilesIn;
+using testing::LoadDamagedCopies;
+using testing::ReadBytes;
+using testing::TempDir;
+using testing::WriteBytes;
+
+std::string WithHeader(const std::string& header, const std::string& data, int major = 1) {
+  std::string bytes = "\x93NUMPY";
+  bytes += static_cast<char>(major);
+  bytes += '\0';
+  for (int i = 0; i < (major == 1 ? 2 : 4); ++i) {
+    bytes += static_cast<char>(header.size() >> (8 * i) & 0xff);
+  }
+  return bytes + header + data;
+}
+
+std::string Npy(const std::string& descr, const std::string& shape, const std::string& data,
+                int major = 1) {
+  return WithHeader(fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}\n", descr, shape), data,
+                    major);
+}
+
+class NpyTest : public ::testing::Test {
+ protected:
+  std::string ErrorFor(const std::string& bytes) {
+    WriteBytes(path_, bytes);
+    return ErrorOf([&] { ReadNpy(path_); });
+  }
+  TempDir dir_;
+  std::filesystem::path path_ = dir_.path() / "a.npy";
+};
+
+template <typename T>
+IntTensor Extremes() {
+  std::vector<T> values = {std::numeric_limits<T>::min(), 0, 1, 2, 3, std::numeric_limits<T>::max()};
+  return IntTensor(Shape{2, 3}, IntTensor::Storage(values));
+}
+
+TEST_F(NpyTest, EveryIntegerTypeSurvivesTheRoundTrip) {
+  for (const IntTensor& tensor :
+       {Extremes<std::int8_t>(), Extremes<std::uint8_t>(), Extremes<std::int16_t>(),
+        Extremes<std::uint16_t>(), Extremes<std::int32_t>(), Extremes<std::int64_t>()}) {
+    WriteNpy(path_, tensor);
+    EXPECT_EQ(ReadIntNpy(path_), tensor) << Name(tensor.dtype());
+  }
+}
+
+TEST_F(NpyTest, ShapesOfEveryRankSurviveTheRoundTrip) {
+  for (const Shape& shape : {Shape{}, Shape{1}, Shape{7}, Shape{0}, Shape{3, 0, 2}, Shape{2, 3, 4}}) {
+    std::int64_t count = 1;
+    for (const std::int64_t dim : shape) count *= dim;
+    FloatTensor tensor{shape, std::vector<float>(static_cast<std::size_t>(count), 1.5f)};
+    WriteNpy(path_, tensor);
+    const FloatTensor back = ReadFloatNpy(path_);
+    EXPECT_EQ(back.shape, shape);
+    EXPECT_EQ(back.data, tensor.data);
+  }
+}
+
+TEST_F(NpyTest, DataAreAlignedAndTheBytesAreNumpys) {
+  WriteNpy(path_, IntTensor(Shape{3}, std::vector<std::int16_t>{1, -1, 256}));
+  const std::string bytes = ReadBytes(path_);
+  EXPECT_EQ(bytes.size(), 128u + 6u);
+  EXPECT_EQ(bytes.substr(0, 10), std::string("\x93NUMPY\x01\x00\x76\x00", 10));
+  EXPECT_EQ(bytes.substr(10, 56), "{'descr': '<i2', 'fortran_order': False, 'shape': (3,), ");
+  EXPECT_EQ(bytes[127], '\n');
+  EXPECT_EQ(bytes.substr(128), std::string("\x01\x00\xff\xff\x00\x01", 6));
+}
+
+TEST_F(NpyTest, ReadsEveryFloatWidthAndHeaderVersion) {
+  for (int major = 1; major <= 3; ++major) {
+    WriteBytes(path_, Npy("<f2", "(2,)", BytesOf<std::uint16_t>({FloatToHalf(0.5f), 0xc000}), major));
+    EXPECT_EQ(ReadFloatNpy(path_).data, (std::vector<float>{0.5f, -2.0f}));
+    WriteBytes(path_, Npy("<f8", "(1, 1)", BytesOf<double>({1e-3}), major));
+    EXPECT_EQ(ReadFloatNpy(path_).data, (std::vector<float>{1e-3f}));
+  }
+}
+
+TEST_F(NpyTest, TheOtherKindIsAnError) {
+  WriteBytes(path_, Npy("<f4", "(1,)", BytesOf<float>({1})));
+  EXPECT_THAT(ErrorOf([&] { ReadIntNpy(path_); }), HasSubstr("a.npy: holds floats; integers expected"));
+  WriteBytes(path_, Npy("|u1", "(1,)", "x"));
+  EXPECT_THAT(ErrorOf([&] { ReadFloatNpy(path_); }), HasSubstr("a.npy: holds integers"));
+}
+
+TEST_F(NpyTest, RejectsWhatItCannotRead) {
+  const std::string one = BytesOf<float>({1});
+  EXPECT_THAT(ErrorFor(WithHeader("{'descr': '<f4', 'fortran_order': True, 'shape': (1,)}", one)),
+              HasSubstr("a.npy: Fortran order"));
+  EXPECT_THAT(ErrorFor(Npy(">f4", "(1,)", one)), HasSubstr("big-endian"));
+  EXPECT_THAT(ErrorFor(Npy("|O", "(1,)", one)), HasSubstr("dtype '|O' is not supported"));
+  EXPECT_THAT(ErrorFor(Npy("<c8", "(1,)", one + one)), HasSubstr("dtype '<c8' is not supported"));
+  EXPECT_THAT(ErrorFor(Npy("|b1", "(1,)", "x")), HasSubstr("dtype '|b1' is not supported"));
+  EXPECT_THAT(ErrorFor(Npy("<u4", "(1,)", one)), HasSubstr("dtype '<u4' is not supported"));
+  EXPECT_THAT(ErrorFor(WithHeader("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", one)),
+              HasSubstr("structured dtype"));
+  EXPECT_THAT(ErrorFor("PK\x03\x04 this is a zip file"), HasSubstr("not a .npy file"));
+  EXPECT_THAT(ErrorFor(""), HasSubstr("not a .npy file"));
+  EXPECT_THAT(ErrorFor(Npy("<f4", "(1,)", one, 4)), HasSubstr(".npy version 4.0"));
+}
+
+TEST_F(NpyTest, RejectsWrongAmountsOfData) {
+  EXPECT_THAT(ErrorFor(Npy("<f4", "(2,)", BytesOf<float>({1}))), HasSubstr("truncated"));
+  EXPECT_THAT(ErrorFor(Npy("<f4", "(1,)", BytesOf<float>({1, 2}))), HasSubstr("4 trailing bytes"));
+  EXPECT_THAT(ErrorFor(Npy("|i1", "(0,)", "x")), HasSubstr("1 trailing bytes"));
+}
+
+TEST_F(NpyTest, HostileShapesAllocateNothing) {
+  EXPECT_THAT(ErrorFor(Npy("<f4", "(-1,)", "")), HasSubstr("negative or too large"));
+  EXPECT_THAT(ErrorFor(Npy("<f4", "(4611686018427387904, 4)", "")), HasSubstr("negative or too large"));
+  EXPECT_THAT(ErrorFor(Npy("<f8", "(9223372036854775807,)", "")), HasSubstr("truncated"));
+  EXPECT_THAT(ErrorFor(Npy("<f4", "(99999999999999999999,)", "")), HasSubstr("64 bits"));
+  EXPECT_THAT(ErrorFor(Npy("<f4", "(1000000000000,)", "abcd")), HasSubstr("truncated"));
+  EXPECT_THAT(ErrorFor(Npy("<f4", "3", "")), HasSubstr("bad .npy header"));
+  EXPECT_THAT(ErrorFor(WithHeader("{'descr': '<f4', 'descr': '<f4'}", "")), HasSubstr("repeated key"));
+  EXPECT_THAT(ErrorFor(WithHeader("{'descr': '<f4'}", "")), HasSubstr("is missing"));
+  std::string dims;
+  for (int i = 0; i < 40; ++i) dims += "1,";
+  EXPECT_THAT(ErrorFor(Npy("|u1", "(" + dims + ")", "x")), HasSubstr("more than 32 dimensions"));
+}
+
+TEST_F(NpyTest, NamesTheFirstValueThatIsNotFinite) {
+  EXPECT_THAT(ErrorFor(Npy("<f4", "(2, 3)", BytesOf<float>({0, 1, 2, 3, NAN, INFINITY}))),
+              HasSubstr("a.npy: NaN at [1, 1]"));
+  EXPECT_THAT(ErrorFor(Npy("<f8", "(2,)", BytesOf<double>({1, -1e300}))), HasSubstr("Inf (in float32) at [1]"));
+  EXPECT_THAT(ErrorFor(Npy("<f2", "(1,)", BytesOf<std::uint16_t>({0x7c01}))), HasSubstr("NaN at [0]"));
+  // The largest double that still rounds to a finite float, and the smallest that does not.
+  const double limit = 3.4028235677973366e38;
+  WriteBytes(path_, Npy("<f8", "(1,)", BytesOf<double>({std::nextafter(limit, 0.0)})));
+  EXPECT_EQ(ReadFloatNpy(path_).data[0], std::numeric_limits<float>::max());
+  EXPECT_THAT(ErrorFor(Npy("<f8", "(1,)", BytesOf<double>({limit}))), HasSubstr("Inf"));
+}
+
+TEST_F(NpyTest, EveryDamagedCopyLoadsOrIsRejected) {
+  const std::string ints = Npy("<i2", "(2, 3)", BytesOf<std::int16_t>({1, 2, 3, 4, 5, 6}));
+  const std::string floats = Npy("<f4", "(2, 2)", BytesOf<float>({1, 2, 3, 4}), 2);
+  for (const std::string& bytes : {ints, floats}) {
+    const auto count = LoadDamagedCopies(path_, bytes, [&] { ReadNpy(path_); });
+    EXPECT_GT(count.loaded, 100u);  // flips inside the data
+    EXPECT_GT(count.rejected, bytes.size());
+  }
+}
+
+TEST_F(NpyTest, BadPathsAreNamed) {
+  const IntTensor tensor(Shape{1}, std::vector<std::int8_t>{1});
+  EXPECT_THAT(ErrorOf([&] { WriteNpy(dir_.path(), tensor); }), HasSubstr("is a directory"));
+  EXPECT_THAT(ErrorOf([&] { WriteNpy(dir_.path() / "no" / "a.npy", tensor); }),
+              HasSubstr("cannot be written: No such file"));
+  EXPECT_THAT(ErrorOf([&] { ReadNpy(dir_.path()); }), HasSubstr("is a directory"));
+  EXPECT_THAT(ErrorOf([&] { ReadNpy("/dev/zero"); }), HasSubstr("not a regular file"));
+  EXPECT_EQ(FilesIn(dir_.path()), 0u);
+}
+
+TEST_F(NpyTest, ReadsTheFilesOfNumpyItself) {
+  const AnyTensor images = ReadNpy(std::filesystem::path(QSIM_SOURCE_DIR) / "vectors" / "calib_images.npy");
+  EXPECT_EQ(std::get<IntTensor>(images).shape(), (Shape{256, 1, 8, 8}));
+  EXPECT_EQ(std::get<IntTensor>(images).dtype(), DType::kUint8);
+}
+
+}  // namespace
+}  // namespace qsim
