@@ -32,16 +32,16 @@ CLI::App* AddExport(CLI::App& app, ExportOptions& options) {
       "Give --bundle, or --config and --input to calibrate first.\n\n"
       "Example: qsim export --bundle out/bundle --format svh --output qsim_params.svh");
   CLI::Option* bundle =
-      command->add_option("--bundle", options.bundle, "Bundle of qsim calibrate")->type_name("DIR");
-  CLI::Option* config = command->add_option("--config", options.config, "Configuration file(s)")
-                            ->type_name("FILE")
-                            ->excludes(bundle);
-  CLI::Option* input =
-      command->add_option("--input", options.input, "Directory with the model and its data")
-          ->type_name("DIR")
-          ->excludes(bundle)
-          ->needs(config);
+      command->add_option("--bundle", options.bundle, "Bundle written by qsim calibrate")
+          ->type_name("DIR");
+  AddModelOptions(*command, options.model);
+  CLI::Option* config = command->get_option("--config")->excludes(bundle);
+  CLI::Option* input = command->get_option("--input")->excludes(bundle);
   config->needs(input);
+  input->needs(config);
+  for (const char* name : {"--set", "--blocks", "--realise"}) {
+    command->get_option(name)->excludes(bundle);
+  }
   command->add_option("--format", options.format, "json, csv, yaml, svh, c or memh")
       ->required()
       ->type_name("FORMAT")
@@ -51,7 +51,7 @@ CLI::App* AddExport(CLI::App& app, ExportOptions& options) {
                    "File to write (default: standard output); for memh a directory, required")
       ->type_name("PATH");
   command->callback([&options] {
-    if (options.bundle.empty() && options.config.empty())
+    if (options.bundle.empty() && options.model.config.empty())
       throw CLI::RequiredError("--bundle, or --config and --input,");
     if (options.format == "memh" && options.output.empty())
       throw CLI::RequiredError("--output DIR with --format memh");
@@ -59,7 +59,12 @@ CLI::App* AddExport(CLI::App& app, ExportOptions& options) {
   return command;
 }
 
-int RunExport(const ExportOptions& options, const Bundle& bundle) {
+int RunExport(const ExportOptions& options) {
+  if (!options.bundle.empty()) return ExportBundle(options, LoadBundle(options.bundle));
+  return ExportBundle(options, CalibrateLoaded(LoadModel(options.model)));
+}
+
+int ExportBundle(const ExportOptions& options, const Bundle& bundle) {
   const ExportTable table = BuildExportTable(bundle);
   if (options.format == "memh") {
     if (options.output.empty())

@@ -4,25 +4,26 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <string>
-#include <vector>
 
 #include "sim/calibrate/bundle.h"
+#include "sim/cli/model_options.h"
 
 namespace qsim {
 
 struct ExportOptions {
-  std::filesystem::path bundle;               // either this
-  std::vector<std::filesystem::path> config;  // or these two
-  std::filesystem::path input;
+  std::filesystem::path bundle;  // either this
+  ModelOptions model;            // or a model to calibrate
   std::string format;            // json, csv, yaml, svh, c, memh
   std::filesystem::path output;  // empty: stdout; memh needs a directory
 };
 
-// Registers the subcommand and its options; CLI11 refuses both sources together, and neither.
+// Registers the subcommand and its options; both sources together, or neither, is a usage error.
 CLI::App* AddExport(CLI::App& app, ExportOptions& options);
 
-// Prints or writes a bundle that was loaded, or calibrated from options.config and options.input.
-// Returns 0. Throws InputError.
-int RunExport(const ExportOptions& options, const Bundle& bundle);
+// Loads the bundle or calibrates the model, and exports it. Returns 0. Throws InputError.
+int RunExport(const ExportOptions& options);
+
+// Prints or writes a bundle that is already there; reads only format and output.
+int ExportBundle(const ExportOptions& options, const Bundle& bundle);
 
 }  // namespace qsim

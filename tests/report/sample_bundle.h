@@ -1,0 +1,182 @@
+// A small hand-made bundle with every kind of operation, per tensor and per channel, and numbers
+// that break careless printers: a bias beyond 32 bits, negative multipliers, the extremes of every
+// width.
+#pragma once
+
+#include "golden/program/program.h"
+#include "sim/calibrate/bundle.h"
+
+namespace qsim::testing {
+
+class SampleBundleBuilder {
+ public:
+  Bundle Build() {
+    Input("blocks.0.input", {kTokens, kDim}, DType::kInt16, {-32768, 32767});
+    FirstBlock();
+    SecondBlock();
+    bundle_.inputs["blocks.0.input"] = IntTensor(DType::kInt16, {2, kTokens, kDim});
+    bundle_.hardware = {8, 16, 16, false};
+    bundle_.provenance = {"0.1.0", std::string(64, '1'), std::string(64, '2'),
+                          std::string(64, '3')};
+    return bundle_;
+  }
+
+ private:
+  static constexpr std::int64_t kTokens = 4;
+  static constexpr std::int64_t kDim = 6;
+  static constexpr std::int64_t kHeads = 2;
+  static constexpr QuantRange kInt8 = {-128, 127};
+  static constexpr QuantRange kInt32 = {INT32_MIN, INT32_MAX};
+
+  void Tensor(const std::string& name, Shape shape, DType dtype, QuantRange range,
+              TensorScale scale = {
+                  TensorScale::Kind::kLinear, ChannelAxis::kNone, {0.0125}, {-3}}) {
+    bundle_.program.tensors.push_back({name, std::move(shape), dtype, range});
+    bundle_.scales[name] = std::move(scale);
+  }
+  void Input(const std::string& name, Shape shape, DType dtype, QuantRange range) {
+    Tensor(name, std::move(shape), dtype, range);
+    bundle_.program.inputs.push_back(name);
+  }
+  void Weight(const std::string& name, std::int64_t rows, std::int64_t cols) {
+    IntTensor weight(DType::kInt8, {rows, cols});
+    for (std::size_t i = 0; i < weight.As<std::int8_t>().size(); ++i)
+      weight.As<std::int8_t>()[i] = static_cast<std::int8_t>(static_cast<int>(i * 37 % 256) - 128);
+    bundle_.program.constants[name + ".weight"] = weight;
+    IntTensor bias(DType::kInt32, {rows});
+    for (std::size_t i = 0; i < bias.As<std::int32_t>().size(); ++i)
+      bias.As<std::int32_t>()[i] = static_cast<std::int32_t>(i) * -100001;
+    bundle_.program.constants[name + ".bias"] = bias;
+    std::vector<double> scale;
+    for (std::int64_t i = 0; i < rows; ++i) scale.push_back(1.0 / static_cast<double>(3 + i));
+    bundle_.scales[name + ".weight"] = {
+        TensorScale::Kind::kLinear, ChannelAxis::kFirst, scale, {0}};
+  }
+  void Add(Op op) { bundle_.program.ops.push_back(std::move(op)); }
+
+  void FirstBlock() {
+    const std::string p = "blocks.0.";
+    Tensor(p + "norm1", {kTokens, kDim}, DType::kInt8, kInt8,
+           {TensorScale::Kind::kLinear,
+            ChannelAxis::kLast,
+            {0.1, 1e-05, 1.0 / 3, 2, 1e-300, 12345678.9},
+            {0, 1, -2, 3, -4, 5}});
+    Add(LayernormOp{
+        p + "norm1",
+        "blocks.0.input",
+        -7,
+        {0, 1, 2, 3, 4, 8},
+        5,
+        {std::int64_t{1} << 46, -(std::int64_t{1} << 46), 5000000000, -5000000000, 0, -1},
+        {{32767, 40}, {-32768, 41}, {-1, 0}, {1, 62}, {INT32_MAX, 31}, {-INT32_MAX, 62}},
+        {0, 1, -2, 3, -4, 65536},
+        Rounding::kHalfEven});
+    Weight(p + "attn_qkv", 3 * kDim, kDim);
+    Tensor(p + "attn_qkv", {kTokens, 3 * kDim}, DType::kInt32, kInt32);
+    Add(GemmOp{p + "attn_qkv",
+               p + "norm1",
+               p + "attn_qkv.weight",
+               p + "attn_qkv.bias",
+               {1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6, -6, 7, -7, 8, -8, 127, -128},
+               {32, AccPolicy::kError}});
+    for (const char* name : {"attn_q_out", "attn_k_out", "attn_v_input"}) {
+      Tensor(p + name, {kTokens, kDim}, DType::kInt8, kInt8);
+      RequantizeOp op;
+      op.output = p + name;
+      op.input = p + "attn_qkv";
+      op.first_column = kDim * column_++;
+      op.axis = ChannelAxis::kLast;
+      op.scale = {{20000, 30}, {-20001, 31}, {20002, 32}, {20003, 33}, {-20004, 34}, {20005, 35}};
+      op.zero = {-5};
+      op.rounding = Rounding::kHalfAway;
+      Add(op);
+    }
+    Scores(p, OperandMode::kMultiply);
+  }
+
+  // `log_int` softmax and shifts, a wrapping accumulator, one entry per tensor.
+  void SecondBlock() {
+    const std::string p = "blocks.1.";
+    for (const char* name : {"attn_q_out", "attn_k_out", "attn_v_input"}) {
+      Tensor(p + name, {kTokens, kDim}, DType::kInt8, kInt8);
+      RequantizeOp op;
+      op.output = p + name;
+      op.input = "blocks.0.residual1";
+      op.scale = {{16384, 20}};
+      op.zero = {0};
+      op.input_zero = 11;
+      op.rounding = Rounding::kFloor;
+      Add(op);
+    }
+    Scores(p, OperandMode::kShift);
+  }
+
+  void Scores(const std::string& p, OperandMode mode) {
+    const bool shift = mode == OperandMode::kShift;
+    const Shape scores = {kHeads, kTokens, kTokens};
+    Tensor(p + "attn_kv_acc", scores, DType::kInt32, kInt32);
+    Add(MatmulOp{p + "attn_kv_acc",
+                 p + "attn_q_out",
+                 p + "attn_k_out",
+                 kHeads,
+                 true,
+                 OperandMode::kMultiply,
+                 {-128, 100},
+                 {5},
+                 {24, AccPolicy::kSaturate}});
+    Tensor(p + "attn_kv_out", scores, DType::kInt8, kInt8,
+           {TensorScale::Kind::kLinear, ChannelAxis::kFirst, {0.02, 0.03}, {0, 4}});
+    RequantizeOp per_head;
+    per_head.output = p + "attn_kv_out";
+    per_head.input = p + "attn_kv_acc";
+    per_head.axis = ChannelAxis::kFirst;
+    per_head.scale = {{30000, 25}, {29999, 24}};
+    per_head.zero = {0, 4};
+    per_head.rounding = Rounding::kTowardZero;
+    Add(per_head);
+    SoftmaxOp softmax{p + "intSoft", p + "attn_kv_out", {}};
+    SoftmaxParams params;
+    params.kind = shift ? SoftmaxKind::kLogInt : SoftmaxKind::kIbertRn;
+    params.exp = {-35, 135, 6980, 30};
+    if (!shift) {
+      params.act16_multiplier = 2147483647;
+      params.act16_shift = 72;
+      params.extra_bits = 3;
+    }
+    softmax.params.push_back(params);
+    params.exp = {-1048576, 8388607, 4294967295, 29};
+    softmax.params.push_back(params);
+    TensorScale scale{TensorScale::Kind::kLinear, ChannelAxis::kNone, {1.0 / 2048}, {0}};
+    if (shift) scale = {TensorScale::Kind::kLog2, ChannelAxis::kNone, {}, {}};
+    Tensor(p + "intSoft", scores, DType::kUint8, {0, shift ? 16 : 255}, scale);
+    Add(softmax);
+    Tensor(p + "attn_v_acc", {kTokens, kDim}, DType::kInt32, kInt32);
+    Add(MatmulOp{p + "attn_v_acc",
+                 p + "intSoft",
+                 p + "attn_v_input",
+                 kHeads,
+                 false,
+                 mode,
+                 {0},
+                 {0, 1, -2, 3, -4, 127},
+                 {shift ? 16 : 32, shift ? AccPolicy::kWrap : AccPolicy::kError}});
+    Tensor(p + "residual1", {kTokens, kDim}, DType::kInt16, {-32768, 32767});
+    Add(ResidualAddOp{p + "residual1",
+                      p + "attn_v_acc",
+                      "blocks.0.input",
+                      {INT32_MAX, -INT32_MAX, 3, -4, 5, -6},
+                      {77},
+                      62,
+                      0,
+                      -9,
+                      9,
+                      Rounding::kHalfUp});
+  }
+
+  Bundle bundle_;
+  std::int64_t column_ = 0;
+};
+
+inline Bundle SampleBundle() { return SampleBundleBuilder().Build(); }
+
+}  // namespace qsim::testing
