@@ -352,6 +352,37 @@ TEST(Gemm, FastPathBoundary) {
   }
 }
 
+// Under `error` both ends of the range are legal and the next value is not, on either path.
+TEST(Gemm, ErrorAcceptsExactlyTheRange) {
+  const std::int8_t lhs = 127, rhs_high = 1, rhs_low = -1;
+  std::int32_t out = 0;
+  const MatrixView<std::int32_t> view{&out, 1, 1, 1, 1};
+  const MatrixView<const std::int8_t> left{&lhs, 1, 1, 1, 1};
+  for (const int bits : {16, 20, 32}) {
+    const std::int64_t max = (std::int64_t{1} << (bits - 1)) - 1;
+    for (const bool high : {true, false}) {
+      const MatrixView<const std::int8_t> right{high ? &rhs_high : &rhs_low, 1, 1, 1, 1};
+      for (const std::int64_t beyond : {0, 1}) {
+        const auto bias =
+            static_cast<std::int32_t>(high ? max - 127 + beyond : -max + 126 - beyond);
+        AccRange seen;
+        for (AccRange* const track : {static_cast<AccRange*>(nullptr), &seen}) {
+          const GemmParams params{.bias = {&bias, 1}, .acc = {bits, AccPolicy::kError}};
+          if (beyond == 1) {
+            EXPECT_THROW(Gemm(left, right, params, view, track), AccumulatorOverflow);
+          } else {
+            Gemm(left, right, params, view, track);
+            EXPECT_EQ(out, high ? max : -max - 1);
+          }
+        }
+        if (beyond == 0) {
+          EXPECT_EQ(BitsFor(seen), bits);
+        }
+      }
+    }
+  }
+}
+
 TEST(Gemm, MisuseThrows) {
   const std::vector<std::uint8_t> codes = {17, 0};
   const std::vector<std::int8_t> bytes(4);

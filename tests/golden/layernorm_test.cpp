@@ -160,6 +160,14 @@ TEST(Layernorm, RandomRowsEqualTheSecondDerivation) {
   EXPECT_GT(shifted, 40);
 }
 
+TEST(Layernorm, EveryRowOfThreeSmallValues) {
+  for (std::int32_t i = 0; i < 15 * 15 * 15; ++i) {
+    Row row = MakeRow(3);
+    row.x = {i % 15 - 7, i / 15 % 15 - 7, i / 225 - 7};
+    CheckRow(row);
+  }
+}
+
 TEST(Layernorm, ConstantRowsGiveTheBias) {
   for (const std::int32_t value : {-32768, 0, 5, 32767}) {
     for (const std::size_t channels : {1U, 3U, 192U}) {

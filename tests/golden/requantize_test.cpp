@@ -135,6 +135,31 @@ TEST(Requantize, ChannelLayouts) {
   }
 }
 
+// A tensor has no addend: with a shift of 1 every odd value is a tie, and the smallest one would
+// show.
+TEST(Requantize, WholeTensorOfTies) {
+  std::vector<std::int32_t> in(401), out(401);
+  for (std::size_t i = 0; i < in.size(); ++i) in[i] = static_cast<std::int32_t>(i) - 200;
+  const std::vector<Multiplier> scale = {{1, 1}};
+  const std::vector<std::int32_t> zero = {-2};
+  for (const Rounding rounding : kAllRoundings) {
+    const RequantizeParams params{.layout = {1, 1, 401},
+                                  .scale = scale,
+                                  .zero = zero,
+                                  .rounding = rounding,
+                                  .range = {-90, 90}};
+    std::int64_t saturated = 0;
+    const std::int64_t counted = Requantize(in, params, out);
+    for (std::size_t i = 0; i < in.size(); ++i) {
+      const OracleResult expected = OracleRequantize(in[i], 1, -2, rounding, params.range);
+      EXPECT_EQ(out[i], expected.y) << in[i] << " " << Name(rounding);
+      saturated += expected.saturated;
+    }
+    EXPECT_EQ(counted, saturated);
+    EXPECT_GT(saturated, 0);
+  }
+}
+
 TEST(Requantize, ExtremeAccumulatorAndInputZeroStayDefined) {
   const std::vector<std::int32_t> in = {std::numeric_limits<std::int32_t>::min(),
                                         std::numeric_limits<std::int32_t>::max()};

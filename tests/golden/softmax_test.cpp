@@ -124,6 +124,31 @@ TEST(Softmax, EveryEightBitDistance) {
   }
 }
 
+// One k below the maximum the exponential is exactly half of it, so sums of 1.5, 2.5 and 3.5 times
+// an element are exact ties: (5.10) rounds them to 2, 2 and 4.
+TEST(Softmax, LogIntTies) {
+  const SoftmaxParams params = ParamsFor(SoftmaxKind::kLogInt, 9);
+  EXPECT_EQ(CheckRow({0, -9}, params).y, (std::vector<std::int32_t>{1, 2}));
+  EXPECT_EQ(CheckRow({0, 0, -9}, params).y, (std::vector<std::int32_t>{1, 1, 2}));
+  EXPECT_EQ(CheckRow({0, 0, 0, -9}, params).y, (std::vector<std::int32_t>{2, 2, 2, 3}));
+}
+
+// Legal constants whose polynomial is negative between two powers: the exponential is 0 there, and
+// the code of a 0 is the zero flag.
+TEST(Softmax, NegativePolynomialsAreZero) {
+  std::vector<std::int32_t> row(40);
+  std::iota(row.begin(), row.end(), -39);
+  for (const SoftmaxKind kind :
+       {SoftmaxKind::kIbert, SoftmaxKind::kIbertRn, SoftmaxKind::kLogInt}) {
+    SoftmaxParams params = ParamsFor(kind, 10);
+    params.exp.b = 20;
+    params.exp.c = 16;
+    const Oracle o = CheckRow(row, params);
+    EXPECT_EQ(o.exp_int[39 - 5], 0);
+    EXPECT_EQ(o.y[39 - 5], kind == SoftmaxKind::kLogInt ? 16 : 0);
+  }
+}
+
 TEST(Softmax, RandomRows) {
   SeededRandom random;
   std::int64_t saturated = 0, zero_codes = 0, small_codes = 0;
