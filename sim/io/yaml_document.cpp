@@ -26,6 +26,9 @@ class TreeBuilder : public YAML::EventHandler {
   explicit TreeBuilder(std::string_view file) : file_(file) {}
 
   YamlPtr Take() { return root_; }
+  // Where the last quoted scalar begins, in bytes, and its line; -1 without one.
+  int last_quote() const { return last_quote_; }
+  int last_quote_line() const { return last_quote_line_; }
 
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
@@ -46,6 +49,10 @@ class TreeBuilder : public YAML::EventHandler {
     CheckTag(mark, tag);
     const auto node = Make(YamlNode::Kind::kScalar, mark);
     node->quoted = tag == "!";
+    if (node->quoted) {
+      last_quote_ = mark.pos;
+      last_quote_line_ = mark.line + 1;
+    }
     node->scalar = value;
     if (!node->quoted && value.empty()) node->kind = YamlNode::Kind::kNull;
     Close(anchor, node);
@@ -161,7 +168,30 @@ class TreeBuilder : public YAML::EventHandler {
   std::vector<OpenNode> open_;
   std::map<YAML::anchor_t, YamlPtr> anchors_;
   std::size_t merged_entries_ = 0;
+  int last_quote_ = -1;
+  int last_quote_line_ = 0;
 };
+
+// yaml-cpp takes the end of the file for a missing closing quote. Such a scalar is always the last
+// one.
+bool LacksClosingQuote(std::string_view text, int quote_position) {
+  if (quote_position < 0) return false;
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  std::size_t at = static_cast<std::size_t>(quote_position);
+  // A tag or an anchor in front hides the quote; such a scalar is not checked.
+  if (at >= text.size() || (text[at] != '\'' && text[at] != '"')) return false;
+  const char quote = text[at];
+  for (++at; at < text.size(); ++at) {
+    if (quote == '"' && text[at] == '\\') {
+      ++at;
+    } else if (text[at] == quote) {
+      const bool doubled = quote == '\'' && at + 1 < text.size() && text[at + 1] == quote;
+      if (!doubled) return false;
+      ++at;
+    }
+  }
+  return true;
+}
 
 }  // namespace
 
@@ -193,6 +223,10 @@ YamlPtr ParseYaml(std::string_view text, std::string_view file_name) {
     YAML::Parser parser(stream);
     if (!parser.HandleNextDocument(builder)) {
       throw InputError(fmt::format("{}: is empty", file_name));
+    }
+    if (LacksClosingQuote(text, builder.last_quote())) {
+      throw InputError(fmt::format("{}:{}: invalid YAML: text without its closing quote", file_name,
+                                   builder.last_quote_line()));
     }
     YamlPtr root = builder.Take();
     TreeBuilder rest(file_name);

@@ -1,0 +1,192 @@
+// Which section wins: per-layer before global, a block before all blocks, later files before
+// earlier ones.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "sim/config/config.h"
+#include "tests/config/config_test_util.h"
+
+namespace qsim {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::LoadText;
+using testing::LoadTexts;
+
+constexpr const char* kGlobal = R"(
+outputs: {bit_type: {bits: 5, signed: False}, observer_type: PercentileObserver, output_quant_enable: True}
+weight: {bit_type: {bits: 6, signed: True}, calibration_mode: layer_wise}
+)";
+
+TEST(ConfigPrecedenceTest, GlobalSectionsReachEveryTensorWithoutItsOwn) {
+  const Config config = LoadText(kGlobal);
+  for (const TensorRole role : AllTensorRoles()) {
+    const Section section = config.Get(0, role);
+    if (role == TensorRole::kIntSoft) {
+      EXPECT_EQ(section.origin, "default");
+    } else {
+      EXPECT_EQ(section.bits, IsWeight(role) ? 6 : 5) << Name(role);
+      EXPECT_EQ(section.origin, IsWeight(role) ? "a.yaml:3" : "a.yaml:2") << Name(role);
+    }
+  }
+}
+
+TEST(ConfigPrecedenceTest, OptionalGlobalSectionsComeBeforeOutputs) {
+  const Config config = LoadText(std::string(kGlobal) +
+                                 "activation: {bit_type: {bits: 7, signed: True}}\n"
+                                 "norm: {bit_type: {bits: 9, signed: True}}\n"
+                                 "intsoft: {bit_type: {bits: 10, signed: False}}\n");
+  const auto bits = [&](TensorRole role) { return config.Get(1, role).bits; };
+  EXPECT_EQ(bits(TensorRole::kAttnQOut), 7);
+  EXPECT_EQ(bits(TensorRole::kAttnKvOut), 7);
+  EXPECT_EQ(bits(TensorRole::kResidual1), 7);
+  EXPECT_EQ(bits(TensorRole::kMlpGelu), 7);
+  EXPECT_EQ(bits(TensorRole::kNorm1), 9);
+  EXPECT_EQ(bits(TensorRole::kNorm), 9);
+  EXPECT_EQ(bits(TensorRole::kIntSoft), 10);
+  EXPECT_EQ(bits(TensorRole::kAttnQkvOutput), 5);
+  EXPECT_EQ(bits(TensorRole::kAttnQkvWeight), 6);
+  // The section counts as a whole: what it omits comes from the defaults, not from `outputs`.
+  EXPECT_EQ(config.Get(1, TensorRole::kAttnQOut).observer, ObserverKind::kMinmax);
+}
+
+TEST(ConfigPrecedenceTest, NormIsTheFinalNormInThePerLayerFormat) {
+  const Config config = LoadText("norm: {bit_type: {bits: 9, signed: True}}\n");
+  EXPECT_EQ(config.Get(-1, TensorRole::kNorm).bits, 9);
+  EXPECT_EQ(config.Get(0, TensorRole::kNorm1).bits, 8);
+}
+
+TEST(ConfigPrecedenceTest, APerLayerSectionReplacesTheGlobalOneAsAWhole) {
+  const Config config = LoadText(std::string(kGlobal) + "attn_q_out: {bit_type: {bits: 4}}\n");
+  const Section section = config.Get(0, TensorRole::kAttnQOut);
+  EXPECT_EQ(section.bits, 4);
+  EXPECT_TRUE(section.is_signed);
+  EXPECT_EQ(section.observer, ObserverKind::kMinmax);
+  EXPECT_EQ(section.origin, "a.yaml:4");
+  EXPECT_EQ(config.Get(0, TensorRole::kAttnKOut).bits, 5);
+}
+
+TEST(ConfigPrecedenceTest, ABlockRefinesKeyByKey) {
+  const Config config = LoadText(R"(
+attn_q_out: {bit_type: {bits: 6, signed: True}, observer_type: PercentileObserver, kl_bins: 32}
+blocks.1.attn_q_out: {bit_type: {bits: 4}}
+blocks: {2: {attn_q_out: {bit_type: {symmetric: False}}}}
+)");
+  EXPECT_EQ(config.Get(0, TensorRole::kAttnQOut).bits, 6);
+  const Section one = config.Get(1, TensorRole::kAttnQOut);
+  EXPECT_EQ(one.bits, 4);
+  EXPECT_EQ(one.observer, ObserverKind::kPercentile);
+  EXPECT_EQ(one.kl_bins, 32);
+  EXPECT_EQ(one.origin, "a.yaml:3");
+  const Section two = config.Get(2, TensorRole::kAttnQOut);
+  EXPECT_EQ(two.bits, 6);
+  EXPECT_FALSE(two.is_signed);  // the sign keys of one level belong together
+  EXPECT_TRUE(two.has_zero_point);
+}
+
+TEST(ConfigPrecedenceTest, HardwareAndNumericsPerBlock) {
+  const Config config = LoadText(R"(
+hardware: {array_rows: 4, array_cols: 8, acc_bits: 24, acc_policy: wrap, requant: power_of_two}
+numerics: {rounding: floor, requantize: half_even, softmax: ibert}
+blocks.1.hardware: {acc_bits: 20, multiplier_bits: 31}
+blocks.1.numerics: {rounding: half_away, softmax: log_int}
+blocks.2.numerics.residual_add: toward_zero
+)");
+  EXPECT_EQ(config.HardwareFor(0).acc, (Accumulator{24, AccPolicy::kWrap}));
+  EXPECT_EQ(config.HardwareFor(0).requant, RequantMode::kPowerOfTwo);
+  EXPECT_EQ(config.HardwareFor(1).acc, (Accumulator{20, AccPolicy::kWrap}));
+  EXPECT_EQ(config.HardwareFor(1).multiplier_bits, 31);
+  EXPECT_EQ(config.HardwareFor(1).array_cols, 8);
+  EXPECT_EQ(config.NumericsFor(0).requantize, Rounding::kHalfEven);
+  EXPECT_EQ(config.NumericsFor(0).residual_add, Rounding::kFloor);
+  EXPECT_EQ(config.NumericsFor(1).requantize, Rounding::kHalfAway);
+  EXPECT_EQ(config.NumericsFor(1).residual_add, Rounding::kHalfAway);
+  EXPECT_EQ(config.NumericsFor(1).softmax, SoftmaxKind::kLogInt);
+  EXPECT_EQ(config.NumericsFor(2).residual_add, Rounding::kTowardZero);
+  EXPECT_EQ(config.NumericsFor(2).requantize, Rounding::kHalfEven);
+  EXPECT_EQ(config.NumericsFor(2).softmax, SoftmaxKind::kIbert);
+}
+
+TEST(ConfigPrecedenceTest, LaterFilesWinAndTheNotesSayWhere) {
+  const Config config = LoadTexts({"norm1: {bit_type: {bits: 4}, kl_bins: 32}\n",
+                                   "# b\nnorm1: {bit_type: {bits: 6}}\nnorm2: {kl_bins: 16}\n"});
+  EXPECT_EQ(config.Get(0, TensorRole::kNorm1).bits, 6);
+  EXPECT_EQ(config.Get(0, TensorRole::kNorm1).kl_bins, 32);
+  EXPECT_THAT(config.notes(),
+              ElementsAre(HasSubstr("key 'norm1.bit_type.bits': b.yaml:2 overrides a.yaml:1")));
+}
+
+TEST(ConfigPrecedenceTest, TheFormatsMixAcrossFiles) {
+  const Config config = LoadTexts({kGlobal,
+                                   "attn_proj: {weight: {bit_type: {bits: 3}}}\n"
+                                   "norm: {bit_type: {bits: 9, signed: True}}\n"});
+  EXPECT_EQ(config.Get(0, TensorRole::kAttnProjWeight).bits, 3);
+  EXPECT_EQ(config.Get(0, TensorRole::kAttnQkvWeight).bits, 6);
+  // `norm` means what the file's own format says.
+  EXPECT_EQ(config.Get(0, TensorRole::kNorm).bits, 9);
+  EXPECT_EQ(config.Get(0, TensorRole::kNorm1).bits, 5);
+}
+
+TEST(ConfigPrecedenceTest, CanonicalTextIgnoresSpelling) {
+  const std::string nested = LoadText("norm1:\n  bit_type: {bits: 8, name: int8}\n").Canonical();
+  const std::string dotted =
+      LoadText("# comment\nblocks.3.norm1.bit_type.symmetric: True\n").Canonical();
+  EXPECT_EQ(nested, Config::Defaults().Canonical());
+  EXPECT_EQ(dotted, Config::Defaults().Canonical());
+  EXPECT_NE(LoadText("norm1: {bit_type: {bits: 7}}\n").Canonical(), nested);
+  EXPECT_THAT(LoadText("blocks.3.norm1: {bit_type: {bits: 7}}\n").Canonical(),
+              HasSubstr("blocks.3.norm1: layer_wise int7"));
+  EXPECT_THAT(LoadText("blocks.3.hardware.acc_bits: 20\n").Canonical(),
+              HasSubstr("blocks.3.hardware: acc_bits=20"));
+}
+
+// The three files of the background's per-layer format, with every key a section may have.
+TEST(ConfigPrecedenceTest, FilesOfThePerLayerFormatLoadUnchanged) {
+  const std::string section = R"(
+    calibration_mode: layer_wise
+    bit_type:
+      bits: 8
+      signed: True
+      name: int8
+    observer_type: MinmaxObserver
+    quantization_method: Uniform
+    percentile_alpha: 0.9995
+    percentile_sigma: 0.1
+    kl_bins: 2048
+    enable_profiler: True
+)";
+  const auto linear = [&](const std::string& name) {
+    return name + ":\n  weight:" + section + "  output:" + section +
+           "    output_quant_enable: False\n";
+  };
+  const std::string attn = linear("attn_qkv") + linear("attn_proj") + "attn_q_out:" + section +
+                           "attn_k_out:" + section + "attn_v_input:" + section +
+                           "attn_kv_out:" + section + "attn_v_out:" + section +
+                           "intSoft:" + section;
+  const std::string block =
+      "norm1:" + section + "norm2:" + section + "residual1:" + section + "residual2:" + section;
+  const std::string mlp = linear("mlp_fc1") + linear("mlp_fc2") + "mlp_gelu:" + section;
+  const Config config = LoadTexts({attn, block, mlp});
+  config.CheckBlocks(12);
+  EXPECT_THAT(config.notes(), IsEmpty());
+  EXPECT_EQ(config.Get(11, TensorRole::kMlpGelu).origin, "c.yaml:53");
+  EXPECT_TRUE(config.Get(0, TensorRole::kResidual2).enable_profiler);
+}
+
+TEST(ConfigPrecedenceTest, TheShippedConfigurationsLoad) {
+  int loaded = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::filesystem::path(QSIM_SOURCE_DIR) / "configs")) {
+    if (entry.path().extension() != ".yaml") continue;
+    Config::Load({entry.path()}).CheckBlocks(4);
+    ++loaded;
+  }
+  EXPECT_GT(loaded, 0);
+}
+
+}  // namespace
+}  // namespace qsim

@@ -54,7 +54,8 @@ TEST(HalfTest, EveryCodeSurvivesTheRoundTrip) {
 
 TEST(HalfTest, Bfloat16IsTheUpperHalfOfAFloat) {
   for (unsigned code = 0; code < 65536; ++code) {
-    ASSERT_EQ(std::bit_cast<std::uint32_t>(Bfloat16ToFloat(static_cast<std::uint16_t>(code))), code << 16);
+    ASSERT_EQ(std::bit_cast<std::uint32_t>(Bfloat16ToFloat(static_cast<std::uint16_t>(code))),
+              code << 16);
   }
 }
 

@@ -12,8 +12,8 @@
 namespace qsim {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::ErrorOf;
+using ::testing::HasSubstr;
 using testing::LoadDamagedCopies;
 using testing::ReadBytes;
 using testing::TempDir;
@@ -31,16 +31,18 @@ class MemhTest : public ::testing::Test {
 };
 
 TEST_F(MemhTest, OneElementPerLineInTwosComplement) {
-  WriteMemh(path_, "blocks.0.attn_q_out", IntTensor(Shape{2, 2}, std::vector<std::int8_t>{-1, 0, 127, -128}));
+  WriteMemh(path_, "blocks.0.attn_q_out",
+            IntTensor(Shape{2, 2}, std::vector<std::int8_t>{-1, 0, 127, -128}));
   EXPECT_EQ(ReadBytes(path_), "ff\n00\n7f\n80\n");
   EXPECT_EQ(ReadBytes(sidecar_),
-            "{\"name\":\"blocks.0.attn_q_out\",\"shape\":[2,2],\"dtype\":\"int8\",\"bits\":8,\"signed\":true}\n");
+            "{\"name\":\"blocks.0.attn_q_out\",\"shape\":[2,2],\"dtype\":\"int8\",\"bits\":8,"
+            "\"signed\":true}\n");
 }
 
 TEST_F(MemhTest, EveryWidthSurvivesTheRoundTrip) {
   for (int bits = 1; bits <= 64; ++bits) {
-    const std::int64_t top = bits == 64 ? std::numeric_limits<std::int64_t>::max()
-                                        : (std::int64_t{1} << (bits - 1)) - 1;
+    const std::int64_t top =
+        bits == 64 ? std::numeric_limits<std::int64_t>::max() : (std::int64_t{1} << (bits - 1)) - 1;
     const IntTensor tensor(Shape{3}, std::vector<std::int64_t>{-top - 1, 0, top});
     WriteMemh(path_, "t", tensor, bits);
     const Memh back = ReadMemh(path_);
@@ -95,8 +97,10 @@ TEST_F(MemhTest, RejectsWhatTheSidecarForbids) {
   EXPECT_THAT(sidecar_error(R"({"name":"t"})"), HasSubstr("key 'shape' is missing"));
   EXPECT_THAT(sidecar_error(R"({"name":"t","shape":[-2],"dtype":"int8","bits":5,"signed":true})"),
               HasSubstr("key 'shape'"));
-  EXPECT_THAT(sidecar_error(R"({"name":"t","shape":[18446744073709551615],"dtype":"int8","bits":5,"signed":true})"),
-              HasSubstr("key 'shape'"));
+  EXPECT_THAT(
+      sidecar_error(
+          R"({"name":"t","shape":[18446744073709551615],"dtype":"int8","bits":5,"signed":true})"),
+      HasSubstr("key 'shape'"));
   EXPECT_THAT(sidecar_error(R"({"name":"t","shape":[2],"dtype":"int9","bits":5,"signed":true})"),
               HasSubstr("key 'dtype'"));
   EXPECT_THAT(sidecar_error(R"({"name":"t","shape":[2],"dtype":"int8","bits":9,"signed":true})"),

@@ -15,10 +15,10 @@
 namespace qsim {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::BytesOf;
 using testing::ErrorOf;
 using testing::FilesIn;
+using ::testing::HasSubstr;
 using testing::LoadDamagedCopies;
 using testing::ReadBytes;
 using testing::TempDir;
@@ -36,8 +36,9 @@ std::string WithHeader(const std::string& header, const std::string& data, int m
 
 std::string Npy(const std::string& descr, const std::string& shape, const std::string& data,
                 int major = 1) {
-  return WithHeader(fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}\n", descr, shape), data,
-                    major);
+  return WithHeader(
+      fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}\n", descr, shape), data,
+      major);
 }
 
 class NpyTest : public ::testing::Test {
@@ -52,7 +53,8 @@ class NpyTest : public ::testing::Test {
 
 template <typename T>
 IntTensor Extremes() {
-  std::vector<T> values = {std::numeric_limits<T>::min(), 0, 1, 2, 3, std::numeric_limits<T>::max()};
+  std::vector<T> values = {std::numeric_limits<T>::min(), 0, 1, 2, 3,
+                           std::numeric_limits<T>::max()};
   return IntTensor(Shape{2, 3}, IntTensor::Storage(values));
 }
 
@@ -66,7 +68,8 @@ TEST_F(NpyTest, EveryIntegerTypeSurvivesTheRoundTrip) {
 }
 
 TEST_F(NpyTest, ShapesOfEveryRankSurviveTheRoundTrip) {
-  for (const Shape& shape : {Shape{}, Shape{1}, Shape{7}, Shape{0}, Shape{3, 0, 2}, Shape{2, 3, 4}}) {
+  for (const Shape& shape :
+       {Shape{}, Shape{1}, Shape{7}, Shape{0}, Shape{3, 0, 2}, Shape{2, 3, 4}}) {
     std::int64_t count = 1;
     for (const std::int64_t dim : shape) count *= dim;
     FloatTensor tensor{shape, std::vector<float>(static_cast<std::size_t>(count), 1.5f)};
@@ -89,7 +92,8 @@ TEST_F(NpyTest, DataAreAlignedAndTheBytesAreNumpys) {
 
 TEST_F(NpyTest, ReadsEveryFloatWidthAndHeaderVersion) {
   for (int major = 1; major <= 3; ++major) {
-    WriteBytes(path_, Npy("<f2", "(2,)", BytesOf<std::uint16_t>({FloatToHalf(0.5f), 0xc000}), major));
+    WriteBytes(path_,
+               Npy("<f2", "(2,)", BytesOf<std::uint16_t>({FloatToHalf(0.5f), 0xc000}), major));
     EXPECT_EQ(ReadFloatNpy(path_).data, (std::vector<float>{0.5f, -2.0f}));
     WriteBytes(path_, Npy("<f8", "(1, 1)", BytesOf<double>({1e-3}), major));
     EXPECT_EQ(ReadFloatNpy(path_).data, (std::vector<float>{1e-3f}));
@@ -98,7 +102,8 @@ TEST_F(NpyTest, ReadsEveryFloatWidthAndHeaderVersion) {
 
 TEST_F(NpyTest, TheOtherKindIsAnError) {
   WriteBytes(path_, Npy("<f4", "(1,)", BytesOf<float>({1})));
-  EXPECT_THAT(ErrorOf([&] { ReadIntNpy(path_); }), HasSubstr("a.npy: holds floats; integers expected"));
+  EXPECT_THAT(ErrorOf([&] { ReadIntNpy(path_); }),
+              HasSubstr("a.npy: holds floats; integers expected"));
   WriteBytes(path_, Npy("|u1", "(1,)", "x"));
   EXPECT_THAT(ErrorOf([&] { ReadFloatNpy(path_); }), HasSubstr("a.npy: holds integers"));
 }
@@ -112,8 +117,9 @@ TEST_F(NpyTest, RejectsWhatItCannotRead) {
   EXPECT_THAT(ErrorFor(Npy("<c8", "(1,)", one + one)), HasSubstr("dtype '<c8' is not supported"));
   EXPECT_THAT(ErrorFor(Npy("|b1", "(1,)", "x")), HasSubstr("dtype '|b1' is not supported"));
   EXPECT_THAT(ErrorFor(Npy("<u4", "(1,)", one)), HasSubstr("dtype '<u4' is not supported"));
-  EXPECT_THAT(ErrorFor(WithHeader("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", one)),
-              HasSubstr("structured dtype"));
+  EXPECT_THAT(
+      ErrorFor(WithHeader("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", one)),
+      HasSubstr("structured dtype"));
   EXPECT_THAT(ErrorFor("PK\x03\x04 this is a zip file"), HasSubstr("not a .npy file"));
   EXPECT_THAT(ErrorFor(""), HasSubstr("not a .npy file"));
   EXPECT_THAT(ErrorFor(Npy("<f4", "(1,)", one, 4)), HasSubstr(".npy version 4.0"));
@@ -127,12 +133,14 @@ TEST_F(NpyTest, RejectsWrongAmountsOfData) {
 
 TEST_F(NpyTest, HostileShapesAllocateNothing) {
   EXPECT_THAT(ErrorFor(Npy("<f4", "(-1,)", "")), HasSubstr("negative or too large"));
-  EXPECT_THAT(ErrorFor(Npy("<f4", "(4611686018427387904, 4)", "")), HasSubstr("negative or too large"));
+  EXPECT_THAT(ErrorFor(Npy("<f4", "(4611686018427387904, 4)", "")),
+              HasSubstr("negative or too large"));
   EXPECT_THAT(ErrorFor(Npy("<f8", "(9223372036854775807,)", "")), HasSubstr("truncated"));
   EXPECT_THAT(ErrorFor(Npy("<f4", "(99999999999999999999,)", "")), HasSubstr("64 bits"));
   EXPECT_THAT(ErrorFor(Npy("<f4", "(1000000000000,)", "abcd")), HasSubstr("truncated"));
   EXPECT_THAT(ErrorFor(Npy("<f4", "3", "")), HasSubstr("bad .npy header"));
-  EXPECT_THAT(ErrorFor(WithHeader("{'descr': '<f4', 'descr': '<f4'}", "")), HasSubstr("repeated key"));
+  EXPECT_THAT(ErrorFor(WithHeader("{'descr': '<f4', 'descr': '<f4'}", "")),
+              HasSubstr("repeated key"));
   EXPECT_THAT(ErrorFor(WithHeader("{'descr': '<f4'}", "")), HasSubstr("is missing"));
   std::string dims;
   for (int i = 0; i < 40; ++i) dims += "1,";
@@ -142,8 +150,10 @@ TEST_F(NpyTest, HostileShapesAllocateNothing) {
 TEST_F(NpyTest, NamesTheFirstValueThatIsNotFinite) {
   EXPECT_THAT(ErrorFor(Npy("<f4", "(2, 3)", BytesOf<float>({0, 1, 2, 3, NAN, INFINITY}))),
               HasSubstr("a.npy: NaN at [1, 1]"));
-  EXPECT_THAT(ErrorFor(Npy("<f8", "(2,)", BytesOf<double>({1, -1e300}))), HasSubstr("Inf (in float32) at [1]"));
-  EXPECT_THAT(ErrorFor(Npy("<f2", "(1,)", BytesOf<std::uint16_t>({0x7c01}))), HasSubstr("NaN at [0]"));
+  EXPECT_THAT(ErrorFor(Npy("<f8", "(2,)", BytesOf<double>({1, -1e300}))),
+              HasSubstr("Inf (in float32) at [1]"));
+  EXPECT_THAT(ErrorFor(Npy("<f2", "(1,)", BytesOf<std::uint16_t>({0x7c01}))),
+              HasSubstr("NaN at [0]"));
   // The largest double that still rounds to a finite float, and the smallest that does not.
   const double limit = 3.4028235677973366e38;
   WriteBytes(path_, Npy("<f8", "(1,)", BytesOf<double>({std::nextafter(limit, 0.0)})));
@@ -172,7 +182,8 @@ TEST_F(NpyTest, BadPathsAreNamed) {
 }
 
 TEST_F(NpyTest, ReadsTheFilesOfNumpyItself) {
-  const AnyTensor images = ReadNpy(std::filesystem::path(QSIM_SOURCE_DIR) / "vectors" / "calib_images.npy");
+  const AnyTensor images =
+      ReadNpy(std::filesystem::path(QSIM_SOURCE_DIR) / "vectors" / "calib_images.npy");
   EXPECT_EQ(std::get<IntTensor>(images).shape(), (Shape{256, 1, 8, 8}));
   EXPECT_EQ(std::get<IntTensor>(images).dtype(), DType::kUint8);
 }

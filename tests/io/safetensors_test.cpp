@@ -12,10 +12,10 @@
 namespace qsim {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using testing::BytesOf;
+using ::testing::ElementsAre;
 using testing::ErrorOf;
+using ::testing::HasSubstr;
 using testing::LoadDamagedCopies;
 using testing::ReadBytes;
 using testing::TempDir;
@@ -57,7 +57,8 @@ TEST_F(SafetensorsTest, EveryFloatTypeSurvivesTheRoundTrip) {
 }
 
 TEST_F(SafetensorsTest, OtherTypesAreListedAndNotLoaded) {
-  WriteBytes(path_, File(R"({"step":{"dtype":"I64","shape":[],"data_offsets":[0,8]}})", std::string(8, 'x')));
+  WriteBytes(path_, File(R"({"step":{"dtype":"I64","shape":[],"data_offsets":[0,8]}})",
+                         std::string(8, 'x')));
   const Safetensors file = Safetensors::Open(path_);
   EXPECT_EQ(file.ShapeOf("step"), Shape{});
   EXPECT_THAT(ErrorOf([&] { file.Load("step"); }),
@@ -67,9 +68,13 @@ TEST_F(SafetensorsTest, OtherTypesAreListedAndNotLoaded) {
 TEST_F(SafetensorsTest, MissingAndMisshapenTensorsAreExplained) {
   WriteSafetensors(path_, {{"blocks.0.attn.qkv.weight", WeightDType::kF32, {{2}, {1, 2}}}});
   const Safetensors file = Safetensors::Open(path_);
-  EXPECT_THAT(ErrorOf([&] { file.Load("blocks.0.attn.qkv.weigth"); }),
-              HasSubstr("no tensor 'blocks.0.attn.qkv.weigth'; the nearest name is 'blocks.0.attn.qkv.weight'"));
-  EXPECT_THAT(ErrorOf([&] { file.Load("blocks.0.attn.qkv.weight", Shape{3, 1}); }),
+  EXPECT_THAT(
+      ErrorOf([&] { file.Load("blocks.0.attn.qkv.weigth"); }),
+      HasSubstr(
+          "no tensor 'blocks.0.attn.qkv.weigth'; the nearest name is 'blocks.0.attn.qkv.weight'"));
+  EXPECT_THAT(ErrorOf([&] {
+                file.Load("blocks.0.attn.qkv.weight", Shape{3, 1});
+              }),
               HasSubstr("has shape [2], expected [3, 1]"));
 }
 
@@ -86,7 +91,8 @@ TEST_F(SafetensorsTest, RejectsBadLengths) {
   EXPECT_THAT(ErrorFor(""), HasSubstr("truncated"));
   EXPECT_THAT(ErrorFor("1234567"), HasSubstr("truncated"));
   for (const std::uint64_t length : {std::uint64_t{1} << 63, ~std::uint64_t{0}, std::uint64_t{3}}) {
-    EXPECT_THAT(ErrorFor(BytesOf<std::uint64_t>({length}) + "{}"), HasSubstr("header length")) << length;
+    EXPECT_THAT(ErrorFor(BytesOf<std::uint64_t>({length}) + "{}"), HasSubstr("header length"))
+        << length;
   }
 }
 
@@ -108,7 +114,8 @@ TEST_F(SafetensorsTest, RejectsBadHeaders) {
       {R"({"w":1})", "where an object is expected"},
       {R"({"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
        "tensor 'w' appears twice"},
-      {R"({"w":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "key 'dtype' twice"},
+      {R"({"w":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
+       "key 'dtype' twice"},
       {R"({"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":1}})", "unknown key 'x'"},
       {R"({"w":{"dtype":"F32","shape":[1]}})", "lacks dtype, shape or data_offsets"},
       {R"({"w":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", "negative number"},
@@ -117,16 +124,21 @@ TEST_F(SafetensorsTest, RejectsBadHeaders) {
       {R"({"w":{"dtype":"F32","shape":[[1]],"data_offsets":[0,4]}})", "a list for 'shape'"},
       {R"({"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4,4]}})", "not two numbers"},
       {R"({"w":{"dtype":"F32","shape":[9223372036854775808],"data_offsets":[0,4]}})", "63 bits"},
-      {R"({"w":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})", "does not fill its 4 bytes"},
-      {R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", "shape [2] of F32 does not fill its 4 bytes"},
+      {R"({"w":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})",
+       "does not fill its 4 bytes"},
+      {R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})",
+       "shape [2] of F32 does not fill its 4 bytes"},
       {R"({"w":{"dtype":"F16","shape":[1],"data_offsets":[0,4]}})", "does not fill"},
       {R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", "leave the file"},
-      {R"({"w":{"dtype":"F32","shape":[1],"data_offsets":[18446744073709551612,0]}})", "end before they begin"},
+      {R"({"w":{"dtype":"F32","shape":[1],"data_offsets":[18446744073709551612,0]}})",
+       "end before they begin"},
       {R"({"w":{"dtype":"F16","shape":[1],"data_offsets":[2,4]}})", "leave a hole after byte 0"},
-      {R"({"w":{"dtype":"F16","shape":[1],"data_offsets":[0,2]}})", "2 bytes after the last tensor"},
+      {R"({"w":{"dtype":"F16","shape":[1],"data_offsets":[0,2]}})",
+       "2 bytes after the last tensor"},
       {R"({"w":{"dtype":"I8","shape":[3],"data_offsets":[0,3]},"v":{"dtype":"I8","shape":[2],"data_offsets":[2,4]}})",
        "tensor 'v': data_offsets [2, 4] overlap the tensor before"},
-      {R"({"__metadata__":{"format":1},"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "tensor '__metadata__'"},
+      {R"({"__metadata__":{"format":1},"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
+       "tensor '__metadata__'"},
   };
   for (const BadHeader& bad : cases) {
     EXPECT_THAT(ErrorFor(File(bad.header, "abcd")), HasSubstr(bad.message)) << bad.header;

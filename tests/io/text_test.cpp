@@ -12,7 +12,8 @@ namespace qsim {
 namespace {
 
 TEST(NearestWordTest, FindsTypingMistakes) {
-  const std::vector<std::string> words = {"bits", "signed", "symmetric", "MinmaxObserver", "PercentileObserver"};
+  const std::vector<std::string> words = {"bits", "signed", "symmetric", "MinmaxObserver",
+                                          "PercentileObserver"};
   EXPECT_EQ(NearestWord("bit", words), "bits");
   EXPECT_EQ(NearestWord("singed", words), "signed");
   EXPECT_EQ(NearestWord("minmaxobserver", words), "MinmaxObserver");
