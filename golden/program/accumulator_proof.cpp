@@ -100,29 +100,28 @@ AccumulatorProof ProveAccumulator(const Program& program, const MatmulOp& op) {
   const Interval b = RangeOf(rhs);
   const std::int64_t depth = op.transpose_rhs ? rhs.shape.at(1) / op.heads : rhs.shape.at(0);
   Include(proof.range, Corners(a, b, [&](auto x, auto y) { return depth * x * y; }));
-  // One pair of zero points per head; the right one may instead vary by output channel.
+  // Zero points meet in pairs: one pair per head, or per output channel where the right one varies
+  // by channel.
   const std::size_t pairs = std::max(op.lhs_zero.size(), op.rhs_zero.size());
   for (std::size_t i = 0; i < pairs; ++i) {
+    const std::int64_t lhs_zero = ZeroAt(op.lhs_zero, i * op.lhs_zero.size() / pairs);
     const std::int64_t rhs_zero = ZeroAt(op.rhs_zero, i);
-    for (std::size_t j = 0; j < op.lhs_zero.size(); ++j) {
-      const std::int64_t lhs_zero = op.lhs_zero[j];
-      if (rhs_zero != 0) {
-        Include(proof.range, a * (-rhs_zero * depth));
-        Include(proof.range,
-                Corners(a, b, [&](auto x, auto y) { return depth * x * (y - rhs_zero); }));
-      }
-      if (lhs_zero != 0) {
-        Include(proof.range, b * (-lhs_zero * depth));
-        Include(proof.range, Corners(a, b, [&](auto x, auto y) {
-                  return depth * (x * (y - rhs_zero) - lhs_zero * y);
-                }));
-      }
-      if (lhs_zero != 0 && rhs_zero != 0) {
-        proof.range.Include(depth * lhs_zero * rhs_zero);
-        Include(proof.range, Corners(a, b, [&](auto x, auto y) {
-                  return depth * (x - lhs_zero) * (y - rhs_zero);
-                }));
-      }
+    if (rhs_zero != 0) {
+      Include(proof.range, a * (-rhs_zero * depth));
+      Include(proof.range,
+              Corners(a, b, [&](auto x, auto y) { return depth * x * (y - rhs_zero); }));
+    }
+    if (lhs_zero != 0) {
+      Include(proof.range, b * (-lhs_zero * depth));
+      Include(proof.range, Corners(a, b, [&](auto x, auto y) {
+                return depth * (x * (y - rhs_zero) - lhs_zero * y);
+              }));
+    }
+    if (lhs_zero != 0 && rhs_zero != 0) {
+      proof.range.Include(depth * lhs_zero * rhs_zero);
+      Include(proof.range, Corners(a, b, [&](auto x, auto y) {
+                return depth * (x - lhs_zero) * (y - rhs_zero);
+              }));
     }
   }
   return Finish(proof);

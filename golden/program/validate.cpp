@@ -11,7 +11,6 @@ namespace {
 constexpr std::int64_t kMaxElements = std::int64_t{1} << 31;
 constexpr std::int64_t kMaxDepth = 65535;
 constexpr std::int64_t kMaxChannels = 65536;
-constexpr std::int64_t kMaxLayernormBias = std::int64_t{1} << 46;
 constexpr std::int32_t kMaxZero = 1 << 16;
 
 class Validator {
@@ -185,7 +184,7 @@ class Validator {
     RequireCount(op.params.size(), in.shape[0], "params");
     for (const SoftmaxParams& p : op.params) {
       Require(p.exp.x0 >= -(1 << 20) && p.exp.x0 <= -1, "x0 out of range");
-      Require(p.exp.b >= 0 && p.exp.b < (1 << 23), "b out of range");
+      Require(p.exp.b >= -(p.exp.x0 + 1) && p.exp.b < (1 << 23), "b out of range");
       Require(p.exp.c >= 1 && p.exp.c < (std::int64_t{1} << 32), "c out of range");
       Require(p.exp.n >= 0 && p.exp.n <= 30, "n out of range");
       Require(p.act16_shift >= 0 && p.act16_shift <= 126, "act16_shift out of range");
@@ -197,9 +196,21 @@ class Validator {
                   (p.kind == SoftmaxKind::kIbertRn || p.extra_bits == 0),
               "extra_bits out of range");
       Require(p.kind != SoftmaxKind::kLogInt || p.code_bits == 4, "code_bits must be 4");
+      RequireSoftmaxRuns(p);
       const std::int32_t highest = p.kind == SoftmaxKind::kLogInt ? 16 : 255;
       Require(out.dtype == DType::kUint8 && out.range == QuantRange{0, highest},
               "output must be uint8 in 0.." + std::to_string(highest));
+    }
+  }
+
+  // The operation checks how its parameters fit together before it looks at a row.
+  void RequireSoftmaxRuns(const SoftmaxParams& params) const {
+    const std::int32_t score = 0;
+    std::int32_t probability = 0;
+    try {
+      Softmax({&score, 1}, params, {&probability, 1});
+    } catch (const std::invalid_argument& error) {
+      Require(false, error.what());
     }
   }
 
@@ -215,6 +226,13 @@ class Validator {
     Require(op.input_shift.empty() || static_cast<std::int64_t>(op.input_shift.size()) == channels,
             "input_shift needs no entry or one per channel");
     RequireWithin(op.input_shift, 0, 8, "input_shift");
+    const std::int64_t widest = std::max(std::int64_t{in.range.qmax} - op.input_zero,
+                                         std::int64_t{op.input_zero} - in.range.qmin);
+    for (std::size_t c = 0; c < op.input_shift.size(); ++c) {
+      Require(
+          widest << op.input_shift[c] <= kMaxLayernormInput,
+          "input of channel " + std::to_string(c) + " leaves 25 bits after zero point and shift");
+    }
     Require(static_cast<std::int64_t>(op.bias.size()) == channels,
             "bias needs one entry per channel");
     for (const std::int64_t b : op.bias) {
