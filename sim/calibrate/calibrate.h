@@ -24,8 +24,8 @@ struct CalibrateOptions {
 Bundle Calibrate(const VitModel& model, const Config& config, const ModelInputs& calibration,
                  const CalibrateOptions& options);
 
-// Quantizes float values with a tensor's own scale, docs/numerics.md section 1. `values` is one image.
-// *saturated, if not null, is increased by the number of elements that the clamp changed.
+// Quantizes float values with a tensor's own scale, docs/numerics.md section 1. `values` is one
+// image. *saturated, if not null, is increased by the number of elements that the clamp changed.
 IntTensor QuantizeTensor(const FloatTensor& values, const TensorInfo& info,
                          const TensorScale& scale, std::int64_t* saturated = nullptr);
 
