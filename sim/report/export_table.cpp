@@ -186,7 +186,8 @@ class OperationBuilder {
   const Program& program_;
 };
 
-void AddScale(GroupBuilder& group, const std::string& tensor, const TensorScale& scale) {
+void AddScale(GroupBuilder& group, const std::string& tensor, const std::string& axis,
+              const TensorScale& scale) {
   const bool log2 = scale.kind == TensorScale::Kind::kLog2;
   group.Text("scale_kind", log2 ? "log2" : "linear");
   if (log2) return;
@@ -194,7 +195,6 @@ void AddScale(GroupBuilder& group, const std::string& tensor, const TensorScale&
     if (!std::isfinite(value))
       throw InputError(fmt::format("export: a scale of tensor '{}' is not finite", tensor));
   }
-  const std::string axis = AxisName(scale.axis);
   group.Reals("scale", AxisOf(scale.scale, axis), scale.scale);
   group.Ints("zero_point", 32, true, AxisOf(scale.zero, axis), scale.zero);
 }
@@ -206,7 +206,8 @@ ExportGroup TensorGroup(const Bundle& bundle, const TensorInfo& info) {
   group.Int("qmin", 32, true, info.range.qmin);
   group.Int("qmax", 32, true, info.range.qmax);
   const auto scale = bundle.scales.find(info.name);
-  if (scale != bundle.scales.end()) AddScale(group, info.name, scale->second);
+  if (scale != bundle.scales.end())
+    AddScale(group, info.name, AxisName(scale->second.axis), scale->second);
   return group.Take();
 }
 
@@ -217,7 +218,8 @@ ExportGroup ConstantGroup(const Bundle& bundle, const std::string& name, const T
     group.Text("dtype", std::string(Name(constant->second.dtype())));
     group.Ints("shape", 32, false, "dimension", constant->second.shape());
   }
-  AddScale(group, name, scale);
+  // The first axis of a weight is its output channel.
+  AddScale(group, name, "channel", scale);
   return group.Take();
 }
 

@@ -172,10 +172,11 @@ TEST_F(ExportCompileTest, SvhUnderYosysHoldsTheSameBits) {
             "  assign s_o = qsim_blocks_0_norm1_scale_f64[0 +: 64];\n"
             "  assign r_o = qsim_blocks_0_norm1_rounding;\nendmodule\n");
   // sat -verify fails unless every output equals the number given.
-  EXPECT_TRUE(
-      Run("yosys -q -p 'read_verilog -sv top.sv; prep -top top; "
-          "sat -verify -prove m_o -2147483647 -prove b_o -5000000000 "
-          "-prove s_o 4591870180066957722 -prove r_o 2'"));
+  WriteText(dir() / "prove.ys",
+            "read_verilog -sv top.sv\nprep -top top\n"
+            "sat -verify -prove m_o 32'h80000001 -prove b_o 64'hfffffffed5fa0e00 "
+            "-prove s_o 64'h3fb999999999999a -prove r_o 8'h02\n");
+  EXPECT_TRUE(Run("yosys -q -s prove.ys"));
 }
 
 std::string CTest(const std::vector<Expected>& expected) {
@@ -243,9 +244,10 @@ TEST_F(ExportCompileTest, WideLayersCompile) {
     EXPECT_TRUE(Run("verilator --lint-only -Wall --top-module top top.sv"));
   }
   if (Have("yosys")) {
-    EXPECT_TRUE(
-        Run("yosys -q -p 'read_verilog -sv top.sv; prep -top top; "
-            "sat -verify -prove b_o -1099511627776 -prove m_o -12345'"));
+    WriteText(dir() / "prove.ys",
+              "read_verilog -sv top.sv\nprep -top top\n"
+              "sat -verify -prove b_o 64'hffffff0000000000 -prove m_o 32'hffffcfc7\n");
+    EXPECT_TRUE(Run("yosys -q -s prove.ys"));
   }
 }
 

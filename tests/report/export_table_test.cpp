@@ -78,7 +78,7 @@ TEST(ExportJson, NumbersAreThoseOfTheProgram) {
   EXPECT_EQ(softmax["algorithm"], "ibert_rn");
   EXPECT_EQ(softmax["c"], (std::vector<std::int64_t>{6980, 4294967295}));
   EXPECT_EQ(softmax["x0"], (std::vector<int>{-35, -1048576}));
-  EXPECT_EQ(softmax["n"], (std::vector<int>{30, 29}));
+  EXPECT_EQ(softmax["n"], (std::vector<int>{30, 30}));
   EXPECT_EQ(softmax["act16_multiplier"], (std::vector<std::int64_t>{2147483647, 2147483647}));
   EXPECT_EQ(softmax["extra_bits"], (std::vector<int>{3, 3}));
   const Json& product = Operation(json, "blocks.1.attn_v_acc");
@@ -96,6 +96,7 @@ TEST(ExportJson, NumbersAreThoseOfTheProgram) {
             (std::vector<double>{0.1, 1e-05, 1.0 / 3, 2, 1e-300, 12345678.9}));
   EXPECT_EQ(tensors.at("blocks.0.norm1")["zero_point"], (std::vector<int>{0, 1, -2, 3, -4, 5}));
   EXPECT_EQ(tensors.at("blocks.1.intSoft")["scale_kind"], "log2");
+  EXPECT_EQ(tensors.at("blocks.0.attn_qkv.weight")["per"]["scale"], "channel");
   EXPECT_EQ(tensors.at("blocks.0.attn_qkv.weight")["scale"][2], 0.2);
   EXPECT_EQ(tensors.at("blocks.0.attn_qkv.weight")["shape"], (std::vector<int>{18, 6}));
 }

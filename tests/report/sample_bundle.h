@@ -144,10 +144,10 @@ class SampleBundleBuilder {
       params.extra_bits = 3;
     }
     softmax.params.push_back(params);
-    params.exp = {-1048576, 8388607, 4294967295, 29};
+    params.exp = {-1048576, 8388607, 4294967295, 30};
     softmax.params.push_back(params);
     TensorScale scale{TensorScale::Kind::kLinear, ChannelAxis::kNone, {1.0 / 2048}, {0}};
-    if (shift) scale = {TensorScale::Kind::kLog2, ChannelAxis::kNone, {}, {}};
+    if (shift) scale = {TensorScale::Kind::kLog2, ChannelAxis::kNone, {1}, {0}};
     Tensor(p + "intSoft", scores, DType::kUint8, {0, shift ? 16 : 255}, scale);
     Add(softmax);
     Tensor(p + "attn_v_acc", {kTokens, kDim}, DType::kInt32, kInt32);
