@@ -80,7 +80,8 @@ AccumulatorProof ProveAccumulator(const Program& program, const GemmOp& op) {
     const AccRange range = ChannelRange(std::span(w).subspan(n * depth, depth), input, bias[n],
                                         ZeroAt(op.weight_zero, n));
     proof.range.Include(range);
-    const std::int64_t magnitude = std::max(range.max, -range.min);
+    // -2^n needs no more bits than 2^n - 1.
+    const std::int64_t magnitude = std::max(range.max, -range.min - 1);
     if (magnitude > worst) {
       worst = magnitude;
       proof.worst_channel = static_cast<std::int64_t>(n);
