@@ -15,7 +15,7 @@
 namespace qsim {
 namespace {
 
-constexpr std::uint64_t kLargestFile = 8 << 20;
+constexpr std::uint64_t kLargestFile = 2 << 20;
 constexpr std::size_t kDeepest = 64;
 // Merge keys can multiply entries; no honest file comes near.
 constexpr std::size_t kMostMergedEntries = 100'000;

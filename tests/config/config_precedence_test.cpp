@@ -177,6 +177,16 @@ TEST(ConfigPrecedenceTest, FilesOfThePerLayerFormatLoadUnchanged) {
   EXPECT_TRUE(config.Get(0, TensorRole::kResidual2).enable_profiler);
 }
 
+TEST(ConfigPrecedenceTest, TheDocumentedSectionsLoad) {
+  int sections = 0;
+  for (const std::string& yaml : testing::DocumentedYaml()) {
+    if (!yaml.starts_with("attn_q_out:")) continue;
+    EXPECT_EQ(LoadText(yaml).Get(0, TensorRole::kAttnQOut).observer, ObserverKind::kPercentile);
+    ++sections;
+  }
+  EXPECT_EQ(sections, 1);
+}
+
 TEST(ConfigPrecedenceTest, TheShippedConfigurationsLoad) {
   int loaded = 0;
   for (const auto& entry :

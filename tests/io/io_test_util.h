@@ -54,6 +54,19 @@ inline std::size_t FilesIn(const std::filesystem::path& directory) {
       std::distance(std::filesystem::directory_iterator(directory), {}));
 }
 
+// The ```yaml examples of docs/formats.md, in order.
+inline std::vector<std::string> DocumentedYaml() {
+  const std::string text =
+      ReadBytes(std::filesystem::path(QSIM_SOURCE_DIR) / "docs" / "formats.md");
+  const std::string fence = "```yaml\n";
+  std::vector<std::string> blocks;
+  for (std::size_t at = text.find(fence); at != std::string::npos; at = text.find(fence, at)) {
+    at += fence.size();
+    blocks.push_back(text.substr(at, text.find("```", at) - at));
+  }
+  return blocks;
+}
+
 struct DamageCount {
   std::size_t loaded = 0;
   std::size_t rejected = 0;

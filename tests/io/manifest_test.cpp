@@ -243,6 +243,17 @@ TEST_F(ManifestTest, ConstantCalibrationDataAreAnErrorAndConstantChannelsAreNot)
   EXPECT_EQ(InputError(yaml), "");
 }
 
+TEST_F(ManifestTest, TheDocumentedManifestsLoad) {
+  int manifests = 0;
+  for (const std::string& yaml : testing::DocumentedYaml()) {
+    if (!yaml.starts_with("model:")) continue;
+    const Manifest manifest = Load(yaml);
+    EXPECT_TRUE(manifest.calibration && manifest.evaluation && manifest.geometry.dim) << yaml;
+    ++manifests;
+  }
+  EXPECT_EQ(manifests, 2);
+}
+
 TEST_F(ManifestTest, TheShippedManifestLoads) {
   const Manifest manifest = Manifest::Load(std::filesystem::path(QSIM_SOURCE_DIR) / "vectors");
   EXPECT_TRUE(std::filesystem::exists(manifest.model));
