@@ -80,7 +80,8 @@ struct ValueLines {
 };
 
 std::string GroupLines(const ExportGroup& group) {
-  std::string out = "\n" + Comment(group.kind + " " + group.name);
+  const bool whole = group.kind == group.name;  // hardware, provenance
+  std::string out = "\n" + Comment(whole ? group.kind : group.kind + " " + group.name);
   for (const ExportParameter& parameter : group.parameters) {
     const ValueLines lines{ExportIdentifier(group.name, parameter.name), parameter};
     out += std::visit(lines, parameter.value);
