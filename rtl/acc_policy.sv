@@ -9,6 +9,8 @@
 //   1 wrap     the sum modulo 2^W, sign-extended
 //   2 saturate the nearer end of the range
 
+// Waveforms show its ports' drivers in the modules around it; its own copies would double their size.
+// verilator tracing_off
 module acc_policy #(
   parameter int unsigned SumWidth = 33  // of the two's complement sum; above 32
 ) (
@@ -50,3 +52,4 @@ module acc_policy #(
 `endif
 
 endmodule
+// verilator tracing_on

@@ -28,8 +28,12 @@ module mac_pe #(
   // |lhs * rhs| <= 2^LhsWidth * 2^(RhsWidth-1), |rhs << 15| <= 2^(RhsWidth+14): both fit 24 bits.
   localparam int unsigned ProductWidth = 24;
 
-  logic [ProductWidth-1:0] lhs, rhs, product;
-  logic [32:0]             base, addend, sum;
+  // verilator tracing_off
+  logic [ProductWidth-1:0] lhs, rhs;
+  logic [32:0]             base, addend;
+  // verilator tracing_on
+  logic [ProductWidth-1:0] product;
+  logic [32:0]             sum;
 
   // Operands are extended first: their product, modulo 2^24, is then the exact one.
   assign lhs = {{(ProductWidth - LhsWidth - 1){lhs_i[LhsWidth]}}, lhs_i};

@@ -1,0 +1,51 @@
+// Drives one rtl/mac_array.sv. The interface knows nothing of Verilator; mac_array_driver.h
+// implements it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "golden/ops/gemm.h"
+#include "sim/cosim/rtl_backend.h"
+#include "sim/cosim/stream.h"
+
+namespace qsim::cosim {
+
+// One command of the array and the beats of its streams, packed as in bit_pack.h.
+struct MacPass {
+  bool first = true;  // clears the sums; `init` is one beat, the bias
+  bool last = true;   // applies the zero-point corrections
+  std::int64_t k = 0;
+  std::int64_t rows = 1;
+  std::int64_t cols = 1;
+  OperandMode mode = OperandMode::kMultiply;
+  bool lhs_signed = true;
+  std::int32_t lhs_zero = 0;
+  Accumulator acc;
+  std::span<const std::uint32_t> rhs_zero;  // one beat, 8 bits a column
+  std::span<const std::uint32_t> init;      // one beat, or `rows` beats; 32 bits a column
+  std::span<const std::uint32_t> lhs;       // k beats, 8 bits a row
+  std::span<const std::uint32_t> rhs;       // k beats, 8 bits a column
+};
+
+class MacArrayUnit {
+ public:
+  virtual ~MacArrayUnit() = default;
+  virtual ArrayShape shape() const = 0;
+
+  // Runs a pass; out gets `rows` beats of `shape().cols` accumulators. Adds to *cost. Returns the
+  // array's overflow flag: since the tile's first pass some sum left the accumulator, whatever the
+  // policy. Throws InternalError when cost->cycles reaches cycle_limit, or when an assertion in the
+  // RTL fires.
+  virtual bool Run(const MacPass& pass, StallGenerator& stalls, std::uint64_t cycle_limit,
+                   std::span<std::uint32_t> out, RunCost* cost) = 0;
+};
+
+// `trace`: write a waveform of everything the unit does, to the time of its destruction.
+std::unique_ptr<MacArrayUnit> MakeMacArrayUnit(
+    ArrayShape shape, const std::optional<std::filesystem::path>& trace = std::nullopt);
+
+}  // namespace qsim::cosim

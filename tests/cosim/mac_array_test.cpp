@@ -1,0 +1,282 @@
+// The MAC array against the oracle: operand kinds, zero points, shapes around the tile, K tiles,
+// widths and policies, and the worst operands.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/cosim/cosim_test_support.h"
+
+namespace qsim::cosim {
+namespace {
+
+using ::testing::ElementsAreArray;
+
+class MacArrayTest : public ::testing::TestWithParam<ArrayShape> {
+ protected:
+  RtlOptions Options(int k_tile = 256) const {
+    RtlOptions options;
+    options.array = GetParam();
+    options.k_tile = k_tile;
+    return options;
+  }
+};
+
+TEST_P(MacArrayTest, ShapesAroundTheTileInEveryOperandKind) {
+  testing::SeededRandom random;
+  RtlBackend backend(Options());
+  const std::int64_t rows = GetParam().rows;
+  const std::int64_t cols = GetParam().cols;
+  int compared = 0;
+  for (const LhsKind kind : {LhsKind::kInt8, LhsKind::kUint8, LhsKind::kCode}) {
+    for (const std::int64_t m : {std::int64_t{1}, rows - 1, rows, rows + 1, 3 * rows + 1}) {
+      for (const std::int64_t n : {std::int64_t{1}, cols - 1, cols, cols + 1, 2 * cols + 3}) {
+        if (m == 0 || n == 0) continue;
+        const std::int64_t k = random.Between(1, 20);
+        oracle::Product p = RandomProduct(random, kind, m, k, n);
+        if (random.Between(0, 1) == 1) AddBias(random, p, 1 << 20);
+        if (random.Between(0, 2) > 0) AddZeroPoints(random, p, random.Between(0, 1) == 1);
+        const oracle::ProductResult expected = oracle::Gemm(p);
+        ASSERT_EQ(expected.overflows, 0);
+        ASSERT_THAT(RunOnRtl(backend, p), ElementsAreArray(expected.out))
+            << "m " << m << " k " << k << " n " << n;
+        ++compared;
+      }
+    }
+  }
+  EXPECT_GE(compared, 3 * 4 * 4);
+}
+
+TEST_P(MacArrayTest, ZeroPointsOnEitherSide) {
+  testing::SeededRandom random(2);
+  RtlBackend backend(Options());
+  for (const LhsKind kind : {LhsKind::kInt8, LhsKind::kUint8}) {
+    for (const std::int32_t lhs_zero : {0, -128, 127, 255, 3}) {
+      for (const std::int32_t rhs_zero : {0, -128, 127, -5}) {
+        oracle::Product p = RandomProduct(random, kind, GetParam().rows + 2, 17, GetParam().cols);
+        p.lhs_zero = lhs_zero;
+        p.rhs_zero = {rhs_zero};
+        ASSERT_THAT(RunOnRtl(backend, p), ElementsAreArray(oracle::Gemm(p).out))
+            << lhs_zero << " " << rhs_zero;
+      }
+    }
+  }
+}
+
+TEST_P(MacArrayTest, EveryShiftCode) {
+  RtlBackend backend(Options());
+  oracle::Product p;
+  p.m = 17;
+  p.k = 1;
+  p.n = 4;
+  p.mode = OperandMode::kShift;
+  for (int code = 0; code <= 16; ++code) p.lhs.push_back(code);
+  p.rhs = {-128, -1, 1, 127};
+  p.rhs_zero = {-128};
+  const std::vector<std::int32_t> out = RunOnRtl(backend, p);
+  EXPECT_THAT(out, ElementsAreArray(oracle::Gemm(p).out));
+  EXPECT_EQ(out[0], 0);             // (-128 + 128) << 15
+  EXPECT_EQ(out[3], 255 << 15);     // (127 + 128) << 15
+  EXPECT_EQ(out[15 * 4 + 3], 255);  // code 15: 1
+  EXPECT_EQ(out[16 * 4 + 3], 0);    // code 16: 0
+}
+
+// K tiles: the partial sums go out and come back, the side sums stay, the corrections come once.
+TEST_P(MacArrayTest, KTilesDoNotChangeTheResult) {
+  testing::SeededRandom random(3);
+  for (const AccPolicy policy : {AccPolicy::kWrap, AccPolicy::kSaturate}) {
+    for (const LhsKind kind : {LhsKind::kInt8, LhsKind::kCode}) {
+      oracle::Product p = RandomProduct(random, kind, GetParam().rows + 1, 37, GetParam().cols + 1);
+      AddBias(random, p, 30000);
+      AddZeroPoints(random, p, true);
+      p.acc = {17, policy};
+      const oracle::ProductResult expected = oracle::Gemm(p);
+      ASSERT_GT(expected.overflows, 0);
+      for (const int k_tile : {1, 2, 12, 36, 37, 38, 65535}) {
+        RtlBackend backend(Options(k_tile));
+        ASSERT_THAT(RunOnRtl(backend, p), ElementsAreArray(expected.out)) << k_tile;
+      }
+    }
+  }
+}
+
+TEST_P(MacArrayTest, WidthsUnderWrapAndSaturate) {
+  testing::SeededRandom random(4);
+  RtlBackend backend(Options());
+  for (const AccPolicy policy : {AccPolicy::kWrap, AccPolicy::kSaturate}) {
+    for (int bits = 16; bits <= 32; ++bits) {
+      // Half of the elements lean to one sign, so that sums grow with K and leave the width.
+      oracle::Product p =
+          RandomProduct(random, LhsKind::kCode, GetParam().rows, 40, GetParam().cols);
+      for (std::size_t i = 0; i < p.rhs.size(); ++i) {
+        if (i % 2 == 0) p.rhs[i] = p.rhs[i] > 0 ? 127 : -128;
+      }
+      for (std::size_t i = 0; i < p.lhs.size(); i += 3) p.lhs[i] = 0;
+      // The bias brings every column close to an end of the range, and beyond it in narrow
+      // accumulators.
+      const std::int64_t end = std::int64_t{1} << (bits - 1);
+      for (std::int64_t n = 0; n < p.n; ++n) {
+        p.bias.push_back(static_cast<std::int32_t>(n % 2 == 0 ? end - 1 - n : -end + n));
+      }
+      p.rhs_zero = {-77};
+      p.acc = {bits, policy};
+      const oracle::ProductResult expected = oracle::Gemm(p);
+      ASSERT_GT(expected.overflows, 0) << bits;
+      ASSERT_THAT(RunOnRtl(backend, p), ElementsAreArray(expected.out)) << bits;
+
+      // A bias that does not fit by itself.
+      p.bias.assign(static_cast<std::size_t>(p.n), bits < 32 ? INT32_MAX : 0);
+      p.bias[0] = INT32_MIN;
+      ASSERT_THAT(RunOnRtl(backend, p), ElementsAreArray(oracle::Gemm(p).out)) << bits;
+    }
+  }
+}
+
+// The corrections leave the accumulator although the products do not: the policy acts after each.
+TEST_P(MacArrayTest, CorrectionsUnderThePolicy) {
+  RtlBackend backend(Options());
+  for (const AccPolicy policy : {AccPolicy::kWrap, AccPolicy::kSaturate}) {
+    oracle::Product p;
+    p.m = 2;
+    p.k = 8;
+    p.n = 3;
+    p.lhs.assign(16, 255);
+    p.rhs.assign(24, 1);
+    p.lhs_zero = 255;
+    p.rhs_zero = {127, -128, 1};
+    p.acc = {18, policy};
+    const oracle::ProductResult expected = oracle::Gemm(p);
+    ASSERT_GT(expected.overflows, 0);
+    EXPECT_THAT(RunOnRtl(backend, p), ElementsAreArray(expected.out));
+  }
+}
+
+// docs/numerics.md (3.4): every operand, zero point and sum at its end, at the largest K of a tile.
+TEST_P(MacArrayTest, AllExtremeOperandsAtTheLargestDepth) {
+  RtlBackend backend(Options(65535));
+  for (const bool shift : {false, true}) {
+    for (const int rhs : {-128, 127}) {
+      for (const int rhs_zero : {-128, 127}) {
+        oracle::Product p;
+        p.m = 1;
+        p.k = 65535;
+        p.n = 1;
+        p.lhs.assign(65535, shift ? 0 : 255);
+        p.rhs.assign(65535, rhs);
+        p.lhs_zero = shift ? 0 : -128;
+        p.rhs_zero = {rhs_zero};
+        p.mode = shift ? OperandMode::kShift : OperandMode::kMultiply;
+        p.acc = {32, AccPolicy::kSaturate};
+        ASSERT_THAT(RunOnRtl(backend, p), ElementsAreArray(oracle::Gemm(p).out));
+        p.acc.policy = AccPolicy::kWrap;
+        ASSERT_THAT(RunOnRtl(backend, p), ElementsAreArray(oracle::Gemm(p).out));
+      }
+    }
+  }
+}
+
+TEST_P(MacArrayTest, ErrorPolicyNamesTapAndTile) {
+  RtlBackend backend(Options());
+  const std::int64_t rows = GetParam().rows;
+  const std::int64_t cols = GetParam().cols;
+  oracle::Product p;
+  p.m = 2 * rows;
+  p.k = 3;
+  p.n = 2 * cols;
+  p.lhs.assign(static_cast<std::size_t>(p.m * p.k), 1);
+  p.rhs.assign(static_cast<std::size_t>(p.k * p.n), 1);
+  p.acc = {16, AccPolicy::kError};
+  EXPECT_THAT(RunOnRtl(backend, p), ::testing::Each(3));
+
+  p.bias.assign(static_cast<std::size_t>(p.n), 32764);  // 32764 + 3 is the largest value
+  EXPECT_THAT(RunOnRtl(backend, p), ::testing::Each(32767));
+  p.lhs[static_cast<std::size_t>((rows + rows / 2) * p.k)] = 2;  // one row of tile row 1
+  p.bias.assign(static_cast<std::size_t>(p.n), 32763);
+  EXPECT_NO_THROW(RunOnRtl(backend, p));
+  p.bias[static_cast<std::size_t>(p.n - 1)] = 32764;  // one column of tile column 1
+  try {
+    RunOnRtl(backend, p, {"blocks.2.attn_qkv", 5, 3});
+    FAIL() << "no overflow was reported";
+  } catch (const AccumulatorOverflow& error) {
+    EXPECT_THAT(error.what(),
+                ::testing::HasSubstr("tap blocks.2.attn_qkv, image 5, head 3, tile (1, 1)"));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("16-bit"));
+  }
+  // The flag belongs to a tile: the next product is clean.
+  p.bias.clear();
+  EXPECT_NO_THROW(RunOnRtl(backend, p));
+}
+
+// Rows and columns that a partial tile does not use hold numbers that would overflow.
+TEST_P(MacArrayTest, PaddedLanesFlagNoOverflow) {
+  RtlBackend backend(Options());
+  oracle::Product p;
+  p.m = 1;
+  p.k = 200;
+  p.n = 1;
+  p.lhs.assign(200, 255);
+  p.rhs.assign(200, 127);
+  // The raw sum is far outside 24 bits only together with the correction of an unused row:
+  // -lhs_zero * colsum = -255 * 200 * 127 is cancelled in the used row alone.
+  p.lhs_zero = 255;
+  p.acc = {24, AccPolicy::kError};
+  const oracle::ProductResult expected = oracle::Gemm(p);
+  ASSERT_EQ(expected.overflows, 0);
+  EXPECT_THAT(RunOnRtl(backend, p), ElementsAreArray(expected.out));
+}
+
+TEST_P(MacArrayTest, StallsChangeNothingButTheCycles) {
+  testing::SeededRandom random(5);
+  RtlOptions options = Options(13);
+  RtlBackend smooth(options);
+  options.stalls = {0.4, 99};
+  RtlBackend stalled(options);
+  for (const LhsKind kind : {LhsKind::kInt8, LhsKind::kUint8, LhsKind::kCode}) {
+    oracle::Product p =
+        RandomProduct(random, kind, 2 * GetParam().rows + 1, 41, 2 * GetParam().cols + 1);
+    AddBias(random, p, 30000);
+    AddZeroPoints(random, p, true);
+    p.acc = {18, AccPolicy::kSaturate};
+    const auto expected = oracle::Gemm(p);
+    EXPECT_THAT(RunOnRtl(smooth, p), ElementsAreArray(expected.out));
+    EXPECT_THAT(RunOnRtl(stalled, p), ElementsAreArray(expected.out));
+  }
+  const RtlStats& free_run = smooth.stats().at("product");
+  const RtlStats& held = stalled.stats().at("product");
+  EXPECT_EQ(free_run.stalled_cycles, 0U);
+  EXPECT_GT(held.stalled_cycles, held.cycles / 2);
+  EXPECT_GT(held.cycles, free_run.cycles * 6 / 5);
+  EXPECT_EQ(held.macs, free_run.macs);
+  EXPECT_EQ(held.tiles, free_run.tiles);
+}
+
+// docs/rtl.md: k + 2 rows + cols + 5 cycles for a full tile of one pass without stalls.
+TEST_P(MacArrayTest, CycleFormula) {
+  testing::SeededRandom random(6);
+  const auto rows = static_cast<std::uint64_t>(GetParam().rows);
+  const auto cols = static_cast<std::uint64_t>(GetParam().cols);
+  for (const std::int64_t k : {1, 10, 100}) {
+    RtlBackend backend(Options());
+    RunOnRtl(backend, RandomProduct(random, LhsKind::kInt8, GetParam().rows, k, GetParam().cols));
+    const RtlStats& stats = backend.stats().at("product");
+    EXPECT_EQ(stats.cycles, static_cast<std::uint64_t>(k) + 2 * rows + cols + 5);
+    EXPECT_EQ(stats.tiles, 1U);
+    EXPECT_EQ(stats.macs, rows * cols * static_cast<std::uint64_t>(k));
+    EXPECT_EQ(stats.mac_slots, rows * cols * stats.cycles);
+  }
+}
+
+TEST_P(MacArrayTest, EdgesOfDepth) {
+  RtlBackend backend(Options());
+  oracle::Product p;
+  p.m = 2;
+  p.n = 3;
+  p.bias = {1, -2, 40000};
+  p.acc = {16, AccPolicy::kSaturate};
+  EXPECT_THAT(RunOnRtl(backend, p), ElementsAreArray({1, -2, 32767, 1, -2, 32767}));
+  p.m = 0;
+  EXPECT_THAT(RunOnRtl(backend, p), ::testing::IsEmpty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Built, MacArrayTest, ::testing::ValuesIn(BuiltArrays()), ShapeName);
+
+}  // namespace
+}  // namespace qsim::cosim

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Reads and elaborates every module of rtl/ as a top with yosys, as synthesis would. Exit status 77 (skipped)
+# without yosys. usage: yosys_test.sh SOURCE_DIR
+set -u
+cd "$1/rtl" || exit 1
+if ! command -v yosys >/dev/null 2>&1; then
+  echo "SKIPPED: yosys is not installed"
+  exit 77
+fi
+failed=0
+checked=0
+for file in *.sv; do
+  module="${file%.sv}"
+  checked=$((checked + 1))
+  if ! output=$(yosys -q -e '.*' -p "read_verilog -sv *.sv; hierarchy -top $module; proc; check -assert" 2>&1); then
+    echo "FAILED: $module"
+    echo "$output"
+    failed=1
+  fi
+done
+echo "$checked modules, failed: $failed"
+[ "$checked" -gt 0 ] || failed=1
+exit "$failed"
