@@ -207,7 +207,9 @@ class AttentionLowering {
     op.params = Compressed(std::move(op.params));
     builder_.program().ops.emplace_back(std::move(op));
     const bool log2 = plan_.softmax_kind == SoftmaxKind::kLogInt;
-    builder_.DefineTensor(prefix_ + "intSoft", ScoreShape(), {0, log2 ? 16 : 255});
+    // uint8 whatever the range: shift mode reads codes as the array's unsigned left operand.
+    builder_.program().tensors.push_back(
+        {prefix_ + "intSoft", ScoreShape(), DType::kUint8, {0, log2 ? 16 : 255}});
     // The array sees a log2 code c as 2^(15 - c).
     softmax_scale_ = std::ldexp(1.0, log2 ? -15 : -(8 + extra_bits));
     TensorScale& scale = builder_.bundle().scales[prefix_ + "intSoft"];
