@@ -1,0 +1,287 @@
+// The lowering of the shipped model, for a matrix of configurations.
+#include "sim/calibrate/lowering.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "golden/program/executor.h"
+#include "sim/error.h"
+#include "tests/calibrate/real_arithmetic.h"
+#include "tests/support/vectors.h"
+#include "tests/test_support.h"
+
+namespace qsim {
+namespace {
+
+using testing::ForEveryActivation;
+using testing::ForEveryWeight;
+using testing::Join;
+using testing::Vectors;
+using testing::WorstQsnr;
+
+struct Case {
+  std::string name;
+  std::vector<std::string> settings;
+  double attention_db = 30;  // attn_v_out, in the worst block
+  double qkv_db = 38;        // attn_qkv
+  // Weights are rounded to the nearest code and no accumulator wraps: the second derivation holds.
+  bool exact = true;
+};
+
+void PrintTo(const Case& c, std::ostream* out) { *out << ::testing::PrintToString(c.settings); }
+
+std::string NameOf(const ::testing::TestParamInfo<Case>& info) { return info.param.name; }
+
+class LoweringMatrix : public ::testing::TestWithParam<Case> {};
+
+TEST_P(LoweringMatrix, ValidatesRunsAndIsAccurate) {
+  const Case& c = GetParam();
+  const Vectors vectors = Vectors::Shipped();
+  CalibrateOptions options;
+  options.threads = 2;
+  const Bundle bundle = vectors.Calibrate(c.settings, options);
+  ASSERT_NO_THROW(Validate(bundle.program));
+  RunSettings settings;
+  settings.images = 2;
+  settings.threads = 2;
+  const RunResult result = vectors.Run(bundle, settings);
+  EXPECT_GT(WorstQsnr(result.report, "attn_v_out"), c.attention_db);
+  EXPECT_GT(WorstQsnr(result.report, "attn_qkv"), c.qkv_db);
+  for (const AccumulatorReport& acc : result.report.accumulators) {
+    ASSERT_TRUE(acc.seen.has_value());
+    if (acc.proof.acc.policy != AccPolicy::kError) continue;
+    EXPECT_GE(acc.seen->min, acc.proof.range.min) << acc.proof.tap;
+    EXPECT_LE(acc.seen->max, acc.proof.range.max) << acc.proof.tap;
+  }
+  if (!c.exact) return;
+  for (std::int64_t block = 0; block < vectors.model().geometry.depth; ++block)
+    testing::RealArithmetic(vectors.model(), bundle, result.golden, block).CheckAll();
+}
+
+std::vector<Case> Granularities() {
+  std::vector<Case> cases;
+  const auto add = [&](const std::string& tensor, const std::string& mode) {
+    std::string name = tensor + "_" + mode;
+    std::replace(name.begin(), name.end(), '.', '_');
+    cases.push_back({name, {tensor + ".calibration_mode=" + mode}, 30});
+  };
+  for (const char* tensor :
+       {"attn_q_out", "attn_k_out", "attn_v_input", "attn_v_out", "attn_qkv.weight"}) {
+    for (const char* mode : {"layer_wise", "channel_wise", "head_wise"}) add(tensor, mode);
+  }
+  for (const char* tensor : {"norm1", "residual1", "residual2", "embed", "attn_proj.weight"}) {
+    for (const char* mode : {"layer_wise", "channel_wise"}) add(tensor, mode);
+  }
+  add("attn_kv_out", "head_wise");
+  return cases;
+}
+
+std::vector<Case> Numerics() {
+  std::vector<Case> cases;
+  for (const char* rounding : {"half_away", "half_even", "floor", "toward_zero"}) {
+    const bool nearest = std::string(rounding).starts_with("half");
+    cases.push_back({std::string("rounding_") + rounding,
+                     {std::string("numerics.rounding=") + rounding},
+                     nearest ? 30.0 : 18.0,
+                     nearest ? 38.0 : 33.0});
+  }
+  cases.push_back({"softmax_ibert", {"numerics.softmax=ibert"}, 26});
+  cases.push_back({"softmax_log_int", {"numerics.softmax=log_int"}, 12});
+  for (const int bits : {12, 16}) {
+    cases.push_back({"scores_" + std::to_string(bits),
+                     {"attn_kv_out.bit_type.bits=" + std::to_string(bits),
+                      "attn_kv_out.bit_type.name=int" + std::to_string(bits)},
+                     32});
+  }
+  const std::vector<std::pair<int, double>> widths = {{2, 3}, {3, 10}, {4, 16}, {5, 23}, {6, 28}};
+  for (const auto& [bits, floor] : widths) {
+    const std::string b = std::to_string(bits);
+    cases.push_back(
+        {"weights_" + b,
+         Join(ForEveryWeight("bit_type.bits=" + b), ForEveryWeight("bit_type.name=int" + b)), floor,
+         floor});
+  }
+  const std::vector<std::pair<int, double>> multipliers = {{4, 20}, {8, 30}, {24, 30}, {31, 30}};
+  for (const auto& [bits, floor] : multipliers) {
+    cases.push_back({"multiplier_" + std::to_string(bits),
+                     {"hardware.multiplier_bits=" + std::to_string(bits)},
+                     floor,
+                     floor});
+  }
+  for (const char* layer : {"attn_qkv", "attn_proj"}) {
+    cases.push_back({std::string("output_quant_") + layer,
+                     {std::string(layer) + ".output.output_quant_enable=True"}});
+    cases.push_back({std::string("output_quant_asymmetric_") + layer,
+                     {std::string(layer) + ".output.output_quant_enable=True",
+                      std::string(layer) + ".output.bit_type.symmetric=False"}});
+    cases.push_back({std::string("output_quant_channel_wise_") + layer,
+                     {std::string(layer) + ".output.output_quant_enable=True",
+                      std::string(layer) + ".output.calibration_mode=channel_wise"}});
+  }
+  return cases;
+}
+
+std::vector<Case> Symmetries() {
+  const auto asymmetric = ForEveryActivation("bit_type.symmetric=False");
+  const auto channels = std::vector<std::string>{
+      "norm1.calibration_mode=channel_wise",    "attn_q_out.calibration_mode=head_wise",
+      "attn_k_out.calibration_mode=head_wise",  "attn_v_input.calibration_mode=channel_wise",
+      "attn_kv_out.calibration_mode=head_wise", "attn_v_out.calibration_mode=channel_wise"};
+  const auto power = std::vector<std::string>{"hardware.requant=power_of_two"};
+  const auto weights = ForEveryWeight("bit_type.symmetric=False");
+  return {
+      {"asymmetric", asymmetric},
+      {"asymmetric_per_head_and_channel", Join(asymmetric, channels)},
+      {"asymmetric_weights", weights},
+      {"asymmetric_everything", Join(Join(asymmetric, channels), weights)},
+      {"asymmetric_q_channel_wise", Join(asymmetric, {"attn_q_out.calibration_mode=channel_wise"})},
+      {"asymmetric_log_int", Join(asymmetric, {"numerics.softmax=log_int"}), 12},
+      {"power_of_two", power, 26, 34},
+      {"power_of_two_asymmetric", Join(asymmetric, power), 26, 34},
+      {"power_of_two_per_head_and_channel", Join(Join(channels, power), asymmetric), 26, 34},
+      {"power_of_two_layer_wise_weights",
+       Join(power, ForEveryWeight("calibration_mode=layer_wise")), 26, 32},
+      {"power_of_two_head_wise_weights",
+       Join(power, {"attn_qkv.weight.calibration_mode=head_wise"}), 26, 32},
+      {"power_of_two_residual_channel_wise",
+       Join(power,
+            {"residual1.calibration_mode=channel_wise", "residual2.calibration_mode=channel_wise",
+             "embed.calibration_mode=channel_wise"}),
+       26, 34},
+      {"power_of_two_output_quant", Join(power, {"attn_proj.output.output_quant_enable=True"}), 26,
+       34},
+      {"power_of_two_q_channel_wise", Join(power, {"attn_q_out.calibration_mode=channel_wise"}), 26,
+       34},
+      {"power_of_two_log_int", Join(power, {"numerics.softmax=log_int"}), 12, 34},
+      {"residual_channel_wise",
+       {"residual1.calibration_mode=channel_wise", "residual2.calibration_mode=channel_wise",
+        "embed.calibration_mode=channel_wise"}}};
+}
+
+std::vector<Case> Observers() {
+  std::vector<Case> cases;
+  for (const char* observer : {"PercentileObserver", "EmaObserver", "OmseObserver"}) {
+    const std::string setting = std::string("observer_type=") + observer;
+    const bool ema = std::string(observer) == "EmaObserver";
+    cases.push_back({observer, Join(ForEveryActivation(setting), ForEveryWeight(setting)), 27,
+                     ema ? 38.0 : 33.0, ema});
+  }
+  return cases;
+}
+
+std::vector<Case> Accumulators() {
+  std::vector<Case> cases;
+  for (int bits = 16; bits <= 32; ++bits) {
+    for (const char* policy : {"wrap", "saturate"}) {
+      // 18 bits hold every sum that these images make.
+      const bool fits = bits >= 19;
+      cases.push_back({std::string(policy) + "_" + std::to_string(bits),
+                       {"hardware.acc_bits=" + std::to_string(bits),
+                        std::string("hardware.acc_policy=") + policy},
+                       fits ? 30.0 : -200.0,
+                       fits ? 38.0 : -200.0,
+                       fits});
+    }
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Granularity, LoweringMatrix, ::testing::ValuesIn(Granularities()), NameOf);
+INSTANTIATE_TEST_SUITE_P(Numerics, LoweringMatrix, ::testing::ValuesIn(Numerics()), NameOf);
+INSTANTIATE_TEST_SUITE_P(Symmetry, LoweringMatrix, ::testing::ValuesIn(Symmetries()), NameOf);
+INSTANTIATE_TEST_SUITE_P(Observer, LoweringMatrix, ::testing::ValuesIn(Observers()), NameOf);
+INSTANTIATE_TEST_SUITE_P(Accumulator, LoweringMatrix, ::testing::ValuesIn(Accumulators()), NameOf);
+
+TEST(Lowering, PowerOfTwoMultipliesByOne) {
+  const Vectors vectors = Vectors::Shipped();
+  const Bundle bundle = vectors.Calibrate(
+      Join(ForEveryActivation("bit_type.symmetric=False"), {"hardware.requant=power_of_two"}));
+  std::size_t multipliers = 0;
+  for (const Op& op : bundle.program.ops) {
+    const std::vector<Multiplier>* scales = nullptr;
+    if (const auto* r = std::get_if<RequantizeOp>(&op)) scales = &r->scale;
+    if (const auto* l = std::get_if<LayernormOp>(&op)) scales = &l->scale;
+    if (scales != nullptr) {
+      for (const Multiplier& s : *scales) {
+        EXPECT_EQ(std::abs(s.m), 1) << OutputOf(op);
+        ++multipliers;
+      }
+    }
+    if (const auto* r = std::get_if<ResidualAddOp>(&op)) {
+      // One shift for both, so a power of two may stay in the multipliers.
+      for (const auto* values : {&r->a_multiplier, &r->b_multiplier}) {
+        for (const std::int32_t m : *values) EXPECT_EQ(m & (m - 1), 0) << m;
+      }
+    }
+  }
+  EXPECT_GT(multipliers, 500u);
+}
+
+// A width is refused exactly when the proof says so.
+TEST(Lowering, PolicyErrorFollowsTheProof) {
+  const Vectors vectors = Vectors::Shipped();
+  int needed = 0;
+  for (const AccumulatorProof& proof : ProveAccumulators(vectors.Calibrate({}).program))
+    needed = std::max(needed, proof.bits_needed);
+  ASSERT_GT(needed, 16);
+  ASSERT_LT(needed, 24);
+  for (int bits = 16; bits <= 32; ++bits) {
+    const std::vector<std::string> settings = {"hardware.acc_bits=" + std::to_string(bits)};
+    if (bits >= needed) {
+      EXPECT_NO_THROW(vectors.Calibrate(settings)) << bits;
+      continue;
+    }
+    try {
+      vectors.Calibrate(settings);
+      ADD_FAILURE() << bits << " bits were accepted";
+    } catch (const InputError& error) {
+      EXPECT_THAT(error.what(),
+                  ::testing::HasSubstr("has " + std::to_string(bits) + " under policy error"));
+    }
+  }
+}
+
+TEST(Lowering, ChosenBlocksAreTheSameAsInAWholeModel) {
+  const Vectors vectors = Vectors::Shipped();
+  const Bundle all = vectors.Calibrate({});
+  CalibrateOptions options;
+  options.blocks = {1, 3};
+  const Bundle some = vectors.Calibrate({}, options);
+  EXPECT_EQ(some.program.inputs, (std::vector<std::string>{"blocks.1.input", "blocks.3.input"}));
+  for (const TensorInfo& info : some.program.tensors) {
+    EXPECT_EQ(info, all.program.Tensor(info.name));
+    EXPECT_EQ(some.scales.at(info.name), all.scales.at(info.name)) << info.name;
+  }
+  for (const auto& [name, constant] : some.program.constants)
+    EXPECT_EQ(constant, all.program.constants.at(name)) << name;
+  for (const Op& op : some.program.ops) {
+    EXPECT_NE(std::find(all.program.ops.begin(), all.program.ops.end(), op), all.program.ops.end())
+        << OutputOf(op);
+  }
+}
+
+TEST(SoftmaxParams, FollowTheirDefinition) {
+  for (std::int32_t k = 1; k <= kMaxSoftmaxK; k += 1 + k / 37) {
+    const long double s = 0.6931L / k;
+    const SoftmaxParams p = SoftmaxParamsFor(SoftmaxKind::kIbertRn, k, 3);
+    EXPECT_EQ(p.exp.x0, -k);
+    EXPECT_EQ(p.exp.n, 30);
+    EXPECT_EQ(p.extra_bits, 3);
+    EXPECT_NEAR(static_cast<double>(p.exp.b), static_cast<double>(0.96963238L / 0.35815147L / s), 1)
+        << k;
+    EXPECT_NEAR(static_cast<double>(p.exp.c), static_cast<double>(1 / 0.35815147L / s / s), 1) << k;
+    EXPECT_GE(p.act16_multiplier, std::int64_t{1} << 30);
+    EXPECT_LT(p.act16_multiplier, std::int64_t{1} << 31);
+    // The row's maximum becomes 32767.
+    std::vector<std::int32_t> exp16(1);
+    std::vector<std::int32_t> out(1);
+    SoftmaxTrace trace;
+    trace.exp16 = exp16;
+    const std::int32_t score = 5;
+    Softmax({&score, 1}, p, out, trace);
+    EXPECT_EQ(exp16[0], 32767) << k;
+  }
+}
+
+}  // namespace
+}  // namespace qsim
