@@ -1,4 +1,4 @@
-// Random and extreme products, and their way through the RTL.
+// Random and extreme products, and their way through a backend.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -62,8 +62,8 @@ inline bool IsUnsigned(const oracle::Product& p) {
   return p.mode == OperandMode::kShift;
 }
 
-inline std::vector<std::int32_t> RunOnRtl(RtlBackend& backend, const oracle::Product& p,
-                                          const OpId& id = {"product"}) {
+inline std::vector<std::int32_t> RunOn(Backend& backend, const oracle::Product& p,
+                                       const OpId& id = {"product"}) {
   const std::vector<std::int8_t> rhs(p.rhs.begin(), p.rhs.end());
   const std::vector<std::int8_t> signed_lhs(p.lhs.begin(), p.lhs.end());
   const std::vector<std::uint8_t> unsigned_lhs(p.lhs.begin(), p.lhs.end());

@@ -137,15 +137,15 @@ TEST_P(RtlBackendTest, StatisticsDoNotDependOnThreads) {
 
   RtlBackend alone(options);
   for (std::int64_t image = 0; image < 4; ++image) {
-    EXPECT_THAT(RunOnRtl(alone, p, {"product", image, 0}), ElementsAreArray(expected));
+    EXPECT_THAT(RunOn(alone, p, {"product", image, 0}), ElementsAreArray(expected));
   }
   RtlBackend first(options);
   RtlBackend second(options);
   std::vector<std::int32_t> out[4];
   std::thread other([&] {
-    for (const int image : {3, 1}) out[image] = RunOnRtl(second, p, {"product", image, 0});
+    for (const int image : {3, 1}) out[image] = RunOn(second, p, {"product", image, 0});
   });
-  for (const int image : {2, 0}) out[image] = RunOnRtl(first, p, {"product", image, 0});
+  for (const int image : {2, 0}) out[image] = RunOn(first, p, {"product", image, 0});
   other.join();
   for (const auto& result : out) EXPECT_THAT(result, ElementsAreArray(expected));
   StatsByTap merged = first.stats();
@@ -163,11 +163,11 @@ TEST_P(RtlBackendTest, WritesTheWaveformOfTheTileAskedFor) {
   RtlOptions options = OptionsFor(GetParam());
   options.trace = {"product", 2, 1, 1, 0, dir.path() / "tile.fst"};
   RtlBackend backend(options);
-  RunOnRtl(backend, p, {"product", 2, 0});
-  RunOnRtl(backend, p, {"other", 2, 1});
+  RunOn(backend, p, {"product", 2, 0});
+  RunOn(backend, p, {"other", 2, 1});
   EXPECT_FALSE(backend.trace_written());
   EXPECT_FALSE(std::filesystem::exists(options.trace->fst));
-  EXPECT_THAT(RunOnRtl(backend, p, {"product", 2, 1}), ElementsAreArray(oracle::Gemm(p).out));
+  EXPECT_THAT(RunOn(backend, p, {"product", 2, 1}), ElementsAreArray(oracle::Gemm(p).out));
   EXPECT_TRUE(backend.trace_written());
   // Block type 0 (header) opens every FST file.
   std::ifstream file(options.trace->fst, std::ios::binary);
@@ -178,8 +178,8 @@ TEST_P(RtlBackendTest, WritesTheWaveformOfTheTileAskedFor) {
   // An untraced backend spends the same cycles: the trace has its own unit, not another schedule.
   RtlOptions plain = OptionsFor(GetParam());
   RtlBackend untraced(plain);
-  RunOnRtl(untraced, p, {"product", 2, 0});
-  RunOnRtl(untraced, p, {"product", 2, 1});
+  RunOn(untraced, p, {"product", 2, 0});
+  RunOn(untraced, p, {"product", 2, 1});
   EXPECT_EQ(untraced.stats().at("product"), backend.stats().at("product"));
 }
 
@@ -212,7 +212,7 @@ TEST_P(RtlBackendTest, AHangIsAnErrorThatNamesTheTile) {
   RtlBackend backend(options);
   for (int attempt = 0; attempt < 2; ++attempt) {
     try {
-      RunOnRtl(backend, p, {"attn_kv_out", 0, 1});
+      RunOn(backend, p, {"attn_kv_out", 0, 1});
       FAIL() << "no error";
     } catch (const InternalError& error) {
       EXPECT_THAT(error.what(), HasSubstr("tap attn_kv_out, image 0, head 1, tile (0, 0)"));
@@ -222,8 +222,8 @@ TEST_P(RtlBackendTest, AHangIsAnErrorThatNamesTheTile) {
   // The unit recovers: a short product fits the limit once the array has been reset.
   options.cycle_limit = 400;
   RtlBackend patient(options);
-  EXPECT_THROW(RunOnRtl(patient, RandomProduct(random, LhsKind::kInt8, 1, 1000, 1)), InternalError);
-  EXPECT_THAT(RunOnRtl(patient, p), ElementsAreArray(oracle::Gemm(p).out));
+  EXPECT_THROW(RunOn(patient, RandomProduct(random, LhsKind::kInt8, 1, 1000, 1)), InternalError);
+  EXPECT_THAT(RunOn(patient, p), ElementsAreArray(oracle::Gemm(p).out));
 }
 
 INSTANTIATE_TEST_SUITE_P(Built, RtlBackendTest, ::testing::ValuesIn(BuiltArrays()), ShapeName);
