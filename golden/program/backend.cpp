@@ -12,6 +12,11 @@ std::int64_t Backend::Layernorm(const OpId& /*id*/, std::span<const std::int32_t
   return LayernormIbert(x, params, out);
 }
 
+std::int64_t Backend::Gelu(const OpId& /*id*/, std::span<const std::int32_t> in,
+                           const GeluParams& params, std::span<std::int32_t> out) {
+  return qsim::Gelu(in, params, out);
+}
+
 void GoldenBackend::Gemm(const OpId& /*id*/, const LhsView& lhs, MatrixView<const std::int8_t> rhs,
                          const GemmParams& params, MatrixView<std::int32_t> out, AccRange* seen) {
   std::visit([&](const auto& view) { qsim::Gemm(view, rhs, params, out, seen); }, lhs);

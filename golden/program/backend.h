@@ -1,6 +1,6 @@
-// Who computes an operation. The executor walks a program and hands each operation to a backend: the
-// golden one calls golden/ops, the RTL one drives Verilated modules. Calls carry plain integers and
-// views; they know nothing of programs, files or scales.
+// Who computes an operation. The executor walks a program and hands each operation to a backend:
+// the golden one calls golden/ops, the RTL one drives Verilated modules. Calls carry plain integers
+// and views; they know nothing of programs, files or scales.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <string_view>
 #include <variant>
 
+#include "golden/ops/gelu.h"
 #include "golden/ops/gemm.h"
 #include "golden/ops/layernorm.h"
 #include "golden/ops/requantize.h"
@@ -41,13 +42,18 @@ class Backend {
                                   std::span<std::int32_t> out) = 0;
   virtual std::int64_t ResidualAdd(const OpId& id, std::span<const std::int32_t> a,
                                    std::span<const std::int32_t> b, std::int64_t row_length,
-                                   const ResidualAddParams& params, std::span<std::int32_t> out) = 0;
+                                   const ResidualAddParams& params,
+                                   std::span<std::int32_t> out) = 0;
 
   // One row. Without RTL for these, a backend inherits the golden arithmetic.
   virtual std::int64_t Softmax(const OpId& id, std::span<const std::int32_t> scores,
                                const SoftmaxParams& params, std::span<std::int32_t> out);
   virtual std::int64_t Layernorm(const OpId& id, std::span<const std::int32_t> x,
                                  const LayernormParams& params, std::span<std::int32_t> out);
+
+  // A whole tensor, element by element; inherited likewise.
+  virtual std::int64_t Gelu(const OpId& id, std::span<const std::int32_t> in,
+                            const GeluParams& params, std::span<std::int32_t> out);
 };
 
 class GoldenBackend final : public Backend {

@@ -1,5 +1,6 @@
 #include "golden/program/executor.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -121,7 +122,7 @@ class Run {
   void Do(const GemmOp& op) {
     const IntTensor& input = Value(op.input);
     const IntTensor& weight = program_.Constant(op.weight);
-    const std::int64_t rows = input.shape()[0];
+    const std::int64_t rows = op.rows == 0 ? input.shape()[0] : op.rows;
     const std::int64_t depth = weight.shape()[1];
     const std::int64_t cols = weight.shape()[0];
     GemmParams params;
@@ -259,6 +260,65 @@ class Run {
     std::vector<std::int32_t> out(a.size());
     CountSaturated(op.output, backend_.ResidualAdd({op.output, image_, 0}, a, b, info.shape.back(),
                                                    params, out));
+    Store(op.output, out);
+  }
+
+  void Do(const PatchifyOp& op) {
+    const IntTensor& input = Value(op.input);
+    const std::vector<std::uint8_t>& pixels = input.As<std::uint8_t>();
+    const std::int64_t channels = input.shape()[0];
+    const std::int64_t height = input.shape()[1];
+    const std::int64_t width = input.shape()[2];
+    IntTensor out(DType::kUint8, program_.Tensor(op.output).shape);
+    auto to = out.As<std::uint8_t>().begin();
+    for (std::int64_t top = 0; top < height; top += op.patch) {
+      for (std::int64_t left = 0; left < width; left += op.patch) {
+        for (std::int64_t c = 0; c < channels; ++c) {
+          for (std::int64_t y = 0; y < op.patch; ++y) {
+            const auto from = pixels.begin() + (c * height + top + y) * width + left;
+            to = std::copy(from, from + op.patch, to);
+          }
+        }
+      }
+    }
+    values_.insert_or_assign(op.output, std::move(out));
+  }
+
+  void Do(const EmbedOp& op) {
+    const TensorInfo& info = program_.Tensor(op.output);
+    const std::span<const std::int32_t> position =
+        program_.Constant(op.position).As<std::int32_t>();
+    const auto channels = static_cast<std::size_t>(info.shape[1]);
+    const std::vector<std::int32_t> b_multiplier = {op.b_multiplier};
+    ResidualAddParams params;
+    params.layout = {info.shape[0] - 1, info.shape[1], 1};
+    params.a_multiplier = op.a_multiplier;
+    params.b_multiplier = b_multiplier;
+    params.shift = op.shift;
+    params.out_zero = op.out_zero;
+    params.rounding = op.rounding;
+    params.range = info.range;
+    std::vector<std::int32_t> out(position.begin(), position.end());
+    CountSaturated(op.output, backend_.ResidualAdd({op.output, image_, 0}, Widen(Value(op.a)),
+                                                   position.subspan(channels), info.shape[1],
+                                                   params, std::span(out).subspan(channels)));
+    Store(op.output, out);
+  }
+
+  void Do(const GeluOp& op) {
+    GeluParams params;
+    params.kind = op.kind;
+    params.input_qmin = program_.Tensor(op.input).range.qmin;
+    params.table = op.table;
+    params.input_zero = op.input_zero;
+    params.ibert = op.ibert;
+    params.scale = op.scale;
+    params.zero = op.zero;
+    params.rounding = op.rounding;
+    params.range = program_.Tensor(op.output).range;
+    const std::vector<std::int32_t> in = Widen(Value(op.input));
+    std::vector<std::int32_t> out(in.size());
+    CountSaturated(op.output, backend_.Gelu({op.output, image_, 0}, in, params, out));
     Store(op.output, out);
   }
 

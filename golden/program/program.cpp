@@ -7,7 +7,8 @@ namespace qsim {
 
 std::string_view KindName(const Op& op) {
   static constexpr std::array<std::string_view, std::variant_size_v<Op>> kNames = {
-      "gemm", "matmul", "requantize", "softmax", "layernorm", "residual_add"};
+      "gemm",         "matmul",   "requantize", "softmax", "layernorm",
+      "residual_add", "patchify", "embed",      "gelu"};
   return kNames[op.index()];
 }
 
@@ -20,6 +21,7 @@ namespace {
 struct InputNames {
   std::vector<std::string> operator()(const MatmulOp& op) const { return {op.lhs, op.rhs}; }
   std::vector<std::string> operator()(const ResidualAddOp& op) const { return {op.a, op.b}; }
+  std::vector<std::string> operator()(const EmbedOp& op) const { return {op.a}; }
   template <typename UnaryOp>
   std::vector<std::string> operator()(const UnaryOp& op) const {
     return {op.input};

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "golden/ops/gelu.h"
 #include "golden/ops/gemm.h"
 #include "golden/ops/layernorm.h"
 #include "golden/ops/requantize.h"
@@ -19,23 +20,27 @@
 
 namespace qsim {
 
-// A named tensor of the datapath. `shape` is that of one image; recorded taps carry the image axis in
-// front. Storage type and clamp range follow from `range`; accumulators have the range of their width.
+// A named tensor of the datapath. `shape` is that of one image; recorded taps carry the image axis
+// in front. Storage type and clamp range follow from `range`; accumulators have the range of their
+// width.
 struct TensorInfo {
   std::string name;  // "blocks.0.attn_q_out"
-  Shape shape;       // [tokens, channels] or [heads, tokens, tokens]
+  Shape shape;       // [tokens, channels], [heads, tokens, tokens] or, of pixels, [C, H, W]
   DType dtype = DType::kInt8;
   QuantRange range;
   bool operator==(const TensorInfo&) const = default;
 };
 
-// output[T, N] = input[T, K] x weight[N, K]^T. The zero point of the input is folded into the bias.
+// output[R, N] = input[R, K] x weight[N, K]^T, where R is `rows`: the first rows of the input only,
+// or with 0 all of them. The head reads the class token alone. The zero point of the input is
+// folded into the bias.
 struct GemmOp {
   std::string output, input;
-  std::string weight;              // constant, int8 [N, K]
-  std::string bias;                // constant, int32 [N]; includes -sum_k z_k (w_nk - w_zero_n)
+  std::string weight;  // constant, int8 [N, K]
+  std::string bias;    // constant, int32 [N]; includes -sum_k z_k (w_nk - w_zero_n)
   std::vector<std::int32_t> weight_zero;  // empty, or one per output channel
   Accumulator acc;
+  std::int64_t rows = 0;  // 0..input rows
   bool operator==(const GemmOp&) const = default;
 };
 
@@ -56,8 +61,8 @@ struct MatmulOp {
 // Which axis the per-channel parameters of an operation run along.
 enum class ChannelAxis : std::uint8_t { kNone, kLast, kFirst };
 
-// Requantizes columns [first_column, first_column + output columns) of the input: Q, K and V are slices
-// of the stacked QKV accumulator. first_column is 0 for every other use.
+// Requantizes columns [first_column, first_column + output columns) of the input: Q, K and V are
+// slices of the stacked QKV accumulator. first_column is 0 for every other use.
 struct RequantizeOp {
   std::string output, input;
   std::int64_t first_column = 0;
@@ -99,9 +104,50 @@ struct ResidualAddOp {
   bool operator==(const ResidualAddOp&) const = default;
 };
 
-using Op = std::variant<GemmOp, MatmulOp, RequantizeOp, SoftmaxOp, LayernormOp, ResidualAddOp>;
+// Image to patches, pure data movement: [C, H, W] uint8 -> [(H/p) (W/p), C p p]. Patches are
+// row-major; within a patch the order is (channel, row, column), that of a convolution's weight.
+struct PatchifyOp {
+  std::string output, input;
+  std::int64_t patch = 1;  // divides H and W
+  bool operator==(const PatchifyOp&) const = default;
+};
 
-// "gemm", "matmul", "requantize", "softmax", "layernorm", "residual_add"
+// Class token and positions in the residual stream's scale. Row 0 is position[0], which already
+// holds the class token and the output's zero point; row t >= 1 is one ResidualAdd:
+//   y = clamp(out_zero + round_shift(a[t-1][c] M_a[c] + position[t][c] M_b, shift), qmin, qmax)
+struct EmbedOp {
+  std::string output;
+  std::string a;  // the patches' accumulators, int32 [P, C]
+  // Constant, int32 [P+1, C]; |value| < 2^16, row 0 within the output's range.
+  std::string position;
+  std::vector<std::int32_t> a_multiplier;  // one, or one per channel
+  std::int32_t b_multiplier = 1;
+  int shift = 0;
+  std::int32_t out_zero = 0;
+  Rounding rounding = Rounding::kHalfUp;
+  bool operator==(const EmbedOp&) const = default;
+};
+
+// GELU of a tensor of at most 8 bits, of any shape. `table` has one entry per code of the input's
+// range, within the output's range, and uses no other parameter; `ibert` uses all but the table.
+// What a kind does not use keeps its default.
+struct GeluOp {
+  std::string output, input;
+  GeluKind kind = GeluKind::kTable;
+  std::vector<std::int32_t> table;  // y = table[x - qmin of the input]
+  std::int32_t input_zero = 0;
+  GeluIbertParams ibert;
+  Multiplier scale;
+  std::int32_t zero = 0;
+  Rounding rounding = Rounding::kHalfUp;
+  bool operator==(const GeluOp&) const = default;
+};
+
+using Op = std::variant<GemmOp, MatmulOp, RequantizeOp, SoftmaxOp, LayernormOp, ResidualAddOp,
+                        PatchifyOp, EmbedOp, GeluOp>;
+
+// "gemm", "matmul", "requantize", "softmax", "layernorm", "residual_add", "patchify", "embed",
+// "gelu"
 std::string_view KindName(const Op& op);
 const std::string& OutputOf(const Op& op);
 std::vector<std::string> InputsOf(const Op& op);
@@ -118,14 +164,15 @@ struct Program {
   bool operator==(const Program&) const = default;
 };
 
-// A program that breaks a rule of its own format: a missing tensor, a shape or a range that does not
-// fit, a parameter out of its documented range, an accumulator that could overflow under `error`.
+// A program that breaks a rule of its own format: a missing tensor, a shape or a range that does
+// not fit, a parameter out of its documented range, an accumulator that could overflow under
+// `error`.
 struct ProgramError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Checks everything that an executor relies on, so that a loaded program can neither crash nor compute
-// with undefined behaviour. Throws ProgramError naming the operation and what is wrong.
+// Checks everything that an executor relies on, so that a loaded program can neither crash nor
+// compute with undefined behaviour. Throws ProgramError naming the operation and what is wrong.
 void Validate(const Program& program);
 
 }  // namespace qsim

@@ -12,6 +12,7 @@ constexpr std::int64_t kMaxElements = std::int64_t{1} << 31;
 constexpr std::int64_t kMaxDepth = 65535;
 constexpr std::int64_t kMaxChannels = 65536;
 constexpr std::int32_t kMaxZero = 1 << 16;
+constexpr std::int32_t kMaxPosition = (1 << 16) - 1;
 
 class Validator {
  public:
@@ -123,7 +124,10 @@ class Validator {
     Require(depth <= kMaxDepth && channels <= kMaxChannels, "weight is too large");
     const Shape& input = Tensor(op.input).shape;
     Require(input.size() == 2 && input[1] == depth, "weight and input do not fit");
-    RequireShape(op.output, {input[0], channels});
+    Require(op.rows >= 0 && op.rows <= input[0], "rows is " + std::to_string(op.rows) +
+                                                     ", must be 0 (all) or up to the input's " +
+                                                     std::to_string(input[0]));
+    RequireShape(op.output, {op.rows == 0 ? input[0] : op.rows, channels});
     const IntTensor& bias = program_.Constant(op.bias);
     Require(bias.dtype() == DType::kInt32 && bias.shape() == Shape{channels},
             "bias must be int32 [N]");
@@ -258,6 +262,65 @@ class Validator {
     Require(Tensor(op.a).dtype != DType::kInt32 || op.a_zero == 0,
             "an accumulator has no zero point");
     RequireWithin({op.a_zero, op.b_zero, op.out_zero}, -kMaxZero, kMaxZero, "zero point");
+  }
+
+  void CheckOp(const PatchifyOp& op) const {
+    const TensorInfo& in = Tensor(op.input);
+    const TensorInfo& out = Tensor(op.output);
+    Require(in.shape.size() == 3 && in.dtype == DType::kUint8, "needs uint8 pixels [C, H, W]");
+    Require(op.patch >= 1 && in.shape[1] % op.patch == 0 && in.shape[2] % op.patch == 0,
+            "patch must divide the image's height and width, is " + std::to_string(op.patch));
+    RequireShape(op.output, {(in.shape[1] / op.patch) * (in.shape[2] / op.patch),
+                             in.shape[0] * op.patch * op.patch});
+    Require(out.dtype == in.dtype && out.range == in.range,
+            "moves data only: output needs the type and range of the input");
+  }
+
+  void CheckOp(const EmbedOp& op) const {
+    const TensorInfo& out = Tensor(op.output);
+    Require(out.shape.size() == 2 && out.shape[0] >= 2, "needs [1 + patches, channels]");
+    RequireShape(op.a, {out.shape[0] - 1, out.shape[1]});
+    Require(Tensor(op.a).dtype == DType::kInt32, "'" + op.a + "' must be int32 accumulators");
+    const IntTensor& position = program_.Constant(op.position);
+    Require(position.dtype() == DType::kInt32 && position.shape() == out.shape,
+            "position must be int32 [1 + patches, channels]");
+    RequireWithin(position.As<std::int32_t>(), -kMaxPosition, kMaxPosition, "position");
+    for (std::int64_t c = 0; c < out.shape[1]; ++c) {
+      Require(position.At(c) >= out.range.qmin && position.At(c) <= out.range.qmax,
+              "position[" + std::to_string(c) + "], of the class token, is " +
+                  std::to_string(position.At(c)) + ", outside the output's range");
+    }
+    RequireCount(op.a_multiplier.size(), out.shape[1], "a_multiplier");
+    RequireWithin(op.a_multiplier, -INT32_MAX, INT32_MAX, "a_multiplier");
+    RequireWithin({op.b_multiplier}, -INT32_MAX, INT32_MAX, "b_multiplier");
+    Require(op.shift >= 0 && op.shift <= 62, "shift must be in 0..62");
+    RequireWithin({op.out_zero}, -kMaxZero, kMaxZero, "zero point");
+  }
+
+  void CheckOp(const GeluOp& op) const {
+    RequireNarrow(op.input);
+    const TensorInfo& in = Tensor(op.input);
+    const TensorInfo& out = Tensor(op.output);
+    RequireShape(op.output, in.shape);
+    if (op.kind == GeluKind::kTable) {
+      const std::int64_t codes = std::int64_t{in.range.qmax} - in.range.qmin + 1;
+      Require(static_cast<std::int64_t>(op.table.size()) == codes,
+              "table needs " + std::to_string(codes) + " entries, one per code of the input, has " +
+                  std::to_string(op.table.size()));
+      RequireWithin(op.table, out.range.qmin, out.range.qmax, "table");
+      Require(
+          op == GeluOp{op.output, op.input, op.kind, op.table, {}, {}, {}, {}, {}},
+          "a table has zero points, scale and rounding built in; leave the parameters of ibert at "
+          "their defaults");
+      return;
+    }
+    Require(op.table.empty(), "ibert uses no table");
+    Require(op.ibert.b >= -kMaxGeluB && op.ibert.b <= -1, "b out of range");
+    Require(op.ibert.c >= -kMaxGeluC && op.ibert.c <= -1, "c out of range");
+    Require(op.ibert.shift_int >= -kMaxGeluC && op.ibert.shift_int <= -1, "shift_int out of range");
+    Require(op.ibert.n >= 0 && op.ibert.n <= 30, "n out of range");
+    RequireScales({op.scale}, 1);
+    RequireWithin({op.input_zero, op.zero}, -kMaxZero, kMaxZero, "zero point");
   }
 
   const Program& program_;

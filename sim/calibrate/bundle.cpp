@@ -80,6 +80,7 @@ std::optional<OperandMode> Parse(std::string_view name, OperandMode) {
 std::optional<SoftmaxKind> Parse(std::string_view name, SoftmaxKind) {
   return SoftmaxKindFromName(name);
 }
+std::optional<GeluKind> Parse(std::string_view name, GeluKind) { return GeluKindFromName(name); }
 
 // ---- one description of every record, used by the writer and by the reader ----
 
@@ -113,6 +114,7 @@ void Describe(Ar& ar, GemmOp& o) {
   ar.Scalar("bias", o.bias);
   ar.Array("weight_zero", o.weight_zero);
   DescribeAcc(ar, o.acc);
+  ar.Optional("rows", o.rows);
 }
 
 template <typename Ar>
@@ -211,6 +213,45 @@ void Describe(Ar& ar, ResidualAddOp& o) {
 }
 
 template <typename Ar>
+void Describe(Ar& ar, PatchifyOp& o) {
+  ar.Scalar("output", o.output);
+  ar.Scalar("input", o.input);
+  ar.Scalar("patch", o.patch);
+}
+
+template <typename Ar>
+void Describe(Ar& ar, EmbedOp& o) {
+  ar.Scalar("output", o.output);
+  ar.Scalar("a", o.a);
+  ar.Scalar("position", o.position);
+  ar.Array("a_multiplier", o.a_multiplier);
+  ar.Scalar("b_multiplier", o.b_multiplier);
+  ar.Scalar("shift", o.shift);
+  ar.Scalar("out_zero", o.out_zero);
+  ar.Scalar("rounding", o.rounding);
+}
+
+template <typename Ar>
+void Describe(Ar& ar, GeluOp& o) {
+  ar.Scalar("output", o.output);
+  ar.Scalar("input", o.input);
+  ar.Scalar("scheme", o.kind);
+  if (o.kind == GeluKind::kTable) {
+    ar.Array("table", o.table);
+    return;
+  }
+  ar.Scalar("input_zero", o.input_zero);
+  ar.Scalar("b", o.ibert.b);
+  ar.Scalar("c", o.ibert.c);
+  ar.Scalar("shift_int", o.ibert.shift_int);
+  ar.Scalar("n", o.ibert.n);
+  ar.Scalar("multiplier", o.scale.m);
+  ar.Scalar("shift", o.scale.shift);
+  ar.Scalar("zero_point", o.zero);
+  ar.Scalar("rounding", o.rounding);
+}
+
+template <typename Ar>
 void Describe(Ar& ar, TensorInfo& o) {
   ar.Scalar("name", o.name);
   ar.List("shape", o.shape);
@@ -287,6 +328,11 @@ class Writer {
   template <typename T>
   void Scalar(const char* key, const T& value) {
     Line(key, Text(value));
+  }
+  // Written where it differs from T{}, which is what its absence means.
+  template <typename T>
+  void Optional(const char* key, const T& value) {
+    if (value != T{}) Scalar(key, value);
   }
   void Constant(const char* key, const char* value) { Line(key, value); }
   template <typename T>
@@ -392,6 +438,15 @@ class Reader {
   template <typename T>
   void Scalar(const char* key, T& value) {
     Parse(key, *Get(key, YamlNode::Kind::kScalar, "a value"), value);
+  }
+  template <typename T>
+  void Optional(const char* key, T& value) {
+    if (node_->Find(key)) {
+      Scalar(key, value);
+    } else {
+      known_.emplace_back(key);
+      value = T{};
+    }
   }
   void Constant(const char* key, const char* expected) {
     std::string value;

@@ -31,6 +31,5 @@ std::string_view Name(RequantMode mode) { return FirstWord<RequantMode>(kRequant
 std::string_view Name(LayernormKind kind) {
   return FirstWord<LayernormKind>(kLayernormWords, kind);
 }
-std::string_view Name(GeluKind kind) { return FirstWord<GeluKind>(kGeluWords, kind); }
 
 }  // namespace qsim

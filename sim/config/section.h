@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "golden/ops/gelu.h"
 #include "golden/ops/gemm.h"
 #include "golden/ops/rounding.h"
 #include "golden/ops/softmax.h"
@@ -19,16 +20,14 @@ enum class ObserverKind : std::uint8_t { kMinmax, kPercentile, kEma, kOmse, kKl,
 enum class QuantMethod : std::uint8_t { kUniform, kLog2 };
 enum class RequantMode : std::uint8_t { kMultiplier, kPowerOfTwo };
 enum class LayernormKind : std::uint8_t { kIbert };
-enum class GeluKind : std::uint8_t { kTable };
 
 // The words of the configuration files: "layer_wise", "MinmaxObserver", "Uniform", "multiplier",
-// "ibert", "table".
+// "ibert".
 std::string_view Name(CalibrationMode mode);
 std::string_view Name(ObserverKind observer);
 std::string_view Name(QuantMethod method);
 std::string_view Name(RequantMode mode);
 std::string_view Name(LayernormKind kind);
-std::string_view Name(GeluKind kind);
 
 struct Section {
   CalibrationMode calibration_mode = CalibrationMode::kLayerWise;

@@ -37,7 +37,8 @@ inline constexpr Word<RequantMode> kRequantModeWords[] = {
     {"power_of_two", RequantMode::kPowerOfTwo},
 };
 inline constexpr Word<LayernormKind> kLayernormWords[] = {{"ibert", LayernormKind::kIbert}};
-inline constexpr Word<GeluKind> kGeluWords[] = {{"table", GeluKind::kTable}};
+inline constexpr Word<GeluKind> kGeluWords[] = {{"table", GeluKind::kTable},
+                                                {"ibert", GeluKind::kIbert}};
 inline constexpr Word<SoftmaxKind> kSoftmaxWords[] = {
     {"ibert_rn", SoftmaxKind::kIbertRn},
     {"ibert", SoftmaxKind::kIbert},
@@ -63,6 +64,6 @@ inline constexpr Word<GlobalSection> kGlobalSectionWords[] = {
 inline constexpr std::string_view kFutureSoftmaxWords[] = {"shiftmax", "ita", "ita_streaming",
                                                            "tflite"};
 inline constexpr std::string_view kFutureLayernormWords[] = {"ivit", "fqvit", "rq_layernorm"};
-inline constexpr std::string_view kFutureGeluWords[] = {"ibert", "shiftgelu", "ita", "deeploy"};
+inline constexpr std::string_view kFutureGeluWords[] = {"shiftgelu", "ita", "deeploy"};
 
 }  // namespace qsim

@@ -93,6 +93,7 @@ class OperationBuilder {
     group.Ints("bias", 32, true, "channel", values);
     if (!op.weight_zero.empty())
       group.Ints("weight_zero", 16, true, AxisOf(op.weight_zero, "channel"), op.weight_zero);
+    if (op.rows != 0) group.Int("rows", 32, false, op.rows);
     group.Accumulate(op.acc, ProveAccumulator(program_, op));
     return group.Take();
   }
@@ -170,6 +171,44 @@ class OperationBuilder {
     group.Int("a_zero", 32, true, op.a_zero);
     group.Int("b_zero", 32, true, op.b_zero);
     group.Int("zero", 32, true, op.out_zero);
+    group.Choice("rounding", "rounding", op.rounding);
+    group.Clamp(program_.Tensor(op.output).range);
+    return group.Take();
+  }
+
+  ExportGroup operator()(const PatchifyOp& op) const {
+    GroupBuilder group = Start(op);
+    group.Int("patch", 32, false, op.patch);
+    return group.Take();
+  }
+
+  ExportGroup operator()(const EmbedOp& op) const {
+    GroupBuilder group = Start(op);
+    group.Text("position", op.position);
+    group.Ints("a_multiplier", 32, true, AxisOf(op.a_multiplier, "channel"), op.a_multiplier);
+    group.Int("b_multiplier", 32, true, op.b_multiplier);
+    group.Int("shift", 8, false, op.shift);
+    group.Int("zero", 32, true, op.out_zero);
+    group.Choice("rounding", "rounding", op.rounding);
+    group.Clamp(program_.Tensor(op.output).range);
+    return group.Take();
+  }
+
+  ExportGroup operator()(const GeluOp& op) const {
+    GroupBuilder group = Start(op);
+    group.Choice("algorithm", "gelu", op.kind);
+    if (op.kind == GeluKind::kTable) {
+      group.Int("table_first_code", 32, true, program_.Tensor(op.input).range.qmin);
+      group.Ints("table", 32, true, "code", op.table);
+      return group.Take();
+    }
+    group.Int("input_zero", 32, true, op.input_zero);
+    group.Int("b", 64, true, op.ibert.b);
+    group.Int("c", 64, true, op.ibert.c);
+    group.Int("shift_int", 64, true, op.ibert.shift_int);
+    group.Int("n", 8, false, op.ibert.n);
+    group.Multipliers("tensor", {op.scale});
+    group.Int("zero", 32, true, op.zero);
     group.Choice("rounding", "rounding", op.rounding);
     group.Clamp(program_.Tensor(op.output).range);
     return group.Take();
@@ -273,6 +312,7 @@ ExportTable BuildExportTable(const Bundle& bundle) {
   AddChoices(table, "acc_policy", {AccPolicy::kError, AccPolicy::kWrap, AccPolicy::kSaturate});
   AddChoices(table, "operand_mode", {OperandMode::kMultiply, OperandMode::kShift});
   AddChoices(table, "softmax", {SoftmaxKind::kIbert, SoftmaxKind::kIbertRn, SoftmaxKind::kLogInt});
+  AddChoices(table, "gelu", {GeluKind::kTable, GeluKind::kIbert});
   table.provenance = ProvenanceGroup(bundle.provenance);
   table.hardware = HardwareGroup(bundle.hardware);
   const OperationBuilder build(bundle.program);
