@@ -46,6 +46,12 @@ TEST(GoldenBackend, ForwardsToTheOperations) {
   const LayernormParams layernorm{.bias = bias, .scale = scale, .zero = zero};
   EXPECT_EQ(backend.Layernorm(id, b, layernorm, got), LayernormIbert(b, layernorm, expected));
   EXPECT_EQ(got, expected);
+
+  const GeluParams gelu{
+      .kind = GeluKind::kIbert, .ibert = {-9, -90, -90, 0}, .scale = {-9, 6}, .range = {-2, 9}};
+  EXPECT_EQ(backend.Gelu(id, b, gelu, got), 4);
+  EXPECT_EQ(Gelu(b, gelu, expected), 4);
+  EXPECT_EQ(got, expected);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "golden/ops/gelu.h"
 #include "golden/ops/layernorm.h"
 #include "golden/ops/softmax.h"
 #include "sim/io/npy.h"
@@ -27,6 +28,11 @@ class Case {
   }
   std::int64_t Param(const std::string& key) const {
     return json_.at("params").at(key).get<std::int64_t>();
+  }
+  // A parameter that is one number, or one per channel.
+  std::int64_t Param(const std::string& key, std::size_t channel) const {
+    const auto& value = json_.at("params").at(key);
+    return value.is_array() ? value.at(channel).get<std::int64_t>() : Param(key);
   }
   IntTensor Tensor(const std::string& name) const {
     for (const char* group : {"inputs", "outputs"}) {
@@ -173,6 +179,34 @@ TEST(Conformance, LayernormIbert) {
   }
   EXPECT_EQ(dirs.size(), 7U);
   EXPECT_EQ(compared, 36136);
+}
+
+TEST(Conformance, GeluIbert) {
+  const std::vector<fs::path> dirs = CaseDirs("gelu/ibert");
+  if (dirs.empty()) GTEST_SKIP() << "no conformance data";
+  std::int64_t compared = 0;
+  for (const fs::path& dir : dirs) {
+    const Case c(dir);
+    const IntTensor x = c.Tensor("x"), erf_int = c.Tensor("erf_int"), y = c.Tensor("y");
+    const auto channels = static_cast<std::size_t>(x.shape().back());
+    for (std::int64_t i = 0; i < x.size(); ++i) {
+      const std::size_t channel = static_cast<std::size_t>(i) % channels;
+      const GeluParams params{.kind = GeluKind::kIbert,
+                              .ibert = {.b = c.Param("b_int", channel),
+                                        .c = c.Param("c_int", channel),
+                                        .shift_int = c.Param("shift_int", channel),
+                                        .n = static_cast<int>(c.Param("n"))}};
+      std::int32_t out = 0;
+      std::int64_t out_erf = 0, out_y = 0;
+      GeluIbert(Narrow(Values(x, i, 1)), params, {&out, 1},
+                {.erf_int = {&out_erf, 1}, .y = {&out_y, 1}});
+      ASSERT_EQ(out_erf, erf_int.At(i)) << dir << " element " << i;
+      ASSERT_EQ(out_y, y.At(i)) << dir << " element " << i;
+      ++compared;
+    }
+  }
+  EXPECT_EQ(dirs.size(), 5U);
+  EXPECT_EQ(compared, 4480);
 }
 
 }  // namespace
