@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <set>
 
 #include "sim/calibrate/calibration.h"
 #include "sim/calibrate/lowering.h"
 #include "sim/calibrate/observer.h"
 #include "sim/error.h"
 #include "sim/io/hash.h"
+#include "sim/io/nearest_word.h"
 
 namespace qsim {
 namespace {
@@ -42,12 +45,103 @@ bool Wanted(const CalibrateOptions& options, std::int64_t block) {
          std::find(options.blocks.begin(), options.blocks.end(), block) != options.blocks.end();
 }
 
+// The plans of one block; mlp only in the scopes that reach it.
+struct BlockPlans {
+  std::int64_t block = 0;
+  AttentionPlan attention;
+  std::optional<MlpPlan> mlp;
+};
+
+void CheckScope(const VitModel& model, const CalibrateOptions& options) {
+  if (options.scope != Scope::kModel) return;
+  if (!options.blocks.empty()) {
+    throw InputError("scope model chains every block: --blocks does not apply");
+  }
+  if (model.geometry.classes == 0) {
+    throw InputError("scope model needs a head: the weights have no tensor 'head.weight'");
+  }
+}
+
+void LowerModel(const VitModel& model, const ModelInputs& inputs, const EndsPlan& ends,
+                const std::vector<BlockPlans>& plans, Realise realise, Calibration& observations,
+                Bundle& bundle) {
+  std::vector<double> mean;
+  std::vector<double> stddev;
+  if (const auto* images = std::get_if<ImageInputs>(&inputs.data)) {
+    mean = images->mean;
+    stddev = images->stddev;
+  }
+  Activation stream;
+  for (const BlockPlans& plan : plans) {
+    MlpRanges mlp_ranges;
+    const AttentionRanges ranges =
+        observations.Observe(plan.block, plan.attention, &*plan.mlp, &mlp_ranges);
+    if (plan.block == 0) stream = LowerEmbedding(model, ends, ranges.input, mean, stddev, bundle);
+    const Activation residual1 =
+        LowerAttention(model, plan.block, plan.attention, ranges, realise, bundle, &stream);
+    stream = LowerMlp(model, plan.block, *plan.mlp, mlp_ranges, residual1, bundle);
+    observations.Advance(plan.block);
+  }
+  LowerHead(model, ends, observations.ObserveHead(ends), stream, bundle);
+}
+
+void LowerBlocks(const VitModel& model, const std::vector<BlockPlans>& plans, Realise realise,
+                 Calibration& observations, Bundle& bundle) {
+  std::int64_t next = 0;
+  for (const BlockPlans& plan : plans) {
+    for (; next < plan.block; ++next) observations.Advance(next);
+    MlpRanges mlp_ranges;
+    const MlpPlan* mlp = plan.mlp ? &*plan.mlp : nullptr;
+    const AttentionRanges ranges =
+        observations.Observe(plan.block, plan.attention, mlp, &mlp_ranges);
+    const Activation residual1 =
+        LowerAttention(model, plan.block, plan.attention, ranges, realise, bundle);
+    if (mlp != nullptr) LowerMlp(model, plan.block, *mlp, mlp_ranges, residual1, bundle);
+  }
+}
+
+// Drops what lies behind a tap.
+void CutAfter(const std::string& tap, Bundle& bundle) {
+  Program& program = bundle.program;
+  const auto last = std::find_if(program.ops.begin(), program.ops.end(),
+                                 [&](const Op& op) { return OutputOf(op) == tap; });
+  if (last == program.ops.end()) {
+    std::vector<std::string> names;
+    for (const Op& op : program.ops) names.push_back(OutputOf(op));
+    throw InputError(
+        fmt::format("--until: no tap '{}' in this program; {}", tap, SuggestWord(tap, names)));
+  }
+  std::set<std::string> kept(program.inputs.begin(), program.inputs.end());
+  for (auto op = program.ops.begin(); op != last + 1; ++op) {
+    kept.insert(OutputOf(*op));
+    if (const auto* gemm = std::get_if<GemmOp>(&*op)) kept.insert({gemm->weight, gemm->bias});
+    if (const auto* embed = std::get_if<EmbedOp>(&*op)) kept.insert(embed->position);
+  }
+  program.ops.erase(last + 1, program.ops.end());
+  std::erase_if(program.tensors, [&](const TensorInfo& t) { return !kept.contains(t.name); });
+  std::erase_if(program.constants, [&](const auto& c) { return !kept.contains(c.first); });
+  std::erase_if(bundle.scales, [&](const auto& s) { return !kept.contains(s.first); });
+}
+
 }  // namespace
+
+std::string_view Name(Scope scope) {
+  constexpr std::array<std::string_view, 3> kNames = {"attention", "block", "model"};
+  return kNames[static_cast<std::size_t>(scope)];
+}
+
+std::optional<Scope> ScopeFromName(std::string_view name) {
+  for (const Scope scope : {Scope::kAttention, Scope::kBlock, Scope::kModel}) {
+    if (Name(scope) == name) return scope;
+  }
+  return std::nullopt;
+}
 
 Bundle Calibrate(const VitModel& model, const Config& config, const ModelInputs& calibration,
                  const CalibrateOptions& options) {
   const std::int64_t depth = model.geometry.depth;
   config.CheckBlocks(static_cast<int>(depth));
+  CheckScope(model, options);
   Bundle bundle;
   const Hardware hardware = config.HardwareFor(-1);
   bundle.hardware = {hardware.array_rows, hardware.array_cols, hardware.multiplier_bits,
@@ -56,23 +150,25 @@ Bundle Calibrate(const VitModel& model, const Config& config, const ModelInputs&
     bundle.notes.push_back({LoweringNote::Kind::kInfo, "config", note});
   }
   // Every plan is checked before the first of them costs time.
-  std::vector<AttentionPlan> plans;
+  std::vector<BlockPlans> plans;
   for (std::int64_t n = 0; n < depth; ++n) {
-    if (Wanted(options, n)) {
-      plans.push_back(PlanAttention(config, static_cast<int>(n), options.realise, bundle.notes));
+    if (!Wanted(options, n)) continue;
+    BlockPlans plan;
+    plan.block = n;
+    plan.attention = PlanAttention(config, static_cast<int>(n), options.realise, bundle.notes);
+    if (options.scope != Scope::kAttention) {
+      plan.mlp = PlanMlp(config, static_cast<int>(n), options.realise, bundle.notes);
     }
+    plans.push_back(std::move(plan));
   }
-  const std::int64_t last = options.blocks.empty() ? depth - 1 : options.blocks.back();
   Calibration observations(model, calibration, options.threads);
-  auto plan = plans.begin();
-  for (std::int64_t n = 0; n <= last; ++n) {
-    if (Wanted(options, n)) {
-      const AttentionRanges ranges = observations.Observe(n, *plan);
-      LowerAttention(model, n, *plan, ranges, options.realise, bundle);
-      ++plan;
-    }
-    if (n < last) observations.Advance(n);
+  if (options.scope == Scope::kModel) {
+    const EndsPlan ends = PlanEnds(config, options.realise, bundle.notes);
+    LowerModel(model, calibration, ends, plans, options.realise, observations, bundle);
+  } else {
+    LowerBlocks(model, plans, options.realise, observations, bundle);
   }
+  if (!options.until.empty()) CutAfter(options.until, bundle);
   try {
     Validate(bundle.program);
   } catch (const ProgramError& error) {

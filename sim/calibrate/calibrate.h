@@ -2,6 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "sim/calibrate/bundle.h"
@@ -12,7 +15,17 @@
 
 namespace qsim {
 
+// How much of the network the program holds.
+//   kAttention  norm1 to residual1 of each block, each fed with the real activations that reach it
+//   kBlock      norm1 to residual2 of each block, fed likewise
+//   kModel      pixels (or token embeddings) to logits, chained in integers
+enum class Scope : std::uint8_t { kAttention, kBlock, kModel };
+std::string_view Name(Scope scope);  // "attention", "block", "model"
+std::optional<Scope> ScopeFromName(std::string_view name);
+
 struct CalibrateOptions {
+  Scope scope = Scope::kAttention;
+  std::string until;                 // a tap: the program ends there; empty: at its end
   std::vector<std::int64_t> blocks;  // ascending, unique; empty: all of the model's
   Realise realise = Realise::kExact;
   int threads = 1;

@@ -61,7 +61,8 @@ FloatTensor ScaleColumns(const FloatTensor& x, const std::vector<double>& factor
 // The observers of one block, by tensor name.
 class Calibration::BlockObservers {
  public:
-  BlockObservers(const VitGeometry& g, const AttentionPlan& plan, std::vector<double> q_factor,
+  BlockObservers(const VitGeometry& g, const AttentionPlan& plan, const MlpPlan* mlp,
+                 std::int64_t mlp_hidden, std::vector<double> q_factor,
                  std::vector<double> k_factor)
       : factors_{{"attn_q_out", std::move(q_factor)}, {"attn_k_out", std::move(k_factor)}} {
     const auto add = [&](const char* name, const Section& section, std::int64_t channels) {
@@ -79,6 +80,12 @@ class Calibration::BlockObservers {
     add("attn_v_out", plan.attention, g.dim);
     if (plan.proj_output.output_quant_enable) add("attn_proj", plan.proj_output, g.dim);
     add("residual1", plan.residual1, g.dim);
+    if (mlp == nullptr) return;
+    add("norm2", mlp->norm2, g.dim);
+    add("mlp_fc1", mlp->fc1_output, mlp_hidden);
+    add("mlp_gelu", mlp->gelu, mlp_hidden);
+    if (mlp->fc2_output.output_quant_enable) add("mlp_fc2", mlp->fc2_output, g.dim);
+    add("residual2", mlp->residual2, g.dim);
   }
 
   bool Wants(const std::string& name) const {
@@ -168,8 +175,10 @@ void Calibration::Pass(std::int64_t block, BlockObservers& observers) {
   }
 }
 
-AttentionRanges Calibration::Observe(std::int64_t block, const AttentionPlan& plan) {
+AttentionRanges Calibration::Observe(std::int64_t block, const AttentionPlan& plan,
+                                     const MlpPlan* mlp, MlpRanges* mlp_ranges) {
   const VitGeometry& g = model_.geometry;
+  const std::int64_t hidden = model_.blocks[static_cast<std::size_t>(block)].fc1.out_features();
   AttentionRanges ranges;
   ranges.qk_factor.assign(static_cast<std::size_t>(g.dim), 1.0);
   AttentionPlan observed = plan;
@@ -178,7 +187,7 @@ AttentionRanges Calibration::Observe(std::int64_t block, const AttentionPlan& pl
   const bool q_wise = plan.q.calibration_mode == CalibrationMode::kChannelWise;
   const bool k_wise = plan.k.calibration_mode == CalibrationMode::kChannelWise;
   if (q_wise || k_wise) {
-    BlockObservers first(g, plan, {}, {});
+    BlockObservers first(g, plan, nullptr, hidden, {}, {});
     Pass(block, first);
     const Section& section = q_wise ? plan.q : plan.k;
     ranges.qk_factor =
@@ -192,7 +201,7 @@ AttentionRanges Calibration::Observe(std::int64_t block, const AttentionPlan& pl
     k_factor = ranges.qk_factor;
     (q_wise ? observed.q : observed.k).calibration_mode = CalibrationMode::kLayerWise;
   }
-  BlockObservers observers(g, observed, std::move(q_factor), std::move(k_factor));
+  BlockObservers observers(g, observed, mlp, hidden, std::move(q_factor), std::move(k_factor));
   Pass(block, observers);
   ranges.input = observers.Ranges("input");
   ranges.norm1 = observers.Ranges("norm1");
@@ -205,7 +214,41 @@ AttentionRanges Calibration::Observe(std::int64_t block, const AttentionPlan& pl
   ranges.proj_output = observers.Ranges("attn_proj");
   ranges.residual1 = observers.Ranges("residual1");
   ranges.softmax_error = observers.softmax_error();
+  if (mlp != nullptr) {
+    mlp_ranges->norm2 = observers.Ranges("norm2");
+    mlp_ranges->fc1 = observers.Ranges("mlp_fc1");
+    mlp_ranges->gelu = observers.Ranges("mlp_gelu");
+    mlp_ranges->fc2_output = observers.Ranges("mlp_fc2");
+    mlp_ranges->residual2 = observers.Ranges("residual2");
+  }
   return ranges;
+}
+
+HeadRanges Calibration::ObserveHead(const EndsPlan& plan) {
+  const VitGeometry& g = model_.geometry;
+  const auto norm = Observer::Make(plan.norm, TokenLayout(g, plan.norm.calibration_mode, g.dim));
+  const auto logits = Observer::Make(LogitsSection(), {1, 1, g.classes});
+  const auto count = static_cast<std::int64_t>(x_.size());
+  for (std::int64_t first = 0; first < count; first += kObserverBatch) {
+    const auto size = static_cast<std::size_t>(std::min(kObserverBatch, count - first));
+    std::vector<FloatTensor> norms(size);
+    std::vector<FloatTensor> outputs(size);
+    ParallelFor(static_cast<std::int64_t>(size), threads_, [&](std::int64_t i, int) {
+      const auto slot = static_cast<std::size_t>(i);
+      outputs[slot] = reference_.Head(x_[static_cast<std::size_t>(first + i)],
+                                      [&](const std::string& name, const FloatTensor& value) {
+                                        if (name == "norm") norms[slot] = value;
+                                      });
+    });
+    const auto observe = [](Observer& observer, const std::vector<FloatTensor>& tensors) {
+      std::vector<std::span<const float>> images;
+      for (const FloatTensor& tensor : tensors) images.emplace_back(tensor.data);
+      observer.Observe(images);
+    };
+    observe(*norm, norms);
+    observe(*logits, outputs);
+  }
+  return {norm->Ranges(), logits->Ranges()};
 }
 
 }  // namespace qsim

@@ -25,6 +25,14 @@ struct AttentionRanges {
   std::vector<double> qk_factor;
 };
 
+struct MlpRanges {
+  std::vector<RealRange> norm2, fc1, gelu, fc2_output, residual2;
+};
+
+struct HeadRanges {
+  std::vector<RealRange> norm, logits;
+};
+
 // Images run in parallel on `threads` threads; observers see them in order. Throws InputError for
 // observers that are not available.
 class Calibration {
@@ -33,7 +41,11 @@ class Calibration {
 
   // Observes block `index` on the activations that reach it. Blocks must be visited in order from
   // 0.
-  AttentionRanges Observe(std::int64_t block, const AttentionPlan& plan);
+  // With `mlp`, its ranges go to *mlp_ranges.
+  AttentionRanges Observe(std::int64_t block, const AttentionPlan& plan,
+                          const MlpPlan* mlp = nullptr, MlpRanges* mlp_ranges = nullptr);
+  // Behind the last block.
+  HeadRanges ObserveHead(const EndsPlan& plan);
   // Moves past a block that is not wanted, or that has been observed.
   void Advance(std::int64_t block);
 

@@ -14,7 +14,7 @@ class Planner {
   Planner(const Config& config, int block, Realise realise, std::vector<LoweringNote>& notes)
       : config_(config), block_(block), realise_(realise), notes_(notes) {}
 
-  AttentionPlan Plan() {
+  AttentionPlan Attention() {
     AttentionPlan plan;
     plan.hardware = config_.HardwareFor(block_);
     plan.numerics = config_.NumericsFor(block_);
@@ -46,11 +46,51 @@ class Planner {
     return plan;
   }
 
+  MlpPlan Mlp() {
+    MlpPlan plan;
+    plan.hardware = config_.HardwareFor(block_);
+    plan.numerics = config_.NumericsFor(block_);
+    plan.norm2 = Activation(TensorRole::kNorm2);
+    RejectHeadWise(plan.norm2, "norm2");
+    plan.fc1_weight = Weight(TensorRole::kMlpFc1Weight);
+    RejectHeadWise(plan.fc1_weight, "mlp_fc1.weight");
+    plan.fc1_output = Activation(TensorRole::kMlpFc1Output);
+    RequireLayerWise(plan.fc1_output, "mlp_fc1.output",
+                     "one GELU table serves every channel of its input");
+    plan.gelu = Activation(TensorRole::kMlpGelu);
+    RequireLayerWise(plan.gelu, "mlp_gelu", "one GELU table serves every channel of its output");
+    plan.fc2_weight = Weight(TensorRole::kMlpFc2Weight);
+    RejectHeadWise(plan.fc2_weight, "mlp_fc2.weight");
+    plan.fc2_output = LinearOutput(TensorRole::kMlpFc2Output);
+    if (plan.fc2_output.output_quant_enable) RejectHeadWise(plan.fc2_output, "mlp_fc2.output");
+    plan.residual2 = Residual(TensorRole::kResidual2, block_, "residual2");
+    return plan;
+  }
+
+  EndsPlan Ends() {
+    EndsPlan plan;
+    plan.hardware = config_.HardwareFor(block_);
+    plan.numerics = config_.NumericsFor(block_);
+    plan.patch_weight = Weight(TensorRole::kPatchEmbedWeight);
+    RejectHeadWise(plan.patch_weight, "patch_embed.weight");
+    plan.embed = Residual(TensorRole::kEmbed, block_, "embed");
+    plan.norm = Activation(TensorRole::kNorm);
+    RejectHeadWise(plan.norm, "norm");
+    plan.head_weight = Weight(TensorRole::kHeadWeight);
+    RejectHeadWise(plan.head_weight, "head.weight");
+    return plan;
+  }
+
  private:
+  // "blocks.2.norm1", or "norm" for what lies outside the blocks.
+  std::string FullName(std::string_view tensor) const {
+    return block_ < 0 ? std::string(tensor) : fmt::format("blocks.{}.{}", block_, tensor);
+  }
+
   template <typename Change>
   void Substitute(Section& section, const std::string& tensor, const std::string& problem,
                   const std::string& nearest, Change change) {
-    const std::string name = fmt::format("blocks.{}.{}", block_, tensor);
+    const std::string name = FullName(tensor);
     if (realise_ == Realise::kExact) {
       throw InputError(fmt::format(
           "{}: {}: cannot be realised in integers: {}; the nearest realisable choice is "
@@ -65,7 +105,7 @@ class Planner {
   Section Get(TensorRole role, int block) {
     const Section section = config_.Get(block, role);
     if (section.origin == "default") {
-      notes_.push_back({LoweringNote::Kind::kInfo, fmt::format("blocks.{}.{}", block_, Name(role)),
+      notes_.push_back({LoweringNote::Kind::kInfo, FullName(Name(role)),
                         "no section in the configuration: the documented default is used"});
     }
     return section;
@@ -93,7 +133,7 @@ class Planner {
                  });
     }
     notes_.push_back(
-        {LoweringNote::Kind::kInfo, fmt::format("blocks.{}.{}", block_, name),
+        {LoweringNote::Kind::kInfo, FullName(name),
          "output_quant_enable puts an int8 step behind the linear layer: a double rounding"});
     return section;
   }
@@ -157,6 +197,12 @@ class Planner {
                [](Section& s) { s.calibration_mode = CalibrationMode::kChannelWise; });
   }
 
+  void RequireLayerWise(Section& section, const std::string& tensor, const std::string& why) {
+    if (section.calibration_mode == CalibrationMode::kLayerWise) return;
+    Substitute(section, tensor, fmt::format("{}: {}", Name(section.calibration_mode), why),
+               "layer_wise", [](Section& s) { s.calibration_mode = CalibrationMode::kLayerWise; });
+  }
+
   void RejectBothChannelWise(const Section& q, Section& k) {
     if (q.calibration_mode != CalibrationMode::kChannelWise ||
         k.calibration_mode != CalibrationMode::kChannelWise) {
@@ -197,9 +243,24 @@ class Planner {
 
 }  // namespace
 
+Section LogitsSection() {
+  Section section;
+  section.bits = 16;
+  return section;
+}
+
 AttentionPlan PlanAttention(const Config& config, int block, Realise realise,
                             std::vector<LoweringNote>& notes) {
-  return Planner(config, block, realise, notes).Plan();
+  return Planner(config, block, realise, notes).Attention();
+}
+
+MlpPlan PlanMlp(const Config& config, int block, Realise realise,
+                std::vector<LoweringNote>& notes) {
+  return Planner(config, block, realise, notes).Mlp();
+}
+
+EndsPlan PlanEnds(const Config& config, Realise realise, std::vector<LoweringNote>& notes) {
+  return Planner(config, -1, realise, notes).Ends();
 }
 
 }  // namespace qsim

@@ -30,8 +30,34 @@ struct AttentionPlan {
   Numerics numerics;
 };
 
+// The sections of one block's second half, norm2 to residual2.
+struct MlpPlan {
+  Section norm2;
+  Section fc1_weight, fc1_output;  // the output is the GELU's input: always quantized
+  Section gelu;
+  Section fc2_weight, fc2_output;
+  Section residual2;
+  Hardware hardware;
+  Numerics numerics;
+};
+
+// What lies outside the blocks: patch embedding, final norm and head.
+struct EndsPlan {
+  Section patch_weight;
+  Section embed;
+  Section norm;
+  Section head_weight;
+  Hardware hardware;
+  Numerics numerics;
+};
+
+// Logits feed no array, so they keep 16 bits, one scale, and no ties that 8 bits would make.
+Section LogitsSection();
+
 // Throws InputError with the section's origin for a request that cannot be realised.
 AttentionPlan PlanAttention(const Config& config, int block, Realise realise,
                             std::vector<LoweringNote>& notes);
+MlpPlan PlanMlp(const Config& config, int block, Realise realise, std::vector<LoweringNote>& notes);
+EndsPlan PlanEnds(const Config& config, Realise realise, std::vector<LoweringNote>& notes);
 
 }  // namespace qsim

@@ -8,6 +8,7 @@
 
 #include "sim/cli/calibrate_command.h"
 #include "sim/cli/diff_command.h"
+#include "sim/cli/eval_command.h"
 #include "sim/cli/export_command.h"
 #include "sim/cli/run_command.h"
 #include "sim/error.h"
@@ -35,10 +36,12 @@ int Dispatch(int argc, char** argv) {
 
   qsim::CalibrateCommandOptions calibrate;
   qsim::RunOptions run;
+  qsim::EvalOptions eval;
   qsim::DiffOptions diff;
   qsim::ExportOptions exporting;
   const CLI::App* calibrate_command = qsim::AddCalibrate(app, calibrate);
   const CLI::App* run_command = qsim::AddRun(app, run);
+  const CLI::App* eval_command = qsim::AddEval(app, eval);
   const CLI::App* diff_command = qsim::AddDiff(app, diff);
   const CLI::App* export_command = qsim::AddExport(app, exporting);
   try {
@@ -50,6 +53,7 @@ int Dispatch(int argc, char** argv) {
   }
   if (*calibrate_command) return qsim::RunCalibrate(calibrate);
   if (*run_command) return qsim::RunRun(run);
+  if (*eval_command) return qsim::RunEval(eval);
   if (*diff_command) return qsim::RunDiff(diff);
   if (*export_command) return qsim::RunExport(exporting);
   return kUsageError;

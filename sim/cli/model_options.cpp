@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "sim/error.h"
+#include "sim/io/nearest_word.h"
 
 namespace qsim {
 namespace {
@@ -38,6 +39,12 @@ std::vector<std::int64_t> ParseBlocks(const std::string& text, std::int64_t dept
   return {blocks.begin(), blocks.end()};
 }
 
+Scope ParseScope(const std::string& name) {
+  if (const auto scope = ScopeFromName(name)) return *scope;
+  throw InputError(fmt::format("--scope: unknown scope '{}'; {}", name,
+                               SuggestWord(name, {"attention", "block", "model"})));
+}
+
 }  // namespace
 
 void AddThreadsOption(CLI::App& command, int& threads) {
@@ -65,6 +72,14 @@ void AddModelOptions(CLI::App& command, ModelOptions& options) {
                   "Override one setting, e.g. hardware.acc_bits=24; repeatable")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
+  command
+      .add_option(
+          "--scope", options.scope,
+          "attention (norm1 to residual1 of each block), block (to residual2), or model (pixels to "
+          "logits, chained)")
+      ->type_name("SCOPE")
+      ->capture_default_str();
+  command.add_option("--until", options.until, "End the program at this tap")->type_name("TAP");
   command.add_option("--blocks", options.blocks, "Blocks to run: 'all' or e.g. 0,2")
       ->type_name("LIST")
       ->capture_default_str();
@@ -85,6 +100,8 @@ LoadedModel LoadModel(const ModelOptions& options) {
   Manifest manifest = Manifest::Load(options.input);
   VitModel model = LoadVit(manifest);
   CalibrateOptions calibrate;
+  calibrate.scope = ParseScope(options.scope);
+  calibrate.until = options.until;
   calibrate.blocks = ParseBlocks(options.blocks, model.geometry.depth);
   calibrate.realise = options.realise == "nearest" ? Realise::kNearest : Realise::kExact;
   calibrate.threads = ThreadCount(options.threads);

@@ -17,12 +17,14 @@ struct ModelOptions {
   std::vector<std::filesystem::path> config;
   std::filesystem::path input;
   std::vector<std::string> set;
+  std::string scope = "attention";
+  std::string until;
   std::string blocks = "all";
   std::string realise = "exact";
   int threads = 0;  // 0: one for each core
 };
 
-// Adds --config, --input, --set, --blocks, --realise and --threads.
+// Adds --config, --input, --set, --scope, --until, --blocks, --realise and --threads.
 void AddModelOptions(CLI::App& command, ModelOptions& options);
 // --threads alone, for commands that run a bundle.
 void AddThreadsOption(CLI::App& command, int& threads);

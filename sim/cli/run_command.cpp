@@ -188,6 +188,7 @@ int RunRun(const RunOptions& options) {
   RunResult result = RunImages(subject.bundle, floats ? &*floats : nullptr, settings);
   for (const fs::path& file : options.model.config)
     result.report.config_files.push_back(file.string());
+  result.report.scope = subject.loaded ? options.model.scope : "bundle";
   result.report.input = subject.loaded ? options.model.input.string() : options.bundle.string();
 
   if (output) {

@@ -7,8 +7,10 @@
 #include <utility>
 #include <vector>
 
-#include "golden/program/executor.h"
 #include "sim/calibrate/calibrate.h"
+#include "sim/calibrate/dequantize.h"
+#include "sim/calibrate/ideal_backend.h"
+#include "sim/calibrate/step_reference.h"
 #include "sim/cosim/rtl_backend.h"
 #include "sim/error.h"
 #include "sim/model/float_reference.h"
@@ -20,6 +22,8 @@ namespace {
 
 using FloatTaps = std::map<std::string, FloatTensor, std::less<>>;
 
+constexpr std::string_view kImageInput = "image";
+
 std::string BlockPrefix(std::int64_t block) { return fmt::format("blocks.{}.", block); }
 
 // The float tensor that an integer one stands for: accumulators and optional int8 steps have their
@@ -28,39 +32,8 @@ std::string FloatNameOf(std::string name) {
   for (const std::string_view suffix : {".acc", ".quant"}) {
     if (name.ends_with(suffix)) name.resize(name.size() - suffix.size());
   }
+  if (name == "head") return "logits";
   return name;
-}
-
-// Every named tensor of the program's blocks for one image.
-FloatTaps FloatTapsOf(const Program& program, const FloatSource& floats, std::int64_t image) {
-  std::int64_t last = -1;
-  for (std::int64_t n = 0; n < floats.model.geometry.depth; ++n) {
-    if (program.FindTensor(BlockPrefix(n) + "input") != nullptr) last = n;
-  }
-  const FloatReference reference(floats.model);
-  FloatTaps taps;
-  FloatTensor x = reference.Embed(floats.inputs, image);
-  for (std::int64_t n = 0; n <= last; ++n) {
-    const std::string prefix = BlockPrefix(n);
-    FloatSink sink;
-    if (program.FindTensor(prefix + "input") != nullptr) {
-      sink = [&](const std::string& name, const FloatTensor& value) {
-        taps.emplace(prefix + name, value);
-      };
-    }
-    x = reference.Block(n, x, sink);
-  }
-  return taps;
-}
-
-TensorMap QuantizedInputs(const Bundle& bundle, const FloatTaps& taps, RunStats* stats) {
-  TensorMap inputs;
-  for (const std::string& name : bundle.program.inputs) {
-    inputs.emplace(
-        name, QuantizeTensor(taps.at(name), bundle.program.Tensor(name), bundle.scales.at(name),
-                             stats == nullptr ? nullptr : &stats->saturated[name]));
-  }
-  return inputs;
 }
 
 // One image out of tensors with an image axis.
@@ -78,6 +51,45 @@ TensorMap ImageOf(const std::map<std::string, IntTensor>& tensors, std::int64_t 
     result.emplace(name, IntTensor(std::move(shape), std::move(part)));
   }
   return result;
+}
+
+// Every named tensor of the program's parts for one image.
+FloatTaps FloatTapsOf(const Program& program, const FloatSource& floats, std::int64_t image) {
+  const auto has = [&](const std::string& name) { return program.FindTensor(name) != nullptr; };
+  std::int64_t last = -1;
+  for (std::int64_t n = 0; n < floats.model.geometry.depth; ++n) {
+    if (has(BlockPrefix(n) + "norm1")) last = n;
+  }
+  const FloatReference reference(floats.model);
+  FloatTaps taps;
+  const auto keep = [&taps](const std::string& prefix) -> FloatSink {
+    return [&taps, prefix](const std::string& name, const FloatTensor& value) {
+      taps.emplace(prefix + name, value);
+    };
+  };
+  FloatTensor x = reference.Embed(floats.inputs, image, has("embed") ? keep("") : FloatSink());
+  for (std::int64_t n = 0; n <= last; ++n) {
+    const std::string prefix = BlockPrefix(n);
+    x = reference.Block(n, x, has(prefix + "norm1") ? keep(prefix) : FloatSink());
+  }
+  if (has("norm")) reference.Head(x, keep(""));
+  return taps;
+}
+
+TensorMap QuantizedInputs(const Bundle& bundle, const FloatSource& floats, const FloatTaps& taps,
+                          std::int64_t image, RunStats* stats) {
+  TensorMap inputs;
+  for (const std::string& name : bundle.program.inputs) {
+    if (name == kImageInput) {
+      const IntTensor& pixels = std::get<ImageInputs>(floats.inputs.data).pixels;
+      inputs.merge(ImageOf({{name, pixels}}, image));
+      continue;
+    }
+    inputs.emplace(
+        name, QuantizeTensor(taps.at(name), bundle.program.Tensor(name), bundle.scales.at(name),
+                             stats == nullptr ? nullptr : &stats->saturated[name]));
+  }
+  return inputs;
 }
 
 void Append(std::map<std::string, IntTensor>& all, const TensorMap& image) {
@@ -164,12 +176,21 @@ std::string Describe(const cosim::TraceRequest& tile) {
   return fmt::format("head {}, tile ({}, {})", tile.head, tile.tile_row, tile.tile_col);
 }
 
+struct TapMetrics {
+  TensorMetrics golden, ideal, step;
+  void Merge(const TapMetrics& later) {
+    golden.Merge(later.golden);
+    ideal.Merge(later.ideal);
+    step.Merge(later.step);
+  }
+};
+
 // Everything that is kept of one image until it is merged in order.
 struct ImageResult {
   TensorMap golden, rtl;
   FloatTaps floats;
   RunStats stats;
-  std::map<std::string, TensorMetrics> metrics;
+  std::map<std::string, TapMetrics> metrics;
   struct Mismatch {
     std::int64_t count = 0;
     std::int64_t first = 0;
@@ -188,6 +209,12 @@ class Runner {
       for (int i = 0; i < settings_.threads; ++i) {
         backends_.push_back(std::make_unique<cosim::RtlBackend>(rtl_options_));
       }
+    }
+    if (floats_ != nullptr) {
+      const auto* images = std::get_if<ImageInputs>(&floats_->inputs.data);
+      steps_.emplace(bundle_, floats_->model,
+                     images != nullptr ? images->mean : std::vector<double>{},
+                     images != nullptr ? images->stddev : std::vector<double>{});
     }
     for (const TensorInfo& info : program_.tensors) {
       TapReport tap;
@@ -219,7 +246,7 @@ class Runner {
     TensorMap inputs;
     if (floats_ != nullptr) {
       r.floats = FloatTapsOf(program_, *floats_, image);
-      inputs = QuantizedInputs(bundle_, r.floats, &r.stats);
+      inputs = QuantizedInputs(bundle_, *floats_, r.floats, image, &r.stats);
     } else {
       inputs = ImageOf(bundle_.inputs, image);
     }
@@ -233,19 +260,35 @@ class Runner {
         if (m.count > 0) r.mismatches.emplace(name, m);
       }
     }
-    for (const TensorInfo& info : program_.tensors) {
-      CountClampedSums(info, r);
-      const auto found = r.floats.find(FloatNameOf(info.name));
-      if (found == r.floats.end()) continue;
-      r.metrics[info.name].Add(found->second.data,
-                               Dequantize(r.golden.at(info.name), bundle_.scales.at(info.name)));
-    }
+    for (const TensorInfo& info : program_.tensors) CountClampedSums(info, r);
+    if (floats_ != nullptr) Measure(inputs, image, r);
     if (!settings_.keep_tensors && r.mismatches.empty()) {
       r.golden.clear();
       r.rtl.clear();
       r.floats.clear();
     }
     return r;
+  }
+
+  // The golden result and ideal fake quantization against the float reference, and each step
+  // against its own exact operation.
+  void Measure(const TensorMap& inputs, std::int64_t image, ImageResult& r) const {
+    IdealBackend backend(bundle_, floats_->model);
+    const TensorMap ideal = Execute(program_, inputs, image, backend);
+    for (const TensorInfo& info : program_.tensors) {
+      const auto found = r.floats.find(FloatNameOf(info.name));
+      if (found == r.floats.end()) continue;
+      const TensorScale& scale = bundle_.scales.at(info.name);
+      TapMetrics& metrics = r.metrics[info.name];
+      metrics.golden.Add(found->second.data, Dequantize(r.golden.at(info.name), scale));
+      metrics.ideal.Add(found->second.data, Dequantize(ideal.at(info.name), scale));
+    }
+    for (const Op& op : program_.ops) {
+      const std::string& name = OutputOf(op);
+      const std::vector<float> exact = steps_->Output(op, r.golden);
+      if (exact.empty()) continue;
+      r.metrics[name].step.Add(exact, Dequantize(r.golden.at(name), bundle_.scales.at(name)));
+    }
   }
 
   // A saturating accumulator reports itself by resting on a limit.
@@ -310,9 +353,14 @@ class Runner {
     for (TapReport& tap : taps_) {
       const auto found = metrics_.find(tap.name);
       if (found != metrics_.end()) {
-        tap.qsnr_db = found->second.QsnrDb();
-        tap.cosine = found->second.Cosine();
-        tap.max_abs_error = found->second.MaxAbsError();
+        const TapMetrics& m = found->second;
+        if (m.golden.elements() > 0) {
+          tap.qsnr_db = m.golden.QsnrDb();
+          tap.ideal_qsnr_db = m.ideal.QsnrDb();
+          tap.cosine = m.golden.Cosine();
+          tap.max_abs_error = m.golden.MaxAbsError();
+        }
+        if (m.step.elements() > 0) tap.step_qsnr_db = m.step.QsnrDb();
       }
       tap.saturated_share = static_cast<double>(stats_.saturated[tap.name]) /
                             static_cast<double>(ElementCount(tap.shape));
@@ -349,9 +397,11 @@ class Runner {
   cosim::RtlOptions rtl_options_;
   std::vector<std::unique_ptr<cosim::RtlBackend>> backends_;  // one per worker
 
+  std::optional<StepReference> steps_;
+
   RunResult result_;
   std::vector<TapReport> taps_;
-  std::map<std::string, TensorMetrics> metrics_;
+  std::map<std::string, TapMetrics> metrics_;
   RunStats stats_;
   std::optional<std::int64_t> failed_image_;
   bool traced_ = false;
@@ -363,13 +413,21 @@ RunResult RunImages(const Bundle& bundle, const FloatSource* floats, const RunSe
   return Runner(bundle, floats, settings).Run();
 }
 
+TensorMap PrepareImage(const Bundle& bundle, const FloatSource& floats, std::int64_t image,
+                       const std::string& tap, std::vector<float>* values) {
+  FloatTaps taps = FloatTapsOf(bundle.program, floats, image);
+  TensorMap inputs = QuantizedInputs(bundle, floats, taps, image, nullptr);
+  *values = std::move(taps.at(tap).data);
+  return inputs;
+}
+
 void AddBundleInputs(Bundle& bundle, const VitModel& model, const ModelInputs& inputs,
                      std::int64_t images, int threads) {
   const FloatSource floats = {model, inputs};
   std::vector<TensorMap> quantized(static_cast<std::size_t>(images));
   ParallelFor(images, threads, [&](std::int64_t image, int) {
     quantized[static_cast<std::size_t>(image)] =
-        QuantizedInputs(bundle, FloatTapsOf(bundle.program, floats, image), nullptr);
+        QuantizedInputs(bundle, floats, FloatTapsOf(bundle.program, floats, image), image, nullptr);
   });
   for (const TensorMap& image : quantized) Append(bundle.inputs, image);
 }

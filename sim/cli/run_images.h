@@ -7,7 +7,9 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "golden/program/executor.h"
 #include "sim/calibrate/bundle.h"
 #include "sim/io/manifest.h"
 #include "sim/model/vit_model.h"
@@ -48,6 +50,10 @@ struct RunResult {
 // Block inputs come from `floats`, quantized, or without it from the bundle. Throws InputError, for
 // example when no RTL of the bundle's array size was built.
 RunResult RunImages(const Bundle& bundle, const FloatSource* floats, const RunSettings& settings);
+
+// The program's inputs for one image, and the float values of one tap.
+TensorMap PrepareImage(const Bundle& bundle, const FloatSource& floats, std::int64_t image,
+                       const std::string& tap, std::vector<float>* values);
 
 // Quantizes the activations that reach each of the program's blocks and stores them in the bundle.
 void AddBundleInputs(Bundle& bundle, const VitModel& model, const ModelInputs& inputs,

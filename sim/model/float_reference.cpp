@@ -23,47 +23,6 @@ FloatTensor Zeros(Shape shape) {
   return t;
 }
 
-FloatTensor Apply(const Linear& layer, const FloatTensor& x) {
-  FloatTensor out = Zeros({x.shape[0], layer.out_features()});
-  FloatMatmul(x.data.data(), x.shape[1], layer.weight_t.data.data(), layer.out_features(),
-              layer.bias, x.shape[0], layer.out_features(), layer.in_features(), out.data.data(),
-              layer.out_features());
-  return out;
-}
-
-FloatTensor LayerNorm(const Norm& norm, const FloatTensor& x, double eps) {
-  FloatTensor out = Zeros(x.shape);
-  const auto channels = static_cast<std::size_t>(x.shape[1]);
-  for (std::size_t begin = 0; begin < x.data.size(); begin += channels) {
-    double sum = 0;
-    for (std::size_t c = 0; c < channels; ++c) sum += static_cast<double>(x.data[begin + c]);
-    const double mean = sum / static_cast<double>(channels);
-    double squares = 0;
-    for (std::size_t c = 0; c < channels; ++c) {
-      const double d = static_cast<double>(x.data[begin + c]) - mean;
-      squares += d * d;
-    }
-    const double inverse_std = 1 / std::sqrt(squares / static_cast<double>(channels) + eps);
-    for (std::size_t c = 0; c < channels; ++c) {
-      const double d = static_cast<double>(x.data[begin + c]) - mean;
-      out.data[begin + c] = static_cast<float>(
-          d * inverse_std * static_cast<double>(norm.gamma[c]) + static_cast<double>(norm.beta[c]));
-    }
-  }
-  return out;
-}
-
-void SoftmaxRow(std::span<const float> scores, std::span<float> out) {
-  const double largest = static_cast<double>(*std::max_element(scores.begin(), scores.end()));
-  std::vector<double> e(scores.size());
-  double sum = 0;
-  for (std::size_t i = 0; i < scores.size(); ++i) {
-    e[i] = Exp(static_cast<double>(scores[i]) - largest);
-    sum += e[i];
-  }
-  for (std::size_t i = 0; i < scores.size(); ++i) out[i] = static_cast<float>(e[i] / sum);
-}
-
 FloatTensor Columns(const FloatTensor& x, std::int64_t first, std::int64_t width) {
   FloatTensor out = Zeros({x.shape[0], width});
   AsMatrix(out) = AsMatrix(x).middleCols(first, width);
@@ -95,7 +54,7 @@ FloatTensor Attention(const VitGeometry& g, const FloatTensor& q, const FloatTen
                 head_scores, tokens);
     Map(head_scores, tokens, tokens) *= factor;
     for (std::int64_t t = 0; t < tokens; ++t) {
-      SoftmaxRow({head_scores + t * tokens, row}, {head_probabilities + t * tokens, row});
+      FloatSoftmaxRow({head_scores + t * tokens, row}, {head_probabilities + t * tokens, row});
     }
     FloatMatmul(head_probabilities, tokens, v.data.data() + h * d, g.dim, {}, tokens, d, tokens,
                 out.data.data() + h * d, g.dim);
@@ -106,6 +65,47 @@ FloatTensor Attention(const VitGeometry& g, const FloatTensor& q, const FloatTen
 }
 
 }  // namespace
+
+FloatTensor FloatLinear(const Linear& layer, const FloatTensor& x) {
+  FloatTensor out = Zeros({x.shape[0], layer.out_features()});
+  FloatMatmul(x.data.data(), x.shape[1], layer.weight_t.data.data(), layer.out_features(),
+              layer.bias, x.shape[0], layer.out_features(), layer.in_features(), out.data.data(),
+              layer.out_features());
+  return out;
+}
+
+FloatTensor FloatLayerNorm(const Norm& norm, const FloatTensor& x, double eps) {
+  FloatTensor out = Zeros(x.shape);
+  const auto channels = static_cast<std::size_t>(x.shape[1]);
+  for (std::size_t begin = 0; begin < x.data.size(); begin += channels) {
+    double sum = 0;
+    for (std::size_t c = 0; c < channels; ++c) sum += static_cast<double>(x.data[begin + c]);
+    const double mean = sum / static_cast<double>(channels);
+    double squares = 0;
+    for (std::size_t c = 0; c < channels; ++c) {
+      const double d = static_cast<double>(x.data[begin + c]) - mean;
+      squares += d * d;
+    }
+    const double inverse_std = 1 / std::sqrt(squares / static_cast<double>(channels) + eps);
+    for (std::size_t c = 0; c < channels; ++c) {
+      const double d = static_cast<double>(x.data[begin + c]) - mean;
+      out.data[begin + c] = static_cast<float>(
+          d * inverse_std * static_cast<double>(norm.gamma[c]) + static_cast<double>(norm.beta[c]));
+    }
+  }
+  return out;
+}
+
+void FloatSoftmaxRow(std::span<const float> scores, std::span<float> out) {
+  const double largest = static_cast<double>(*std::max_element(scores.begin(), scores.end()));
+  std::vector<double> e(scores.size());
+  double sum = 0;
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    e[i] = Exp(static_cast<double>(scores[i]) - largest);
+    sum += e[i];
+  }
+  for (std::size_t i = 0; i < scores.size(); ++i) out[i] = static_cast<float>(e[i] / sum);
+}
 
 void FloatMatmul(const float* a, std::int64_t a_stride, const float* b, std::int64_t b_stride,
                  std::span<const float> bias, std::int64_t m, std::int64_t n, std::int64_t k,
@@ -145,12 +145,15 @@ void FloatMatmul(const float* a, std::int64_t a_stride, const float* b, std::int
   }
 }
 
-FloatTensor FloatReference::Embed(const ModelInputs& inputs, std::int64_t image) const {
+FloatTensor FloatReference::Embed(const ModelInputs& inputs, std::int64_t image,
+                                  const FloatSink& sink) const {
+  const FloatSink tap = sink ? sink : [](const std::string&, const FloatTensor&) {};
   const VitGeometry& g = model_.geometry;
   FloatTensor x = Zeros({g.tokens, g.dim});
   if (const auto* tokens = std::get_if<FloatTensor>(&inputs.data)) {
     const auto begin = tokens->data.begin() + image * g.tokens * g.dim;
     std::copy(begin, begin + g.tokens * g.dim, x.data.begin());
+    tap("embed", x);
     return x;
   }
   const auto& images = std::get<ImageInputs>(inputs.data);
@@ -172,11 +175,24 @@ FloatTensor FloatReference::Embed(const ModelInputs& inputs, std::int64_t image)
       }
     }
   }
-  const FloatTensor embedded = Apply(model_.patch_embed, patches);
+  const FloatTensor embedded = FloatLinear(model_.patch_embed, patches);
+  tap("patch_embed", embedded);
   AsMatrix(x).row(0) = Eigen::Map<const Eigen::RowVectorXf>(model_.cls_token.data(), g.dim);
   AsMatrix(x).bottomRows(per_side * per_side) = AsMatrix(embedded);
   AsMatrix(x) += AsMatrix(model_.pos_embed);
+  tap("embed", x);
   return x;
+}
+
+FloatTensor FloatReference::Head(const FloatTensor& x, const FloatSink& sink) const {
+  const FloatSink tap = sink ? sink : [](const std::string&, const FloatTensor&) {};
+  const FloatTensor norm = FloatLayerNorm(model_.norm, x, model_.geometry.eps);
+  tap("norm", norm);
+  FloatTensor class_token = Zeros({1, model_.geometry.dim});
+  AsMatrix(class_token) = AsMatrix(norm).topRows(1);
+  FloatTensor logits = FloatLinear(model_.head, class_token);
+  tap("logits", logits);
+  return logits;
 }
 
 FloatTensor FloatReference::Block(std::int64_t block, const FloatTensor& x,
@@ -185,9 +201,9 @@ FloatTensor FloatReference::Block(std::int64_t block, const FloatTensor& x,
   const BlockWeights& w = model_.blocks[static_cast<std::size_t>(block)];
   const VitGeometry& g = model_.geometry;
   tap("input", x);
-  const FloatTensor norm1 = LayerNorm(w.norm1, x, g.eps);
+  const FloatTensor norm1 = FloatLayerNorm(w.norm1, x, g.eps);
   tap("norm1", norm1);
-  const FloatTensor qkv = Apply(w.qkv, norm1);
+  const FloatTensor qkv = FloatLinear(w.qkv, norm1);
   tap("attn_qkv", qkv);
   const FloatTensor q = Columns(qkv, 0, g.dim);
   const FloatTensor k = Columns(qkv, g.dim, g.dim);
@@ -197,18 +213,18 @@ FloatTensor FloatReference::Block(std::int64_t block, const FloatTensor& x,
   tap("attn_v_input", v);
   const FloatTensor attention = Attention(g, q, k, v, tap);
   tap("attn_v_out", attention);
-  const FloatTensor proj = Apply(w.proj, attention);
+  const FloatTensor proj = FloatLinear(w.proj, attention);
   tap("attn_proj", proj);
   const FloatTensor residual1 = Add(x, proj);
   tap("residual1", residual1);
-  const FloatTensor norm2 = LayerNorm(w.norm2, residual1, g.eps);
+  const FloatTensor norm2 = FloatLayerNorm(w.norm2, residual1, g.eps);
   tap("norm2", norm2);
-  const FloatTensor fc1 = Apply(w.fc1, norm2);
+  const FloatTensor fc1 = FloatLinear(w.fc1, norm2);
   tap("mlp_fc1", fc1);
   FloatTensor gelu = fc1;
   for (float& value : gelu.data) value = static_cast<float>(Gelu(static_cast<double>(value)));
   tap("mlp_gelu", gelu);
-  const FloatTensor fc2 = Apply(w.fc2, gelu);
+  const FloatTensor fc2 = FloatLinear(w.fc2, gelu);
   tap("mlp_fc2", fc2);
   const FloatTensor residual2 = Add(residual1, fc2);
   tap("residual2", residual2);

@@ -26,15 +26,26 @@ class FloatReference {
  public:
   explicit FloatReference(const VitModel& model) : model_(model) {}
 
-  // The tokens that enter block 0 for one input: [tokens, dim].
-  FloatTensor Embed(const ModelInputs& inputs, std::int64_t image) const;
+  // The tokens that enter block 0 for one input: [tokens, dim]. Reports patch_embed (images only)
+  // and embed.
+  FloatTensor Embed(const ModelInputs& inputs, std::int64_t image,
+                    const FloatSink& sink = {}) const;
 
   // One block; returns residual2. `sink` may be empty.
   FloatTensor Block(std::int64_t block, const FloatTensor& x, const FloatSink& sink) const;
 
+  // The final norm and the class token's logits, [1, classes]; reports norm and logits. The model
+  // has a head.
+  FloatTensor Head(const FloatTensor& x, const FloatSink& sink = {}) const;
+
  private:
   const VitModel& model_;
 };
+
+// The pieces, for references that put them together in other ways.
+FloatTensor FloatLinear(const Linear& layer, const FloatTensor& x);
+FloatTensor FloatLayerNorm(const Norm& norm, const FloatTensor& x, double eps);
+void FloatSoftmaxRow(std::span<const float> scores, std::span<float> out);
 
 // out[M, N] = a[M, K] * b[K, N] + bias[N] (bias may be empty), each element summed with k
 // ascending.

@@ -34,6 +34,7 @@ class Loader {
       block.fc2 = LoadLinear(prefix + "mlp.fc2", g_.dim, hidden);
       model.blocks.push_back(std::move(block));
     }
+    if (file_.Has("head.weight")) LoadHead(model);
     model.weights_hash = Sha256HexOfFile(manifest_.model);
     return model;
   }
@@ -176,6 +177,14 @@ class Loader {
     model.cls_token = file_.Load("cls_token", Shape{1, 1, g_.dim}).data;
     model.pos_embed = file_.Load("pos_embed", Shape{1, g_.tokens, g_.dim});
     model.pos_embed.shape = {g_.tokens, g_.dim};
+  }
+
+  void LoadHead(VitModel& model) const {
+    model.norm = LoadNorm("norm");
+    const std::int64_t classes =
+        Agreed(manifest_.geometry.classes, ShapeOf("head.weight", 2)[0], "classes", "head.weight");
+    model.head = LoadLinear("head", classes, g_.dim);
+    model.geometry.classes = classes;
   }
 
   const Manifest& manifest_;

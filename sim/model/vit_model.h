@@ -41,6 +41,7 @@ struct VitGeometry {
   std::int64_t dim = 0;
   std::int64_t heads = 0;
   std::int64_t depth = 0;
+  std::int64_t classes = 0;  // 0 when the file has no head
   double eps = 1e-6;
   std::int64_t head_dim() const { return dim / heads; }
 };
@@ -51,6 +52,8 @@ struct VitModel {
   std::vector<float> cls_token;
   FloatTensor pos_embed;  // [tokens, C]
   std::vector<BlockWeights> blocks;
+  Norm norm;                 // the final one; empty when the file has no head
+  Linear head;               // [classes, C]; empty when the file has no head
   std::string weights_hash;  // SHA-256 of the file
 };
 

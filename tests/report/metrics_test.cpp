@@ -1,3 +1,4 @@
+#include "sim/calibrate/dequantize.h"
 #include "sim/report/metrics.h"
 
 #include <gtest/gtest.h>

@@ -12,9 +12,12 @@ class SampleBundleBuilder {
  public:
   Bundle Build() {
     Input("blocks.0.input", {kTokens, kDim}, DType::kInt16, {-32768, 32767});
+    Input("image", {2, 4, 4}, DType::kUint8, {0, 255});
     FirstBlock();
     SecondBlock();
+    AroundTheBlocks();
     bundle_.inputs["blocks.0.input"] = IntTensor(DType::kInt16, {2, kTokens, kDim});
+    bundle_.inputs["image"] = IntTensor(DType::kUint8, {2, 2, 4, 4});
     bundle_.hardware = {8, 16, 16, false};
     bundle_.provenance = {"0.1.0", std::string(64, '1'), std::string(64, '2'),
                           std::string(64, '3')};
@@ -171,6 +174,51 @@ class SampleBundleBuilder {
                       -9,
                       9,
                       Rounding::kHalfUp});
+  }
+
+  // Patches, embedding, both kinds of GELU, and a head that reads the first row.
+  void AroundTheBlocks() {
+    Tensor("patches", {kTokens, 8}, DType::kUint8, {0, 255});
+    Add(PatchifyOp{"patches", "image", 2});
+    Weight("patch_embed", kDim, 8);
+    Tensor("patch_embed", {kTokens, kDim}, DType::kInt32, kInt32);
+    Add(GemmOp{"patch_embed", "patches", "patch_embed.weight", "patch_embed.bias", {}, {}, 0});
+    Tensor("embed", {kTokens + 1, kDim}, DType::kInt16, {-32768, 32767});
+    IntTensor position(DType::kInt32, {kTokens + 1, kDim});
+    position.As<std::int32_t>()[5] = -32768;
+    position.As<std::int32_t>()[6] = -65535;
+    bundle_.program.constants["embed.position"] = position;
+    Add(EmbedOp{"embed",
+                "patch_embed",
+                "embed.position",
+                {1, -2, 3, -4, INT32_MAX, -INT32_MAX},
+                -INT32_MAX,
+                62,
+                -65536,
+                Rounding::kHalfEven});
+    Tensor("mlp_fc1.quant", {kTokens + 1, kDim}, DType::kInt8, {-100, 100});
+    Add(RequantizeOp{
+        "mlp_fc1.quant", "embed", 0, ChannelAxis::kNone, {{1, 9}}, {0}, 0, Rounding::kHalfUp});
+    Tensor("mlp_gelu", {kTokens + 1, kDim}, DType::kInt8, kInt8);
+    GeluOp table;
+    table.output = "mlp_gelu";
+    table.input = "mlp_fc1.quant";
+    for (std::int32_t i = 0; i <= 200; ++i) table.table.push_back(i - 128 + (i > 100 ? 55 : 0));
+    Add(table);
+    Tensor("mlp_gelu.ibert", {kTokens + 1, kDim}, DType::kInt8, kInt8);
+    GeluOp ibert;
+    ibert.output = "mlp_gelu.ibert";
+    ibert.input = "mlp_gelu";
+    ibert.kind = GeluKind::kIbert;
+    ibert.input_zero = -3;
+    ibert.ibert = {-kMaxGeluB, -kMaxGeluC, -kMaxGeluC + 1, 14};
+    ibert.scale = {-20000, 50};
+    ibert.zero = 7;
+    ibert.rounding = Rounding::kHalfAway;
+    Add(ibert);
+    Weight("logits", 3, kDim);
+    Tensor("logits", {1, 3}, DType::kInt32, kInt32);
+    Add(GemmOp{"logits", "mlp_gelu.ibert", "logits.weight", "logits.bias", {}, {}, 1});
   }
 
   Bundle bundle_;

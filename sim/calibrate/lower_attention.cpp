@@ -29,8 +29,8 @@ class AttentionLowering {
         realise_(realise),
         builder_(bundle, plan.hardware, plan.numerics) {}
 
-  void Lower() {
-    const Activation stream = LowerInput();
+  Activation Lower(const Activation* chained) {
+    const Activation stream = chained != nullptr ? *chained : LowerInput();
     norm1_ = builder_.Layernorm(prefix_ + "norm1", weights_.norm1, plan_.norm1, ranges_.norm1,
                                 stream, g_.tokens);
     ChooseQkvScales();
@@ -38,7 +38,7 @@ class AttentionLowering {
     LowerScores();
     LowerSoftmax();
     LowerAttentionOutput();
-    LowerProjection(stream);
+    return LowerProjection(stream);
   }
 
  private:
@@ -246,7 +246,7 @@ class AttentionLowering {
                         attention_.zero, 0);
   }
 
-  void LowerProjection(const Activation& stream) {
+  Activation LowerProjection(const Activation& stream) {
     ProgramBuilder::StreamAdd add;
     add.layer = prefix_ + "attn_proj";
     add.weights = &weights_.proj;
@@ -257,7 +257,7 @@ class AttentionLowering {
     add.output = prefix_ + "residual1";
     add.stream_section = plan_.residual1;
     add.stream_ranges = ranges_.residual1;
-    builder_.AddToStream(add, attention_, stream, g_.tokens);
+    return builder_.AddToStream(add, attention_, stream, g_.tokens);
   }
 
   const VitGeometry& g_;
@@ -303,9 +303,10 @@ SoftmaxParams SoftmaxParamsFor(SoftmaxKind kind, std::int32_t k, int extra_bits)
   return params;
 }
 
-void LowerAttention(const VitModel& model, std::int64_t block, const AttentionPlan& plan,
-                    const AttentionRanges& ranges, Realise realise, Bundle& bundle) {
-  AttentionLowering(model, block, plan, ranges, realise, bundle).Lower();
+Activation LowerAttention(const VitModel& model, std::int64_t block, const AttentionPlan& plan,
+                          const AttentionRanges& ranges, Realise realise, Bundle& bundle,
+                          const Activation* stream) {
+  return AttentionLowering(model, block, plan, ranges, realise, bundle).Lower(stream);
 }
 
 }  // namespace qsim

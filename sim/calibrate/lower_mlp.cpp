@@ -1,0 +1,112 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "sim/calibrate/lowering.h"
+#include "sim/calibrate/multiplier.h"
+#include "sim/model/elementary.h"
+
+namespace qsim {
+namespace {
+
+// What each input code becomes: GELU of the real number it stands for, quantized once.
+std::vector<std::int32_t> GeluTable(const Activation& in, const Activation& out) {
+  std::vector<std::int32_t> table;
+  for (std::int32_t q = in.range.qmin; q <= in.range.qmax; ++q) {
+    const double x = in.scale[0] * (q - in.zero[0]);
+    table.push_back(Quantize(Gelu(x), {out.scale[0], out.zero[0]}, out.range));
+  }
+  return table;
+}
+
+// I-BERT's constants for an input scale s, t = s / 1.4142: conformance formulas of docs/numerics.md
+// section 7.
+GeluIbertParams IbertGelu(double scale) {
+  constexpr double kA = -0.2888;
+  constexpr double kB = -1.769;
+  constexpr double kC = 1.0;
+  const double t = scale / 1.4142;
+  GeluIbertParams params;
+  params.b = static_cast<std::int64_t>(std::floor(kB / t));
+  params.c = static_cast<std::int64_t>(std::floor(kC / kA / (t * t)));
+  // Published with n = 14 for wide inputs; an 8-bit input's polynomial has no 14 bits to drop.
+  params.n = std::clamp(std::ilogb(static_cast<double>(-params.c)) - 13, 0, 14);
+  params.shift_int =
+      static_cast<std::int64_t>(std::floor(1.0 / (kA * t * t * std::ldexp(1.0, params.n))));
+  return params;
+}
+
+}  // namespace
+
+Activation LowerMlp(const VitModel& model, std::int64_t block, const MlpPlan& plan,
+                    const MlpRanges& ranges, const Activation& residual1, Bundle& bundle) {
+  const VitGeometry& g = model.geometry;
+  const BlockWeights& weights = model.blocks[static_cast<std::size_t>(block)];
+  const std::string prefix = fmt::format("blocks.{}.", block);
+  ProgramBuilder builder(bundle, plan.hardware, plan.numerics);
+  const Activation norm2 = builder.Layernorm(prefix + "norm2", weights.norm2, plan.norm2,
+                                             ranges.norm2, residual1, g.tokens);
+  LinearRequest fc1;
+  fc1.weight = weights.fc1.weight;
+  fc1.bias = weights.fc1.bias;
+  fc1.section = plan.fc1_weight;
+  const std::int64_t hidden = weights.fc1.out_features();
+  fc1.row_groups = RowGroups(plan.fc1_weight, 1, 1, hidden);
+  const std::vector<double> ones(static_cast<std::size_t>(hidden), 1.0);
+  const double fc1_scale =
+      builder.Choose(prefix + "mlp_fc1.quant", plan.fc1_output, ranges.fc1, 1).scale[0];
+  if (builder.power_of_two()) {
+    fc1.adjust = [&](std::int64_t, double observed) {
+      return SnapUp(observed, fc1_scale / ProgramBuilder::AbsorbedScale(norm2));
+    };
+  }
+  const std::vector<double> acc_scale =
+      builder.Linear(prefix + "mlp_fc1", norm2, g.tokens, std::move(fc1), ones);
+  const Activation input = builder.OutputQuant(prefix + "mlp_fc1", plan.fc1_output, ranges.fc1,
+                                               acc_scale, ones, g.tokens);
+
+  Activation gelu =
+      builder.Choose(prefix + "mlp_gelu", plan.gelu, ranges.gelu, static_cast<std::size_t>(hidden));
+  GeluOp op;
+  op.output = gelu.name;
+  op.input = input.name;
+  op.kind = plan.numerics.gelu;
+  op.input_zero = input.zero[0];
+  op.rounding = plan.numerics.requantize;
+  if (op.kind == GeluKind::kTable) {
+    op.table = GeluTable(input, gelu);
+  } else {
+    op.ibert = IbertGelu(input.scale[0]);
+    // y = x (erf_int + shift): erf_int's real scale is that of t^2 a, times 2^n; y carries x's
+    // scale and the 1/2.
+    const double t = input.scale[0] / 1.4142;
+    const double y_scale = input.scale[0] * (-0.2888 * t * t * std::ldexp(1.0, op.ibert.n)) / 2;
+    if (builder.power_of_two()) {
+      const double unit = std::fabs(y_scale);
+      for (double& s : gelu.scale) s = SnapUp(s, unit);
+      for (std::int32_t& z : gelu.zero) {
+        z = ZeroPointFor(ranges.gelu[0], gelu.scale[0], gelu.range, plan.gelu.has_zero_point);
+      }
+    }
+    op.scale = builder.MakeMultiplier(y_scale / gelu.scale[0], gelu.name, 0);
+    op.zero = gelu.zero[0];
+  }
+  builder.DefineActivation(gelu, g.tokens);
+  builder.program().ops.emplace_back(std::move(op));
+
+  ProgramBuilder::StreamAdd add;
+  add.layer = prefix + "mlp_fc2";
+  add.weights = &weights.fc2;
+  add.weight_section = plan.fc2_weight;
+  add.row_groups = RowGroups(plan.fc2_weight, 1, 1, g.dim);
+  add.output_section = plan.fc2_output;
+  add.output_ranges = ranges.fc2_output;
+  add.output = prefix + "residual2";
+  add.stream_section = plan.residual2;
+  add.stream_ranges = ranges.residual2;
+  return builder.AddToStream(add, gelu, residual1, g.tokens);
+}
+
+}  // namespace qsim

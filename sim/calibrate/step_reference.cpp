@@ -1,0 +1,141 @@
+#include "sim/calibrate/step_reference.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <utility>
+
+#include "sim/calibrate/dequantize.h"
+#include "sim/model/elementary.h"
+#include "sim/model/float_reference.h"
+
+namespace qsim {
+
+StepReference::StepReference(const Bundle& bundle, const VitModel& model, std::vector<double> mean,
+                             std::vector<double> stddev)
+    : bundle_(bundle), model_(model), mean_(std::move(mean)), stddev_(std::move(stddev)) {
+  for (std::size_t n = 0; n < model.blocks.size(); ++n) {
+    const BlockWeights& block = model.blocks[n];
+    const std::string prefix = fmt::format("blocks.{}.", n);
+    linears_[prefix + "attn_qkv"] = &block.qkv;
+    linears_[prefix + "attn_proj"] = &block.proj;
+    linears_[prefix + "mlp_fc1"] = &block.fc1;
+    linears_[prefix + "mlp_fc2"] = &block.fc2;
+    norms_[prefix + "norm1"] = &block.norm1;
+    norms_[prefix + "norm2"] = &block.norm2;
+  }
+  linears_["patch_embed"] = &model.patch_embed;
+  linears_["head"] = &model.head;
+  norms_["norm"] = &model.norm;
+}
+
+std::vector<float> StepReference::Output(const Op& op, const TensorMap& values) const {
+  return std::visit([&](const auto& o) { return Of(o, values); }, op);
+}
+
+FloatTensor StepReference::Real(const std::string& tensor, const TensorMap& values) const {
+  const IntTensor& codes = values.at(tensor);
+  const std::vector<double> real = Dequantize(codes, bundle_.scales.at(tensor));
+  return {codes.shape(), std::vector<float>(real.begin(), real.end())};
+}
+
+std::vector<float> StepReference::Of(const GemmOp& op, const TensorMap& values) const {
+  FloatTensor x = Real(op.input, values);
+  if (op.rows > 0) {
+    x.shape[0] = op.rows;
+    x.data.resize(static_cast<std::size_t>(op.rows * x.shape[1]));
+  }
+  if (op.output == "patch_embed") {
+    const auto depth = static_cast<std::size_t>(x.shape[1]);
+    const std::size_t per_channel = depth / mean_.size();
+    for (std::size_t i = 0; i < x.data.size(); ++i) {
+      const std::size_t c = i % depth / per_channel;
+      x.data[i] = static_cast<float>((static_cast<double>(x.data[i]) - mean_[c]) / stddev_[c]);
+    }
+  }
+  return FloatLinear(*linears_.at(op.output), x).data;
+}
+
+std::vector<float> StepReference::Of(const MatmulOp& op, const TensorMap& values) const {
+  const FloatTensor lhs = Real(op.lhs, values);
+  const FloatTensor rhs = Real(op.rhs, values);
+  const std::int64_t tokens = rhs.shape[0];
+  const std::int64_t channels = rhs.shape[1];
+  const std::int64_t d = channels / op.heads;
+  std::vector<float> out(
+      static_cast<std::size_t>(op.transpose_rhs ? op.heads * tokens * tokens : tokens * channels));
+  for (std::int64_t h = 0; h < op.heads; ++h) {
+    if (!op.transpose_rhs) {
+      FloatMatmul(lhs.data.data() + h * tokens * tokens, tokens, rhs.data.data() + h * d, channels,
+                  {}, tokens, d, tokens, out.data() + h * d, channels);
+      continue;
+    }
+    std::vector<float> transposed(static_cast<std::size_t>(d * tokens));
+    for (std::int64_t t = 0; t < tokens; ++t) {
+      for (std::int64_t c = 0; c < d; ++c) {
+        transposed[static_cast<std::size_t>(c * tokens + t)] =
+            rhs.data[static_cast<std::size_t>(t * channels + h * d + c)];
+      }
+    }
+    FloatMatmul(lhs.data.data() + h * d, channels, transposed.data(), tokens, {}, tokens, tokens, d,
+                out.data() + h * tokens * tokens, tokens);
+  }
+  if (op.transpose_rhs) {
+    const float factor = static_cast<float>(1 / std::sqrt(static_cast<double>(d)));
+    for (float& v : out) v *= factor;
+  }
+  return out;
+}
+
+std::vector<float> StepReference::Of(const RequantizeOp& op, const TensorMap& values) const {
+  const FloatTensor in = Real(op.input, values);
+  const std::int64_t width = bundle_.program.Tensor(op.output).shape.back();
+  const std::int64_t in_width = in.shape.back();
+  std::vector<float> out;
+  for (std::int64_t begin = 0; begin < static_cast<std::int64_t>(in.data.size());
+       begin += in_width) {
+    const auto first = in.data.begin() + begin + op.first_column;
+    out.insert(out.end(), first, first + width);
+  }
+  return out;
+}
+
+std::vector<float> StepReference::Of(const SoftmaxOp& op, const TensorMap& values) const {
+  const FloatTensor scores = Real(op.input, values);
+  const auto row = static_cast<std::size_t>(scores.shape.back());
+  std::vector<float> out(scores.data.size());
+  for (std::size_t i = 0; i < out.size(); i += row) {
+    FloatSoftmaxRow({scores.data.data() + i, row}, {out.data() + i, row});
+  }
+  return out;
+}
+
+std::vector<float> StepReference::Of(const LayernormOp& op, const TensorMap& values) const {
+  return FloatLayerNorm(*norms_.at(op.output), Real(op.input, values), model_.geometry.eps).data;
+}
+
+std::vector<float> StepReference::Of(const GeluOp& op, const TensorMap& values) const {
+  std::vector<float> out = Real(op.input, values).data;
+  for (float& v : out) v = static_cast<float>(Gelu(static_cast<double>(v)));
+  return out;
+}
+
+std::vector<float> StepReference::Of(const ResidualAddOp& op, const TensorMap& values) const {
+  std::vector<float> out = Real(op.a, values).data;
+  const std::vector<float> b = Real(op.b, values).data;
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] += b[i];
+  return out;
+}
+
+std::vector<float> StepReference::Of(const EmbedOp& op, const TensorMap& values) const {
+  std::vector<float> out = model_.pos_embed.data;
+  const std::size_t channels = model_.cls_token.size();
+  for (std::size_t c = 0; c < channels; ++c) out[c] += model_.cls_token[c];
+  const std::vector<float> patches = Real(op.a, values).data;
+  for (std::size_t i = 0; i < patches.size(); ++i) out[channels + i] += patches[i];
+  return out;
+}
+
+std::vector<float> StepReference::Of(const PatchifyOp&, const TensorMap&) const { return {}; }
+
+}  // namespace qsim

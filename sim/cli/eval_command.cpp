@@ -1,0 +1,268 @@
+#include "sim/cli/eval_command.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <sstream>
+#include <utility>
+#include <vector>
+
+#include "golden/program/executor.h"
+#include "sim/calibrate/dequantize.h"
+#include "sim/calibrate/ideal_backend.h"
+#include "sim/cli/run_images.h"
+#include "sim/error.h"
+#include "sim/io/hash.h"
+#include "sim/io/image_folder.h"
+#include "sim/parallel.h"
+#include "sim/report/eval_report.h"
+
+namespace qsim {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kLogits = "logits";
+
+// Labelled images, one at a time: memory does not grow with their number.
+class LabelledImages {
+ public:
+  LabelledImages(const EvalOptions& options, const LoadedModel& loaded)
+      : classes_(loaded.model.geometry.classes) {
+    const InputSpec& spec = loaded.manifest.Evaluation();
+    if (options.data.empty()) {
+      inputs_ = LoadInputs(loaded.manifest, spec, InputUse::kEvaluation);
+      if (inputs_.labels.empty()) {
+        throw InputError(
+            spec.origin +
+            ": eval needs labels for the evaluation inputs, or --data DIR with class folders");
+      }
+      count_ = inputs_.count();
+    } else {
+      const VitGeometry& g = loaded.model.geometry;
+      if (g.image_size == 0)
+        throw InputError("--data: this model takes token embeddings, not images");
+      mean_ = spec.mean;
+      stddev_ = spec.stddev;
+      ResizeSpec resize;
+      resize.size = g.image_size;
+      resize.crop_pct = options.crop_pct;
+      folder_ = std::make_unique<ImageFolder>(options.data, g.image_channels, resize);
+      if (folder_->class_count() > classes_) {
+        throw InputError(fmt::format("{}: {} class folders, but the model has {} classes",
+                                     options.data.string(), folder_->class_count(), classes_));
+      }
+      count_ = folder_->size();
+    }
+  }
+
+  std::int64_t count() const { return count_; }
+  std::int64_t Label(std::int64_t i) const {
+    return folder_ ? folder_->Label(i) : inputs_.labels[static_cast<std::size_t>(i)];
+  }
+  std::string Name(std::int64_t i) const {
+    return folder_ ? folder_->Path(i).string() : fmt::format("image {}", i);
+  }
+  // Calls use(inputs, index within them).
+  template <typename Use>
+  auto With(std::int64_t i, Use use) const {
+    if (!folder_) return use(inputs_, i);
+    LoadedImage image = folder_->Load(i);
+    Shape shape = image.pixels.shape();
+    shape.insert(shape.begin(), 1);
+    ModelInputs one;
+    one.data =
+        ImageInputs{IntTensor(std::move(shape), std::move(image.pixels.storage())), mean_, stddev_};
+    return use(one, std::int64_t{0});
+  }
+
+ private:
+  std::int64_t classes_ = 0;
+  std::int64_t count_ = 0;
+  ModelInputs inputs_;
+  std::unique_ptr<ImageFolder> folder_;
+  std::vector<double> mean_, stddev_;
+};
+
+TopClasses TopOf(const TensorMap& tensors, const Bundle& bundle) {
+  return TopFive(Dequantize(tensors.at(kLogits), bundle.scales.at(kLogits)));
+}
+
+ImageVerdict Judge(const Bundle& bundle, const VitModel& model, const LabelledImages& images,
+                   std::int64_t i) {
+  ImageVerdict verdict;
+  verdict.name = images.Name(i);
+  verdict.label = images.Label(i);
+  images.With(i, [&](const ModelInputs& inputs, std::int64_t index) {
+    const FloatSource floats = {model, inputs};
+    std::vector<float> reference;
+    const TensorMap program_inputs = PrepareImage(bundle, floats, index, kLogits, &reference);
+    verdict.reference = TopFive({reference.begin(), reference.end()});
+    IdealBackend ideal(bundle, model);
+    verdict.ideal = TopOf(Execute(bundle.program, program_inputs, i, ideal), bundle);
+    GoldenBackend golden;
+    verdict.integer = TopOf(Execute(bundle.program, program_inputs, i, golden), bundle);
+  });
+  return verdict;
+}
+
+// One line for each image that is done, so that a long run can be taken up again.
+class StateFile {
+ public:
+  StateFile(fs::path path, std::string identity)
+      : path_(std::move(path)), identity_(std::move(identity)) {
+    if (path_.empty()) return;
+    std::ifstream in(path_);
+    std::string line;
+    if (in && std::getline(in, line)) {
+      if (line != Header()) {
+        throw InputError(
+            path_.string() +
+            ": belongs to another model, configuration or data; name another --state file");
+      }
+      while (std::getline(in, line) && !in.eof()) Parse(line);
+    }
+    in.close();
+    // Rewritten from what was read: a line cut short by an interruption must not stay.
+    out_.open(path_, std::ios::trunc);
+    if (!out_) throw InputError(path_.string() + ": cannot be written");
+    out_ << Header() << '\n';
+    for (const ImageVerdict& v : done_) Write(v);
+    out_.flush();
+  }
+
+  const std::vector<ImageVerdict>& done() const { return done_; }
+
+  void Append(const std::vector<ImageVerdict>& verdicts) {
+    if (path_.empty()) return;
+    for (const ImageVerdict& v : verdicts) Write(v);
+    out_.flush();
+    if (!out_) throw InputError(path_.string() + ": cannot be written (disk full?)");
+  }
+
+ private:
+  std::string Header() const { return "qsim eval 1 " + identity_; }
+
+  void Write(const ImageVerdict& v) {
+    out_ << v.label;
+    for (const TopClasses* top : {&v.reference, &v.ideal, &v.integer}) {
+      out_ << '\t' << fmt::format("{}", fmt::join(*top, ","));
+    }
+    out_ << '\t' << v.name << '\n';
+  }
+
+  void Parse(const std::string& line) {
+    std::istringstream in(line);
+    ImageVerdict v;
+    std::string field;
+    in >> v.label;
+    in.get();
+    for (TopClasses* top : {&v.reference, &v.ideal, &v.integer}) {
+      std::getline(in, field, '\t');
+      std::istringstream classes(field);
+      std::int32_t c = 0;
+      while (classes >> c) {
+        top->push_back(c);
+        classes.get();
+      }
+    }
+    std::getline(in, v.name);
+    if (!in || v.reference.empty() || v.integer.empty()) {
+      throw InputError(path_.string() + ": damaged line '" + line +
+                       "'; delete the file to start anew");
+    }
+    done_.push_back(std::move(v));
+  }
+
+  fs::path path_;
+  std::string identity_;
+  std::vector<ImageVerdict> done_;
+  std::ofstream out_;
+};
+
+void ShowProgress(std::int64_t done, std::int64_t all) {
+  if (isatty(STDERR_FILENO) == 0) return;
+  constexpr std::int64_t kWidth = 40;
+  const auto filled = static_cast<std::size_t>(done * kWidth / all);
+  std::cerr << fmt::format("\r[{:<40}] {}/{}{}", std::string(filled, '#'), done, all,
+                           done == all ? "\n" : "")
+            << std::flush;
+}
+
+}  // namespace
+
+CLI::App* AddEval(CLI::App& app, EvalOptions& options) {
+  CLI::App* command =
+      app.add_subcommand("eval", "Top-1 and top-5 in float, ideal fake quantization and integers");
+  AddModelOptions(*command, options.model);
+  command->remove_option(command->get_option("--scope"));
+  command->remove_option(command->get_option("--until"));
+  command->remove_option(command->get_option("--blocks"));
+  command->get_option("--config")->required();
+  command->get_option("--input")->required();
+  command
+      ->add_option(
+          "--data", options.data,
+          "Class folders of PNG and JPEG files instead of the manifest's evaluation inputs")
+      ->type_name("DIR");
+  command
+      ->add_option("--crop-pct", options.crop_pct,
+                   "With --data: share of the resized image that the centre crop keeps")
+      ->check(CLI::Range(0.1, 1.0))
+      ->type_name("P")
+      ->capture_default_str();
+  command->add_option("--images", options.images, "Images to evaluate (default: all)")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
+  command
+      ->add_option("--batch", options.batch,
+                   "Images in memory at once; results do not depend on it")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N")
+      ->capture_default_str();
+  command->add_option("--state", options.state, "Record finished images here, and resume from it")
+      ->type_name("FILE");
+  command->add_flag("--json", options.json, "Print the result as JSON");
+  command->add_flag("--verbose", options.verbose, "List every image whose class changed");
+  return command;
+}
+
+int RunEval(const EvalOptions& options) {
+  ModelOptions model_options = options.model;
+  model_options.scope = "model";
+  const LoadedModel loaded = LoadModel(model_options);
+  const LabelledImages images(options, loaded);
+  if (options.images > images.count()) {
+    throw InputError(
+        fmt::format("--images {}: there are {} labelled images", options.images, images.count()));
+  }
+  const std::int64_t count = options.images < 0 ? images.count() : options.images;
+  const Bundle bundle = CalibrateLoaded(loaded);
+  const Provenance& p = bundle.provenance;
+  StateFile state(options.state,
+                  Sha256Hex(fmt::format("{} {} {} {} {}", p.config_hash, p.weights_hash,
+                                        p.contract_hash, options.data.string(), options.crop_pct)));
+  std::vector<ImageVerdict> verdicts = state.done();
+  if (static_cast<std::int64_t>(verdicts.size()) > count)
+    verdicts.resize(static_cast<std::size_t>(count));
+  for (auto first = static_cast<std::int64_t>(verdicts.size()); first < count;
+       first += options.batch) {
+    const std::int64_t size = std::min(options.batch, count - first);
+    std::vector<ImageVerdict> batch(static_cast<std::size_t>(size));
+    ParallelFor(size, loaded.calibrate.threads, [&](std::int64_t i, int) {
+      batch[static_cast<std::size_t>(i)] = Judge(bundle, loaded.model, images, first + i);
+    });
+    state.Append(batch);
+    verdicts.insert(verdicts.end(), batch.begin(), batch.end());
+    ShowProgress(first + size, count);
+  }
+  const EvalSummary summary = Summarise(verdicts);
+  std::cout << (options.json ? EvalJsonText(summary) : FormatEval(summary, options.verbose));
+  return 0;
+}
+
+}  // namespace qsim

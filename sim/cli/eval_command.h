@@ -1,0 +1,30 @@
+// qsim eval --config F --input DIR: top-1 and top-5 over labelled images
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <filesystem>
+
+#include "sim/cli/model_options.h"
+
+namespace qsim {
+
+struct EvalOptions {
+  ModelOptions model;
+  std::filesystem::path
+      data;  // class folders of PNG and JPEG files; empty: the manifest's evaluation inputs
+  double crop_pct = 0.9;     // with data: timm's resize before the centre crop
+  std::int64_t images = -1;  // < 0: all
+  std::int64_t batch = 64;
+  std::filesystem::path state;  // resume from and record to this file
+  bool json = false;
+  bool verbose = false;
+};
+
+CLI::App* AddEval(CLI::App& app, EvalOptions& options);
+
+// Returns 0. Throws InputError: no labels, labels outside the classes, an image that cannot be
+// read, a state file of another run.
+int RunEval(const EvalOptions& options);
+
+}  // namespace qsim
