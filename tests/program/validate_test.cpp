@@ -1,15 +1,14 @@
 // Every rule of a program's format, broken one at a time; and programs that pass cannot crash.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <array>
-#include <functional>
 
+#include "tests/program/rejected.h"
 #include "tests/program/small_program.h"
 
 namespace qsim {
 namespace {
 
+using testing::Broken;
+using testing::ErrorOf;
 using ::testing::HasSubstr;
 using testing::kDim;
 using testing::kHeads;
@@ -20,29 +19,9 @@ using testing::SmallInputs;
 using testing::SmallProgram;
 using testing::TensorNamed;
 
-std::string ErrorOf(const Program& program) {
-  try {
-    Validate(program);
-  } catch (const ProgramError& error) {
-    return error.what();
-  }
-  return "";
-}
-
-struct Broken {
-  std::string message;  // what the error must contain
-  std::function<void(Program&)> change;
-};
-
 void ExpectRejected(const std::vector<Broken>& cases, testing::SmallProgramOptions options = {}) {
   SeededRandom random;
-  const Program valid = SmallProgram(random, options);
-  ASSERT_EQ(ErrorOf(valid), "");
-  for (const Broken& broken : cases) {
-    Program program = valid;
-    broken.change(program);
-    EXPECT_THAT(ErrorOf(program), HasSubstr(broken.message));
-  }
+  testing::ExpectRejected(SmallProgram(random, options), cases);
 }
 
 TEST(Validate, Tensors) {
