@@ -128,6 +128,7 @@ std::string TapRow(const TapReport& tap, const std::string& name) {
   std::string out = "<tr>" + Cell(EscapeHtml(name)) + Cell(ShapeText(tap.shape)) + Cell(tap.dtype);
   out += Cell(tap.qsnr_db ? Meter(Fill(*tap.qsnr_db / kFullBarDb, level)) : "");
   out += Cell(NumberOr(tap.qsnr_db, "{:.2f}"), level);
+  out += Cell(NumberOr(tap.ideal_qsnr_db, "{:.2f}")) + Cell(NumberOr(tap.step_qsnr_db, "{:.2f}"));
   out += Cell(NumberOr(tap.cosine, "{:.6f}")) + Cell(NumberOr(tap.max_abs_error, "{:.3e}"));
   out += Cell(fmt::format("{:.3f}", 100 * tap.saturated_share));
   out += Cell(tap.mismatches ? fmt::format("{}", *tap.mismatches) : "–",
@@ -146,8 +147,8 @@ std::string Taps(const RunReport& report) {
       block = name.block;
       open = true;
       out += fmt::format("<h3>{}</h3><table>\n", EscapeHtml(block.empty() ? "taps" : block));
-      out += Head({"tap", "shape", "type", "", "QSNR dB", "cosine", "max |error|", "saturated %",
-                   "RTL mismatches"});
+      out += Head({"tap", "shape", "type", "", "QSNR dB", "ideal dB", "step dB", "cosine",
+                   "max |error|", "saturated %", "RTL mismatches"});
     }
     out += TapRow(tap, name.rest);
   }

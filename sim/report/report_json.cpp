@@ -48,6 +48,8 @@ Json TapJson(const TapReport& tap) {
                {"shape", tap.shape},
                {"dtype", tap.dtype},
                {"qsnr_db", NumberOrNull(tap.qsnr_db)},
+               {"ideal_qsnr_db", NumberOrNull(tap.ideal_qsnr_db)},
+               {"step_qsnr_db", NumberOrNull(tap.step_qsnr_db)},
                {"cosine", NumberOrNull(tap.cosine)},
                {"max_abs_error", NumberOrNull(tap.max_abs_error)},
                {"saturated_share", JsonNumber(tap.saturated_share)},

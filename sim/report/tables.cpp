@@ -1,7 +1,8 @@
 #include "sim/report/tables.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
+
+#include <algorithm>#include <unistd.h>
 
 #include <array>
 #include <cmath>
@@ -133,6 +134,29 @@ std::string FormatTaps(const RunReport& report, bool color) {
                                  Optional(tap.max_abs_error, "{:.2e}"),
                                  saturated,
                                  mismatches});
+  }
+  return out;
+}
+
+// Where the loss arises: accumulated, what the bits alone cost, what the integer approximations
+// add, and the operation by itself.
+std::string FormatLosses(const RunReport& report, const TextOptions& options) {
+  const bool measured =
+      std::any_of(report.taps.begin(), report.taps.end(),
+                  [](const TapReport& tap) { return tap.ideal_qsnr_db.has_value(); });
+  if (!measured || (report.scope == "attention" && !options.verbose)) return "";
+  const Table table(24, {{"QSNR dB", 12}, {"ideal FQ", 12}, {"difference", 12}, {"step alone", 14}},
+                    options.color);
+  std::string out = "\n" + table.Header("loss by tap");
+  for (const TapReport& tap : report.taps) {
+    if (!tap.qsnr_db && !tap.step_qsnr_db) continue;
+    Cell difference{"-"};
+    if (tap.qsnr_db && tap.ideal_qsnr_db && std::isfinite(*tap.ideal_qsnr_db)) {
+      difference.text = fmt::format("{:+.2f}", *tap.qsnr_db - *tap.ideal_qsnr_db);
+    }
+    out +=
+        table.Row(tap.name, {Optional(tap.qsnr_db, "{:.2f}"), Optional(tap.ideal_qsnr_db, "{:.2f}"),
+                             difference, Optional(tap.step_qsnr_db, "{:.2f}")});
   }
   return out;
 }
@@ -273,7 +297,7 @@ std::string FormatMismatches(const RunReport& report, bool color) {
 }  // namespace
 
 std::string FormatRunReport(const RunReport& report, const TextOptions& options) {
-  return FormatHeader(report) + FormatTaps(report, options.color) +
+  return FormatHeader(report) + FormatTaps(report, options.color) + FormatLosses(report, options) +
          FormatAccumulators(report, options.color) + FormatCycles(report, options.color) +
          FormatNotes(report, options.verbose) + FormatMismatches(report, options.color) + "\n" +
          Verdict(report) + "\n";
