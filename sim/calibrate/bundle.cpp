@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <functional>
@@ -605,6 +606,7 @@ class BundleReader {
     bundle_.program.inputs = ReadNames(reader, "inputs");
     for (const YamlPtr& node : reader.Get("tensors", YamlNode::Kind::kSequence, "a list")->items) {
       ReadRecord(node, "tensors", bundle_.program.tensors.emplace_back());
+      CheckFileName(bundle_.program.tensors.back().name);
     }
     for (const std::string& name : ReadNames(reader, "constants")) {
       CheckFileName(name);
@@ -677,16 +679,11 @@ class BundleReader {
   }
 
   void ReadInputs() {
+    if (bundle_.program.inputs.empty()) throw InputError(file_ + ": 'inputs' is empty");
     std::int64_t images = -1;
     for (const std::string& name : bundle_.program.inputs) {
-      CheckFileName(name);
       const fs::path path = root_ / kInputs / (name + ".npy");
-      IntTensor tensor = ReadIntNpy(path);
-      Shape expected = bundle_.program.Tensor(name).shape;
-      expected.insert(expected.begin(), tensor.shape().empty() ? 0 : tensor.shape().front());
-      if (tensor.shape() != expected || tensor.dtype() != bundle_.program.Tensor(name).dtype) {
-        throw InputError(path.string() + ": shape or type differs from what program.yaml says");
-      }
+      IntTensor tensor = ReadProgramInput(path, bundle_.program.Tensor(name));
       if (images >= 0 && images != tensor.shape().front()) {
         throw InputError(path.string() +
                          ": another number of images than the bundle's other inputs");
@@ -702,6 +699,27 @@ class BundleReader {
 };
 
 }  // namespace
+
+IntTensor ReadProgramInput(const fs::path& file, const TensorInfo& info) {
+  IntTensor tensor = ReadIntNpy(file);
+  const bool same_shape =
+      tensor.shape().size() == info.shape.size() + 1 &&
+      std::equal(info.shape.begin(), info.shape.end(), tensor.shape().begin() + 1);
+  if (!same_shape || tensor.dtype() != info.dtype) {
+    throw InputError(fmt::format("{}: must be {} with the shape [images, {}]", file.string(),
+                                 Name(info.dtype), fmt::join(info.shape, ", ")));
+  }
+  if (tensor.size() == 0) throw InputError(file.string() + ": zero images");
+  for (std::int64_t i = 0; i < tensor.size(); ++i) {
+    const std::int64_t value = tensor.At(i);
+    if (value < info.range.qmin || value > info.range.qmax) {
+      throw InputError(fmt::format("{}: element {} is {}, outside the range {}..{} of '{}'",
+                                   file.string(), i, value, info.range.qmin, info.range.qmax,
+                                   info.name));
+    }
+  }
+  return tensor;
+}
 
 void SaveBundle(const Bundle& bundle, OutputDirectory& output) {
   const fs::path arrays = output.path() / kArrays;

@@ -65,6 +65,10 @@ struct Bundle {
 // Writes and commits the directory; the same bundle gives the same bytes. Throws InputError.
 void SaveBundle(const Bundle& bundle, OutputDirectory& output);
 
+// Reads the values of one program input, image axis in front. Throws InputError naming the file:
+// another type or shape, no images, or a value outside the input's range (with its index).
+IntTensor ReadProgramInput(const std::filesystem::path& file, const TensorInfo& info);
+
 // Reads and validates a bundle: program, constants, scales and inputs. Throws InputError with file
 // and key.
 Bundle LoadBundle(const std::filesystem::path& directory);

@@ -120,8 +120,8 @@ class SmoothedObserver final : public Observer {
   std::vector<RealRange> ranges_;
 };
 
-// FQ-ViT's Omse: of the range times 1, 0.99, ... 0.11, the first with the least squared error of
-// quantizing the last batch.
+// FQ-ViT's Omse: of the ranges times 1, 0.99, ... 0.11, the first with the least squared error of
+// quantizing the last batch. One factor serves all groups, as published.
 class OmseObserver final : public Observer {
  public:
   OmseObserver(ChannelLayout layout, QuantRange q, bool has_zero_point)
@@ -138,25 +138,24 @@ class OmseObserver final : public Observer {
     const std::vector<RealRange> full = minmax_.Ranges();
     std::vector<std::span<const float>> images(last_batch_.begin(), last_batch_.end());
     std::vector<RealRange> best = full;
-    std::vector<double> least(full.size(), HUGE_VAL);
+    double least = HUGE_VAL;
     for (int trial = 0; trial < kTrials; ++trial) {
       const double factor = 1.0 - 0.01 * trial;
+      std::vector<RealRange> ranges;
       std::vector<Quantization> quantization;
       for (const RealRange& range : full) {
-        quantization.push_back(
-            QuantizationOf({range.min * factor, range.max * factor}, q_, has_zero_point_));
+        ranges.push_back({range.min * factor, range.max * factor});
+        quantization.push_back(QuantizationOf(ranges.back(), q_, has_zero_point_));
       }
-      std::vector<double> error(full.size(), 0.0);
+      double error = 0;
       ForEach(layout_, images, [&](std::size_t g, double x) {
         const Quantization& z = quantization[g];
         const double d = x - z.scale * (Quantize(x, z, q_) - z.zero);
-        error[g] += d * d;
+        error += d * d;
       });
-      for (std::size_t g = 0; g < full.size(); ++g) {
-        if (error[g] < least[g]) {
-          least[g] = error[g];
-          best[g] = {full[g].min * factor, full[g].max * factor};
-        }
+      if (error < least) {
+        least = error;
+        best = std::move(ranges);
       }
     }
     return best;
@@ -210,6 +209,10 @@ std::int32_t Quantize(double x, Quantization quantization, QuantRange range,
   return static_cast<std::int32_t>(clamped);
 }
 
+bool Observer::IsAvailable(ObserverKind kind) {
+  return kind != ObserverKind::kKl && kind != ObserverKind::kPtf;
+}
+
 std::unique_ptr<Observer> Observer::Make(const Section& section, ChannelLayout layout) {
   switch (section.observer) {
     case ObserverKind::kMinmax:
@@ -225,9 +228,7 @@ std::unique_ptr<Observer> Observer::Make(const Section& section, ChannelLayout l
     case ObserverKind::kPtf:
       break;
   }
-  throw InputError(section.origin + ": " + std::string(Name(section.observer)) +
-                   " is not available in this version; use MinmaxObserver, PercentileObserver, "
-                   "EmaObserver or OmseObserver");
+  throw InternalError(std::string(Name(section.observer)) + " is not available");
 }
 
 }  // namespace qsim

@@ -48,7 +48,9 @@ std::int32_t Quantize(double x, Quantization quantization, QuantRange range,
 // Estimates one range per group of a tensor's elements. Groups follow `layout` (channel = group).
 class Observer {
  public:
-  // Throws InputError for an observer that is known but not available.
+  // Observers that the configuration knows and this version does not have yet.
+  static bool IsAvailable(ObserverKind kind);
+  // Throws InternalError for one that is not available: the plan has rejected it.
   static std::unique_ptr<Observer> Make(const Section& section, ChannelLayout layout);
   virtual ~Observer() = default;
 

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <string>
+#include <string_view>
 
+#include "sim/calibrate/observer.h"
 #include "sim/error.h"
 
 namespace qsim {
@@ -104,11 +106,20 @@ class Planner {
 
   Section Get(TensorRole role, int block) {
     const Section section = config_.Get(block, role);
+    if (role != TensorRole::kIntSoft) RequireAvailable(section, Name(role));
     if (section.origin == "default") {
       notes_.push_back({LoweringNote::Kind::kInfo, FullName(Name(role)),
                         "no section in the configuration: the documented default is used"});
     }
     return section;
+  }
+
+  void RequireAvailable(const Section& section, std::string_view tensor) const {
+    if (Observer::IsAvailable(section.observer)) return;
+    throw InputError(
+        fmt::format("{}: blocks.{}.{}: {} is not available in this version; use MinmaxObserver, "
+                    "PercentileObserver, EmaObserver or OmseObserver",
+                    section.origin, block_, tensor, Name(section.observer)));
   }
 
   // An operand of the array: at most 8 bits.
@@ -124,6 +135,7 @@ class Planner {
     Section section = config_.Get(block_, role);
     if (!section.output_quant_enable) return section;
     const std::string name(Name(role));
+    RequireAvailable(section, name);
     LimitBits(section, name, 8);
     if (section.has_zero_point && section.calibration_mode != CalibrationMode::kLayerWise) {
       Substitute(section, name, "one zero point per channel on the requantizer's input",

@@ -295,22 +295,19 @@ Activation ProgramBuilder::AddToStream(const StreamAdd& add, const Activation& i
   request.row_groups = add.row_groups;
   const bool narrow = add.output_section.output_quant_enable;
   const double input_scale = AbsorbedScale(input);
-  if (power_of_two()) {
-    request.adjust = [&](std::int64_t row, double observed) {
-      return SnapUp(observed, out.scale[static_cast<std::size_t>(row)] / input_scale);
-    };
-  } else if (!narrow) {
-    // Both products of the residual add share one shift; a nearly dead output channel must keep a
-    // few bits of multiplier beside the stream's.
-    double stream_ratio = 0;
-    for (std::size_t c = 0; c < channels; ++c) {
-      stream_ratio = std::max(stream_ratio, stream.scale[c] / out.scale[c]);
-    }
-    const double least = stream_ratio * std::ldexp(1.0, 4 - hardware_.multiplier_bits);
-    request.adjust = [&, least](std::int64_t row, double observed) {
-      return std::max(observed, least * out.scale[static_cast<std::size_t>(row)] / input_scale);
-    };
+  // Both products of the residual add share one shift; a nearly dead output channel must keep a
+  // few bits of multiplier beside the stream's.
+  double least = 0;
+  if (!narrow) {
+    for (std::size_t c = 0; c < channels; ++c)
+      least = std::max(least, stream.scale[c] / out.scale[c]);
+    least = std::ldexp(least, 4 - hardware_.multiplier_bits);
   }
+  request.adjust = [&](std::int64_t row, double observed) {
+    const double unit = out.scale[static_cast<std::size_t>(row)] / input_scale;
+    const double scale = std::max(observed, least * unit);
+    return power_of_two() ? SnapUp(scale, unit) : scale;
+  };
   const std::vector<double> ones(channels, 1.0);
   Activation addend;
   addend.name = add.layer;

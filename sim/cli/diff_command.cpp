@@ -10,10 +10,10 @@ namespace qsim {
 CLI::App* AddDiff(CLI::App& app, DiffOptions& options) {
   CLI::App* command = app.add_subcommand("diff", "Compare two tensors, or two directories of them");
   command->footer(
-      "Reads .npy and .memh; directories are searched recursively and paired by relative name.\n"
-      "Exit status: 0 all equal, 1 something differs or is missing, 2 nothing to compare or a "
-      "file\n"
-      "that cannot be read.\n\n"
+      "Reads .npy and .memh; directories are searched recursively and paired by\n"
+      "relative name.\n"
+      "Exit status: 0 all equal; 1 something differs or is missing; 2 nothing to\n"
+      "compare, or a file that cannot be read.\n\n"
       "Example: qsim diff out/golden out/rtl");
   command->add_option("A", options.a, "File or directory")->required();
   command->add_option("B", options.b, "File or directory to compare with")->required();

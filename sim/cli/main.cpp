@@ -4,14 +4,19 @@
 #include <exception>
 #include <filesystem>
 #include <iostream>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "sim/cli/calibrate_command.h"
 #include "sim/cli/diff_command.h"
 #include "sim/cli/eval_command.h"
 #include "sim/cli/export_command.h"
+#include "sim/cli/help_formatter.h"
 #include "sim/cli/run_command.h"
 #include "sim/error.h"
+#include "sim/io/nearest_word.h"
+#include "sim/io/printable.h"
 
 namespace {
 
@@ -27,9 +32,20 @@ constexpr const char* kFooter =
     "  qsim export --config configs/attn_config.yaml --input vectors/ --format svh\n"
     "'qsim COMMAND --help' describes a command.";
 
+// CLI11 asks for a subcommand before it looks at what was given in its place.
+std::string UsageMessage(const CLI::App& app, const CLI::ParseError& error) {
+  const std::vector<std::string> unknown = app.remaining();
+  if (!app.get_subcommands().empty() || unknown.empty()) return error.what();
+  std::vector<std::string> commands;
+  for (const CLI::App* command : app.get_subcommands({})) commands.push_back(command->get_name());
+  return fmt::format("unknown {} '{}'; {}", unknown[0].starts_with("-") ? "option" : "command",
+                     qsim::Printable(unknown[0]), qsim::SuggestWord(unknown[0], commands));
+}
+
 int Dispatch(int argc, char** argv) {
-  CLI::App app{"qsim: a bit-accurate, integer-only reference simulator for ViT attention hardware"};
+  CLI::App app{"A bit-accurate, integer-only reference simulator for ViT attention hardware"};
   app.name("qsim");
+  app.formatter(std::make_shared<qsim::HelpFormatter>());
   app.set_version_flag("--version", "qsim " QSIM_VERSION);
   app.require_subcommand(1);
   app.footer(kFooter);
@@ -48,7 +64,7 @@ int Dispatch(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    std::cerr << "qsim: " << error.what() << "; see 'qsim --help'\n";
+    std::cerr << "qsim: " << UsageMessage(app, error) << "; see 'qsim --help'\n";
     return kUsageError;
   }
   if (*calibrate_command) return qsim::RunCalibrate(calibrate);

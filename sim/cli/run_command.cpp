@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "sim/cli/run_images.h"
+#include "sim/cosim/rtl_backend.h"
 #include "sim/error.h"
 #include "sim/io/memh.h"
 #include "sim/io/npy.h"
@@ -52,14 +53,7 @@ void ReplaceInputs(Bundle& bundle, const fs::path& directory) {
   std::int64_t images = -1;
   for (const std::string& name : bundle.program.inputs) {
     const fs::path path = directory / (name + ".npy");
-    IntTensor tensor = ReadIntNpy(path);
-    const TensorInfo& info = bundle.program.Tensor(name);
-    const bool same_rank = tensor.shape().size() == info.shape.size() + 1;
-    if (!same_rank || tensor.dtype() != info.dtype ||
-        !std::equal(info.shape.begin(), info.shape.end(), tensor.shape().begin() + 1)) {
-      throw InputError(fmt::format("{}: must be {} with the shape [images, {}]", path.string(),
-                                   Name(info.dtype), fmt::join(info.shape, ", ")));
-    }
+    IntTensor tensor = ReadProgramInput(path, bundle.program.Tensor(name));
     if (images >= 0 && tensor.shape().front() != images) {
       throw InputError(fmt::format("{}: has {} images, the other inputs have {}", path.string(),
                                    tensor.shape().front(), images));
@@ -77,10 +71,19 @@ struct Subject {
   std::int64_t images = 0;
 };
 
+// An array that was not built is better reported before the work than after it.
+void CheckRtl(const RunOptions& options, cosim::ArrayShape array) {
+  if (options.rtl == "off") return;
+  cosim::RtlOptions rtl;
+  rtl.array = array;
+  const cosim::RtlBackend probe(rtl);
+}
+
 Subject Load(const RunOptions& options) {
   Subject subject;
   if (!options.bundle.empty()) {
     subject.bundle = LoadBundle(options.bundle);
+    CheckRtl(options, {subject.bundle.hardware.array_rows, subject.bundle.hardware.array_cols});
     if (!options.inputs.empty()) ReplaceInputs(subject.bundle, options.inputs);
     const std::int64_t available = subject.bundle.images();
     if (options.images > available) {
@@ -92,7 +95,12 @@ Subject Load(const RunOptions& options) {
   }
   subject.loaded = LoadModel(options.model);
   subject.inputs = LoadEvaluation(subject.loaded->manifest, options.images, &subject.images);
-  std::cerr << fmt::format("calibrating {}\n", subject.loaded->manifest.model.string());
+  const Hardware hardware = subject.loaded->config.HardwareFor(-1);
+  CheckRtl(options, {hardware.array_rows, hardware.array_cols});
+  // Only for a person: in a log, a calibration that fails leaves its one line of error.
+  if (::isatty(STDERR_FILENO) != 0) {
+    std::cerr << fmt::format("calibrating {}\n", subject.loaded->manifest.model.string());
+  }
   subject.bundle = CalibrateLoaded(*subject.loaded);
   return subject;
 }

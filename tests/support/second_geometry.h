@@ -69,8 +69,8 @@ class SecondGeometry {
 
   void AddLinear(const std::string& name, std::int64_t out, std::int64_t in, double spread) {
     FloatTensor weight = Random({out, in}, spread / std::sqrt(static_cast<double>(in)));
-    for (std::int64_t i = 0; i < in; ++i)  // an output channel four times as strong as the others
-      weight.data[static_cast<std::size_t>((out / 3) * in + i)] *= 4;
+    for (std::int64_t i = 0; i < in; ++i)  // an output channel stronger than the others
+      weight.data[static_cast<std::size_t>((out / 3) * in + i)] *= 2.5F;
     FloatTensor bias = Random({out}, 0.1);
     if (name.ends_with("attn.qkv") || name.ends_with("attn.proj")) {
       const std::int64_t dead = out - 2;

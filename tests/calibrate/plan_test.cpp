@@ -1,0 +1,237 @@
+// Which requests are realised: docs/architecture.md, "What a granularity means in integers".
+#include "sim/calibrate/plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "sim/error.h"
+#include "tests/test_support.h"
+
+namespace qsim {
+namespace {
+
+using ::testing::HasSubstr;
+
+Config ConfigWith(const std::vector<std::string>& settings) {
+  Config config = Config::Defaults();
+  for (const std::string& setting : settings) config.Set(setting);
+  return config;
+}
+
+std::string ErrorOf(const std::vector<std::string>& settings) {
+  std::vector<LoweringNote> notes;
+  try {
+    PlanAttention(ConfigWith(settings), 0, Realise::kExact, notes);
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+struct Refused {
+  std::vector<std::string> settings;
+  std::string tensor;
+  std::string problem;
+  std::string nearest;
+  std::function<bool(const AttentionPlan&)> taken;  // what `--realise nearest` gives
+};
+
+std::vector<Refused> RefusedRequests() {
+  constexpr auto kLayer = CalibrationMode::kLayerWise;
+  constexpr auto kChannel = CalibrationMode::kChannelWise;
+  constexpr auto kHead = CalibrationMode::kHeadWise;
+  const std::string head = ".calibration_mode=head_wise";
+  const std::string channel = ".calibration_mode=channel_wise";
+  const std::string nine = ".bit_type.bits=9";
+  const std::string zero = ".bit_type.symmetric=False";
+  std::vector<Refused> all = {
+      {{"attn_kv_out" + channel},
+       "attn_kv_out",
+       "a softmax row needs one scale",
+       "head_wise",
+       [=](const AttentionPlan& p) { return p.scores.calibration_mode == kHead; }},
+      {{"intSoft" + channel},
+       "intSoft",
+       "one scale is fixed by the algorithm",
+       "layer_wise",
+       [=](const AttentionPlan& p) { return p.softmax.calibration_mode == kLayer; }},
+      {{"intSoft" + head},
+       "intSoft",
+       "one scale is fixed by the algorithm",
+       "layer_wise",
+       [=](const AttentionPlan& p) { return p.softmax.calibration_mode == kLayer; }},
+      {{"intSoft.bit_type.bits=6"},
+       "intSoft",
+       "softmax ibert_rn gives 8",
+       "bits: 8",
+       [](const AttentionPlan& p) { return p.softmax.bits == 8; }},
+      {{"attn_q_out" + channel, "attn_k_out" + channel},
+       "attn_k_out",
+       "channel_wise on both Q and K",
+       "layer_wise",
+       [=](const AttentionPlan& p) {
+         return p.q.calibration_mode == kChannel && p.k.calibration_mode == kLayer;
+       }},
+      {{"norm1" + head},
+       "norm1",
+       "has no heads",
+       "channel_wise",
+       [=](const AttentionPlan& p) { return p.norm1.calibration_mode == kChannel; }},
+      {{"embed" + head},
+       "input",
+       "has no heads",
+       "channel_wise",
+       [=](const AttentionPlan& p) { return p.input.calibration_mode == kChannel; }},
+      {{"residual1" + head},
+       "residual1",
+       "has no heads",
+       "channel_wise",
+       [=](const AttentionPlan& p) { return p.residual1.calibration_mode == kChannel; }},
+      {{"residual1" + channel, "residual1" + zero},
+       "residual1",
+       "channel_wise residual stream with a zero point",
+       "channel_wise symmetric",
+       [](const AttentionPlan& p) { return !p.residual1.has_zero_point && p.residual1.is_signed; }},
+      {{"attn_proj.weight" + head},
+       "attn_proj.weight",
+       "contraction axis",
+       "channel_wise",
+       [=](const AttentionPlan& p) { return p.proj_weight.calibration_mode == kChannel; }},
+      {{"attn_qkv.output" + channel, "attn_qkv.output" + zero,
+        "attn_qkv.output.output_quant_enable=True"},
+       "attn_qkv.output",
+       "one zero point per channel",
+       "symmetric",
+       [](const AttentionPlan& p) { return !p.qkv_output.has_zero_point; }},
+      {{"attn_proj.output" + head, "attn_proj.output.output_quant_enable=True"},
+       "attn_proj.output",
+       "has no heads",
+       "channel_wise",
+       [=](const AttentionPlan& p) { return p.proj_output.calibration_mode == kChannel; }},
+      {{"hardware.requant=power_of_two", "attn_qkv.output.output_quant_enable=True"},
+       "attn_qkv.output",
+       "one int8 step cannot be a power of two apart",
+       "output_quant_enable: False",
+       [](const AttentionPlan& p) { return !p.qkv_output.output_quant_enable; }},
+      {{"hardware.requant=power_of_two", "attn_kv_out" + head,
+        "attn_qkv.weight.calibration_mode=layer_wise"},
+       "attn_kv_out",
+       "layer_wise attn_qkv weights",
+       "layer_wise",
+       [=](const AttentionPlan& p) { return p.scores.calibration_mode == kLayer; }},
+  };
+  const std::string bits = "more than 8 bits are for the residual stream, scores and norm inputs";
+  all.push_back({{"norm1" + nine}, "norm1", bits, "bits: 8", [](const AttentionPlan& p) {
+                   return p.norm1.bits == 8;
+                 }});
+  all.push_back({{"attn_q_out" + nine}, "attn_q_out", bits, "bits: 8", [](const AttentionPlan& p) {
+                   return p.q.bits == 8;
+                 }});
+  all.push_back({{"attn_k_out" + nine}, "attn_k_out", bits, "bits: 8", [](const AttentionPlan& p) {
+                   return p.k.bits == 8;
+                 }});
+  all.push_back(
+      {{"attn_v_input" + nine}, "attn_v_input", bits, "bits: 8", [](const AttentionPlan& p) {
+         return p.v.bits == 8;
+       }});
+  all.push_back({{"attn_v_out" + nine}, "attn_v_out", bits, "bits: 8", [](const AttentionPlan& p) {
+                   return p.attention.bits == 8;
+                 }});
+  all.push_back(
+      {{"attn_qkv.weight" + nine}, "attn_qkv.weight", bits, "bits: 8", [](const AttentionPlan& p) {
+         return p.qkv_weight.bits == 8;
+       }});
+  all.push_back({{"attn_proj.weight" + nine},
+                 "attn_proj.weight",
+                 bits,
+                 "bits: 8",
+                 [](const AttentionPlan& p) { return p.proj_weight.bits == 8; }});
+  return all;
+}
+
+TEST(Plan, RefusalsNameOriginProblemAndNearestChoice) {
+  for (const Refused& request : RefusedRequests()) {
+    const std::string error = ErrorOf(request.settings);
+    EXPECT_THAT(error, HasSubstr("--set: blocks.0." + request.tensor + ": cannot be realised"));
+    EXPECT_THAT(error, HasSubstr(request.problem));
+    EXPECT_THAT(error, HasSubstr("the nearest realisable choice is " + request.nearest));
+    EXPECT_EQ(error.find('\n'), std::string::npos);
+  }
+}
+
+TEST(Plan, NearestSubstitutesAndListsIt) {
+  for (const Refused& request : RefusedRequests()) {
+    std::vector<LoweringNote> notes;
+    const AttentionPlan plan =
+        PlanAttention(ConfigWith(request.settings), 0, Realise::kNearest, notes);
+    EXPECT_TRUE(request.taken(plan)) << request.tensor << ": " << request.problem;
+    int listed = 0;
+    for (const LoweringNote& note : notes) {
+      if (note.kind != LoweringNote::Kind::kSubstitution) continue;
+      EXPECT_EQ(note.tensor, "blocks.0." + request.tensor);
+      EXPECT_THAT(note.text, HasSubstr(request.problem));
+      EXPECT_THAT(note.text, HasSubstr(request.nearest + " taken"));
+      ++listed;
+    }
+    EXPECT_EQ(listed, 1) << request.tensor;
+  }
+}
+
+TEST(Plan, NamesTheLineOfAFile) {
+  const testing::TempDir temp;
+  const auto file = temp.path() / "mine.yaml";
+  std::ofstream(file) << "norm1:\n  calibration_mode: layer_wise\n\nattn_kv_out:\n"
+                         "  calibration_mode: channel_wise\n";
+  std::vector<LoweringNote> notes;
+  try {
+    PlanAttention(Config::Load({file}), 2, Realise::kExact, notes);
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("mine.yaml:4"));
+    EXPECT_THAT(error.what(), HasSubstr("blocks.2.attn_kv_out"));
+  }
+}
+
+TEST(Plan, RealisableRequestsPass) {
+  const std::vector<std::vector<std::string>> accepted = {
+      {},
+      {"attn_qkv.weight.calibration_mode=head_wise"},
+      {"attn_q_out.calibration_mode=channel_wise"},
+      {"attn_k_out.calibration_mode=channel_wise", "attn_q_out.calibration_mode=head_wise"},
+      {"attn_v_input.calibration_mode=channel_wise", "attn_v_input.bit_type.symmetric=False"},
+      {"attn_kv_out.calibration_mode=head_wise", "attn_kv_out.bit_type.bits=16"},
+      {"residual1.calibration_mode=channel_wise"},
+      {"embed.bit_type.bits=16", "embed.bit_type.symmetric=False"},
+      {"residual1.bit_type.bits=2"},
+      {"numerics.softmax=log_int"},
+      {"intSoft.bit_type.bits=4", "intSoft.quantization_method=Log2", "numerics.softmax=log_int"},
+      {"attn_qkv.output.bit_type.bits=16"},  // not quantized, so not looked at
+      {"intSoft.observer_type=KLObserver"},  // no observer decides this scale
+  };
+  for (const auto& settings : accepted)
+    EXPECT_EQ(ErrorOf(settings), "") << ::testing::PrintToString(settings);
+}
+
+TEST(Plan, ObserversOfALaterVersionAreNamed) {
+  for (const char* observer : {"KLObserver", "PtfObserver"}) {
+    for (const char* tensor : {"norm1", "attn_v_out", "attn_qkv.weight", "embed"}) {
+      const std::string error = ErrorOf({std::string(tensor) + ".observer_type=" + observer});
+      EXPECT_THAT(error, HasSubstr("--set: blocks.0." + std::string(tensor)));
+      EXPECT_THAT(error, HasSubstr(std::string(observer) + " is not available"));
+    }
+  }
+}
+
+TEST(Plan, BlocksReadTheResidualStreamOfTheBlockBefore) {
+  const Config config = ConfigWith({"embed.bit_type.bits=12", "residual2.bit_type.bits=14",
+                                    "blocks.1.residual2.bit_type.bits=10"});
+  std::vector<LoweringNote> notes;
+  EXPECT_EQ(PlanAttention(config, 0, Realise::kExact, notes).input.bits, 12);
+  EXPECT_EQ(PlanAttention(config, 1, Realise::kExact, notes).input.bits, 14);
+  EXPECT_EQ(PlanAttention(config, 2, Realise::kExact, notes).input.bits, 10);
+}
+
+}  // namespace
+}  // namespace qsim
