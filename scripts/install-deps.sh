@@ -10,7 +10,7 @@ build_packages=(
   g++ cmake ninja-build
   verilator              # the RTL executor
   zlib1g-dev             # its waveforms (FST)
-  libpng-dev libjpeg-dev  # image folders
+  libpng-dev libjpeg-dev # image folders
   libeigen3-dev libyaml-cpp-dev libcli11-dev libfmt-dev nlohmann-json3-dev
 )
 test_packages=(
