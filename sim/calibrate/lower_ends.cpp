@@ -84,14 +84,13 @@ Activation LowerEmbedding(const VitModel& model, const EndsPlan& plan,
   LinearRequest request = FoldedPatchEmbedding(model, mean, stddev);
   request.section = plan.patch_weight;
   request.row_groups = RowGroups(plan.patch_weight, 1, 1, g.dim);
-  const double least =
-      builder.power_of_two() ? 0 : std::ldexp(1.0, 4 - plan.hardware.multiplier_bits);
+  // Positions and patches share one shift: a nearly dead channel must keep a few bits of
+  // multiplier.
+  const double least = std::ldexp(1.0, 4 - plan.hardware.multiplier_bits);
   request.adjust = [&](std::int64_t row, double observed) {
     const double unit = embed.scale[static_cast<std::size_t>(row)] * 255;
-    if (builder.power_of_two()) return SnapUp(observed, unit);
-    // Positions and patches share one shift: a nearly dead channel must keep a few bits of
-    // multiplier.
-    return std::max(observed, least * unit);
+    const double scale = std::max(observed, least * unit);
+    return builder.power_of_two() ? SnapUp(scale, unit) : scale;
   };
   std::vector<double> ratios = builder.Linear(
       "patch_embed", patches, g.tokens - 1, std::move(request), std::vector<double>(channels, 1.0));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <sstream>
 #include <utility>
@@ -16,8 +17,10 @@
 #include "sim/calibrate/ideal_backend.h"
 #include "sim/cli/run_images.h"
 #include "sim/error.h"
+#include "sim/io/atomic_file.h"
 #include "sim/io/hash.h"
 #include "sim/io/image_folder.h"
+#include "sim/io/printable.h"
 #include "sim/parallel.h"
 #include "sim/report/eval_report.h"
 
@@ -27,6 +30,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kLogits = "logits";
+constexpr int kUnreadable = 2;  // some images could not be read
 
 // Labelled images, one at a time: memory does not grow with their number.
 class LabelledImages {
@@ -95,6 +99,7 @@ TopClasses TopOf(const TensorMap& tensors, const Bundle& bundle) {
 ImageVerdict Judge(const Bundle& bundle, const VitModel& model, const LabelledImages& images,
                    std::int64_t i) {
   ImageVerdict verdict;
+  verdict.index = i;
   verdict.name = images.Name(i);
   verdict.label = images.Label(i);
   images.With(i, [&](const ModelInputs& inputs, std::int64_t index) {
@@ -114,73 +119,69 @@ ImageVerdict Judge(const Bundle& bundle, const VitModel& model, const LabelledIm
 class StateFile {
  public:
   StateFile(fs::path path, std::string identity)
-      : path_(std::move(path)), identity_(std::move(identity)) {
+      : path_(std::move(path)), header_("qsim eval 1 " + std::move(identity)) {
     if (path_.empty()) return;
-    std::ifstream in(path_);
-    std::string line;
-    if (in && std::getline(in, line)) {
-      if (line != Header()) {
-        throw InputError(
-            path_.string() +
-            ": belongs to another model, configuration or data; name another --state file");
-      }
-      while (std::getline(in, line) && !in.eof()) Parse(line);
-    }
-    in.close();
+    Read();
     // Rewritten from what was read: a line cut short by an interruption must not stay.
-    out_.open(path_, std::ios::trunc);
-    if (!out_) throw InputError(path_.string() + ": cannot be written");
-    out_ << Header() << '\n';
-    for (const ImageVerdict& v : done_) Write(v);
-    out_.flush();
+    std::string text = header_ + "\n";
+    for (const auto& [index, verdict] : done_) text += Line(verdict);
+    WriteFileAtomically(path_, text);
+    out_.open(path_, std::ios::app);
   }
 
-  const std::vector<ImageVerdict>& done() const { return done_; }
+  // By image index.
+  const std::map<std::int64_t, ImageVerdict>& done() const { return done_; }
 
-  void Append(const std::vector<ImageVerdict>& verdicts) {
+  void Add(const ImageVerdict& verdict) {
+    done_[verdict.index] = verdict;
+    if (!path_.empty()) out_ << Line(verdict);
+  }
+  void Flush() {
     if (path_.empty()) return;
-    for (const ImageVerdict& v : verdicts) Write(v);
     out_.flush();
     if (!out_) throw InputError(path_.string() + ": cannot be written (disk full?)");
   }
 
  private:
-  std::string Header() const { return "qsim eval 1 " + identity_; }
-
-  void Write(const ImageVerdict& v) {
-    out_ << v.label;
-    for (const TopClasses* top : {&v.reference, &v.ideal, &v.integer}) {
-      out_ << '\t' << fmt::format("{}", fmt::join(*top, ","));
+  void Read() {
+    std::ifstream in(path_);
+    std::string line;
+    if (!in || !std::getline(in, line)) return;
+    if (line != header_) {
+      throw InputError(
+          path_.string() +
+          ": belongs to another model, configuration or data; name another --state file");
     }
-    out_ << '\t' << v.name << '\n';
+    while (std::getline(in, line) && !in.eof()) Parse(line);
+  }
+
+  static std::string Line(const ImageVerdict& v) {
+    return fmt::format("{}\t{}\t{}\t{}\t{}\t{}\n", v.index, v.label, fmt::join(v.reference, ","),
+                       fmt::join(v.ideal, ","), fmt::join(v.integer, ","), v.name);
   }
 
   void Parse(const std::string& line) {
     std::istringstream in(line);
     ImageVerdict v;
-    std::string field;
-    in >> v.label;
+    in >> v.index >> v.label;
     in.get();
     for (TopClasses* top : {&v.reference, &v.ideal, &v.integer}) {
+      std::string field;
       std::getline(in, field, '\t');
       std::istringstream classes(field);
-      std::int32_t c = 0;
-      while (classes >> c) {
-        top->push_back(c);
-        classes.get();
-      }
+      for (std::int32_t c = 0; classes >> c; classes.get()) top->push_back(c);
     }
     std::getline(in, v.name);
-    if (!in || v.reference.empty() || v.integer.empty()) {
-      throw InputError(path_.string() + ": damaged line '" + line +
+    if (!in || v.reference.empty() || v.ideal.empty() || v.integer.empty()) {
+      throw InputError(path_.string() + ": damaged line '" + Printable(line) +
                        "'; delete the file to start anew");
     }
-    done_.push_back(std::move(v));
+    done_[v.index] = std::move(v);
   }
 
   fs::path path_;
-  std::string identity_;
-  std::vector<ImageVerdict> done_;
+  std::string header_;
+  std::map<std::int64_t, ImageVerdict> done_;
   std::ofstream out_;
 };
 
@@ -246,23 +247,45 @@ int RunEval(const EvalOptions& options) {
   StateFile state(options.state,
                   Sha256Hex(fmt::format("{} {} {} {} {}", p.config_hash, p.weights_hash,
                                         p.contract_hash, options.data.string(), options.crop_pct)));
-  std::vector<ImageVerdict> verdicts = state.done();
-  if (static_cast<std::int64_t>(verdicts.size()) > count)
-    verdicts.resize(static_cast<std::size_t>(count));
-  for (auto first = static_cast<std::int64_t>(verdicts.size()); first < count;
-       first += options.batch) {
-    const std::int64_t size = std::min(options.batch, count - first);
-    std::vector<ImageVerdict> batch(static_cast<std::size_t>(size));
-    ParallelFor(size, loaded.calibrate.threads, [&](std::int64_t i, int) {
-      batch[static_cast<std::size_t>(i)] = Judge(bundle, loaded.model, images, first + i);
-    });
-    state.Append(batch);
-    verdicts.insert(verdicts.end(), batch.begin(), batch.end());
-    ShowProgress(first + size, count);
+  std::vector<std::int64_t> missing;
+  for (std::int64_t i = 0; i < count; ++i) {
+    if (!state.done().contains(i)) missing.push_back(i);
   }
+  const auto todo = static_cast<std::int64_t>(missing.size());
+  std::vector<std::string> unreadable;
+  for (std::int64_t first = 0; first < todo; first += options.batch) {
+    const std::int64_t size = std::min(options.batch, todo - first);
+    std::vector<ImageVerdict> batch(static_cast<std::size_t>(size));
+    std::vector<std::string> errors(static_cast<std::size_t>(size));
+    ParallelFor(size, loaded.calibrate.threads, [&](std::int64_t i, int) {
+      const auto slot = static_cast<std::size_t>(i);
+      try {
+        batch[slot] =
+            Judge(bundle, loaded.model, images, missing[static_cast<std::size_t>(first + i)]);
+      } catch (const InputError& error) {
+        errors[slot] = error.what();
+      }
+    });
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      if (errors[i].empty()) {
+        state.Add(batch[i]);
+      } else {
+        unreadable.push_back(errors[i]);
+      }
+    }
+    state.Flush();
+    ShowProgress(first + size, todo);
+  }
+  std::vector<ImageVerdict> verdicts;
+  for (const auto& [index, verdict] : state.done()) {
+    if (index < count) verdicts.push_back(verdict);
+  }
+  // One bad image must not cost the others' result, nor pass unseen.
+  for (const std::string& error : unreadable) std::cerr << "qsim: " << error << '\n';
+  if (verdicts.empty()) throw InputError("eval: no image could be read");
   const EvalSummary summary = Summarise(verdicts);
   std::cout << (options.json ? EvalJsonText(summary) : FormatEval(summary, options.verbose));
-  return 0;
+  return unreadable.empty() ? 0 : kUnreadable;
 }
 
 }  // namespace qsim

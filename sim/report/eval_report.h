@@ -13,6 +13,7 @@ namespace qsim {
 using TopClasses = std::vector<std::int32_t>;
 
 struct ImageVerdict {
+  std::int64_t index = 0;
   std::string name;  // index or path
   std::int64_t label = 0;
   TopClasses reference, ideal, integer;

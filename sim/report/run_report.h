@@ -27,11 +27,11 @@ struct TapReport {
   Shape shape;                    // image axis in front
   std::string dtype;              // "int8", ...
   std::optional<double> qsnr_db;  // 10 log10(sum x^2 / sum (x - y)^2); infinity when equal
-  // Ideal fake quantization: exact functions between the same integers. What the bits cost; the rest of the loss
-  // is the price of the integer approximations.
+  // Ideal fake quantization: exact functions between the same integers. What the bits cost; the
+  // rest of the loss is the price of the integer approximations.
   std::optional<double> ideal_qsnr_db;
-  // The operation's output against the exact operation on the integers that really entered it: the loss of this
-  // step alone. qsnr_db accumulates over all steps before it.
+  // The operation's output against the exact operation on the integers that really entered it: the
+  // loss of this step alone. qsnr_db accumulates over all steps before it.
   std::optional<double> step_qsnr_db;
   std::optional<double> cosine;
   std::optional<double> max_abs_error;

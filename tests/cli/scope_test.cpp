@@ -1,0 +1,172 @@
+// Scopes block and model, --until and eval, through the real binary on the shipped model.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "sim/cosim/rtl_backend.h"
+#include "sim/io/npy.h"
+#include "tests/cli/process.h"
+
+namespace qsim {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using testing::kSourceDir;
+using testing::Lines;
+using testing::ProcessResult;
+
+class Scopes : public ::testing::Test {
+ protected:
+  ProcessResult Qsim(std::vector<std::string> arguments, bool all_configs = true) const {
+    for (const char* name : {"attn_config", "block_config", "mlp_config", "model_config"}) {
+      if (all_configs || std::string(name) == "attn_config") {
+        arguments.insert(
+            arguments.end(),
+            {"--config", (kSourceDir / "configs" / (std::string(name) + ".yaml")).string()});
+      }
+    }
+    arguments.insert(arguments.end(), {"--input", (kSourceDir / "vectors").string()});
+    return testing::RunQsim(arguments, sandbox_.path());
+  }
+  nlohmann::json Json(const std::vector<std::string>& arguments) const {
+    const ProcessResult result = Qsim(arguments);
+    EXPECT_EQ(result.exit_status, 0) << result.err;
+    return nlohmann::json::parse(result.out);
+  }
+  static const char* Rtl() { return cosim::BuiltWithRtl() ? "on" : "off"; }
+
+  testing::TempDir sandbox_;
+};
+
+TEST_F(Scopes, ModelChainsPixelsToLogitsAndTheRtlAgrees) {
+  const nlohmann::json report =
+      Json({"run", "--scope", "model", "--images", "2", "--rtl", Rtl(), "--json"});
+  std::map<std::string, nlohmann::json> taps;
+  for (const auto& tap : report["taps"]) taps[tap["name"]] = tap;
+  EXPECT_EQ(taps.at("image")["shape"], (std::vector<int>{2, 1, 8, 8}));
+  EXPECT_EQ(taps.at("logits")["shape"], (std::vector<int>{2, 1, 10}));
+  EXPECT_FALSE(taps.contains("blocks.0.input"));
+  int compared = 0;
+  for (const auto& [name, tap] : taps) {
+    if (name == "image" || name == "patches") continue;
+    EXPECT_GT(tap["qsnr_db"].get<double>(), 24) << name;
+    if (cosim::BuiltWithRtl()) EXPECT_EQ(tap["mismatches"], 0) << name;
+    ++compared;
+  }
+  EXPECT_EQ(compared, 2 + 4 * 20 + 3);
+}
+
+// What the integers lose beyond what their bits cost: the project's own limit is 2 dB.
+TEST_F(Scopes, EveryTapOfABlockIsWithinTwoDecibelsOfIdealFakeQuantization) {
+  const nlohmann::json report =
+      Json({"run", "--scope", "block", "--images", "16", "--rtl", "off", "--json"});
+  int compared = 0;
+  for (const auto& tap : report["taps"]) {
+    if (!tap["ideal_qsnr_db"].is_number()) continue;
+    EXPECT_GT(tap["qsnr_db"].get<double>(), tap["ideal_qsnr_db"].get<double>() - 2) << tap["name"];
+    ++compared;
+  }
+  EXPECT_EQ(compared, 4 * 21);
+}
+
+TEST_F(Scopes, ABlockIsASubsequenceOfTheModel) {
+  ASSERT_EQ(Qsim({"calibrate", "--scope", "model", "--output", "model"}).exit_status, 0);
+  ASSERT_EQ(Qsim({"calibrate", "--scope", "block", "--output", "block"}).exit_status, 0);
+  ASSERT_EQ(Qsim({"calibrate", "--output", "attention"}).exit_status, 0);
+  for (const char* array : {"blocks.1.attn_qkv.weight.npy", "blocks.2.intSoft.x0.npy",
+                            "blocks.1.attn_q_out.multiplier.npy", "blocks.3.attn_proj.bias.npy"}) {
+    for (const char* scope : {"block", "attention"}) {
+      const fs::path a = sandbox_.path() / "model" / "arrays" / array;
+      const fs::path b = sandbox_.path() / scope / "arrays" / array;
+      if (!fs::exists(a) && !fs::exists(b)) continue;  // a single entry is inline
+      EXPECT_EQ(testing::ReadBytes(a), testing::ReadBytes(b)) << array << " in scope " << scope;
+    }
+  }
+}
+
+TEST_F(Scopes, TheResidualStreamMayBeEightBitsWide) {
+  const nlohmann::json report =
+      Json({"run", "--scope", "block", "--images", "2", "--rtl", Rtl(), "--json", "--set",
+            "residual1={bit_type: {bits: 8, name: int8}}", "--set",
+            "residual2={bit_type: {bits: 8, name: int8}}", "--set",
+            "embed={bit_type: {bits: 8, name: int8}}"});
+  for (const auto& tap : report["taps"]) {
+    const std::string name = tap["name"];
+    if (name.ends_with("residual1") || name.ends_with("residual2"))
+      EXPECT_EQ(tap["dtype"], "int8") << name;
+    if (cosim::BuiltWithRtl()) EXPECT_EQ(tap["mismatches"], 0) << name;
+  }
+}
+
+TEST_F(Scopes, UntilCutsTheProgramBehindATap) {
+  const nlohmann::json report = Json({"run", "--scope", "model", "--until", "blocks.0.attn_v_out",
+                                      "--images", "1", "--rtl", "off", "--json"});
+  EXPECT_EQ(report["taps"].back()["name"], "blocks.0.attn_v_out");
+  EXPECT_EQ(report["taps"].front()["name"], "image");
+}
+
+TEST_F(Scopes, UnknownScopesAndTapsNameTheNearest) {
+  const ProcessResult scope = Qsim({"run", "--scope", "modle"});
+  EXPECT_EQ(scope.exit_status, 2);
+  EXPECT_THAT(scope.err, AllOf(HasSubstr("modle"), HasSubstr("'model'")));
+  const ProcessResult tap =
+      Qsim({"run", "--scope", "block", "--until", "blocks.0.attn_v_oot", "--output", "out"});
+  EXPECT_EQ(tap.exit_status, 2);
+  EXPECT_THAT(tap.err, AllOf(HasSubstr("blocks.0.attn_v_oot"), HasSubstr("'blocks.0.attn_v_out'")));
+  EXPECT_FALSE(fs::exists(sandbox_.path() / "out"));
+  EXPECT_EQ(Qsim({"run", "--scope", "model", "--blocks", "1"}).exit_status, 2);
+}
+
+TEST_F(Scopes, EvalLosesNoMoreThanAFewImages) {
+  const nlohmann::json result = Json({"eval", "--json"});
+  EXPECT_EQ(result["images"], 500);
+  EXPECT_EQ(result["float"]["top1"], 489);  // 97.8 %
+  EXPECT_GE(result["integer"]["top1"].get<int>(), 487);
+  EXPECT_GE(result["same_class_as_float"].get<int>(), 495);
+  EXPECT_EQ(result["changed"].size(), 500 - result["same_class_as_float"].get<std::size_t>());
+}
+
+TEST_F(Scopes, EvalIsTheSameForEveryBatchAndThreadCountAndWhenResumed) {
+  const nlohmann::json whole = Json({"eval", "--json", "--images", "60"});
+  EXPECT_EQ(Json({"eval", "--json", "--images", "60", "--batch", "7", "--threads", "1"}), whole);
+  Json({"eval", "--json", "--images", "25", "--state", "state"});
+  EXPECT_EQ(Json({"eval", "--json", "--images", "60", "--state", "state"}), whole);
+  // A line cut short by an interruption is done again.
+  const fs::path state = sandbox_.path() / "state";
+  const std::string bytes = testing::ReadBytes(state);
+  testing::WriteBytes(state, bytes.substr(0, bytes.size() - 9));
+  EXPECT_EQ(Json({"eval", "--json", "--images", "60", "--state", "state"}), whole);
+  const ProcessResult other =
+      Qsim({"eval", "--images", "5", "--state", "state", "--set", "numerics.rounding=floor"});
+  EXPECT_EQ(other.exit_status, 2);
+  EXPECT_THAT(other.err, HasSubstr("state"));
+}
+
+TEST_F(Scopes, EvalNamesAnImageThatCannotBeReadAndEvaluatesTheOthers) {
+  const fs::path digit = sandbox_.path() / "data" / "0";
+  fs::create_directories(digit);
+  testing::WriteBytes(digit / "broken.png", "not a picture");
+  EXPECT_EQ(Qsim({"eval", "--data", "data"}).exit_status, 2);
+  fs::copy(kSourceDir / "tests" / "io" / "data" / "decode" / "gray8.png", digit / "good.png");
+  const ProcessResult result = Qsim({"eval", "--data", "data", "--json"});
+  EXPECT_EQ(result.exit_status, 2);
+  EXPECT_THAT(result.err, HasSubstr("broken.png"));
+  EXPECT_EQ(nlohmann::json::parse(result.out)["images"], 1);
+}
+
+TEST_F(Scopes, EvalRejectsMoreClassFoldersThanClasses) {
+  for (int label = 0; label < 11; ++label) {
+    const fs::path folder = sandbox_.path() / "many" / ("class" + std::to_string(label));
+    fs::create_directories(folder);
+    fs::copy(kSourceDir / "tests" / "io" / "data" / "decode" / "gray8.png", folder / "image.png");
+  }
+  const ProcessResult result = Qsim({"eval", "--data", "many"});
+  EXPECT_EQ(result.exit_status, 2);
+  EXPECT_THAT(result.err, AllOf(HasSubstr("11"), HasSubstr("10")));
+}
+
+}  // namespace
+}  // namespace qsim
