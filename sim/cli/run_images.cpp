@@ -93,7 +93,9 @@ TensorMap QuantizedInputs(const Bundle& bundle, const FloatSource& floats, const
 }
 
 void Append(std::map<std::string, IntTensor>& all, const TensorMap& image) {
-  for (const auto& [name, tensor] : image) {
+  for (const auto& entry : image) {
+    const std::string& name = entry.first;
+    const IntTensor& tensor = entry.second;  // clang 14 captures no structured bindings
     Shape shape = tensor.shape();
     shape.insert(shape.begin(), 1);
     const auto [found, inserted] = all.try_emplace(name, IntTensor(shape, tensor.storage()));
