@@ -73,11 +73,11 @@ Activation LowerMlp(const VitModel& model, std::int64_t block, const MlpPlan& pl
   op.output = gelu.name;
   op.input = input.name;
   op.kind = plan.numerics.gelu;
-  op.input_zero = input.zero[0];
-  op.rounding = plan.numerics.requantize;
   if (op.kind == GeluKind::kTable) {
     op.table = GeluTable(input, gelu);
   } else {
+    op.input_zero = input.zero[0];
+    op.rounding = plan.numerics.requantize;
     op.ibert = IbertGelu(input.scale[0]);
     // y = x (erf_int + shift): erf_int's real scale is that of t^2 a, times 2^n; y carries x's
     // scale and the 1/2.
