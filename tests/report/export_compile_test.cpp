@@ -30,12 +30,15 @@ struct Expected {
   std::string choice;        // "QSIM_ROUNDING_HALF_UP" instead of a number
 };
 
-std::string ChoiceOf(const std::string& parameter, const std::string& name) {
+// The enumerator that stands for a name; "" for text that is not of a closed set.
+std::string ChoiceOf(const std::string& kind, const std::string& parameter,
+                     const std::string& name) {
   static const std::map<std::string, std::string> kSets = {{"rounding", "ROUNDING"},
                                                            {"acc_policy", "ACC_POLICY"},
                                                            {"mode", "OPERAND_MODE"},
-                                                           {"algorithm", "SOFTMAX"}};
-  const auto set = kSets.find(parameter);
+                                                           {"softmax algorithm", "SOFTMAX"},
+                                                           {"gelu algorithm", "GELU"}};
+  const auto set = kSets.find(parameter == "algorithm" ? kind + " algorithm" : parameter);
   if (set == kSets.end()) return "";
   std::string upper = name;
   for (char& c : upper) c = static_cast<char>(std::toupper(c));
@@ -56,7 +59,7 @@ void AddGroup(const Json& group, const std::string& name, std::vector<Expected>&
         out.push_back({identifier, i, false, real, word, ""});
       }
     } else if (value.is_string()) {
-      const std::string choice = ChoiceOf(item.key(), value);
+      const std::string choice = ChoiceOf(group.value("kind", ""), item.key(), value);
       if (!choice.empty()) out.push_back({identifier, 0, true, false, 0, choice});
     }
   }
