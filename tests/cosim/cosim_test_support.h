@@ -62,11 +62,19 @@ inline bool IsUnsigned(const oracle::Product& p) {
   return p.mode == OperandMode::kShift;
 }
 
+template <typename T>
+std::vector<T> Narrow(const std::vector<int>& values) {
+  std::vector<T> narrow;
+  narrow.reserve(values.size());
+  for (const int value : values) narrow.push_back(static_cast<T>(value));
+  return narrow;
+}
+
 inline std::vector<std::int32_t> RunOn(Backend& backend, const oracle::Product& p,
                                        const OpId& id = {"product"}) {
-  const std::vector<std::int8_t> rhs(p.rhs.begin(), p.rhs.end());
-  const std::vector<std::int8_t> signed_lhs(p.lhs.begin(), p.lhs.end());
-  const std::vector<std::uint8_t> unsigned_lhs(p.lhs.begin(), p.lhs.end());
+  const auto rhs = Narrow<std::int8_t>(p.rhs);
+  const auto signed_lhs = Narrow<std::int8_t>(IsUnsigned(p) ? std::vector<int>() : p.lhs);
+  const auto unsigned_lhs = Narrow<std::uint8_t>(IsUnsigned(p) ? p.lhs : std::vector<int>());
   LhsView lhs = MatrixView<const std::int8_t>{signed_lhs.data(), p.m, p.k, p.k, 1};
   if (IsUnsigned(p)) {
     lhs = MatrixView<const std::uint8_t>{unsigned_lhs.data(), p.m, p.k, p.k, 1};
