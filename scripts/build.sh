@@ -34,9 +34,7 @@ if [[ -f $build/CMakeCache.txt ]] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=
 fi
 
 jobs=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
-if [[ ! -x $build/sim/cli/qsim ]]; then
-  echo "build: building build/release, a few minutes the first time" >&2
-fi
+echo "build: bringing build/release up to date (the first time takes several minutes)" >&2
 started=$SECONDS
 quietly "${configure[@]}"
 if (($#)); then
@@ -44,4 +42,4 @@ if (($#)); then
 else
   quietly cmake --build "$build" --parallel "$jobs"
 fi
-echo "build: build/release is up to date ($((SECONDS - started)) s)" >&2
+echo "build: done in $((SECONDS - started)) s" >&2
