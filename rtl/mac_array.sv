@@ -66,7 +66,6 @@ module mac_array #(
   // to leave the array.
   localparam int unsigned FlushSteps  = Rows + Cols - 2;
   localparam int unsigned LhsExtWidth = LhsWidth + 1;
-  localparam int unsigned LhsSumWidth = 17;             // of one summand: 2^15 for log2 code 0
   localparam int unsigned RowSumWidth = 32;             // 65535 * 2^15 < 2^31
   localparam int unsigned ColSumWidth = RhsWidth + 16;  // 65535 * 2^(RhsWidth-1)
 
@@ -118,7 +117,7 @@ module mac_array #(
       first_q      <= cmd_first_i;
       last_q       <= cmd_last_i;
       mode_q       <= cmd_mode_i;
-      lhs_signed_q <= cmd_lhs_signed_i && !cmd_mode_i;
+      lhs_signed_q <= cmd_lhs_signed_i;
       k_q          <= cmd_k_i;
       k_total_q    <= cmd_first_i ? cmd_k_i : k_total_q + cmd_k_i;
       rows_q       <= cmd_rows_i;
@@ -279,76 +278,33 @@ module mac_array #(
   // Operands //
   //////////////
 
-  // While the wavefront leaves, zeros follow it: a rhs of zero makes every product zero.
-  logic [Rows*LhsExtWidth-1:0] lhs_ext, lhs_skewed;
-  logic [Rows*LhsSumWidth-1:0] lhs_summand;
-  logic [Cols*RhsWidth-1:0]    rhs_fed, rhs_skewed;
+  logic [Rows*LhsExtWidth-1:0] lhs_skewed;
+  logic [Cols*RhsWidth-1:0]    rhs_skewed;
   logic [Rows*RowSumWidth-1:0] row_sums;
   logic [Cols*ColSumWidth-1:0] col_sums;
   logic [RowSumWidth-1:0]      row_sum;
 
-  for (genvar row = 0; row < Rows; row++) begin : gen_lhs
-    logic [LhsWidth-1:0] element;
-    logic [LhsWidth:0]   extended;
-    logic [16:0]         decoded;
-
-    assign element  = lhs_data[row*LhsWidth +: LhsWidth];
-    assign extended = {element[LhsWidth-1] && lhs_signed_q, element};
-    assign decoded  = (|element[LhsWidth-1:4]) ? '0 : 17'h08000 >> element[3:0];
-
-    assign lhs_ext[row*LhsExtWidth +: LhsExtWidth] = extended;
-    assign lhs_summand[row*LhsSumWidth +: LhsSumWidth] =
-        mode_q ? decoded : {{(LhsSumWidth - LhsExtWidth){extended[LhsWidth]}}, extended};
-  end
-
-  assign rhs_fed = feed ? rhs_data : '0;
-
-  skew #(
-    .Lanes(Rows),
-    .Width(LhsExtWidth)
-  ) u_lhs_skew (
+  mac_operands #(
+    .Rows       (Rows),
+    .Cols       (Cols),
+    .LhsWidth   (LhsWidth),
+    .RhsWidth   (RhsWidth),
+    .RowSumWidth(RowSumWidth),
+    .ColSumWidth(ColSumWidth)
+  ) u_operands (
     .clk_i,
     .rst_ni,
-    .step_i(step),
-    .data_i(lhs_ext),
-    .data_o(lhs_skewed)
-  );
-
-  skew #(
-    .Lanes(Cols),
-    .Width(RhsWidth)
-  ) u_rhs_skew (
-    .clk_i,
-    .rst_ni,
-    .step_i(step),
-    .data_i(rhs_fed),
-    .data_o(rhs_skewed)
-  );
-
-  operand_sums #(
-    .Lanes   (Rows),
-    .Width   (LhsSumWidth),
-    .SumWidth(RowSumWidth)
-  ) u_row_sums (
-    .clk_i,
-    .rst_ni,
-    .clear_i(cmd_accept && cmd_first_i),
-    .add_i  (feed),
-    .data_i (lhs_summand),
-    .sums_o (row_sums)
-  );
-
-  operand_sums #(
-    .Lanes   (Cols),
-    .Width   (RhsWidth),
-    .SumWidth(ColSumWidth)
-  ) u_col_sums (
-    .clk_i,
-    .rst_ni,
-    .clear_i(cmd_accept && cmd_first_i),
-    .add_i  (feed),
-    .data_i (rhs_data),
-    .sums_o (col_sums)
+    .clear_i     (cmd_accept && cmd_first_i),
+    .feed_i      (feed),
+    .step_i      (step),
+    .shift_mode_i(mode_q),
+    .lhs_signed_i(lhs_signed_q),
+    .lhs_i       (lhs_data),
+    .rhs_i       (rhs_data),
+    .lhs_o       (lhs_skewed),
+    .rhs_o       (rhs_skewed),
+    .row_sums_o  (row_sums),
+    .col_sums_o  (col_sums)
   );
 
   ///////////

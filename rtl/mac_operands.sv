@@ -1,0 +1,104 @@
+// The array's operands: extends lhs, keeps the row and column sums, and slants both operands into the
+// wavefront. docs/numerics.md section 3.
+
+module mac_operands #(
+  parameter int unsigned Rows        = 16,
+  parameter int unsigned Cols        = 16,
+  parameter int unsigned LhsWidth    = 8,
+  parameter int unsigned RhsWidth    = 8,
+  parameter int unsigned RowSumWidth = 32,
+  parameter int unsigned ColSumWidth = 24
+) (
+  input  logic                         clk_i,
+  input  logic                         rst_ni,
+
+  input  logic                         clear_i,       // a new tile: forget the sums
+  input  logic                         feed_i,        // a step that takes a beat of lhs_i and rhs_i
+  input  logic                         step_i,        // the wavefront advances
+  input  logic                         shift_mode_i,  // lhs is a log2 code
+  input  logic                         lhs_signed_i,
+
+  input  logic [Rows*LhsWidth-1:0]     lhs_i,
+  input  logic [Cols*RhsWidth-1:0]     rhs_i,
+  output logic [Rows*(LhsWidth+1)-1:0] lhs_o,
+  output logic [Cols*RhsWidth-1:0]     rhs_o,
+  output logic [Rows*RowSumWidth-1:0]  row_sums_o,
+  output logic [Cols*ColSumWidth-1:0]  col_sums_o
+);
+
+  localparam int unsigned LhsExtWidth = LhsWidth + 1;
+  localparam int unsigned LhsSumWidth = 17;  // of one summand: 2^15 for log2 code 0
+
+  logic                        lhs_signed;
+  logic [Rows*LhsExtWidth-1:0] lhs_ext;
+  logic [Rows*LhsSumWidth-1:0] lhs_summand;
+  logic [Cols*RhsWidth-1:0]    rhs_fed;
+
+  assign lhs_signed = lhs_signed_i && !shift_mode_i;
+
+  for (genvar row = 0; row < Rows; row++) begin : gen_lhs
+    logic [LhsWidth-1:0] element;
+    logic [LhsWidth:0]   extended;
+    logic [16:0]         decoded;
+
+    assign element  = lhs_i[row*LhsWidth +: LhsWidth];
+    assign extended = {element[LhsWidth-1] && lhs_signed, element};
+    assign decoded  = (|element[LhsWidth-1:4]) ? '0 : 17'h08000 >> element[3:0];
+
+    assign lhs_ext[row*LhsExtWidth +: LhsExtWidth] = extended;
+    assign lhs_summand[row*LhsSumWidth +: LhsSumWidth] =
+        shift_mode_i ? decoded : {{(LhsSumWidth - LhsExtWidth){extended[LhsWidth]}}, extended};
+  end
+
+  // While the wavefront leaves, zeros follow it: a rhs of zero makes every product zero.
+  assign rhs_fed = feed_i ? rhs_i : '0;
+
+  skew #(
+    .Lanes(Rows),
+    .Width(LhsExtWidth)
+  ) u_lhs_skew (
+    .clk_i,
+    .rst_ni,
+    .step_i,
+    .data_i(lhs_ext),
+    .data_o(lhs_o)
+  );
+
+  skew #(
+    .Lanes(Cols),
+    .Width(RhsWidth)
+  ) u_rhs_skew (
+    .clk_i,
+    .rst_ni,
+    .step_i,
+    .data_i(rhs_fed),
+    .data_o(rhs_o)
+  );
+
+  operand_sums #(
+    .Lanes   (Rows),
+    .Width   (LhsSumWidth),
+    .SumWidth(RowSumWidth)
+  ) u_row_sums (
+    .clk_i,
+    .rst_ni,
+    .clear_i,
+    .add_i  (feed_i),
+    .data_i (lhs_summand),
+    .sums_o (row_sums_o)
+  );
+
+  operand_sums #(
+    .Lanes   (Cols),
+    .Width   (RhsWidth),
+    .SumWidth(ColSumWidth)
+  ) u_col_sums (
+    .clk_i,
+    .rst_ni,
+    .clear_i,
+    .add_i  (feed_i),
+    .data_i (rhs_i),
+    .sums_o (col_sums_o)
+  );
+
+endmodule
