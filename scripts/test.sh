@@ -11,5 +11,5 @@ cd -- "$root"
 
 status=0
 ctest --preset release --parallel "$(nproc)" "$@" </dev/null |
-  sed -E '/^ *Start +[0-9]+: /d; /^ *[0-9]+\/[0-9]+ Test +#[0-9]+: .*[. ]Passed +[0-9.]+ sec$/d' || status=$?
+  sed -E '/^ *Start +[0-9]+: /d; /^ *[0-9]+\/[0-9]+ Test +#[0-9]+: .*[. ]Passed +[0-9.]+ sec$/d; s/ \.{4,}/ .../' || status=$?
 exit "$status"
