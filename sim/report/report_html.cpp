@@ -24,7 +24,7 @@ constexpr std::string_view kStyle = R"css(
 * { box-sizing:border-box; }
 body { margin:0; background:var(--page); color:var(--ink);
   font:14px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif; }
-main { max-width:1120px; margin:0 auto; padding:28px 20px 48px; }
+main { max-width:1200px; margin:0 auto; padding:28px 20px 48px; }
 h1 { font-size:22px; margin:0; } h2 { font-size:16px; margin:0 0 10px; }
 h3 { font-size:14px; margin:20px 0 6px; font-family:ui-monospace,"DejaVu Sans Mono",monospace; }
 section { background:var(--card); border:1px solid var(--line); border-radius:8px; padding:18px 20px;
@@ -148,7 +148,7 @@ std::string Taps(const RunReport& report) {
       open = true;
       out += fmt::format("<h3>{}</h3><table>\n", EscapeHtml(block.empty() ? "taps" : block));
       out += Head({"tap", "shape", "type", "", "QSNR dB", "ideal dB", "step dB", "cosine",
-                   "max |error|", "saturated %", "RTL mismatches"});
+                   "max |error|", "sat %", "RTL diff"});
     }
     out += TapRow(tap, name.rest);
   }
