@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -90,6 +92,13 @@ Activation LowerEmbedding(const VitModel& model, const EndsPlan& plan,
   request.adjust = [&](std::int64_t row, double observed) {
     const double unit = embed.scale[static_cast<std::size_t>(row)] * 255;
     const double scale = std::max(observed, least * unit);
+    if (scale > observed) {
+      builder.Note(LoweringNote::Kind::kRaisedScale, "patch_embed",
+                   fmt::format("output channel {}: weight scale raised from {:.3g} to {:.3g}, so "
+                               "that its multiplier keeps a few bits beside the positions' (a "
+                               "nearly dead channel)",
+                               row, observed, scale));
+    }
     return builder.power_of_two() ? SnapUp(scale, unit) : scale;
   };
   std::vector<double> ratios = builder.Linear(

@@ -306,6 +306,12 @@ Activation ProgramBuilder::AddToStream(const StreamAdd& add, const Activation& i
   request.adjust = [&](std::int64_t row, double observed) {
     const double unit = out.scale[static_cast<std::size_t>(row)] / input_scale;
     const double scale = std::max(observed, least * unit);
+    if (scale > observed) {
+      Note(LoweringNote::Kind::kRaisedScale, add.layer,
+           fmt::format("output channel {}: weight scale raised from {:.3g} to {:.3g}, so that its "
+                       "multiplier keeps a few bits beside the stream's (a nearly dead channel)",
+                       row, observed, scale));
+    }
     return power_of_two() ? SnapUp(scale, unit) : scale;
   };
   const std::vector<double> ones(channels, 1.0);
