@@ -55,11 +55,12 @@ Activation LowerMlp(const VitModel& model, std::int64_t block, const MlpPlan& pl
   const std::int64_t hidden = weights.fc1.out_features();
   fc1.row_groups = RowGroups(plan.fc1_weight, 1, 1, hidden);
   const std::vector<double> ones(static_cast<std::size_t>(hidden), 1.0);
-  const double fc1_scale =
-      builder.Choose(prefix + "mlp_fc1.quant", plan.fc1_output, ranges.fc1, 1).scale[0];
   if (builder.power_of_two()) {
     fc1.adjust = [&](std::int64_t, double observed) {
-      return SnapUp(observed, fc1_scale / ProgramBuilder::AbsorbedScale(norm2));
+      const double output =
+          QuantizationOf(ranges.fc1[0], RangeOf(plan.fc1_output), plan.fc1_output.has_zero_point)
+              .scale;
+      return SnapUp(observed, output / ProgramBuilder::AbsorbedScale(norm2));
     };
   }
   const std::vector<double> acc_scale =

@@ -23,7 +23,6 @@ struct Activation {
   QuantRange range;
   std::vector<double> scale;
   std::vector<std::int32_t> zero;
-  // Scores, log2 codes and accumulators never are one of these; a weight's codes neither.
 };
 
 // One entry when all are equal, as they were otherwise.
