@@ -11,6 +11,7 @@ build_packages=(
   verilator              # the RTL executor
   zlib1g-dev             # its waveforms (FST)
   libpng-dev libjpeg-dev # image folders
+  libgmp-dev             # the second derivations: tests and selftest
   libeigen3-dev libyaml-cpp-dev libcli11-dev libfmt-dev nlohmann-json3-dev
 )
 test_packages=(

@@ -13,4 +13,10 @@ struct FloatTensor {
   std::vector<float> data;
 };
 
+// float64, for parameters whose last bit decides a result.
+struct DoubleTensor {
+  Shape shape;
+  std::vector<double> data;
+};
+
 }  // namespace qsim

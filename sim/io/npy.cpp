@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,14 +43,25 @@ std::vector<T> ReadData(const InputFile& file, const NpyHeader& header) {
   return data;
 }
 
-template <typename T>
-AnyTensor ReadInts(const InputFile& file, const NpyHeader& header) {
-  return IntTensor(header.shape, ReadData<T>(file, header));
+// The file's integers, or nullopt when it holds something else.
+std::optional<IntTensor> ReadInts(const InputFile& file, const NpyHeader& header) {
+  const std::string& descr = header.descr;
+  const Shape& shape = header.shape;
+  if (descr == "|i1" || descr == "<i1")
+    return IntTensor(shape, ReadData<std::int8_t>(file, header));
+  if (descr == "|u1" || descr == "<u1") {
+    return IntTensor(shape, ReadData<std::uint8_t>(file, header));
+  }
+  if (descr == "<i2") return IntTensor(shape, ReadData<std::int16_t>(file, header));
+  if (descr == "<u2") return IntTensor(shape, ReadData<std::uint16_t>(file, header));
+  if (descr == "<i4") return IntTensor(shape, ReadData<std::int32_t>(file, header));
+  if (descr == "<i8") return IntTensor(shape, ReadData<std::int64_t>(file, header));
+  return std::nullopt;
 }
 
-template <typename T, typename Convert>
-AnyTensor ReadFloats(const InputFile& file, const NpyHeader& header, Convert convert) {
-  FloatTensor tensor;
+template <typename Tensor, typename T, typename Convert>
+Tensor ConvertFloats(const InputFile& file, const NpyHeader& header, Convert convert) {
+  Tensor tensor;
   tensor.shape = header.shape;
   const std::vector<T> data = ReadData<T>(file, header);
   tensor.data.resize(data.size());
@@ -62,6 +74,30 @@ AnyTensor ReadFloats(const InputFile& file, const NpyHeader& header, Convert con
     }
   }
   return tensor;
+}
+
+// The conversion of a double beyond float's range is undefined; infinity says the same.
+float NarrowToFloat(double x) {
+  constexpr double kLargest = 3.4028235677973366e38;  // rounds up to 2^128
+  return std::abs(x) >= kLargest ? HUGE_VALF : static_cast<float>(x);
+}
+
+// The file's floats. Throws InputError for every other type.
+template <typename Tensor, typename NarrowDouble>
+Tensor ReadFloats(const InputFile& file, const NpyHeader& header, NarrowDouble narrow) {
+  const std::string& descr = header.descr;
+  if (descr == "<f2") return ConvertFloats<Tensor, std::uint16_t>(file, header, HalfToFloat);
+  if (descr == "<f4") return ConvertFloats<Tensor, float>(file, header, std::identity());
+  if (descr == "<f8") return ConvertFloats<Tensor, double>(file, header, narrow);
+  const std::string path = file.path().string();
+  if (descr.starts_with('>')) {
+    throw InputError(
+        fmt::format("{}: big-endian data ({}); save it little-endian", path, Printable(descr)));
+  }
+  throw InputError(fmt::format(
+      "{}: dtype '{}' is not supported; expected int8, uint8, int16, uint16, int32, int64, "
+      "float16, float32 or float64",
+      path, Printable(descr)));
 }
 
 std::string_view DescrOf(DType dtype) {
@@ -95,30 +131,15 @@ void WriteData(const std::filesystem::path& path, std::string_view descr, const 
 AnyTensor ReadNpy(const std::filesystem::path& path) {
   const InputFile file(path);
   const NpyHeader header = ReadNpyHeader(file);
-  const std::string& descr = header.descr;
-  if (descr == "|i1" || descr == "<i1") return ReadInts<std::int8_t>(file, header);
-  if (descr == "|u1" || descr == "<u1") return ReadInts<std::uint8_t>(file, header);
-  if (descr == "<i2") return ReadInts<std::int16_t>(file, header);
-  if (descr == "<u2") return ReadInts<std::uint16_t>(file, header);
-  if (descr == "<i4") return ReadInts<std::int32_t>(file, header);
-  if (descr == "<i8") return ReadInts<std::int64_t>(file, header);
-  if (descr == "<f2") return ReadFloats<std::uint16_t>(file, header, HalfToFloat);
-  if (descr == "<f4") return ReadFloats<float>(file, header, [](float x) { return x; });
-  if (descr == "<f8") {
-    return ReadFloats<double>(file, header, [](double x) {
-      // The conversion of a double beyond float's range is undefined; infinity says the same.
-      constexpr double kLargest = 3.4028235677973366e38;  // rounds up to 2^128
-      return std::abs(x) >= kLargest ? HUGE_VALF : static_cast<float>(x);
-    });
-  }
-  if (descr.starts_with('>')) {
-    throw InputError(fmt::format("{}: big-endian data ({}); save it little-endian", path.string(),
-                                 Printable(descr)));
-  }
-  throw InputError(fmt::format(
-      "{}: dtype '{}' is not supported; expected int8, uint8, int16, uint16, int32, int64, "
-      "float16, float32 or float64",
-      path.string(), Printable(descr)));
+  if (std::optional<IntTensor> ints = ReadInts(file, header)) return *std::move(ints);
+  return ReadFloats<FloatTensor>(file, header, NarrowToFloat);
+}
+
+ExactTensor ReadExactNpy(const std::filesystem::path& path) {
+  const InputFile file(path);
+  const NpyHeader header = ReadNpyHeader(file);
+  if (std::optional<IntTensor> ints = ReadInts(file, header)) return *std::move(ints);
+  return ReadFloats<DoubleTensor>(file, header, std::identity());
 }
 
 IntTensor ReadIntNpy(const std::filesystem::path& path) {

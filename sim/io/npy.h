@@ -22,6 +22,10 @@ AnyTensor ReadNpy(const std::filesystem::path& path);
 IntTensor ReadIntNpy(const std::filesystem::path& path);
 FloatTensor ReadFloatNpy(const std::filesystem::path& path);
 
+// As ReadNpy, with floats of any width as float64, which holds all of them exactly.
+using ExactTensor = std::variant<IntTensor, DoubleTensor>;
+ExactTensor ReadExactNpy(const std::filesystem::path& path);
+
 // Version 1.0, little-endian, C order, data 64-byte aligned; floats as float32. Atomic
 // (atomic_file.h).
 void WriteNpy(const std::filesystem::path& path, const IntTensor& tensor);

@@ -17,7 +17,7 @@ impurities() {  # impurities FILE...: offending lines, comments removed
 }
 
 cd "$1"
-found=$(impurities golden/ops/*.h golden/ops/*.cpp golden/program/*.h golden/program/*.cpp)
+found=$(impurities golden/ops/*.h golden/ops/*.cpp golden/ops/*/*.h golden/ops/*/*.cpp golden/program/*.h golden/program/*.cpp)
 if [ -n "$found" ]; then
   echo "golden/ may include <std> and golden/ only, and holds no floating point:"
   echo "$found"

@@ -1,0 +1,16 @@
+#include "sim/conform/algorithms.h"
+
+namespace qsim {
+
+const ConformAlgorithm* FindConformAlgorithm(std::string_view op, std::string_view algorithm) {
+  for (const auto family :
+       {RequantAlgorithms, MatmulRequantAlgorithms, SoftmaxAlgorithms, LayernormAlgorithms,
+        GeluAlgorithms, AttentionAlgorithms, ObserverAlgorithms}) {
+    for (const ConformAlgorithm& entry : family()) {
+      if (entry.op == op && entry.algorithm == algorithm) return &entry;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace qsim

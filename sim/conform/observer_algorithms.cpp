@@ -1,0 +1,7 @@
+#include "sim/conform/algorithms.h"
+
+namespace qsim {
+
+std::span<const ConformAlgorithm> ObserverAlgorithms() { return {}; }
+
+}  // namespace qsim

@@ -1,0 +1,7 @@
+#include "tests/derivation/batteries.h"
+
+namespace qsim::derivation {
+
+std::span<const Battery> GeluBatteries() { return {}; }
+
+}  // namespace qsim::derivation
