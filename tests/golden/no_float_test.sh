@@ -23,7 +23,7 @@ compile() {  # compile SOURCE OBJECT FLAGS...
 
 count=0
 for source in "$source_dir"/golden/ops/*.cpp "$source_dir"/golden/ops/*/*.cpp "$source_dir"/golden/program/*.cpp; do
-  compile "$source" "$work/$(basename "$source").o" "$@"
+  compile "$source" "$work/$count.o" "$@"
   count=$((count + 1))
 done
 "$here/no_float_check.sh" "$work"/*.o
