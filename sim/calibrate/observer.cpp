@@ -26,7 +26,11 @@ void ForEach(const ChannelLayout& layout, Images images, Function f) {
   }
 }
 
-RealRange WithZero(RealRange range) { return {std::min(range.min, 0.0), std::max(range.max, 0.0)}; }
+std::vector<RealRange> Styled(std::vector<RealRange> ranges, ObserverStyle style) {
+  if (style == ObserverStyle::kPublished) return ranges;
+  for (RealRange& range : ranges) range = {std::min(range.min, 0.0), std::max(range.max, 0.0)};
+  return ranges;
+}
 
 std::vector<RealRange> BatchMinMax(const ChannelLayout& layout, Images images) {
   std::vector<RealRange> ranges(static_cast<std::size_t>(layout.channels), {HUGE_VAL, -HUGE_VAL});
@@ -39,7 +43,7 @@ std::vector<RealRange> BatchMinMax(const ChannelLayout& layout, Images images) {
 
 class MinmaxObserver final : public Observer {
  public:
-  explicit MinmaxObserver(ChannelLayout layout) : layout_(layout) {}
+  MinmaxObserver(ChannelLayout layout, ObserverStyle style) : layout_(layout), style_(style) {}
 
   void Observe(Images images) override {
     const std::vector<RealRange> batch = BatchMinMax(layout_, images);
@@ -53,14 +57,11 @@ class MinmaxObserver final : public Observer {
     }
   }
 
-  std::vector<RealRange> Ranges() const override {
-    std::vector<RealRange> result;
-    for (const RealRange& range : ranges_) result.push_back(WithZero(range));
-    return result;
-  }
+  std::vector<RealRange> Ranges() const override { return Styled(ranges_, style_); }
 
  private:
   ChannelLayout layout_;
+  ObserverStyle style_;
   std::vector<RealRange> ranges_;
 };
 
@@ -68,8 +69,8 @@ class MinmaxObserver final : public Observer {
 // smoothed between batches: r + sigma (c - r). Percentile and Ema observers.
 class SmoothedObserver final : public Observer {
  public:
-  SmoothedObserver(ChannelLayout layout, double alpha, double sigma)
-      : layout_(layout), alpha_(alpha), sigma_(sigma) {}
+  SmoothedObserver(ChannelLayout layout, double alpha, double sigma, ObserverStyle style)
+      : layout_(layout), alpha_(alpha), sigma_(sigma), style_(style) {}
 
   void Observe(Images images) override {
     const std::vector<RealRange> batch =
@@ -84,11 +85,7 @@ class SmoothedObserver final : public Observer {
     }
   }
 
-  std::vector<RealRange> Ranges() const override {
-    std::vector<RealRange> result;
-    for (const RealRange& range : ranges_) result.push_back(WithZero(range));
-    return result;
-  }
+  std::vector<RealRange> Ranges() const override { return Styled(ranges_, style_); }
 
  private:
   std::vector<RealRange> Quantiles(Images images) const {
@@ -117,6 +114,7 @@ class SmoothedObserver final : public Observer {
   ChannelLayout layout_;
   double alpha_;
   double sigma_;
+  ObserverStyle style_;
   std::vector<RealRange> ranges_;
 };
 
@@ -124,8 +122,8 @@ class SmoothedObserver final : public Observer {
 // quantizing the last batch. One factor serves all groups, as published.
 class OmseObserver final : public Observer {
  public:
-  OmseObserver(ChannelLayout layout, QuantRange q, bool has_zero_point)
-      : layout_(layout), q_(q), has_zero_point_(has_zero_point), minmax_(layout) {}
+  OmseObserver(ChannelLayout layout, QuantRange q, bool has_zero_point, ObserverStyle style)
+      : layout_(layout), q_(q), has_zero_point_(has_zero_point), minmax_(layout, style) {}
 
   void Observe(Images images) override {
     minmax_.Observe(images);
@@ -213,17 +211,20 @@ bool Observer::IsAvailable(ObserverKind kind) {
   return kind != ObserverKind::kKl && kind != ObserverKind::kPtf;
 }
 
-std::unique_ptr<Observer> Observer::Make(const Section& section, ChannelLayout layout) {
+std::unique_ptr<Observer> Observer::Make(const Section& section, ChannelLayout layout,
+                                         ObserverStyle style) {
   switch (section.observer) {
     case ObserverKind::kMinmax:
-      return std::make_unique<MinmaxObserver>(layout);
+      return std::make_unique<MinmaxObserver>(layout, style);
     case ObserverKind::kPercentile:
       return std::make_unique<SmoothedObserver>(layout, section.percentile_alpha,
-                                                section.percentile_sigma);
+                                                section.percentile_sigma, style);
     case ObserverKind::kEma:
-      return std::make_unique<SmoothedObserver>(layout, 1.0, section.percentile_sigma);
+      return std::make_unique<SmoothedObserver>(layout, 1.0, section.percentile_sigma, style);
     case ObserverKind::kOmse:
-      return std::make_unique<OmseObserver>(layout, RangeOf(section), section.has_zero_point);
+      return std::make_unique<OmseObserver>(
+          layout, RangeOf(section), section.has_zero_point || style == ObserverStyle::kPublished,
+          style);
     case ObserverKind::kKl:
     case ObserverKind::kPtf:
       break;

@@ -45,13 +45,19 @@ std::int32_t ZeroPointFor(RealRange range, double scale, QuantRange q, bool has_
 std::int32_t Quantize(double x, Quantization quantization, QuantRange range,
                       std::int64_t* saturated = nullptr);
 
+// Whether a range is widened to contain 0, so that 0 has a code and a symmetric range has no zero
+// point; or is the publication's own. FQ-ViT's Omse uses the formula with a zero point for every
+// type.
+enum class ObserverStyle : std::uint8_t { kContainsZero, kPublished };
+
 // Estimates one range per group of a tensor's elements. Groups follow `layout` (channel = group).
 class Observer {
  public:
   // Observers that the configuration knows and this version does not have yet.
   static bool IsAvailable(ObserverKind kind);
   // Throws InternalError for one that is not available: the plan has rejected it.
-  static std::unique_ptr<Observer> Make(const Section& section, ChannelLayout layout);
+  static std::unique_ptr<Observer> Make(const Section& section, ChannelLayout layout,
+                                        ObserverStyle style = ObserverStyle::kContainsZero);
   virtual ~Observer() = default;
 
   // One batch: the tensor's values for each of its images, in order. Every span holds layout.size()

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sim/cli/calibrate_command.h"
+#include "sim/cli/conform_command.h"
 #include "sim/cli/diff_command.h"
 #include "sim/cli/eval_command.h"
 #include "sim/cli/export_command.h"
@@ -55,11 +56,13 @@ int Dispatch(int argc, char** argv) {
   qsim::EvalOptions eval;
   qsim::DiffOptions diff;
   qsim::ExportOptions exporting;
+  qsim::ConformOptions conform;
   const CLI::App* calibrate_command = qsim::AddCalibrate(app, calibrate);
   const CLI::App* run_command = qsim::AddRun(app, run);
   const CLI::App* eval_command = qsim::AddEval(app, eval);
   const CLI::App* diff_command = qsim::AddDiff(app, diff);
   const CLI::App* export_command = qsim::AddExport(app, exporting);
+  const CLI::App* conform_command = qsim::AddConform(app, conform);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -72,6 +75,7 @@ int Dispatch(int argc, char** argv) {
   if (*eval_command) return qsim::RunEval(eval);
   if (*diff_command) return qsim::RunDiff(diff);
   if (*export_command) return qsim::RunExport(exporting);
+  if (*conform_command) return qsim::RunConformCommand(conform);
   return kUsageError;
 }
 
