@@ -1,4 +1,5 @@
-// Integer softmax over one row of scores. docs/numerics.md section 5.
+// Integer softmax over one row of scores: one interface to the named algorithms, each of which is a
+// file pair in golden/ops/softmax/. docs/numerics.md section 5.
 //
 // A zero point of the scores cancels (only x - rowmax is used), so none is passed.
 #pragma once
@@ -8,41 +9,75 @@
 #include <span>
 #include <string_view>
 
+#include "golden/ops/requantize.h"
+#include "golden/ops/softmax/ibert_exp.h"
+#include "golden/ops/softmax/isoftmax.h"
+#include "golden/ops/softmax/ita.h"
+#include "golden/ops/softmax/shiftmax.h"
+#include "golden/ops/softmax/tflite.h"
+
 namespace qsim {
 
-//   kIbert    I-BERT (Kim et al., ICML 2021), output uint8, scale 2^-8, last step floored.
-//   kIbertRn  the same exponential; last step rounded half up and saturated at 255, scale 2^-(8+j).
-//   kLogInt   FQ-ViT's log-int-softmax (Lin et al., IJCAI 2022): a 4-bit code, or 16 for zero.
-enum class SoftmaxKind : std::uint8_t { kIbert, kIbertRn, kLogInt };
-std::string_view Name(SoftmaxKind kind);  // "ibert", "ibert_rn", "log_int"
+//   kIbert         I-BERT (Kim et al., ICML 2021), output uint8, scale 2^-8, last step floored.
+//   kIbertRn       the same exponential; last step rounded half up and saturated at 255.
+//   kLogInt        FQ-ViT's log-int-softmax (Lin et al., IJCAI 2022): code k for 2^-k.
+//   kShiftmax      I-ViT (Li and Gu, ICCV 2023): bases of two by shifts.
+//   kIta           ITA (Islamoglu et al., ISLPED 2023), the whole row at once; Deeploy's ITAMax.
+//   kItaStreaming  ITA in one pass over groups of scores; Deeploy's ITAPartialMax.
+//   kTflite        TensorFlow Lite's and CMSIS-NN's int8 softmax.
+//   kDeeploy       Deeploy's polynomial softmax (Scherer et al., TCAD 2024).
+enum class SoftmaxKind : std::uint8_t {
+  kIbert,
+  kIbertRn,
+  kLogInt,
+  kShiftmax,
+  kIta,
+  kItaStreaming,
+  kTflite,
+  kDeeploy
+};
+// "ibert", "ibert_rn", "log_int", "shiftmax", "ita", "ita_streaming", "tflite",
+// "deeploy_isoftmax".
+std::string_view Name(SoftmaxKind kind);
 std::optional<SoftmaxKind> SoftmaxKindFromName(std::string_view name);
 
-// The integer exponential that all three share: polynomial constants of a score scale s.
-//   x0 = floor(-0.6931 / s) < 0, b = floor(2.70731.. / s), c = floor(2.79211.. / s^2), n = 30.
-// Ranges: -2^20 <= x0 <= -1, -(x0 + 1) <= b < 2^23, 1 <= c < 2^32, 0 <= n <= 30, so that every
-// exponential lies in 0 .. c << n < 2^62.
-struct IbertExp {
-  std::int32_t x0 = -1;
-  std::int64_t b = 0;
-  std::int64_t c = 0;
-  int n = 30;
-  bool operator==(const IbertExp&) const = default;
-};
-
+// Each kind reads only what is said to be its own.
 struct SoftmaxParams {
   SoftmaxKind kind = SoftmaxKind::kIbertRn;
-  IbertExp exp = {};
+  IbertExp exp = {};  // ibert, ibert_rn, log_int
   // exp16 = clamp(half_even(exp * act16_multiplier / 2^act16_shift), -32768, 32767); ibert,
   // ibert_rn. act16_multiplier in 2^30 .. 2^31 - 1 (or 0 when unused), act16_shift in 0..126;
   // together they turn c << n, the exponential of every row's maximum, into at least 1.
   std::int64_t act16_multiplier = 0;
   int act16_shift = 0;
-  int extra_bits = 0;  // j of ibert_rn: output scale 2^-(8+j), 0..7. Others: 0.
+  int extra_bits = 0;  // j of ibert_rn: output scale 2^-(8+j), 0..7. ibert: 0.
   int code_bits = 4;   // log_int only, 1..8
+  ShiftmaxParams shiftmax = {};
+  ItaSoftmaxParams ita = {};  // ita, ita_streaming
+  TfliteSoftmaxParams tflite = {};
+  IsoftmaxParams isoftmax = {};  // deeploy_isoftmax
   bool operator==(const SoftmaxParams&) const = default;
 };
 
-// Optional intermediates, for conformance and for tests. Each is empty or as long as the row.
+// Throws std::invalid_argument where a parameter of params.kind is out of its range, or where its
+// parameters do not fit together. What passes is defined for every row of 1..MaxSoftmaxRow scores.
+void CheckSoftmaxParams(const SoftmaxParams& params);
+
+// The codes that the output may hold, and the real value of one step:
+//
+//   ibert              0 .. 255                           2^-8
+//   ibert_rn           0 .. 255                           2^-(8 + extra_bits)
+//   log_int            0 .. 2^code_bits                   code k is 2^-k, 2^code_bits is 0
+//   shiftmax           0 .. 2^(output_bits - 1) - 1 (*)   2^-(output_bits - 1)
+//   ita, ita_streaming offset .. offset + levels - 1      1 / 255 (see ita.h)
+//   tflite             -2^(bits - 1) .. 2^(bits - 1) - 1  2^-bits, the lowest code is 0
+//   deeploy_isoftmax   offset .. offset + levels - 1      1 / (levels - 1)
+//
+// (*) wider where |x0| 2^n >= 2^31: see ShiftmaxRange. Parameters must pass CheckSoftmaxParams.
+QuantRange SoftmaxOutputRange(const SoftmaxParams& params);
+
+// Optional intermediates, for conformance and for tests. Each is empty or as long as the row;
+// exp_int: ibert, ibert_rn, log_int, shiftmax. exp16: ibert, ibert_rn. Others leave them alone.
 struct SoftmaxTrace {
   std::span<std::int64_t> exp_int = {};
   std::span<std::int32_t> exp16 = {};
@@ -50,10 +85,12 @@ struct SoftmaxTrace {
 
 // The largest row for which every intermediate is proven to fit.
 inline constexpr std::int64_t kMaxSoftmaxRow = 65536;
+// The same for one kind: kMaxSoftmaxRow, but kMaxTfliteSoftmaxRow for tflite.
+std::int64_t MaxSoftmaxRow(SoftmaxKind kind);
 
-// scores: a row of 1..kMaxSoftmaxRow values, of any width up to 32 bits. out: uint8 range (kIbert,
-// kIbertRn) or codes 0..2^code_bits (kLogInt). Returns how many elements saturated at 255.
-// Throws std::invalid_argument where a size or parameter is out of its range.
+// scores: a row of 1..MaxSoftmaxRow(params.kind) values, of any width up to 32 bits. out: within
+// SoftmaxOutputRange. Returns how many elements a final clamp changed (ibert, ibert_rn, tflite; the
+// others have none). Throws std::invalid_argument where a size or parameter is out of its range.
 std::int64_t Softmax(std::span<const std::int32_t> scores, const SoftmaxParams& params,
                      std::span<std::int32_t> out, const SoftmaxTrace& trace = {});
 

@@ -184,35 +184,24 @@ class Validator {
     const TensorInfo& out = Tensor(op.output);
     Require(in.shape.size() == 3 && in.shape == out.shape, "needs [heads, tokens, tokens]");
     Require(BitsOf(in.dtype) <= 16, "scores must be 16 bits or narrower");
-    Require(in.shape[2] <= kMaxSoftmaxRow, "row is too long");
     RequireCount(op.params.size(), in.shape[0], "params");
     for (const SoftmaxParams& p : op.params) {
-      Require(p.exp.x0 >= -(1 << 20) && p.exp.x0 <= -1, "x0 out of range");
-      Require(p.exp.b >= -(p.exp.x0 + 1) && p.exp.b < (1 << 23), "b out of range");
-      Require(p.exp.c >= 1 && p.exp.c < (std::int64_t{1} << 32), "c out of range");
-      Require(p.exp.n >= 0 && p.exp.n <= 30, "n out of range");
-      Require(p.act16_shift >= 0 && p.act16_shift <= 126, "act16_shift out of range");
-      const bool needs_act16 = p.kind != SoftmaxKind::kLogInt;
-      Require(
-          !needs_act16 || (p.act16_multiplier >= 1 && p.act16_multiplier < (std::int64_t{1} << 31)),
-          "act16_multiplier out of range");
-      Require(p.extra_bits >= 0 && p.extra_bits <= 7 &&
-                  (p.kind == SoftmaxKind::kIbertRn || p.extra_bits == 0),
-              "extra_bits out of range");
+      Require(in.shape[2] <= MaxSoftmaxRow(p.kind), "row is too long");
+      RequireLegal(p);
       Require(p.kind != SoftmaxKind::kLogInt || p.code_bits == 4, "code_bits must be 4");
-      RequireSoftmaxRuns(p);
-      const std::int32_t highest = p.kind == SoftmaxKind::kLogInt ? 16 : 255;
-      Require(out.dtype == DType::kUint8 && out.range == QuantRange{0, highest},
-              "output must be uint8 in 0.." + std::to_string(highest));
+      const QuantRange range = SoftmaxOutputRange(p);
+      const DType dtype = range.qmin < 0 ? DType::kInt8 : DType::kUint8;
+      Require(range.qmin >= -128 && range.qmax <= (range.qmin < 0 ? 127 : 255),
+              "output does not fit 8 bits");
+      Require(out.dtype == dtype && out.range == range,
+              "output must be " + std::string(Name(dtype)) + " in " + std::to_string(range.qmin) +
+                  ".." + std::to_string(range.qmax));
     }
   }
 
-  // The operation checks how its parameters fit together before it looks at a row.
-  void RequireSoftmaxRuns(const SoftmaxParams& params) const {
-    const std::int32_t score = 0;
-    std::int32_t probability = 0;
+  void RequireLegal(const SoftmaxParams& params) const {
     try {
-      Softmax({&score, 1}, params, {&probability, 1});
+      CheckSoftmaxParams(params);
     } catch (const std::invalid_argument& error) {
       Require(false, error.what());
     }

@@ -272,7 +272,7 @@ TEST(Softmax, NamesRoundTrip) {
        {SoftmaxKind::kIbert, SoftmaxKind::kIbertRn, SoftmaxKind::kLogInt}) {
     EXPECT_EQ(SoftmaxKindFromName(Name(kind)), kind);
   }
-  EXPECT_EQ(SoftmaxKindFromName("shiftmax"), std::nullopt);
+  EXPECT_EQ(SoftmaxKindFromName("softmax"), std::nullopt);
 }
 
 }  // namespace

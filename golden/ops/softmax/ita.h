@@ -1,0 +1,43 @@
+// ITA's softmax in powers of two, over the whole row or streaming. docs/numerics.md section 5.6.
+//
+// Source: fastSoftmax and streamingPartialSoftmax of PyITA (Islamoglu et al., ISLPED 2023,
+// arXiv:2307.03493); ITAMax_s8 and ITAPartialMax_s8 of Deeploy are the same two functions.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "golden/ops/requantize.h"
+
+namespace qsim {
+
+// The power of two of x is (rowmax - x) / 2^shift_bits, rounded half up. Output code
+// output_offset + y, y in 0 .. levels - 1 with scale 1 / (levels - 1) of ITA (255) or 1 / 255 of
+// whatever the consumer assumes: Deeploy's streaming kernel has levels = 128 and scale 1 / 255.
+struct ItaSoftmaxParams {
+  int shift_bits = 5;              // 0..31. ITA as published 0; its paper and Deeploy 5
+  std::int32_t levels = 256;       // 2..65536
+  std::int32_t output_offset = 0;  // -65536..65536
+  std::int64_t group = 16;         // streaming only: scores read at a time, at least 1
+  bool operator==(const ItaSoftmaxParams&) const = default;
+};
+
+// Throws std::invalid_argument where a parameter is out of its range; group only for `streaming`.
+void CheckItaSoftmax(const ItaSoftmaxParams& params, bool streaming);
+
+// Output codes: output_offset .. output_offset + levels - 1.
+QuantRange ItaSoftmaxRange(const ItaSoftmaxParams& params);
+
+// One row, 1..65536 scores of any width up to 32 bits: the sum of 256 / 2^s over the whole row,
+// floored once. Parameters must have passed CheckItaSoftmax.
+void ItaSoftmax(std::span<const std::int32_t> scores, const ItaSoftmaxParams& params,
+                std::span<std::int32_t> out);
+
+// The same, the row read in groups of `group` (the last may be shorter): the sum is shifted down,
+// and loses what falls out, whenever the maximum grows. The published running maximum starts at
+// -128, the lowest int8 score; here it starts at the first group's, which is the same on int8
+// scores and makes wider ones defined.
+void ItaStreamingSoftmax(std::span<const std::int32_t> scores, const ItaSoftmaxParams& params,
+                         std::span<std::int32_t> out);
+
+}  // namespace qsim

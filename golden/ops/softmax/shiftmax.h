@@ -1,0 +1,34 @@
+// I-ViT's Shiftmax. docs/numerics.md section 5.5.
+//
+// Source: IntSoftmax of I-ViT (Li and Gu, ICCV 2023, arXiv:2207.01405).
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "golden/ops/requantize.h"
+
+namespace qsim {
+
+// Legal: x0 <= -1, 0 <= n <= 30, 1 <= output_bits <= 16, |x0| 2^n < 2^(63 - output_bits).
+struct ShiftmaxParams {
+  std::int32_t x0 = -1;  // floor(-1 / s), s the score scale
+  int n = 15;
+  int output_bits = 8;
+  bool operator==(const ShiftmaxParams&) const = default;
+};
+
+// Throws std::invalid_argument where a parameter is out of its range.
+void CheckShiftmax(const ShiftmaxParams& params);
+
+// Output codes. 0 .. 2^(output_bits - 1) - 1 while |x0| 2^n < 2^31, the maximum's exponential, fits
+// the clamp of the sum; beyond, up to that exponential >> (32 - output_bits). Scale
+// 2^-(output_bits - 1) in the first case.
+QuantRange ShiftmaxRange(const ShiftmaxParams& params);
+
+// One row, 1..65536 scores. exp_int: empty or as long as the row. Parameters must have passed
+// CheckShiftmax.
+void Shiftmax(std::span<const std::int32_t> scores, const ShiftmaxParams& params,
+              std::span<std::int32_t> out, std::span<std::int64_t> exp_int);
+
+}  // namespace qsim
