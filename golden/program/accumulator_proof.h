@@ -9,16 +9,16 @@
 namespace qsim {
 
 struct AccumulatorProof {
-  std::string tap;      // the operation's output
-  Accumulator acc;      // what the program gives it
-  AccRange range;       // every value a partial sum or a correction term can take
-  int bits_needed = 0;  // width that holds `range`
+  std::string tap;                  // the operation's output
+  Accumulator acc;                  // what the program gives it
+  AccRange range;                   // every value a partial sum or a correction term can take
+  int bits_needed = 0;              // width that holds `range`
   std::int64_t worst_channel = -1;  // output channel that needs it; -1 for products of two tensors
   bool fits() const { return bits_needed <= acc.bits; }
 };
 
-// For one operation, or for every gemm and matmul of the program in order. Operand ranges are those of
-// the tensors; weights are the very weights of the program.
+// For one operation, or for every gemm and matmul of the program in order. Operand ranges are those
+// of the tensors; weights are the very weights of the program.
 AccumulatorProof ProveAccumulator(const Program& program, const GemmOp& op);
 AccumulatorProof ProveAccumulator(const Program& program, const MatmulOp& op);
 std::vector<AccumulatorProof> ProveAccumulators(const Program& program);

@@ -305,6 +305,15 @@ class Run {
     Store(op.output, out);
   }
 
+  void Do(const AddOp& op) {
+    std::vector<std::int32_t> sum = Widen(Value(op.a));
+    const std::vector<std::int32_t> other =
+        Widen(op.b.empty() ? program_.Constant(op.bias) : Value(op.b));
+    // Validation has proven that no sum leaves the output's range.
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += other[i % other.size()];
+    Store(op.output, sum);
+  }
+
   void Do(const GeluOp& op) {
     GeluParams params;
     params.kind = op.kind;

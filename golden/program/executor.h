@@ -25,10 +25,10 @@ struct ExecuteOptions {
   bool track_accumulators = false;  // exact minimum and maximum over all partial sums; slower
 };
 
-// Executes every operation. `inputs` holds the program's inputs for this image. Returns every tensor the
-// program defines, inputs included. The program must have passed Validate().
-// Throws ProgramError when an input is missing, or has the wrong shape, type or range.
-TensorMap Execute(const Program& program, const TensorMap& inputs, std::int64_t image, Backend& backend,
-                  RunStats* stats = nullptr, const ExecuteOptions& options = {});
+// Executes every operation. `inputs` holds the program's inputs for this image. Returns every
+// tensor the program defines, inputs included. The program must have passed Validate(). Throws
+// ProgramError when an input is missing, or has the wrong shape, type or range.
+TensorMap Execute(const Program& program, const TensorMap& inputs, std::int64_t image,
+                  Backend& backend, RunStats* stats = nullptr, const ExecuteOptions& options = {});
 
 }  // namespace qsim

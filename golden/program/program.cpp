@@ -8,7 +8,7 @@ namespace qsim {
 std::string_view KindName(const Op& op) {
   static constexpr std::array<std::string_view, std::variant_size_v<Op>> kNames = {
       "gemm",         "matmul",   "requantize", "softmax", "layernorm",
-      "residual_add", "patchify", "embed",      "gelu"};
+      "residual_add", "patchify", "embed",      "gelu",    "add"};
   return kNames[op.index()];
 }
 
@@ -22,6 +22,10 @@ struct InputNames {
   std::vector<std::string> operator()(const MatmulOp& op) const { return {op.lhs, op.rhs}; }
   std::vector<std::string> operator()(const ResidualAddOp& op) const { return {op.a, op.b}; }
   std::vector<std::string> operator()(const EmbedOp& op) const { return {op.a}; }
+  std::vector<std::string> operator()(const AddOp& op) const {
+    if (op.b.empty()) return {op.a};
+    return {op.a, op.b};
+  }
   template <typename UnaryOp>
   std::vector<std::string> operator()(const UnaryOp& op) const {
     return {op.input};

@@ -104,6 +104,17 @@ struct ResidualAddOp {
   bool operator==(const ResidualAddOp&) const = default;
 };
 
+// The exact sum of two integer tensors, or of a tensor and a bias per channel of its last axis, in
+// int32. Networks that were quantized elsewhere name it as a step of its own; no rounding, no
+// clamp.
+struct AddOp {
+  std::string output;
+  std::string a;
+  std::string b;     // a tensor of a's shape; empty where there is a bias
+  std::string bias;  // constant, int32 [C]; empty where there is a tensor
+  bool operator==(const AddOp&) const = default;
+};
+
 // Image to patches, pure data movement: [C, H, W] uint8 -> [(H/p) (W/p), C p p]. Patches are
 // row-major; within a patch the order is (channel, row, column), that of a convolution's weight.
 struct PatchifyOp {
@@ -144,10 +155,10 @@ struct GeluOp {
 };
 
 using Op = std::variant<GemmOp, MatmulOp, RequantizeOp, SoftmaxOp, LayernormOp, ResidualAddOp,
-                        PatchifyOp, EmbedOp, GeluOp>;
+                        PatchifyOp, EmbedOp, GeluOp, AddOp>;
 
 // "gemm", "matmul", "requantize", "softmax", "layernorm", "residual_add", "patchify", "embed",
-// "gelu"
+// "gelu", "add"
 std::string_view KindName(const Op& op);
 const std::string& OutputOf(const Op& op);
 std::vector<std::string> InputsOf(const Op& op);

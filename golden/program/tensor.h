@@ -38,7 +38,8 @@ class IntTensor {
   const Shape& shape() const { return shape_; }
   std::int64_t size() const;
 
-  // One element, whatever the storage type. For loading, comparing and reporting, not for inner loops.
+  // One element, whatever the storage type. For loading, comparing and reporting, not for inner
+  // loops.
   std::int64_t At(std::int64_t index) const;
 
   template <typename T>

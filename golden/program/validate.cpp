@@ -286,6 +286,30 @@ class Validator {
     RequireWithin({op.out_zero}, -kMaxZero, kMaxZero, "zero point");
   }
 
+  void CheckOp(const AddOp& op) const {
+    const TensorInfo& a = Tensor(op.a);
+    const TensorInfo& out = Tensor(op.output);
+    Require(op.b.empty() != op.bias.empty(), "adds either a tensor or a bias");
+    RequireShape(op.output, a.shape);
+    std::int64_t lowest = 0;
+    std::int64_t highest = 0;
+    if (op.b.empty()) {
+      const IntTensor& bias = program_.Constant(op.bias);
+      Require(bias.dtype() == DType::kInt32 && bias.shape() == Shape{a.shape.back()},
+              "bias must be int32 [C]");
+      const auto [least, most] =
+          std::minmax_element(bias.As<std::int32_t>().begin(), bias.As<std::int32_t>().end());
+      lowest = *least;
+      highest = *most;
+    } else {
+      RequireShape(op.b, a.shape);
+      lowest = Tensor(op.b).range.qmin;
+      highest = Tensor(op.b).range.qmax;
+    }
+    Require(lowest + a.range.qmin >= out.range.qmin && highest + a.range.qmax <= out.range.qmax,
+            "a sum can leave the output's range");
+  }
+
   void CheckOp(const GeluOp& op) const {
     RequireNarrow(op.input);
     const TensorInfo& in = Tensor(op.input);

@@ -232,6 +232,14 @@ void Describe(Ar& ar, EmbedOp& o) {
 }
 
 template <typename Ar>
+void Describe(Ar& ar, AddOp& o) {
+  ar.Scalar("output", o.output);
+  ar.Scalar("a", o.a);
+  ar.Optional("b", o.b);
+  ar.Optional("bias", o.bias);
+}
+
+template <typename Ar>
 void Describe(Ar& ar, GeluOp& o) {
   ar.Scalar("output", o.output);
   ar.Scalar("input", o.input);

@@ -34,6 +34,7 @@ class StepReference {
   std::vector<float> Of(const GeluOp& op, const TensorMap& values) const;
   std::vector<float> Of(const ResidualAddOp& op, const TensorMap& values) const;
   std::vector<float> Of(const EmbedOp& op, const TensorMap& values) const;
+  std::vector<float> Of(const AddOp& op, const TensorMap& values) const;
   std::vector<float> Of(const PatchifyOp& op, const TensorMap& values) const;
 
   const Bundle& bundle_;

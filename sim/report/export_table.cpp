@@ -194,6 +194,14 @@ class OperationBuilder {
     return group.Take();
   }
 
+  ExportGroup operator()(const AddOp& op) const {
+    GroupBuilder group = Start(op);
+    if (!op.bias.empty()) {
+      group.Ints("bias", 32, true, "channel", program_.Constant(op.bias).As<std::int32_t>());
+    }
+    return group.Take();
+  }
+
   ExportGroup operator()(const GeluOp& op) const {
     GroupBuilder group = Start(op);
     group.Choice("algorithm", "gelu", op.kind);
