@@ -7,6 +7,7 @@
 #include <initializer_list>
 #include <optional>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "sim/calibrate/bundle.h"
@@ -142,45 +143,99 @@ void Describe(Ar& ar, RequantizeOp& o) {
   ar.Scalar("rounding", o.rounding);
 }
 
+// Fields that may differ from head to head: one array each, all of the same length.
+template <typename Ar>
+class PerHead {
+ public:
+  // `common` holds what the heads share; reading makes as many copies as the first array has
+  // entries.
+  PerHead(Ar& ar, std::vector<SoftmaxParams>& params, const SoftmaxParams& common)
+      : ar_(ar), params_(params), common_(common) {}
+
+  // `field` maps SoftmaxParams& to an integer&.
+  template <typename Field>
+  void Array(const char* key, Field field) {
+    std::vector<std::int64_t> values;
+    for (SoftmaxParams& p : params_) values.push_back(field(p));
+    ar_.Array(key, values);
+    if (first_key_ == nullptr) {
+      first_key_ = key;
+      params_.resize(values.size(), common_);
+    }
+    ar_.CheckSameLength(first_key_, params_.size(), key, values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      auto& value = field(params_[i]);
+      value = ar_.template Narrow<std::remove_reference_t<decltype(value)>>(key, values[i]);
+    }
+  }
+
+ private:
+  Ar& ar_;
+  std::vector<SoftmaxParams>& params_;
+  const SoftmaxParams& common_;
+  const char* first_key_ = nullptr;
+};
+
 template <typename Ar>
 void Describe(Ar& ar, SoftmaxOp& o) {
   ar.Scalar("output", o.output);
   ar.Scalar("input", o.input);
   SoftmaxParams common = o.params.empty() ? SoftmaxParams{} : o.params.front();
   ar.Scalar("scheme", common.kind);
-  ar.Scalar("exp_n", common.exp.n);
-  ar.Scalar("extra_bits", common.extra_bits);
-  ar.Scalar("code_bits", common.code_bits);
-  std::vector<std::int64_t> x0;
-  std::vector<std::int64_t> b;
-  std::vector<std::int64_t> c;
-  std::vector<std::int64_t> m;
-  std::vector<std::int64_t> shift;
-  for (const SoftmaxParams& p : o.params) {
-    x0.push_back(p.exp.x0);
-    b.push_back(p.exp.b);
-    c.push_back(p.exp.c);
-    m.push_back(p.act16_multiplier);
-    shift.push_back(p.act16_shift);
-  }
-  ar.Array("x0", x0);
-  ar.Array("b", b);
-  ar.Array("c", c);
-  ar.Array("act16_multiplier", m);
-  ar.Array("act16_shift", shift);
-  ar.CheckSameLength("x0", x0.size(), "b", b.size());
-  ar.CheckSameLength("x0", x0.size(), "c", c.size());
-  ar.CheckSameLength("x0", x0.size(), "act16_multiplier", m.size());
-  ar.CheckSameLength("x0", x0.size(), "act16_shift", shift.size());
-  o.params.clear();
-  for (std::size_t i = 0; i < x0.size(); ++i) {
-    SoftmaxParams p = common;
-    p.exp.x0 = ar.template Narrow<std::int32_t>("x0", x0[i]);
-    p.exp.b = b[i];
-    p.exp.c = c[i];
-    p.act16_multiplier = m[i];
-    p.act16_shift = ar.template Narrow<int>("act16_shift", shift[i]);
-    o.params.push_back(p);
+  PerHead<Ar> heads(ar, o.params, common);
+  switch (common.kind) {
+    case SoftmaxKind::kIbert:
+    case SoftmaxKind::kIbertRn:
+    case SoftmaxKind::kLogInt:
+      ar.Scalar("exp_n", common.exp.n);
+      ar.Scalar("extra_bits", common.extra_bits);
+      ar.Scalar("code_bits", common.code_bits);
+      heads.Array(
+          "x0", [](SoftmaxParams & p) -> auto& { return p.exp.x0; });
+      heads.Array(
+          "b", [](SoftmaxParams & p) -> auto& { return p.exp.b; });
+      heads.Array(
+          "c", [](SoftmaxParams & p) -> auto& { return p.exp.c; });
+      heads.Array(
+          "act16_multiplier", [](SoftmaxParams & p) -> auto& { return p.act16_multiplier; });
+      heads.Array(
+          "act16_shift", [](SoftmaxParams & p) -> auto& { return p.act16_shift; });
+      return;
+    case SoftmaxKind::kShiftmax:
+      ar.Scalar("exp_n", common.shiftmax.n);
+      ar.Scalar("output_bits", common.shiftmax.output_bits);
+      heads.Array(
+          "x0", [](SoftmaxParams & p) -> auto& { return p.shiftmax.x0; });
+      return;
+    case SoftmaxKind::kIta:
+    case SoftmaxKind::kItaStreaming:
+      ar.Scalar("levels", common.ita.levels);
+      ar.Scalar("output_offset", common.ita.output_offset);
+      ar.Scalar("group", common.ita.group);
+      heads.Array(
+          "shift_bits", [](SoftmaxParams & p) -> auto& { return p.ita.shift_bits; });
+      return;
+    case SoftmaxKind::kTflite:
+      ar.Scalar("output_bits", common.tflite.output_bits);
+      heads.Array(
+          "beta_multiplier", [](SoftmaxParams & p) -> auto& { return p.tflite.beta_multiplier; });
+      heads.Array(
+          "beta_left_shift", [](SoftmaxParams & p) -> auto& { return p.tflite.beta_left_shift; });
+      heads.Array(
+          "diff_min", [](SoftmaxParams & p) -> auto& { return p.tflite.diff_min; });
+      return;
+    case SoftmaxKind::kDeeploy:
+      ar.Scalar("levels", common.isoftmax.levels);
+      ar.Scalar("output_offset", common.isoftmax.output_offset);
+      heads.Array(
+          "coeff_a", [](SoftmaxParams & p) -> auto& { return p.isoftmax.coeff_a; });
+      heads.Array(
+          "coeff_b", [](SoftmaxParams & p) -> auto& { return p.isoftmax.coeff_b; });
+      heads.Array(
+          "coeff_c", [](SoftmaxParams & p) -> auto& { return p.isoftmax.coeff_c; });
+      heads.Array(
+          "log2", [](SoftmaxParams & p) -> auto& { return p.isoftmax.log2; });
+      return;
   }
 }
 

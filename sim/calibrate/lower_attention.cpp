@@ -8,12 +8,11 @@
 
 #include "sim/calibrate/multiplier.h"
 #include "sim/calibrate/program_builder.h"
+#include "sim/calibrate/softmax_lowering.h"
 #include "sim/error.h"
 
 namespace qsim {
 namespace {
-
-constexpr double kLn2 = 0.6931;  // as published, not the exact logarithm
 
 class AttentionLowering {
  public:
@@ -52,13 +51,15 @@ class AttentionLowering {
     return input;
   }
 
-  // The score scale 0.6931 / k, never finer than what was observed.
-  std::int32_t SoftmaxK(double observed, std::size_t head) {
-    const double k = std::floor(kLn2 / observed);
-    if (k >= 1) return static_cast<std::int32_t>(std::min(k, static_cast<double>(kMaxSoftmaxK)));
+  // One head's scores, never finer than what was observed.
+  ScoreChoice Scores(double observed, std::size_t head) {
+    const SoftmaxKind kind = plan_.softmax_kind;
+    const auto choice = ChooseScores(kind, observed, ExtraBits());
+    if (choice) return *choice;
+    const ScoreChoice coarsest = CoarsestScores(kind, ExtraBits());
     const std::string problem = fmt::format(
-        "head {}: scores need a scale of {:.3g}, and the integer exponential at most {}", head,
-        observed, kLn2);
+        "head {}: scores need a scale of {:.3g}, and the integer exponential at most {:.4g}", head,
+        observed, coarsest.scale);
     if (realise_ == Realise::kExact) {
       throw InputError(
           fmt::format("{}: {}attn_kv_out: cannot be realised in integers: {}; give the scores more "
@@ -67,7 +68,14 @@ class AttentionLowering {
     }
     builder_.Note(LoweringNote::Kind::kSubstitution, prefix_ + "attn_kv_out",
                   problem + ": clipped");
-    return 1;
+    return coarsest;
+  }
+
+  // j of ibert_rn's output scale 2^-(8 + j): the one with the least error in calibration.
+  int ExtraBits() const {
+    if (plan_.softmax_kind != SoftmaxKind::kIbertRn) return 0;
+    const auto least = std::min_element(ranges_.softmax_error.begin(), ranges_.softmax_error.end());
+    return static_cast<int>(least - ranges_.softmax_error.begin());
   }
 
   void ChooseQkvScales() {
@@ -79,8 +87,9 @@ class AttentionLowering {
     for (std::size_t h = 0; h < heads_; ++h) {
       const double observed =
           QuantizationOf(score_range[h], scores_.range, plan_.scores.has_zero_point).scale;
-      softmax_k_.push_back(SoftmaxK(observed, h));
-      scores_.scale.push_back(kLn2 / softmax_k_.back());
+      const ScoreChoice choice = Scores(observed, h);
+      softmax_params_.push_back(choice.params);
+      scores_.scale.push_back(choice.scale);
       scores_.zero.push_back(ZeroPointFor(score_range[h], scores_.scale[h], scores_.range,
                                           plan_.scores.has_zero_point));
     }
@@ -194,28 +203,22 @@ class AttentionLowering {
   }
 
   void LowerSoftmax() {
-    const auto least = std::min_element(ranges_.softmax_error.begin(), ranges_.softmax_error.end());
-    const int extra_bits = plan_.softmax_kind == SoftmaxKind::kIbertRn
-                               ? static_cast<int>(least - ranges_.softmax_error.begin())
-                               : 0;
     SoftmaxOp op;
     op.output = prefix_ + "intSoft";
     op.input = scores_.name;
-    for (const std::int32_t k : softmax_k_) {
-      op.params.push_back(SoftmaxParamsFor(plan_.softmax_kind, k, extra_bits));
-    }
-    op.params = Compressed(std::move(op.params));
+    op.params = Compressed(softmax_params_);
     builder_.program().ops.emplace_back(std::move(op));
-    const bool log2 = plan_.softmax_kind == SoftmaxKind::kLogInt;
-    // uint8 whatever the range: shift mode reads codes as the array's unsigned left operand.
+    const SoftmaxParams& params = softmax_params_.front();
+    const QuantRange range = SoftmaxOutputRange(params);
+    // 8 bits whatever the range: the array reads its left operand as uint8 or int8.
     builder_.program().tensors.push_back(
-        {prefix_ + "intSoft", ScoreShape(), DType::kUint8, {0, log2 ? 16 : 255}});
+        {prefix_ + "intSoft", ScoreShape(), range.qmin < 0 ? DType::kInt8 : DType::kUint8, range});
+    const TensorScale scale = SoftmaxOutputScale(params);
+    const bool log2 = scale.kind == TensorScale::Kind::kLog2;
     // The array sees a log2 code c as 2^(15 - c).
-    softmax_scale_ = std::ldexp(1.0, log2 ? -15 : -(8 + extra_bits));
-    TensorScale& scale = builder_.bundle().scales[prefix_ + "intSoft"];
-    scale.kind = log2 ? TensorScale::Kind::kLog2 : TensorScale::Kind::kLinear;
-    scale.scale = {log2 ? 1.0 : softmax_scale_};
-    scale.zero = {0};
+    softmax_scale_ = log2 ? std::ldexp(1.0, -15) : scale.scale[0];
+    softmax_zero_ = scale.zero[0];
+    builder_.bundle().scales[prefix_ + "intSoft"] = scale;
   }
 
   void LowerAttentionOutput() {
@@ -226,13 +229,13 @@ class AttentionLowering {
     op.heads = static_cast<int>(g_.heads);
     op.mode =
         plan_.softmax_kind == SoftmaxKind::kLogInt ? OperandMode::kShift : OperandMode::kMultiply;
-    op.lhs_zero = {0};
+    op.lhs_zero = {softmax_zero_};
     op.rhs_zero = Compressed(v_.zero);
     op.acc = plan_.hardware.acc;
     builder_.DefineAccumulator(prefix_ + "attn_v_out.acc", Shape{g_.tokens, g_.dim});
     builder_.program().ops.emplace_back(std::move(op));
     attention_ = builder_.Choose(prefix_ + "attn_v_out", plan_.attention, ranges_.attention,
-                                 channels_, v_.scale[0]);
+                                 channels_, v_.scale[0] * softmax_scale_);
     std::vector<double> acc_scale = v_.scale;
     std::vector<double> ratios;
     for (std::size_t c = 0; c < channels_; ++c) {
@@ -271,37 +274,12 @@ class AttentionLowering {
   ProgramBuilder builder_;
 
   Activation norm1_, q_, k_, v_, scores_, attention_;
-  std::vector<std::int32_t> softmax_k_;  // one per head
+  std::vector<SoftmaxParams> softmax_params_;  // one per head
   double softmax_scale_ = 1;
+  std::int32_t softmax_zero_ = 0;
 };
 
 }  // namespace
-
-SoftmaxParams SoftmaxParamsFor(SoftmaxKind kind, std::int32_t k, int extra_bits) {
-  // I-BERT: exp(p) = 0.35815147 p^2 + 0.96963238 p + 1 on (-ln 2, 0], normalised by the first
-  // coefficient.
-  constexpr double kLinear = 0.96963238 / 0.35815147;
-  constexpr double kConstant = 1.0 / 0.35815147;
-  const double scale = kLn2 / k;
-  SoftmaxParams params;
-  params.kind = kind;
-  params.exp.x0 = -k;
-  params.exp.b = static_cast<std::int64_t>(std::floor(kLinear / scale));
-  params.exp.c = static_cast<std::int64_t>(std::floor(kConstant / (scale * scale)));
-  params.extra_bits = extra_bits;
-  if (kind == SoftmaxKind::kLogInt) return params;
-  // exp(0) = c 2^n becomes 32767: M / 2^shift = 32767 / (c 2^n) with 31 bits.
-  const double ratio = std::ldexp(32767.0 / static_cast<double>(params.exp.c), -params.exp.n);
-  int exponent = 0;
-  std::frexp(ratio, &exponent);
-  params.act16_shift = 31 - exponent;
-  params.act16_multiplier = std::llrint(std::ldexp(ratio, params.act16_shift));
-  if (params.act16_multiplier > INT32_MAX) {
-    --params.act16_shift;
-    params.act16_multiplier = std::llrint(std::ldexp(ratio, params.act16_shift));
-  }
-  return params;
-}
 
 Activation LowerAttention(const VitModel& model, std::int64_t block, const AttentionPlan& plan,
                           const AttentionRanges& ranges, Realise realise, Bundle& bundle,

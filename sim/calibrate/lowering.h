@@ -36,9 +36,4 @@ Activation LowerEmbedding(const VitModel& model, const EndsPlan& plan,
 void LowerHead(const VitModel& model, const EndsPlan& plan, const HeadRanges& ranges,
                const Activation& stream, Bundle& bundle);
 
-// The integer constants of I-BERT's exponential for a score scale s = 0.6931 / k: x0 = -k exactly.
-// k in 1..kMaxSoftmaxK; docs/numerics.md section 5.1.
-SoftmaxParams SoftmaxParamsFor(SoftmaxKind kind, std::int32_t k, int extra_bits);
-inline constexpr std::int32_t kMaxSoftmaxK = 27000;
-
 }  // namespace qsim

@@ -240,7 +240,7 @@ bool SettingsReader::ReadNumericsValue(const Place& place, const std::string& ke
   } else if (key == "residual_add") {
     Assign(numerics.residual_add, OneOf(leaf, kRoundingWords, "rounding"), leaf);
   } else if (key == "softmax") {
-    Assign(numerics.softmax, OneOf(leaf, kSoftmaxWords, "softmax", &kFutureSoftmaxWords), leaf);
+    Assign(numerics.softmax, OneOf(leaf, kSoftmaxWords, "softmax"), leaf);
   } else if (key == "layernorm") {
     Assign(numerics.layernorm, OneOf(leaf, kLayernormWords, "layernorm", &kFutureLayernormWords),
            leaf);

@@ -43,6 +43,11 @@ inline constexpr Word<SoftmaxKind> kSoftmaxWords[] = {
     {"ibert_rn", SoftmaxKind::kIbertRn},
     {"ibert", SoftmaxKind::kIbert},
     {"log_int", SoftmaxKind::kLogInt},
+    {"shiftmax", SoftmaxKind::kShiftmax},
+    {"ita", SoftmaxKind::kIta},
+    {"ita_streaming", SoftmaxKind::kItaStreaming},
+    {"tflite", SoftmaxKind::kTflite},
+    {"deeploy_isoftmax", SoftmaxKind::kDeeploy},
 };
 inline constexpr Word<AccPolicy> kAccPolicyWords[] = {
     {"error", AccPolicy::kError},
@@ -61,8 +66,6 @@ inline constexpr Word<GlobalSection> kGlobalSectionWords[] = {
 };
 
 // Algorithms that the design names and this version does not have.
-inline constexpr std::string_view kFutureSoftmaxWords[] = {"shiftmax", "ita", "ita_streaming",
-                                                           "tflite"};
 inline constexpr std::string_view kFutureLayernormWords[] = {"ivit", "fqvit", "rq_layernorm"};
 inline constexpr std::string_view kFutureGeluWords[] = {"shiftgelu", "ita", "deeploy"};
 

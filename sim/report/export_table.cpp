@@ -137,14 +137,47 @@ class OperationBuilder {
                         op.output, Name(op.params.front().kind), Name(params.kind)));
     }
     group.Choice("algorithm", "softmax", op.params.front().kind);
-    list("x0", 32, true, [](const SoftmaxParams& p) { return p.exp.x0; });
-    list("b", 32, true, [](const SoftmaxParams& p) { return p.exp.b; });
-    list("c", 64, true, [](const SoftmaxParams& p) { return p.exp.c; });
-    list("n", 8, false, [](const SoftmaxParams& p) { return p.exp.n; });
-    list("act16_multiplier", 32, true, [](const SoftmaxParams& p) { return p.act16_multiplier; });
-    list("act16_shift", 8, false, [](const SoftmaxParams& p) { return p.act16_shift; });
-    list("extra_bits", 8, false, [](const SoftmaxParams& p) { return p.extra_bits; });
-    list("code_bits", 8, false, [](const SoftmaxParams& p) { return p.code_bits; });
+    using P = SoftmaxParams;
+    switch (op.params.front().kind) {
+      case SoftmaxKind::kIbert:
+      case SoftmaxKind::kIbertRn:
+      case SoftmaxKind::kLogInt:
+        list("x0", 32, true, [](const P& p) { return p.exp.x0; });
+        list("b", 32, true, [](const P& p) { return p.exp.b; });
+        list("c", 64, true, [](const P& p) { return p.exp.c; });
+        list("n", 8, false, [](const P& p) { return p.exp.n; });
+        list("act16_multiplier", 32, true, [](const P& p) { return p.act16_multiplier; });
+        list("act16_shift", 8, false, [](const P& p) { return p.act16_shift; });
+        list("extra_bits", 8, false, [](const P& p) { return p.extra_bits; });
+        list("code_bits", 8, false, [](const P& p) { return p.code_bits; });
+        break;
+      case SoftmaxKind::kShiftmax:
+        list("x0", 32, true, [](const P& p) { return p.shiftmax.x0; });
+        list("n", 8, false, [](const P& p) { return p.shiftmax.n; });
+        list("output_bits", 8, false, [](const P& p) { return p.shiftmax.output_bits; });
+        break;
+      case SoftmaxKind::kIta:
+      case SoftmaxKind::kItaStreaming:
+        list("shift_bits", 8, false, [](const P& p) { return p.ita.shift_bits; });
+        list("levels", 32, false, [](const P& p) { return p.ita.levels; });
+        list("output_offset", 32, true, [](const P& p) { return p.ita.output_offset; });
+        list("group", 32, false, [](const P& p) { return p.ita.group; });
+        break;
+      case SoftmaxKind::kTflite:
+        list("beta_multiplier", 32, true, [](const P& p) { return p.tflite.beta_multiplier; });
+        list("beta_left_shift", 8, false, [](const P& p) { return p.tflite.beta_left_shift; });
+        list("diff_min", 32, true, [](const P& p) { return p.tflite.diff_min; });
+        list("output_bits", 8, false, [](const P& p) { return p.tflite.output_bits; });
+        break;
+      case SoftmaxKind::kDeeploy:
+        list("coeff_a", 32, true, [](const P& p) { return p.isoftmax.coeff_a; });
+        list("coeff_b", 32, true, [](const P& p) { return p.isoftmax.coeff_b; });
+        list("coeff_c", 64, true, [](const P& p) { return p.isoftmax.coeff_c; });
+        list("log2", 32, true, [](const P& p) { return p.isoftmax.log2; });
+        list("levels", 32, false, [](const P& p) { return p.isoftmax.levels; });
+        list("output_offset", 32, true, [](const P& p) { return p.isoftmax.output_offset; });
+        break;
+    }
     group.Clamp(program_.Tensor(op.output).range);
     return group.Take();
   }
@@ -319,7 +352,10 @@ ExportTable BuildExportTable(const Bundle& bundle) {
               Rounding::kTowardZero});
   AddChoices(table, "acc_policy", {AccPolicy::kError, AccPolicy::kWrap, AccPolicy::kSaturate});
   AddChoices(table, "operand_mode", {OperandMode::kMultiply, OperandMode::kShift});
-  AddChoices(table, "softmax", {SoftmaxKind::kIbert, SoftmaxKind::kIbertRn, SoftmaxKind::kLogInt});
+  AddChoices(
+      table, "softmax",
+      {SoftmaxKind::kIbert, SoftmaxKind::kIbertRn, SoftmaxKind::kLogInt, SoftmaxKind::kShiftmax,
+       SoftmaxKind::kIta, SoftmaxKind::kItaStreaming, SoftmaxKind::kTflite, SoftmaxKind::kDeeploy});
   AddChoices(table, "gelu", {GeluKind::kTable, GeluKind::kIbert});
   table.provenance = ProvenanceGroup(bundle.provenance);
   table.hardware = HardwareGroup(bundle.hardware);

@@ -1,5 +1,6 @@
 // The lowering of the shipped model, for a matrix of configurations.
 #include "sim/calibrate/lowering.h"
+#include "sim/calibrate/softmax_lowering.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -263,7 +264,7 @@ TEST(Lowering, ChosenBlocksAreTheSameAsInAWholeModel) {
 TEST(SoftmaxParams, FollowTheirDefinition) {
   for (std::int32_t k = 1; k <= kMaxSoftmaxK; k += 1 + k / 37) {
     const long double s = 0.6931L / k;
-    const SoftmaxParams p = SoftmaxParamsFor(SoftmaxKind::kIbertRn, k, 3);
+    const SoftmaxParams p = IbertSoftmaxParams(SoftmaxKind::kIbertRn, k, 3);
     EXPECT_EQ(p.exp.x0, -k);
     EXPECT_EQ(p.exp.n, 30);
     EXPECT_EQ(p.extra_bits, 3);
