@@ -10,7 +10,6 @@
 
 #include "golden/ops/gelu.h"
 #include "golden/ops/layernorm.h"
-#include "golden/ops/softmax.h"
 #include "sim/io/npy.h"
 #include "tests/test_support.h"
 
@@ -72,69 +71,6 @@ std::vector<std::int32_t> Narrow(const std::vector<std::int64_t>& values) {
   std::vector<std::int32_t> narrow;
   for (const std::int64_t v : values) narrow.push_back(static_cast<std::int32_t>(v));
   return narrow;
-}
-
-IbertExp ExpOf(const Case& c) {
-  return {.x0 = static_cast<std::int32_t>(c.Param("x0_int")),
-          .b = c.Param("b_int"),
-          .c = c.Param("c_int"),
-          .n = static_cast<int>(c.Param("n"))};
-}
-
-TEST(Conformance, SoftmaxIbert) {
-  const std::vector<fs::path> dirs = CaseDirs("softmax/ibert");
-  if (dirs.empty()) GTEST_SKIP() << "no conformance data";
-  std::int64_t compared = 0;
-  for (const fs::path& dir : dirs) {
-    const Case c(dir);
-    ASSERT_EQ(c.Param("output_bits"), 8);
-    const SoftmaxParams params{.kind = SoftmaxKind::kIbert,
-                               .exp = ExpOf(c),
-                               .act16_multiplier = c.Param("act16_multiplier"),
-                               .act16_shift = static_cast<int>(c.Param("act16_shift"))};
-    const IntTensor x = c.Tensor("x"), exp_int = c.Tensor("exp_int"), exp16 = c.Tensor("exp16"),
-                    y = c.Tensor("y");
-    const std::int64_t length = x.shape().back();
-    const auto size = static_cast<std::size_t>(length);
-    for (std::int64_t first = 0; first < x.size(); first += length) {
-      std::vector<std::int32_t> out(size), out16(size);
-      std::vector<std::int64_t> out_exp(size);
-      EXPECT_EQ(Softmax(Narrow(Values(x, first, length)), params, out,
-                        {.exp_int = out_exp, .exp16 = out16}),
-                0);
-      ASSERT_EQ(out_exp, Values(exp_int, first, length)) << dir << " from element " << first;
-      ASSERT_EQ(Wide(out16), Values(exp16, first, length)) << dir << " from element " << first;
-      ASSERT_EQ(Wide(out), Values(y, first, length)) << dir << " from element " << first;
-      compared += length;
-    }
-  }
-  EXPECT_EQ(dirs.size(), 8U);
-  EXPECT_EQ(compared, 21762);
-}
-
-TEST(Conformance, SoftmaxLogInt) {
-  const std::vector<fs::path> dirs = CaseDirs("softmax/fqvit_logint");
-  if (dirs.empty()) GTEST_SKIP() << "no conformance data";
-  std::int64_t compared = 0;
-  for (const fs::path& dir : dirs) {
-    const Case c(dir);
-    const SoftmaxParams params{.kind = SoftmaxKind::kLogInt,
-                               .exp = ExpOf(c),
-                               .code_bits = static_cast<int>(c.Param("bits"))};
-    const IntTensor x = c.Tensor("x"), exp_int = c.Tensor("exp_int"), code = c.Tensor("code");
-    const std::int64_t length = x.shape().back();
-    const auto size = static_cast<std::size_t>(length);
-    for (std::int64_t first = 0; first < x.size(); first += length) {
-      std::vector<std::int32_t> out(size);
-      std::vector<std::int64_t> out_exp(size);
-      Softmax(Narrow(Values(x, first, length)), params, out, {.exp_int = out_exp});
-      ASSERT_EQ(out_exp, Values(exp_int, first, length)) << dir << " from element " << first;
-      ASSERT_EQ(Wide(out), Values(code, first, length)) << dir << " from element " << first;
-      compared += length;
-    }
-  }
-  EXPECT_EQ(dirs.size(), 9U);
-  EXPECT_EQ(compared, 21030);
 }
 
 TEST(Conformance, LayernormIbert) {

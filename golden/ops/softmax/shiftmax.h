@@ -21,9 +21,9 @@ struct ShiftmaxParams {
 // Throws std::invalid_argument where a parameter is out of its range.
 void CheckShiftmax(const ShiftmaxParams& params);
 
-// Output codes. 0 .. 2^(output_bits - 1) - 1 while |x0| 2^n < 2^31, the maximum's exponential, fits
-// the clamp of the sum; beyond, up to that exponential >> (32 - output_bits). Scale
-// 2^-(output_bits - 1) in the first case.
+// The codes that the output may hold: 0 .. 2^(output_bits - 1) - 1 while |x0| 2^n < 2^31, the
+// maximum's exponential, fits the clamp of the sum; beyond, up to that exponential >> (32 -
+// output_bits). Scale 2^-(output_bits - 1) in the first case.
 QuantRange ShiftmaxRange(const ShiftmaxParams& params);
 
 // One row, 1..65536 scores. exp_int: empty or as long as the row. Parameters must have passed
