@@ -1,10 +1,10 @@
-// GELU, element by element, on a tensor of at most 8 bits. docs/numerics.md section 7.
+// GELU of a tensor: one interface to the named algorithms, each of which is a file pair in
+// golden/ops/gelu/. docs/numerics.md section 7.
 //
-//   table:  y = table[x - qmin]
-//   ibert:  I-BERT (Kim et al., ICML 2021), x' = x - input_zero
-//           erf = (sign(x') * ((min(|x'|, -b) + b)^2 + c)) >> n
-//           y   = x' * (erf + shift_int)
-//           q   = clamp(z + round_shift(y * M, S), qmin, qmax)
+//   table:   q = table[x - qmin]
+//   others:  x' = x - input_zero;  y as the algorithm's header says
+//            q  = clamp(z + round_shift(y * M + addend, S), qmin, qmax)
+//   ita:     q  = clamp(z + floor(y * M / 2^S + 1/2 + 2^-23), qmin, qmax)
 #pragma once
 
 #include <cstdint>
@@ -12,62 +12,72 @@
 #include <span>
 #include <string_view>
 
+#include "golden/ops/gelu/deeploy.h"
+#include "golden/ops/gelu/ibert.h"
+#include "golden/ops/gelu/ita.h"
+#include "golden/ops/gelu/shiftgelu.h"
+#include "golden/ops/gelu/table.h"
 #include "golden/ops/requantize.h"
 
 namespace qsim {
 
-//   kTable  one output per input code, computed when the program is made: exact up to its rounding.
-//   kIbert  I-BERT's second-degree polynomial of erf.
-enum class GeluKind : std::uint8_t { kTable, kIbert };
-std::string_view Name(GeluKind kind);  // "table", "ibert"
+//   kTable      one output per input code, computed when the program is made: exact up to its
+//               rounding.
+//   kIbert      I-BERT's second-degree polynomial of erf (Kim et al., ICML 2021).
+//   kShiftGelu  I-ViT: x * sigmoid(1.702 x) by shifts (Li and Gu, ICCV 2023). Row-wise.
+//   kIta        ITA: I-BERT's polynomial without the inner shift, its own last rounding
+//               (Islamoglu et al., ISLPED 2023).
+//   kDeeploy    Deeploy: the same polynomial, halved inside (Scherer et al., TCAD 2024).
+enum class GeluKind : std::uint8_t { kTable, kIbert, kShiftGelu, kIta, kDeeploy };
+std::string_view Name(GeluKind kind);  // "table", "ibert", "shiftgelu", "ita", "deeploy"
 std::optional<GeluKind> GeluKindFromName(std::string_view name);
 
-// The largest magnitudes for which every intermediate is proven to fit (section 7.2).
+// The largest magnitudes for which no element of a program can leave 64 bits (section 7.7).
 inline constexpr std::int64_t kMaxGeluInput = std::int64_t{1} << 24;  // of x'
-inline constexpr std::int64_t kMaxGeluB = std::int64_t{1} << 16;
-inline constexpr std::int64_t kMaxGeluC = std::int64_t{1} << 33;  // of c and of shift_int
-
-// The polynomial's constants for an input scale s, with t = s / 1.4142:
-//   b = floor(-1.769 / t), c = floor(-3.46260.. / t^2), shift_int = floor(1 / (-0.2888 t^2 2^n)).
-struct GeluIbertParams {
-  std::int64_t b = -1;          // -2^16..-1
-  std::int64_t c = -1;          // -2^33..-1
-  std::int64_t shift_int = -1;  // -2^33..-1
-  int n = 14;  // 0..30; 14 in the publication, for inputs of about 16 bits and more
-  bool operator==(const GeluIbertParams&) const = default;
-};
+inline constexpr std::int64_t kMaxGeluB = std::int64_t{1} << 16;      // of b and q_b
+// of c, q_c, shift_int, q_1 and one
+inline constexpr std::int64_t kMaxGeluC = std::int64_t{1} << 33;
+inline constexpr std::int32_t kMaxShiftGeluX0 = 1 << 20;  // of x0
+inline constexpr int kMaxShiftGeluBits = 16;              // output_bits
+inline constexpr std::int64_t kMaxGeluAddend = std::int64_t{1} << 62;
 
 struct GeluParams {
   GeluKind kind = GeluKind::kTable;
   // table
   std::int32_t input_qmin = -128;            // the input code of table[0]
   std::span<const std::int32_t> table = {};  // one entry per input code
-  // ibert
-  std::int32_t input_zero = 0;  // |x - input_zero| <= kMaxGeluInput
+  // all others: x' = x - input_zero. Deeploy's input_offset is -input_zero; ita has none.
+  std::int32_t input_zero = 0;
   GeluIbertParams ibert = {};
-  Multiplier scale = {};  // y's real scale is negative, and so is M
-  std::int32_t zero = 0;
-  Rounding rounding = Rounding::kHalfUp;
+  ShiftGeluParams shiftgelu = {};
+  GeluItaParams ita = {};
+  GeluDeeployParams deeploy = {};
+  // shiftgelu: the length of the last axis; x holds whole rows. 0: x is one row.
+  std::int64_t row_length = 0;
+  Multiplier scale = {};    // where y's real scale is negative (ibert, ita), so is M. ita: eps_mul
+                            // and eps_shift
+  std::int64_t addend = 0;  // deeploy: its add, before the shift. Others: 0
+  std::int32_t zero = 0;    // deeploy: output_offset. ita: eps_add
+  Rounding rounding = Rounding::kHalfUp;  // ita: must be half_up
   QuantRange range = {};
 };
 
-// Optional intermediates of ibert. Each is empty or as long as x.
+// What program validation asks: throws std::invalid_argument unless the parameters that params.kind
+// uses are such that Gelu cannot fail for any |x'| <= kMaxGeluInput. A table's size and entries are
+// the caller's to check.
+void CheckGeluParams(const GeluParams& params);
+
+// Optional intermediates. Each is empty or as long as x; a table leaves them alone.
 struct GeluTrace {
-  std::span<std::int64_t> erf_int = {};
+  std::span<std::int64_t> erf_int = {};      // ibert
+  std::span<std::int64_t> sigmoid_int = {};  // shiftgelu
   std::span<std::int64_t> y = {};
 };
 
-// out[i] = table[x[i] - qmin]. Throws std::invalid_argument for a code outside the table.
-void GeluTable(std::span<const std::int32_t> x, std::int32_t qmin,
-               std::span<const std::int32_t> table, std::span<std::int32_t> out);
-
-// Returns how many elements the clamp changed. Throws std::invalid_argument where a size or a range
-// is broken.
-std::int64_t GeluIbert(std::span<const std::int32_t> x, const GeluParams& params,
-                       std::span<std::int32_t> out, const GeluTrace& trace = {});
-
-// The algorithm that params.kind names. Returns how many elements a clamp changed.
+// The algorithm that params.kind names, for any int32 x. Returns how many elements the last clamp
+// changed. Throws std::invalid_argument where a size or a parameter is out of its range, for a code
+// outside the table, and where a y leaves 64 bits (excluded by CheckGeluParams).
 std::int64_t Gelu(std::span<const std::int32_t> x, const GeluParams& params,
-                  std::span<std::int32_t> out);
+                  std::span<std::int32_t> out, const GeluTrace& trace = {});
 
 }  // namespace qsim

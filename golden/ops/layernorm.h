@@ -1,33 +1,54 @@
-// Integer layer normalisation over one row, I-BERT (Kim et al., ICML 2021). docs/numerics.md
-// section 6.
+// Integer layer normalisation over one row: one interface to the named algorithms, each of which is
+// a file pair in golden/ops/layernorm/. docs/numerics.md section 6.
 //
-//   x'  = (x - x_zero) << input_shift[c]
-//   mu  = half_even(sum(x') / C);  d = x' - mu
-//   std = max(floor(sqrt(sum((d >> k)^2))) << k, 1)
-//   y   = ((d * floor(2^31 / std)) >> 1) + bias[c]
-//   q   = clamp(z[c] + round_shift(y * M[c], S[c]), qmin, qmax)
+//   ibert, ivit:
+//     x'  = (x - x_zero) << input_shift[c]
+//     mu  = half_even(sum(x') / C);  d = x' - mu
+//     y   = ((d * floor(P / std)) >> 1) + bias[c]
+//     q   = clamp(z[c] + round_shift(y * M[c], S[c]), qmin, qmax)
+//     ibert: std = max(floor(sqrt(sum((d >> k)^2))) << k, 1), P = 2^31
+//     ivit:  std = ten Newton steps for sqrt(sum(d^2)), P = 2^31 - 1
+//   rq_layernorm: q = clamp(y as layernorm/deeploy.h says, wrapped to int8 first on request)
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string_view>
 
+#include "golden/ops/layernorm/deeploy.h"
 #include "golden/ops/requantize.h"
 
 namespace qsim {
 
-// The largest |x'| and |bias| for which every intermediate is proven to fit (section 6.3): 16-bit
-// inputs, 16-bit zero points and shifts of at most 8 stay within.
+//   kIbert    I-BERT (Kim et al., ICML 2021).
+//   kIvit     I-ViT (Li and Gu, ICCV 2023): the same with an unfinished square root.
+//   kDeeploy  Deeploy's kernel (Scherer et al., TCAD 2024).
+//   kFqvit    FQ-ViT (Lin et al., IJCAI 2022). Its M, N and B come from real arithmetic on the row,
+//             so no program can use it; LayernormFqvit (layernorm/fqvit.h) takes them as inputs.
+enum class LayernormKind : std::uint8_t { kIbert, kIvit, kDeeploy, kFqvit };
+std::string_view Name(LayernormKind kind);  // "ibert", "ivit", "rq_layernorm", "fqvit"
+std::optional<LayernormKind> LayernormKindFromName(std::string_view name);
+
+// What a program may hold, so that the widths of section 6.3 suffice: 16-bit inputs, 16-bit zero
+// points and shifts of at most 8 stay within |x'|. The operation itself takes more.
 inline constexpr std::int64_t kMaxLayernormInput = (std::int64_t{1} << 24) - (std::int64_t{1} << 8);
 inline constexpr std::int64_t kMaxLayernormBias = std::int64_t{1} << 46;
+inline constexpr int kMaxLayernormStdShift = 15;
 
 struct LayernormParams {
+  LayernormKind kind = LayernormKind::kIbert;
+  // ibert and ivit
   std::int32_t input_zero = 0;
   std::span<const std::int32_t> input_shift = {};  // empty (0) or one per channel, 0..8
-  int std_shift = 0;                               // k, 0..15
-  std::span<const std::int64_t> bias = {};         // one per channel, |bias| <= kMaxLayernormBias
+  int std_shift = 0;                               // k, 0..31; ivit: 0
+  std::span<const std::int64_t> bias = {};         // one per channel, |bias| <= 2^62
   std::span<const Multiplier> scale = {};   // one, or one per channel; a negative gamma has m < 0
   std::span<const std::int32_t> zero = {};  // one, or one per channel
   Rounding rounding = Rounding::kHalfUp;
+  // rq_layernorm
+  DeeployLayernormParams deeploy = {};
+  // all
   QuantRange range = {};
 };
 
@@ -37,12 +58,9 @@ struct LayernormTrace {
   std::int64_t* std_int = nullptr;
 };
 
-// x: |x'| <= kMaxLayernormInput, C = x.size() in 1..65536. Returns how many elements the clamp
-// changed. Throws std::invalid_argument where a size or range is broken.
-std::int64_t LayernormIbert(std::span<const std::int32_t> x, const LayernormParams& params,
-                            std::span<std::int32_t> out, const LayernormTrace& trace = {});
-
-// floor(sqrt(value)), exact for every uint64.
-std::uint64_t IntegerSqrt(std::uint64_t value);
+// One row of any int32 x, C = x.size() in 1..65536. Returns how many elements the clamp changed.
+// Throws std::invalid_argument where a size or range is broken, and for kFqvit.
+std::int64_t Layernorm(std::span<const std::int32_t> x, const LayernormParams& params,
+                       std::span<std::int32_t> out, const LayernormTrace& trace = {});
 
 }  // namespace qsim

@@ -9,7 +9,7 @@ std::int64_t Backend::Softmax(const OpId& /*id*/, std::span<const std::int32_t> 
 
 std::int64_t Backend::Layernorm(const OpId& /*id*/, std::span<const std::int32_t> x,
                                 const LayernormParams& params, std::span<std::int32_t> out) {
-  return LayernormIbert(x, params, out);
+  return qsim::Layernorm(x, params, out);
 }
 
 std::int64_t Backend::Gelu(const OpId& /*id*/, std::span<const std::int32_t> in,

@@ -51,7 +51,7 @@ class Backend {
   virtual std::int64_t Layernorm(const OpId& id, std::span<const std::int32_t> x,
                                  const LayernormParams& params, std::span<std::int32_t> out);
 
-  // A whole tensor, element by element; inherited likewise.
+  // A whole tensor; params.row_length is its last axis. Inherited likewise.
   virtual std::int64_t Gelu(const OpId& id, std::span<const std::int32_t> in,
                             const GeluParams& params, std::span<std::int32_t> out);
 };

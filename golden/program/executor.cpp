@@ -321,6 +321,7 @@ class Run {
     params.table = op.table;
     params.input_zero = op.input_zero;
     params.ibert = op.ibert;
+    params.row_length = program_.Tensor(op.input).shape.back();
     params.scale = op.scale;
     params.zero = op.zero;
     params.rounding = op.rounding;

@@ -215,7 +215,7 @@ class Validator {
     const std::int64_t channels = in.shape[1];
     Require(channels <= kMaxChannels, "row is too long");
     Require(op.input_zero >= -kMaxZero && op.input_zero <= kMaxZero, "input_zero out of range");
-    Require(op.std_shift >= 0 && op.std_shift <= 15, "std_shift out of range");
+    Require(op.std_shift >= 0 && op.std_shift <= kMaxLayernormStdShift, "std_shift out of range");
     Require(op.input_shift.empty() || static_cast<std::int64_t>(op.input_shift.size()) == channels,
             "input_shift needs no entry or one per channel");
     RequireWithin(op.input_shift, 0, 8, "input_shift");
@@ -327,6 +327,8 @@ class Validator {
           "their defaults");
       return;
     }
+    Require(op.kind == GeluKind::kIbert,
+            "a program has table or ibert, not " + std::string(Name(op.kind)));
     Require(op.table.empty(), "ibert uses no table");
     Require(op.ibert.b >= -kMaxGeluB && op.ibert.b <= -1, "b out of range");
     Require(op.ibert.c >= -kMaxGeluC && op.ibert.c <= -1, "c out of range");

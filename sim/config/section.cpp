@@ -28,8 +28,5 @@ std::string_view Name(QuantMethod method) {
   return FirstWord<QuantMethod>(kQuantMethodWords, method);
 }
 std::string_view Name(RequantMode mode) { return FirstWord<RequantMode>(kRequantModeWords, mode); }
-std::string_view Name(LayernormKind kind) {
-  return FirstWord<LayernormKind>(kLayernormWords, kind);
-}
 
 }  // namespace qsim

@@ -10,6 +10,7 @@
 
 #include "golden/ops/gelu.h"
 #include "golden/ops/gemm.h"
+#include "golden/ops/layernorm.h"
 #include "golden/ops/rounding.h"
 #include "golden/ops/softmax.h"
 
@@ -19,15 +20,12 @@ enum class CalibrationMode : std::uint8_t { kLayerWise, kChannelWise, kHeadWise 
 enum class ObserverKind : std::uint8_t { kMinmax, kPercentile, kEma, kOmse, kKl, kPtf };
 enum class QuantMethod : std::uint8_t { kUniform, kLog2 };
 enum class RequantMode : std::uint8_t { kMultiplier, kPowerOfTwo };
-enum class LayernormKind : std::uint8_t { kIbert };
 
-// The words of the configuration files: "layer_wise", "MinmaxObserver", "Uniform", "multiplier",
-// "ibert".
+// The words of the configuration files: "layer_wise", "MinmaxObserver", "Uniform", "multiplier".
 std::string_view Name(CalibrationMode mode);
 std::string_view Name(ObserverKind observer);
 std::string_view Name(QuantMethod method);
 std::string_view Name(RequantMode mode);
-std::string_view Name(LayernormKind kind);
 
 struct Section {
   CalibrationMode calibration_mode = CalibrationMode::kLayerWise;

@@ -44,7 +44,7 @@ TEST(GoldenBackend, ForwardsToTheOperations) {
 
   const std::vector<std::int64_t> bias(4, 100);
   const LayernormParams layernorm{.bias = bias, .scale = scale, .zero = zero};
-  EXPECT_EQ(backend.Layernorm(id, b, layernorm, got), LayernormIbert(b, layernorm, expected));
+  EXPECT_EQ(backend.Layernorm(id, b, layernorm, got), Layernorm(b, layernorm, expected));
   EXPECT_EQ(got, expected);
 
   const GeluParams gelu{

@@ -61,7 +61,7 @@ Expected Evaluate(std::int32_t x, const GeluParams& params) {
 std::int64_t Check(const std::vector<std::int32_t>& x, const GeluParams& params) {
   std::vector<std::int32_t> out(x.size());
   std::vector<std::int64_t> erf_int(x.size()), y(x.size());
-  const std::int64_t saturated = GeluIbert(x, params, out, {.erf_int = erf_int, .y = y});
+  const std::int64_t saturated = Gelu(x, params, out, {.erf_int = erf_int, .y = y});
   std::int64_t expected_saturated = 0;
   for (std::size_t i = 0; i < x.size(); ++i) {
     const Expected expected = Evaluate(x[i], params);
@@ -85,7 +85,7 @@ TEST(GeluIbert, ByHand) {
   const std::vector<std::int32_t> x = {1, 2, 3, 4, 5, 6, 7, 8, 9};
   std::vector<std::int32_t> out(9);
   std::vector<std::int64_t> erf_int(9), y(9);
-  EXPECT_EQ(GeluIbert(x, params, out, {.erf_int = erf_int, .y = y}), 2);
+  EXPECT_EQ(Gelu(x, params, out, {.erf_int = erf_int, .y = y}), 2);
   EXPECT_EQ(erf_int, (std::vector<std::int64_t>{5, 5, 4, 3, 0, -3, -5, -5, -5}));
   EXPECT_EQ(y, (std::vector<std::int64_t>{0, 0, 2, 2, 0, -8, -20, -30, -40}));
   // half_up(-3 y / 4) + 1: 1, 1, -1.5 -> -1, ..., 7, 16, 22.5 -> 23 + 1, 31.
@@ -155,7 +155,7 @@ TEST(GeluIbert, ApproximatesGelu) {
     const std::vector<std::int32_t> codes = Codes(-128, 127);
     std::vector<std::int32_t> out(codes.size());
     std::vector<std::int64_t> y(codes.size());
-    GeluIbert(codes, params, out, {.y = y});
+    Gelu(codes, params, out, {.y = y});
     const double t = scale / 1.4142;
     double error = 0;
     for (std::size_t i = 0; i < codes.size(); ++i) {
@@ -197,47 +197,60 @@ TEST(Gelu, RunsTheNamedKind) {
   params.kind = GeluKind::kIbert;
   params.ibert = ParamsFor(0.5, 0);
   params.scale = {-300, 5};
-  EXPECT_EQ(Gelu(x, params, out), GeluIbert(x, params, expected));
+  EXPECT_EQ(Gelu(x, params, out), Gelu(x, params, expected));
   EXPECT_EQ(out, expected);
 }
 
 TEST(Gelu, Names) {
-  for (const GeluKind kind : {GeluKind::kTable, GeluKind::kIbert})
-    EXPECT_EQ(GeluKindFromName(Name(kind)), kind);
-  EXPECT_EQ(Name(GeluKind::kTable), "table");
-  EXPECT_EQ(Name(GeluKind::kIbert), "ibert");
-  EXPECT_EQ(GeluKindFromName("shiftgelu"), std::nullopt);
+  const std::vector<std::string_view> names = {"table", "ibert", "shiftgelu", "ita", "deeploy"};
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto kind = static_cast<GeluKind>(i);
+    EXPECT_EQ(Name(kind), names[i]);
+    EXPECT_EQ(GeluKindFromName(names[i]), kind);
+  }
+  EXPECT_EQ(GeluKindFromName("tanh"), std::nullopt);
 }
 
 TEST(GeluIbert, BrokenParametersThrow) {
   const GeluParams good{.kind = GeluKind::kIbert};
   const auto run = [](const GeluParams& params, std::int32_t x = 1, std::size_t outputs = 1) {
     std::vector<std::int32_t> out(outputs);
-    GeluIbert({&x, 1}, params, out);
+    Gelu({&x, 1}, params, out);
   };
   EXPECT_NO_THROW(run(good));
   EXPECT_THROW(run(good, 1, 2), std::invalid_argument);
-  EXPECT_THROW(run(good, (1 << 24) + 1), std::invalid_argument);
-  EXPECT_THROW(run(good, INT32_MIN), std::invalid_argument);
   const auto broken = [&](auto change) {
     GeluParams params = good;
     change(params);
     EXPECT_THROW(run(params), std::invalid_argument);
+    EXPECT_THROW(CheckGeluParams(params), std::invalid_argument);
   };
+  const auto beyond_programs = [&](auto change) {
+    GeluParams params = good;
+    change(params);
+    EXPECT_NO_THROW(run(params));
+    EXPECT_THROW(CheckGeluParams(params), std::invalid_argument);
+  };
+  EXPECT_NO_THROW(CheckGeluParams(good));
   broken([](GeluParams& p) { p.ibert.b = 0; });
-  broken([](GeluParams& p) { p.ibert.b = -kMaxGeluB - 1; });
+  broken([](GeluParams& p) { p.ibert.b = -(std::int64_t{1} << 31) - 1; });
+  beyond_programs([](GeluParams& p) { p.ibert.b = -kMaxGeluB - 1; });
   broken([](GeluParams& p) { p.ibert.c = 0; });
-  broken([](GeluParams& p) { p.ibert.c = -kMaxGeluC - 1; });
+  broken([](GeluParams& p) { p.ibert.c = INT64_MIN; });
+  beyond_programs([](GeluParams& p) { p.ibert.c = -kMaxGeluC - 1; });
   broken([](GeluParams& p) { p.ibert.shift_int = 0; });
   broken([](GeluParams& p) { p.ibert.shift_int = INT64_MIN; });
+  beyond_programs([](GeluParams& p) { p.ibert.shift_int = -kMaxGeluC - 1; });
+  broken([](GeluParams& p) { p.addend = 1; });
   broken([](GeluParams& p) { p.ibert.n = -1; });
   broken([](GeluParams& p) { p.ibert.n = 31; });
-  broken([](GeluParams& p) { p.scale.shift = 127; });
+  broken([](GeluParams& p) { p.scale.shift = 63; });
+  broken([](GeluParams& p) { p.scale.shift = -1; });
   broken([](GeluParams& p) { p.range = {5, 4}; });
   std::vector<std::int32_t> x(3), out(3);
   std::vector<std::int64_t> trace(2);
-  EXPECT_THROW(GeluIbert(x, good, out, {.erf_int = trace}), std::invalid_argument);
-  EXPECT_THROW(GeluIbert(x, good, out, {.y = trace}), std::invalid_argument);
+  EXPECT_THROW(Gelu(x, good, out, {.erf_int = trace}), std::invalid_argument);
+  EXPECT_THROW(Gelu(x, good, out, {.y = trace}), std::invalid_argument);
 }
 
 }  // namespace

@@ -143,7 +143,7 @@ class Reference {
       for (std::int64_t c = 0; c < kDim; ++c)
         row.push_back(static_cast<std::int32_t>(At(op.input, t, c)));
       std::vector<std::int32_t> out(row.size());
-      LayernormIbert(row, params, out);
+      Layernorm(row, params, out);
       all.insert(all.end(), out.begin(), out.end());
     }
     Fill(op.output, [&](std::int64_t i) { return all[static_cast<std::size_t>(i)]; });

@@ -1,0 +1,32 @@
+// I-ViT's ShiftGELU, x * sigmoid(1.702 x) over a row. docs/numerics.md section 7.6.
+//
+//   mx = rowmax;  e = EXP(x - mx);  S = min(e + EXP(-mx), 2^31 - 1)
+//   sigmoid_int = (e * floor((2^31 - 1) / S)) >> (32 - output_bits)
+//   y = x * sigmoid_int
+//
+// EXP is ShiftExp of golden/ops/softmax/shift_exp.h. Source: IntGELU of I-ViT (Li and Gu, ICCV
+// 2023, arXiv:2207.01405).
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace qsim {
+
+// For an input scale s: x0 = floor(-1 / (1.702 s)).
+struct ShiftGeluParams {
+  std::int32_t x0 = -1;  // -2^31..-1
+  int n = 23;            // 0..30
+  int output_bits = 8;   // 1..32
+  bool operator==(const ShiftGeluParams&) const = default;
+};
+
+// Throws std::invalid_argument where a parameter is out of its range.
+void CheckShiftGelu(const ShiftGeluParams& params);
+
+// One row of |x| <= 2^32, at least one: sigmoid_int, in 0 .. max(2^31 - 1, |x0| 2^n) >> (32 -
+// output_bits). Parameters must have passed CheckShiftGelu.
+void ShiftGeluSigmoid(std::span<const std::int64_t> x, const ShiftGeluParams& params,
+                      std::span<std::int64_t> sigmoid_int);
+
+}  // namespace qsim

@@ -1,0 +1,13 @@
+// Exact integer square root. docs/numerics.md section 6.2.
+#pragma once
+
+#include <cstdint>
+
+#include "golden/ops/int128.h"
+
+namespace qsim {
+
+// floor(sqrt(value)), exact for every value.
+std::uint64_t IntegerSqrt(UInt128 value);
+
+}  // namespace qsim
