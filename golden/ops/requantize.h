@@ -2,22 +2,18 @@
 // docs/numerics.md section 4.
 //
 //   y = clamp(z + round_shift((x - x_zero) * M + addend, S), qmin, qmax)
+//
+// or, in place of round_shift, another project's named scheme (requant/scheme.h).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
+#include "golden/ops/requant/scheme.h"
 #include "golden/ops/rounding.h"
 
 namespace qsim {
-
-// M / 2^S, the integers that stand for a ratio of scales.
-struct Multiplier {
-  std::int32_t m = 1;  // |m| in 1 .. 2^31 - 1
-  int shift = 0;       // 0..62
-  bool operator==(const Multiplier&) const = default;
-};
 
 // The integers a narrow tensor may hold, and the one that stands for real 0.
 struct QuantRange {
@@ -48,7 +44,8 @@ struct ChannelLayout {
 bool Matches(const ChannelLayout& layout, std::size_t elements);
 bool OneOrPerChannel(const ChannelLayout& layout, std::size_t entries);
 
-// `scale` and `zero` have one entry or one per channel.
+// `scale` and `zero` have one entry or one per channel, `addend` none, one or one per channel; the
+// scheme says where it is added (LimitsOf), and which of the roundings it knows.
 struct RequantizeParams {
   ChannelLayout layout = {};
   std::span<const Multiplier> scale = {};
@@ -56,6 +53,8 @@ struct RequantizeParams {
   std::int32_t input_zero = 0;
   Rounding rounding = Rounding::kHalfUp;
   QuantRange range = {};
+  RequantScheme scheme = RequantScheme::kRoundShift;
+  std::span<const std::int64_t> addend = {};
 
   Multiplier ScaleOf(std::int64_t channel) const {
     return scale[scale.size() == 1 ? 0 : static_cast<std::size_t>(channel)];
@@ -63,10 +62,19 @@ struct RequantizeParams {
   std::int32_t ZeroOf(std::int64_t channel) const {
     return zero[zero.size() == 1 ? 0 : static_cast<std::size_t>(channel)];
   }
+  std::int64_t AddendOf(std::int64_t channel) const {
+    if (addend.empty()) return 0;
+    return addend[addend.size() == 1 ? 0 : static_cast<std::size_t>(channel)];
+  }
 };
 
-// A whole tensor; in and out hold layout.size() elements. Returns how many elements the clamp
-// changed. Throws std::invalid_argument where sizes disagree.
+// Throws std::invalid_argument unless scale, zero and addend have as many entries as stated above
+// and every one passes CheckRequantScheme.
+void CheckRequantizeParams(const RequantizeParams& params);
+
+// A whole tensor; in and out hold layout.size() elements, |in - input_zero| <= 2^31. Returns how
+// many elements the clamp changed. Throws std::invalid_argument where sizes disagree or the
+// parameters fail CheckRequantizeParams.
 std::int64_t Requantize(std::span<const std::int32_t> in, const RequantizeParams& params,
                         std::span<std::int32_t> out);
 

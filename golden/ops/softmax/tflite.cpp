@@ -5,24 +5,17 @@
 #include <cstddef>
 #include <vector>
 
+#include "golden/ops/requant/tflite.h"
 #include "golden/ops/require.h"
-#include "golden/ops/rounding.h"
 
 namespace qsim {
 namespace {
 
+// H and P of equations 5.27 and 5.28.
+constexpr auto HighMul = SaturatingRoundingDoublingHighMul;
+constexpr auto DividePower = RoundingDivideByPowerOfTwo;
+
 constexpr std::int64_t kOne = (std::int64_t{1} << 31) - 1;  // the most that Q0.31 holds
-
-// Equation 5.27: saturating rounding doubling high multiply.
-std::int64_t HighMul(std::int64_t a, std::int64_t b) {
-  const Int128 product = RoundShift(Int128{a} * b, 31, Rounding::kHalfUp);
-  return static_cast<std::int64_t>(std::min(product, Int128{kOne}));
-}
-
-// Equation 5.28.
-std::int64_t DividePower(std::int64_t a, int exponent) {
-  return RoundShift(a, exponent, Rounding::kHalfAway);
-}
 
 std::int64_t Saturate32(std::int64_t a) {
   return std::clamp<std::int64_t>(a, INT32_MIN, INT32_MAX);
