@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "golden/ops/names.h"
+#include "golden/ops/requant/ita.h"
 #include "golden/ops/require.h"
 #include "golden/ops/rounding.h"
 
@@ -91,7 +92,9 @@ void WideResults(std::span<const std::int64_t> x, const GeluParams& params,
 }
 
 Int128 Shifted(std::int64_t y, const GeluParams& params) {
-  if (params.kind == GeluKind::kIta) return ItaRounded(y, params.scale);
+  if (params.kind == GeluKind::kIta) {
+    return ItaRequantize(y, params.scale.m, params.scale.shift);
+  }
   return RoundShift(Int128{y} * params.scale.m + params.addend, params.scale.shift,
                     params.rounding);
 }

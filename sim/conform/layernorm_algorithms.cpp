@@ -1,11 +1,11 @@
 // Families layernorm/*: docs/numerics.md section 6.
-#include <algorithm>
 #include <array>
 #include <stdexcept>
 #include <utility>
 
 #include "golden/ops/layernorm.h"
 #include "golden/ops/layernorm/fqvit.h"
+#include "golden/ops/requant/ibert.h"
 #include "sim/conform/algorithms.h"
 #include "sim/conform/fqvit_parameters.h"
 
@@ -46,18 +46,12 @@ constexpr std::int64_t kMaxBias = std::int64_t{1} << 62;
 
 // The published step to 8 bits: clamp(half_even(y * m / 2^e), -128, 127).
 std::vector<std::int64_t> DyadicTo8Bits(const Rows& rows, const std::vector<std::int64_t>& y) {
-  constexpr std::int64_t kMaxExponent = 1 << 16;
-  constexpr std::int64_t kMaxShift = 126;  // the product is below 2^126: beyond, all round to 0
-  const std::vector<std::int64_t> m = rows.Wide("m", std::int64_t{1} << 62);
-  const std::vector<std::int64_t> e =
-      rows.PerChannel(rows.c.InputValues("e", 0, kMaxExponent), "e");
+  const std::vector<std::int64_t> m = rows.Wide("m", std::int64_t{1} << 31);
+  const std::vector<std::int64_t> e = rows.PerChannel(rows.c.InputValues("e", -31, 1105), "e");
   std::vector<std::int64_t> narrow(y.size());
   for (std::size_t i = 0; i < y.size(); ++i) {
     const std::size_t channel = i % rows.width;
-    const Int128 rounded =
-        RoundShift(Int128{y[i]} * m[channel], static_cast<int>(std::min(e[channel], kMaxShift)),
-                   Rounding::kHalfEven);
-    narrow[i] = static_cast<std::int64_t>(std::clamp<Int128>(rounded, -128, 127));
+    narrow[i] = DyadicRequantize(y[i], {.m = m[channel], .e = static_cast<int>(e[channel])}, 8);
   }
   return narrow;
 }

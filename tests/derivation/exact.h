@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <stdexcept>
 
+#include "golden/ops/rounding.h"
+
 namespace qsim::derivation {
 
 inline mpz_class Big(std::int64_t value) { return mpz_class(static_cast<signed long>(value)); }
@@ -64,6 +66,22 @@ inline mpz_class HalfAway(const mpq_class& x) {
 
 inline mpz_class HalfEven(const mpq_class& x) {
   return internal::Nearest(x, [](const mpz_class& floor) { return mpz_odd_p(floor.get_mpz_t()); });
+}
+
+inline mpz_class Rounded(const mpq_class& x, Rounding rounding) {
+  switch (rounding) {
+    case Rounding::kHalfUp:
+      return HalfUp(x);
+    case Rounding::kHalfAway:
+      return HalfAway(x);
+    case Rounding::kHalfEven:
+      return HalfEven(x);
+    case Rounding::kFloor:
+      return Floor(x);
+    case Rounding::kTowardZero:
+      return Truncate(x);
+  }
+  throw std::invalid_argument("unknown rounding");
 }
 
 inline mpz_class Clamp(const mpz_class& value, const mpz_class& lo, const mpz_class& hi) {

@@ -4,7 +4,7 @@
 //   y = a * ((one + sign(a) * (one - d^2)) >> 1)
 //   y8 = clamp(half_up((y * mul + add) / 2^shift) + output_offset, -128, 127)
 //
-// Source: GELU_s8_s32 and RQGELU_s8_s8 of Deeploy's kernels (Scherer et al., TCAD 2024,
+// Source: GELU_s8.c and RQGELU_s8.c of Deeploy's generic kernels (Scherer et al., TCAD 2024,
 // arXiv:2408.04413).
 #pragma once
 

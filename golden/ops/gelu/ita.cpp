@@ -20,13 +20,4 @@ Int128 GeluIta(std::int64_t x, const GeluItaParams& params) {
   return q * (SignOf(q) * (ClippedSquare(q, params.q_b) + params.q_c) + params.q_1);
 }
 
-Int128 ItaRounded(std::int64_t y, Multiplier scale) {
-  Require(scale.shift >= 0 && scale.shift <= 62, "Gelu: shift must be in 0..62");
-  // 23 more fraction bits make 1/2 and 2^-23 whole numbers for every shift.
-  constexpr int kGuardBits = 23;
-  const Int128 half_and_more = (Int128{1} << (kGuardBits - 1)) + 1;
-  return (((Int128{y} * scale.m) << kGuardBits) + (half_and_more << scale.shift)) >>
-         (scale.shift + kGuardBits);
-}
-
 }  // namespace qsim

@@ -4,19 +4,19 @@
 //   y = q * (sign(q) * ((min(|q|, -q_b) + q_b)^2 + q_c) + q_1)
 //   y8 = clamp(floor(y * eps_mul / 2^eps_shift + eps_add + 1/2 + 2^-23), -128, 127)
 //
-// Source: i_gelu and gelu_requantize of PyITA (Islamoglu et al., ISLPED 2023, arXiv:2307.03493),
-// I-BERT's polynomial without its inner shift.
+// The last line is ItaRequantize of golden/ops/requant/ita.h. Source: i_gelu and i_gelu_requantized
+// of PyITA/gelu.py (Islamoglu et al., ISLPED 2023, arXiv:2307.03493), I-BERT's polynomial without
+// its inner shift.
 #pragma once
 
 #include <cstdint>
 
 #include "golden/ops/int128.h"
-#include "golden/ops/requantize.h"
 
 namespace qsim {
 
-// For an input scale s, with a = -0.2888, b = -1.769, t = s / sqrt(2):
-//   q_b = floor(b / t), q_c = floor(1 / (a t^2)), q_1 = floor(1 / (a t^2)).
+// For an input scale s, with a = -0.2888 and t = s / sqrt(2): q_b near -1.769 / t, q_c and q_1 near
+// 1 / (a t^2).
 struct GeluItaParams {
   std::int64_t q_1 = -1;  // -2^62..2^62
   std::int64_t q_b = -1;  // -2^31..-1
@@ -29,10 +29,5 @@ void CheckGeluIta(const GeluItaParams& params);
 
 // y of one element, |x| <= 2^32: below 2^96 in magnitude. Parameters must have passed CheckGeluIta.
 Int128 GeluIta(std::int64_t x, const GeluItaParams& params);
-
-// ITA's requantizer before its clamp, on a wide y: floor(y m / 2^S + 1/2 + 2^-23), evaluated
-// exactly. S in 0..62, |y| < 2^63. It is half_up for S <= 22; above, values just below a tie go up
-// too.
-Int128 ItaRounded(std::int64_t y, Multiplier scale);
 
 }  // namespace qsim
