@@ -7,7 +7,7 @@
 namespace qsim::derivation {
 namespace {
 
-constexpr std::array<Battery, 9> kBatteries = {{
+constexpr std::array<Battery, 10> kBatteries = {{
     {"softmax", "ibert", CompareIbert},
     {"softmax", "ibert_rn", CompareIbertRounded},
     {"softmax", "log_int", CompareLogInt},
@@ -16,6 +16,7 @@ constexpr std::array<Battery, 9> kBatteries = {{
     {"softmax", "ita", CompareIta},
     {"softmax", "ita_streaming", CompareItaStreaming},
     {"softmax", "tflite", CompareTflite},
+    {"softmax", "tflite_functions", CompareTfliteFunctions},
     {"softmax", "deeploy_isoftmax", CompareIsoftmax},
 }};
 

@@ -111,18 +111,18 @@ void CompareBoth(Comparison& comparison, SoftmaxKind kind) {
     SoftmaxParams params{.kind = kind, .exp = DrawExp(comparison)};
     // Powers of two bring exact halves in the last step, other targets the rest.
     SetAct16(params, comparison.Between(0, 2) == 0 ? std::int64_t{1} << comparison.Between(0, 14)
-                                                   : comparison.Corner(1, 32767));
+                                                   : comparison.Corner(1, 70000));
     if (rounded) params.extra_bits = static_cast<int>(comparison.Between(0, 7));
     const int bits =
         comparison.Between(0, 1) == 0 ? 8 : static_cast<int>(comparison.Between(2, 32));
     const Scores scores = DrawScores(comparison, bits, i % 16 == 0 ? 1024 : 70);
     CompareSoftmax(comparison, scores, params, Derive(scores, params, rounded), Describe(params));
   }
-  // exp_int / 2: every other value is an exact half in (5.6).
+  // Half the polynomial: every other value is an exact half in (5.6).
   SoftmaxParams halves{.kind = kind,
-                       .exp = {.x0 = -40, .b = 39, .c = 4001, .n = 0},
+                       .exp = {.x0 = -40, .b = 39, .c = 4001, .n = 1},
                        .act16_multiplier = std::int64_t{1} << 30,
-                       .act16_shift = 31};
+                       .act16_shift = 32};
   for (std::int64_t c = 4001; c < 4005; ++c) {
     halves.exp.c = c;
     Scores scores;

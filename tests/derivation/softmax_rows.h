@@ -38,6 +38,7 @@ void CompareShiftmax(Comparison& comparison);
 void CompareIta(Comparison& comparison);
 void CompareItaStreaming(Comparison& comparison);
 void CompareTflite(Comparison& comparison);
+void CompareTfliteFunctions(Comparison& comparison);
 void CompareIsoftmax(Comparison& comparison);
 
 }  // namespace qsim::derivation

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "golden/ops/softmax/tflite.h"
 #include "tests/derivation/exact.h"
 #include "tests/derivation/softmax_rows.h"
 
@@ -86,6 +87,25 @@ std::int32_t DiffMin(int left_shift) {
 
 }  // namespace
 
+void CompareTfliteFunctions(Comparison& comparison) {
+  const auto exponential = [&](std::int64_t a) {
+    comparison.Check(TfliteExp(a), Small(Exponential(Big(a))),
+                     [&] { return "TfliteExp of " + std::to_string(a); });
+  };
+  const auto reciprocal = [&](std::int64_t a) {
+    comparison.Check(TfliteReciprocal(a), Small(Reciprocal(Big(a))),
+                     [&] { return "TfliteReciprocal of " + std::to_string(a); });
+  };
+  // Multiples of a high power of two bring the exact halves of the products.
+  for (std::int64_t i = 0; i <= 4096; ++i) exponential(-i << 14);
+  for (std::int64_t i = 0; i < 2048; ++i) reciprocal(i << 20);
+  for (int i = 0; i < 8000; ++i) {
+    exponential(-comparison.Corner(0, std::int64_t{1} << 31));
+    exponential(-comparison.Between(0, std::int64_t{1} << comparison.Between(0, 62)));
+    reciprocal(comparison.Corner(0, INT32_MAX));
+  }
+}
+
 void CompareTflite(Comparison& comparison) {
   for (int i = 0; i < 200; ++i) {
     TfliteSoftmaxParams own;
@@ -109,6 +129,15 @@ void CompareTflite(Comparison& comparison) {
               {.beta_left_shift = 20, .diff_min = -100, .output_bits = bits});
     }
   }
+  // An exact half in the sum's rounding, which 4,000 small exponentials show, and in the last.
+  Scores small(4000, -196);
+  small.push_back(0);
+  Compare(
+      comparison, small,
+      {.beta_multiplier = 1215111458, .beta_left_shift = 23, .diff_min = -248, .output_bits = 16});
+  Compare(
+      comparison, {0, -125},
+      {.beta_multiplier = 1619510336, .beta_left_shift = 23, .diff_min = -248, .output_bits = 16});
   // Powers of two of equal scores: the probability is exact and the last rounding meets its ties.
   for (std::size_t m = 0; m <= 10; ++m) {
     Compare(comparison, Scores(std::size_t{1} << m, 9), {.beta_left_shift = 23, .diff_min = -248});

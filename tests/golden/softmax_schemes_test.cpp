@@ -222,6 +222,50 @@ TEST(TfliteSoftmax, EqualScores) {
   EXPECT_EQ(Evaluate(Row(8191, 1), Tflite(wide)), Row(8191, 8 - 32768));
 }
 
+// 255 of 256 is the highest code without a clamp: e^-5.5 beside 1, beta s = 1 / 16.
+TEST(TfliteSoftmax, TheHighestCodeIsNotSaturated) {
+  const TfliteSoftmaxParams own{.beta_left_shift = 23, .diff_min = -248};
+  EXPECT_EQ(Evaluate({0, -88}, Tflite(own)), (Row{127, -127}));
+}
+
+// The exponential of -196 is 2048 of 2^31, half a step of the sum, and rounds away to 1: 4,000 of
+// them make the sum 2^19 + 4000. To even, or down, it would be 2^19 and the maximum 32767.
+TEST(TfliteSoftmax, TieInTheSum) {
+  const TfliteSoftmaxParams own{
+      .beta_multiplier = 1215111458, .beta_left_shift = 23, .diff_min = -248, .output_bits = 16};
+  Row row(4001, -196);
+  row[0] = 0;
+  const Row y = Evaluate(row, Tflite(own));
+  EXPECT_EQ(y[0], 65040 - 32768);  // round(2^16 * 2^19 / (2^19 + 4000))
+  EXPECT_EQ(y[1], -32768);
+}
+
+// The product of -125's exponential and the reciprocal is 2^14, the last shift 15: 0.5 becomes 1.
+TEST(TfliteSoftmax, TieInTheLastStep) {
+  const TfliteSoftmaxParams own{
+      .beta_multiplier = 1619510336, .beta_left_shift = 23, .diff_min = -248, .output_bits = 16};
+  EXPECT_EQ(Evaluate({0, -125}, Tflite(own), 1), (Row{32767, -32767}));
+}
+
+TEST(TfliteSoftmax, Functions) {
+  const double one = std::exp2(31);
+  EXPECT_EQ(TfliteExp(0), kMax32);
+  EXPECT_EQ(TfliteReciprocal(0), kMax32);
+  // (sum + 1) / 2 of the source's half: an even a and the odd one below give the same.
+  EXPECT_EQ(TfliteReciprocal(1000000), TfliteReciprocal(1000001));
+  EXPECT_NE(TfliteReciprocal(1000000), TfliteReciprocal(1000004));
+  for (const std::int64_t a : {1, 1000, 1 << 24, 1 << 26, 3 << 25, 1 << 29, (1 << 30) + 12345}) {
+    EXPECT_NEAR(static_cast<double>(TfliteExp(-a)) / one,
+                std::exp(-static_cast<double>(a) / one * 32), 1e-6);
+    EXPECT_NEAR(static_cast<double>(TfliteReciprocal(a)) / one,
+                one / (one + static_cast<double>(a)), 1e-8);
+  }
+  EXPECT_THROW(TfliteExp(1), std::invalid_argument);
+  EXPECT_THROW(TfliteExp(std::numeric_limits<std::int64_t>::min()), std::invalid_argument);
+  EXPECT_THROW(TfliteReciprocal(-1), std::invalid_argument);
+  EXPECT_THROW(TfliteReciprocal(std::int64_t{1} << 31), std::invalid_argument);
+}
+
 TEST(TfliteSoftmax, DiffMinCutsOff) {
   const TfliteSoftmaxParams own{.beta_left_shift = 20, .diff_min = -10, .output_bits = 16};
   const Row y = Evaluate({0, -10, -11}, Tflite(own));

@@ -133,6 +133,41 @@ TEST(Softmax, LogIntTies) {
   EXPECT_EQ(CheckRow({0, 0, 0, -9}, params).y, (std::vector<std::int32_t>{2, 2, 2, 3}));
 }
 
+// M16 / 2^k16 halves the polynomial: 2.5 and 0.5, 3.5 and 1.5 go to the even neighbour. 2^k equal
+// maxima of 2^14 make the last step of ibert_rn 2^(8 + j - k): 1/2 goes up.
+TEST(Softmax, IbertTies) {
+  for (const SoftmaxKind kind : {SoftmaxKind::kIbert, SoftmaxKind::kIbertRn}) {
+    SoftmaxParams halves{.kind = kind,
+                         .exp = {.x0 = -7, .b = 6, .c = 10, .n = 1},
+                         .act16_multiplier = std::int64_t{1} << 30,
+                         .act16_shift = 32};
+    const std::vector<std::int32_t> row = {0, -1, -2, -3};
+    std::vector<std::int32_t> y(4), exp16(4);
+    std::vector<std::int64_t> exp_int(4);
+    Softmax(row, halves, y, {.exp_int = exp_int, .exp16 = exp16});
+    EXPECT_EQ(exp_int, (std::vector<std::int64_t>{20, 10, 4, 2}));
+    EXPECT_EQ(exp16, (std::vector<std::int32_t>{5, 2, 1, 0}));
+    halves.exp.c = 12;
+    Softmax(row, halves, y, {.exp_int = exp_int, .exp16 = exp16});
+    EXPECT_EQ(exp_int, (std::vector<std::int64_t>{24, 14, 8, 6}));
+    EXPECT_EQ(exp16, (std::vector<std::int32_t>{6, 4, 2, 2}));
+  }
+  SoftmaxParams power = ParamsFor(SoftmaxKind::kIbertRn, 8);
+  power.exp.c = 256;
+  power.exp.b = 31;
+  power.act16_multiplier = std::int64_t{1} << 30;
+  power.act16_shift = 30 + 30 + 8 - 14;
+  EXPECT_EQ(CheckRow(std::vector<std::int32_t>(512, 3), power).y[0], 1);   // 0.5
+  EXPECT_EQ(CheckRow(std::vector<std::int32_t>(1024, 3), power).y[0], 0);  // 0.25
+  power.kind = SoftmaxKind::kIbert;
+  EXPECT_EQ(CheckRow(std::vector<std::int32_t>(512, 3), power).y[0], 0);
+  // exp16 is clamped to 16 bits: 2^15 is not.
+  power.act16_shift -= 1;
+  std::vector<std::int32_t> y(1), exp16(1);
+  Softmax(std::vector<std::int32_t>{0}, power, y, {.exp16 = exp16});
+  EXPECT_EQ(exp16[0], 32767);
+}
+
 // Legal constants whose polynomial is negative between two powers: the exponential is 0 there, and
 // the code of a 0 is the zero flag.
 TEST(Softmax, NegativePolynomialsAreZero) {

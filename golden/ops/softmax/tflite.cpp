@@ -11,18 +11,16 @@
 namespace qsim {
 namespace {
 
-// H and P of equations 5.27 and 5.28.
+// H and P of section 5.8.
 constexpr auto HighMul = SaturatingRoundingDoublingHighMul;
 constexpr auto DividePower = RoundingDivideByPowerOfTwo;
 
 constexpr std::int64_t kOne = (std::int64_t{1} << 31) - 1;  // the most that Q0.31 holds
 
-std::int64_t Saturate32(std::int64_t a) {
-  return std::clamp<std::int64_t>(a, INT32_MIN, INT32_MAX);
-}
+}  // namespace
 
-// Equation 5.30: exp(a / 2^26) in Q0.31, a <= 0.
-std::int64_t Exp(std::int64_t a) {
+std::int64_t TfliteExp(std::int64_t a) {
+  Require(a <= 0 && a > INT64_MIN, "TfliteExp: the argument must be in -(2^63 - 1)..0");
   if (a == 0) return kOne;
   constexpr std::int64_t kQuarter = std::int64_t{1} << 24;
   const std::int64_t u = (a & (kQuarter - 1)) - kQuarter;  // -1/4 <= u / 2^26 < 0
@@ -45,19 +43,17 @@ std::int64_t Exp(std::int64_t a) {
   return value;
 }
 
-// Equation 5.31: 1 / (1 + a) in Q0.31 by three Newton steps, a in Q0.31 and >= 0.
-std::int64_t Reciprocal(std::int64_t a) {
+std::int64_t TfliteReciprocal(std::int64_t a) {
+  Require(a >= 0 && a <= kOne, "TfliteReciprocal: the argument must be in 0..2^31 - 1");
   const std::int64_t half = (a + kOne + 1) / 2;
   // 48/17 - 32/17 half, in Q2.29.
   std::int64_t x = 1515870810 + HighMul(half, -1010580540);
   for (int i = 0; i < 3; ++i) {
     const std::int64_t rest = (std::int64_t{1} << 29) - HighMul(half, x);
-    x += Saturate32(HighMul(x, rest) * 4);
+    x += HighMul(x, rest) * 4;  // the source saturates to 32 bits, which no argument reaches
   }
-  return Saturate32(x * 2);
+  return std::min(x * 2, kOne);
 }
-
-}  // namespace
 
 void CheckTfliteSoftmax(const TfliteSoftmaxParams& params) {
   Require(params.beta_multiplier >= 0, "TfliteSoftmax: beta_multiplier must be in 0..2^31 - 1");
@@ -82,13 +78,13 @@ std::int64_t TfliteSoftmax(std::span<const std::int32_t> scores, const TfliteSof
   std::int64_t sum = 0;
   for (std::size_t i = 0; i < scores.size(); ++i) {
     if (is_small(scores[i])) continue;
-    exps[i] = Exp(HighMul((scores[i] - row_max) * (std::int64_t{1} << params.beta_left_shift),
-                          params.beta_multiplier));
+    exps[i] = TfliteExp(HighMul((scores[i] - row_max) * (std::int64_t{1} << params.beta_left_shift),
+                                params.beta_multiplier));
     sum += DividePower(exps[i], 12);
   }
   // Equation 5.32. The row's maximum adds 2^19, and kMaxTfliteSoftmaxRow keeps the sum in 32 bits.
   const int headroom = std::countl_zero(static_cast<std::uint32_t>(sum));
-  const std::int64_t inverse = Reciprocal((sum << headroom) - kOne - 1);
+  const std::int64_t inverse = TfliteReciprocal((sum << headroom) - kOne - 1);
   const int shift = 12 - headroom + 31 - params.output_bits;
   std::int64_t saturated = 0;
   for (std::size_t i = 0; i < scores.size(); ++i) {
