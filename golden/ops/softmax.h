@@ -69,7 +69,7 @@ void CheckSoftmaxParams(const SoftmaxParams& params);
 //   ibert_rn           0 .. 255                           2^-(8 + extra_bits)
 //   log_int            0 .. 2^code_bits                   code k is 2^-k, 2^code_bits is 0
 //   shiftmax           0 .. 2^(output_bits - 1) - 1 (*)   2^-(output_bits - 1)
-//   ita, ita_streaming offset .. offset + levels - 1      1 / 255 (see ita.h)
+//   ita, ita_streaming offset .. offset + levels - 1      1 / 255 (levels = 256)
 //   tflite             -2^(bits - 1) .. 2^(bits - 1) - 1  2^-bits, the lowest code is 0
 //   deeploy_isoftmax   offset .. offset + levels - 1      1 / (levels - 1)
 //

@@ -16,12 +16,12 @@ std::int64_t ShiftDown(std::int64_t value, std::int64_t shift) {
   return shift >= 63 ? 0 : value >> shift;
 }
 
-// Equation 5.19. difference >= 0.
+// Equation 5.18. difference >= 0.
 std::int64_t PowerOf(std::int64_t difference, const ItaSoftmaxParams& params) {
   return RoundShift(difference, params.shift_bits, Rounding::kHalfUp);
 }
 
-// Equations 5.21 and 5.22. sum >= 256.
+// Equations 5.20 and 5.21. sum >= 256.
 void Normalize(std::span<const std::int32_t> scores, std::int64_t row_max, std::int64_t sum,
                const ItaSoftmaxParams& params, std::span<std::int32_t> out) {
   const std::int64_t inverse = (params.levels - std::int64_t{1}) * 256 / sum;
@@ -52,7 +52,7 @@ void ItaSoftmax(std::span<const std::int32_t> scores, const ItaSoftmaxParams& pa
   std::vector<std::int64_t> powers(scores.size());
   std::transform(scores.begin(), scores.end(), powers.begin(),
                  [&](std::int32_t x) { return PowerOf(row_max - x, params); });
-  // Equation 5.20 exactly, however far the powers spread: from the smallest terms up, in units of
+  // Equation 5.19 exactly, however far the powers spread: from the smallest terms up, in units of
   // 2^(8 - power) until those are whole numbers. Floors nest, so that flooring at every step gives
   // the floor of the sum.
   std::sort(powers.begin(), powers.end(), std::greater<>());

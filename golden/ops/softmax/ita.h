@@ -12,8 +12,8 @@
 namespace qsim {
 
 // The power of two of x is (rowmax - x) / 2^shift_bits, rounded half up. Output code
-// output_offset + y, y in 0 .. levels - 1 with scale 1 / (levels - 1) of ITA (255) or 1 / 255 of
-// whatever the consumer assumes: Deeploy's streaming kernel has levels = 128 and scale 1 / 255.
+// output_offset + y, y in 0 .. levels - 1; scale 1 / 255 with levels = 256. Deeploy's streaming
+// kernel has levels = 128.
 struct ItaSoftmaxParams {
   int shift_bits = 5;              // 0..31. ITA as published 0; its paper and Deeploy 5
   std::int32_t levels = 256;       // 2..65536

@@ -82,7 +82,8 @@ std::int64_t TfliteSoftmax(std::span<const std::int32_t> scores, const TfliteSof
                                 params.beta_multiplier));
     sum += DividePower(exps[i], 12);
   }
-  // Equation 5.32. The row's maximum adds 2^19, and kMaxTfliteSoftmaxRow keeps the sum in 32 bits.
+  // Equations 5.27 to 5.29. The row's maximum adds 2^19, and kMaxTfliteSoftmaxRow keeps the sum in
+  // 32 bits.
   const int headroom = std::countl_zero(static_cast<std::uint32_t>(sum));
   const std::int64_t inverse = TfliteReciprocal((sum << headroom) - kOne - 1);
   const int shift = 12 - headroom + 31 - params.output_bits;

@@ -12,12 +12,13 @@
 
 namespace qsim {
 
-// gemmlowp's exp_on_negative_values: exp(a / 2^26) in Q0.31, 0 .. 2^31 - 1. a <= 0; the source has
-// int32, and wider arguments continue it (bits of weight 2^5 and more of -a / 2^26 are ignored).
+// (5.30), gemmlowp's exp_on_negative_values: exp(a / 2^26) in Q0.31, 0 .. 2^31 - 1. a <= 0; the
+// source has int32, and wider arguments continue it (bits of weight 2^5 and more of -a / 2^26 are
+// ignored).
 std::int64_t TfliteExp(std::int64_t a);
 
-// gemmlowp's one_over_one_plus_x_for_x_in_0_1: 1 / (1 + a / 2^31) in Q0.31, about 2^30 .. 2^31 - 1.
-// a in 0 .. 2^31 - 1. Both throw std::invalid_argument beyond their domains.
+// (5.31), gemmlowp's one_over_one_plus_x_for_x_in_0_1: 1 / (1 + a / 2^31) in Q0.31, about 2^30 ..
+// 2^31 - 1. a in 0 .. 2^31 - 1. Both throw std::invalid_argument beyond their domains.
 std::int64_t TfliteReciprocal(std::int64_t a);
 
 // As TensorFlow Lite derives them from beta times the score scale s: beta s 2^26 =
