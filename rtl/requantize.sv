@@ -18,7 +18,7 @@ module requantize #(
   input  logic [Lanes*32-1:0] cmd_multiplier_i,  // M, two's complement, |M| < 2^31
   input  logic [Lanes*6-1:0]  cmd_shift_i,       // S, 0..62
   input  logic [Lanes*32-1:0] cmd_zero_i,        // z, two's complement, |z| <= 2^16
-  input  logic [2:0]          cmd_rounding_i,    // see round_shift
+  input  logic [2:0]          cmd_rounding_i,    // see round_shift; 5: double, see requantize_lane
   input  logic [31:0]         cmd_qmin_i,        // two's complement
   input  logic [31:0]         cmd_qmax_i,        // two's complement
 
@@ -140,7 +140,7 @@ module requantize #(
       else $error("requantize: a command was withdrawn before it was taken");
 
   CommandLegal: assert property (@(posedge clk_i) disable iff (!rst_ni)
-      cmd_accept |-> cmd_rounding_i <= 3'd4 && $signed(cmd_qmin_i) <= $signed(cmd_qmax_i))
+      cmd_accept |-> cmd_rounding_i <= 3'd5 && $signed(cmd_qmin_i) <= $signed(cmd_qmax_i))
       else $error("requantize: a command field is out of range");
 `endif
 

@@ -2,6 +2,9 @@
 //
 //   stage 0   product = (x - x_zero) * M + addend
 //   stage 1   y = clamp(z + round_shift(product, S), qmin, qmax)
+//
+// rounding_i 5, TFLite's double rounding (section 4.6): half_up, and for S > 31 a first rounding, to
+// S - 31 bits, that is one more constant in stage 0: +2^30, or -2^30 where x < x_zero.
 
 module requantize_lane (
   input  logic        clk_i,
@@ -23,9 +26,13 @@ module requantize_lane (
   output logic        saturated_o
 );
 
-  // |x - x_zero| <= 2^31 and |M| < 2^31, so |product| < 2^62; with |addend| <= 2^61 and a rounding of
-  // at most 2^62 the sum stays inside 64 bits.
-  logic signed [63:0] x, x_zero, multiplier, product_d, product_q;
+  localparam logic [2:0] HalfUp = 3'd0;
+  localparam logic [2:0] Double = 3'd5;
+
+  // |x - x_zero| <= 2^31 and |M| < 2^31, so |product| <= 2^62 - 2^31; with |addend| <= 2^61, a first
+  // rounding of 2^30 and a rounding of at most 2^62 - 1, on negative products only, the sum stays
+  // inside 64 bits.
+  logic signed [63:0] x, x_zero, difference, multiplier, first_rounding, product_d, product_q;
   logic signed [63:0] rounded, unclamped, qmin, qmax;
   logic [31:0]        y_d, y_q;
   logic               below, above, saturated_q;
@@ -33,14 +40,22 @@ module requantize_lane (
   assign x          = {{32{x_i[31]}}, x_i};
   assign x_zero     = {{32{x_zero_i[31]}}, x_zero_i};
   assign multiplier = {{32{multiplier_i[31]}}, multiplier_i};
-  assign product_d  = (x - x_zero) * multiplier + $signed(addend_i);
+  assign difference = x - x_zero;
+  assign product_d  = difference * multiplier + $signed(addend_i) + first_rounding;
+
+  always_comb begin
+    first_rounding = 64'sd0;
+    if (rounding_i == Double && shift_i > 6'd31) begin
+      first_rounding = difference < 64'sd0 ? -64'sd1073741824 : 64'sd1073741824;
+    end
+  end
 
   round_shift #(
     .Width(64)
   ) u_round_shift (
     .value_i (product_q),
     .shift_i,
-    .rounding_i,
+    .rounding_i(rounding_i == Double ? HalfUp : rounding_i),
     .result_o(rounded)
   );
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "golden/ops/require.h"
+#include "sim/cosim/requantize_ports.h"
 
 namespace qsim::cosim {
 namespace {
@@ -121,11 +122,8 @@ std::int64_t RunRequantize(const OpId& id, std::span<const std::int32_t> in,
                            std::span<std::int32_t> out, const RtlOptions& options,
                            RequantizeUnit& unit, TileRunner& runner) {
   CheckShape(params.layout, in.size(), out.size(), row_length);
-  Require(OneOrPerChannel(params.layout, params.scale.size()) &&
-              OneOrPerChannel(params.layout, params.zero.size()),
-          "Requantize: scale and zero need one entry or one per channel");
-  for (const Multiplier& scale : params.scale) CheckScale(scale.m, scale.shift);
-  const bool per_channel = params.scale.size() > 1 || params.zero.size() > 1;
+  const RequantizePorts ports = PortsOf(params);
+  const bool per_channel = ports.scale.size() > 1;
 
   std::int64_t saturated_count = 0;
   ForEachTile(options.array, in.size(), row_length, [&](TileIndex index, const Block& block) {
@@ -133,17 +131,23 @@ std::int64_t RunRequantize(const OpId& id, std::span<const std::int32_t> in,
       ForEachCommand(block, params.layout, per_channel,
                      [&](const Block& rows, const std::vector<std::size_t>& channels) {
                        const auto x = Gather(rows, in);
-                       const auto scale = PerLane(params.scale, channels);
-                       const auto zero = PerLane(params.zero, channels);
+                       const auto scale = PerLane<Multiplier>(ports.scale, channels);
+                       const auto zero = PerLane<std::int32_t>(ports.zero, channels);
+                       const auto addend = PerLane<std::int64_t>(ports.addend, channels);
+                       std::vector<std::int64_t> addends(x.size());
+                       for (std::size_t i = 0; i < x.size(); ++i) {
+                         addends[i] = addend[i % addend.size()];
+                       }
                        std::vector<std::int32_t> y(x.size());
                        std::vector<std::uint8_t> saturated(x.size());
                        const RequantizeRun run{.x_zero = params.input_zero,
-                                               .rounding = params.rounding,
+                                               .rounding = ports.rounding,
                                                .range = params.range,
                                                .scale = scale,
                                                .zero = zero,
                                                .x = x,
-                                               .addend = {}};
+                                               .addend = addends,
+                                               .double_rounding = ports.double_rounding};
                        rtl.Run(run, tile.stalls, options.cycle_limit, y, saturated, &tile.cost);
                        saturated_count += Scatter(rows, y, saturated, out);
                      });

@@ -50,6 +50,8 @@ class RequantizeDriver final : public RequantizeUnit {
   }
 
  private:
+  static constexpr int kDouble = 5;  // beyond the codes of Rounding
+
   static void SetCommand(Model& rtl, const RequantizeRun& run, std::uint64_t beats) {
     std::array<std::uint32_t, kLanes> multiplier{};
     std::array<std::uint32_t, kLanes> zero{};
@@ -64,7 +66,8 @@ class RequantizeDriver final : public RequantizeUnit {
     SetPort(rtl.cmd_shift_i, shift);
     SetNumber(rtl.cmd_beats_i, static_cast<std::int64_t>(beats), 16);
     SetNumber(rtl.cmd_x_zero_i, run.x_zero, 32);
-    SetNumber(rtl.cmd_rounding_i, static_cast<int>(run.rounding), 3);
+    SetNumber(rtl.cmd_rounding_i, run.double_rounding ? kDouble : static_cast<int>(run.rounding),
+              3);
     SetNumber(rtl.cmd_qmin_i, run.range.qmin, 32);
     SetNumber(rtl.cmd_qmax_i, run.range.qmax, 32);
   }

@@ -22,6 +22,7 @@ struct RequantizeRun {
   std::span<const std::int32_t> zero;    // one per lane
   std::span<const std::int32_t> x;       // beats * lanes, at most 65535 beats
   std::span<const std::int64_t> addend;  // empty (0), or as long as x
+  bool double_rounding = false;          // half_up twice, in place of `rounding`
 };
 
 class RequantizeUnit {

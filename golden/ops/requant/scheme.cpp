@@ -90,28 +90,28 @@ void CheckRequantScheme(RequantScheme scheme, Rounding rounding, Multiplier scal
           "Requantize: requant_shift rounds half_up or floor");
 }
 
-std::optional<Rounding> SingleRoundingOf(RequantScheme scheme, Rounding rounding, int shift) {
+Rounding EquivalentRounding(RequantScheme scheme, Rounding rounding) {
   switch (scheme) {
     case RequantScheme::kRoundShift:
     case RequantScheme::kRequantShift:
       return rounding;
-    case RequantScheme::kTfliteSingle:
-    case RequantScheme::kTosaScale32:
-    case RequantScheme::kTosaScale16:
-    case RequantScheme::kItaRtl:
-    case RequantScheme::kCmsisnnS64:
-      return Rounding::kHalfUp;
-    case RequantScheme::kTfliteDouble:
-    case RequantScheme::kTosaScale32Double:
-      if (shift <= 31) return Rounding::kHalfUp;
-      return std::nullopt;
-    case RequantScheme::kIta:
-      if (shift <= 22) return Rounding::kHalfUp;
-      return std::nullopt;
     case RequantScheme::kIbertDyadic:
       return Rounding::kHalfEven;
+    default:
+      return Rounding::kHalfUp;
   }
-  throw std::invalid_argument("Requantize: unknown scheme");
+}
+
+bool HasEquivalentRounding(RequantScheme scheme, int shift) {
+  switch (scheme) {
+    case RequantScheme::kTfliteDouble:
+    case RequantScheme::kTosaScale32Double:
+      return shift <= 31;
+    case RequantScheme::kIta:
+      return shift <= 22;
+    default:
+      return true;
+  }
 }
 
 std::int64_t RequantizeScaled(RequantScheme scheme, Rounding rounding, std::int64_t v,

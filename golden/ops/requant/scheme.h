@@ -77,10 +77,12 @@ RequantLimits LimitsOf(RequantScheme scheme);
 void CheckRequantScheme(RequantScheme scheme, Rounding rounding, Multiplier scale,
                         std::int64_t addend);
 
-// The one rounding with which round_shift gives the scheme's result for every |v| <= 2^31 and this
-// shift; nullopt where the scheme rounds in another way. (A saturation of tflite_double at
-// 2^31 - 1, which takes left shifts, shows only in outputs of 32 bits.)
-std::optional<Rounding> SingleRoundingOf(RequantScheme scheme, Rounding rounding, int shift);
+// The mode in which round_shift gives the scheme's result for every |v| <= 2^31, wherever
+// HasEquivalentRounding: for every shift but S > 31 of tflite_double and tosa_scale32_double and
+// S > 22 of ita. (A saturation of tflite_double at 2^31 - 1, which takes S < 31, shows only in
+// outputs of 32 bits.) `rounding` counts for round_shift and requant_shift only.
+Rounding EquivalentRounding(RequantScheme scheme, Rounding rounding);
+bool HasEquivalentRounding(RequantScheme scheme, int shift);
 
 // Before the zero point and the clamp. |v| <= 2^31; the operands must have passed
 // CheckRequantScheme.
