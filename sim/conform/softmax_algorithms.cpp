@@ -55,7 +55,7 @@ std::int32_t Param32(const ConformCase& c, std::string_view key) {
 IbertExp ExpOf(const ConformCase& c) {
   return {.x0 = Param32(c, "x0_int"),
           .b = c.Param("b_int", 0, kInt32Max),
-          .c = c.Param("c_int", 0, std::int64_t{1} << 32),
+          .c = c.Param("c_int", 1, (std::int64_t{1} << 33) - 1),
           .n = SmallParam(c, "n", 0, 30)};
 }
 

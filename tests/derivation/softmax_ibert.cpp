@@ -77,7 +77,7 @@ IbertExp DrawExp(Comparison& comparison) {
   }
   exp.x0 = static_cast<std::int32_t>(comparison.Corner(-(1 << 20), -1));
   exp.b = comparison.Corner(-(std::int64_t{exp.x0} + 1), (1 << 23) - 1);
-  exp.c = comparison.Corner(1, (std::int64_t{1} << 32) - 1);
+  exp.c = comparison.Corner(1, (std::int64_t{1} << 33) - 1);
   exp.n = static_cast<int>(comparison.Corner(0, 30));
   return exp;
 }

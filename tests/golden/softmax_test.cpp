@@ -280,7 +280,7 @@ TEST(Softmax, ParametersOutOfRangeThrow) {
   expect_bad([](SoftmaxParams& p) { p.exp.b = 8; });
   expect_bad([](SoftmaxParams& p) { p.exp.b = 1 << 23; });
   expect_bad([](SoftmaxParams& p) { p.exp.c = 0; });
-  expect_bad([](SoftmaxParams& p) { p.exp.c = std::int64_t{1} << 32; });
+  expect_bad([](SoftmaxParams& p) { p.exp.c = std::int64_t{1} << 33; });
   expect_bad([](SoftmaxParams& p) { p.exp.n = 31; });
   expect_bad([](SoftmaxParams& p) { p.exp.n = -1; });
   expect_bad([](SoftmaxParams& p) { p.act16_multiplier = 0; });

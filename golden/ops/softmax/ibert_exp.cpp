@@ -11,7 +11,7 @@ void CheckIbertExp(const IbertExp& exp) {
   Require(exp.x0 <= -1 && exp.x0 >= -(1 << 20), "Softmax: x0 must be in -2^20..-1");
   Require(exp.b >= -(std::int64_t{exp.x0} + 1) && exp.b < (1 << 23),
           "Softmax: b must be in -(x0 + 1)..2^23 - 1");
-  Require(exp.c >= 1 && exp.c < (std::int64_t{1} << 32), "Softmax: c must be in 1..2^32 - 1");
+  Require(exp.c >= 1 && exp.c < (std::int64_t{1} << 33), "Softmax: c must be in 1..2^33 - 1");
   Require(exp.n >= 0 && exp.n <= 30, "Softmax: n must be in 0..30");
 }
 

@@ -8,8 +8,8 @@ namespace qsim {
 
 // Polynomial constants of a score scale s:
 //   x0 = floor(-0.6931 / s) < 0, b = floor(2.70731.. / s), c = floor(2.79211.. / s^2), n = 30.
-// Ranges: -2^20 <= x0 <= -1, -(x0 + 1) <= b < 2^23, 1 <= c < 2^32, 0 <= n <= 30, so that every
-// exponential lies in 0 .. c << n < 2^62.
+// Ranges: -2^20 <= x0 <= -1, -(x0 + 1) <= b < 2^23, 1 <= c < 2^33, 0 <= n <= 30, so that every
+// exponential lies in 0 .. c << n < 2^63.
 struct IbertExp {
   std::int32_t x0 = -1;
   std::int64_t b = 0;
