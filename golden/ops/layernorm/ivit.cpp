@@ -1,6 +1,7 @@
 #include "golden/ops/layernorm/ivit.h"
 
 #include "golden/ops/int128.h"
+#include "golden/ops/require.h"
 
 namespace qsim {
 
@@ -13,6 +14,7 @@ std::int64_t IvitStd(std::span<const std::int64_t> d) {
   constexpr int kSteps = 10;
   UInt128 k = UInt128{1} << 16;
   for (int step = 0; step < kSteps; ++step) k = (k + squares / k) >> 1;
+  Require(k <= static_cast<UInt128>(INT64_MAX), "Layernorm: ivit's root leaves 63 bits");
   return static_cast<std::int64_t>(k);
 }
 
