@@ -32,8 +32,8 @@ TEST(FqvitParameters, MAndNByHand) {
   for (const Expected& e :
        {Expected{128.0, 128, 0}, Expected{std::nextafter(128.0, 0.0), 255, 1},
         Expected{255.75, 255, 0}, Expected{256.0, 255, 0}, Expected{1e9, 255, 0},
-        Expected{1.0, 128, 7}, Expected{std::nextafter(1.0, 0.0), 255, 8}, Expected{-1.5, -192, 7},
-        Expected{-1.99, -254, 7}, Expected{std::ldexp(1.0, -24), 128, 31},
+        Expected{1.0, 128, 7}, Expected{0.5, 128, 8}, Expected{std::nextafter(1.0, 0.0), 255, 8},
+        Expected{-1.5, -192, 7}, Expected{-1.99, -254, 7}, Expected{std::ldexp(1.0, -24), 128, 31},
         Expected{std::ldexp(1.5, -25), 96, 31}, Expected{std::ldexp(1.9, -31), 1, 31},
         Expected{std::ldexp(1.9, -32), 0, 31}, Expected{0.0, 0, 31}, Expected{-5e-324, 0, 31}}) {
     const FqvitParameters row = OfA(e.a);
