@@ -183,6 +183,8 @@ class Run {
     params.zero = op.zero;
     params.input_zero = op.input_zero;
     params.rounding = op.rounding;
+    params.scheme = op.scheme;
+    params.addend = op.addend;
     params.range = info.range;
     std::vector<std::int32_t> out(in.size());
     CountSaturated(op.output, backend_.Requantize({op.output, image_, 0}, in, width, params, out));
@@ -232,6 +234,8 @@ class Run {
     params.scale = op.scale;
     params.zero = op.zero;
     params.rounding = op.rounding;
+    params.kind = op.kind;
+    params.deeploy = {-std::int64_t{op.input_zero}, op.weight, op.bias, op.log2d, op.wrap};
     params.range = program_.Tensor(op.output).range;
     std::vector<std::int32_t> out(x.size());
     std::int64_t saturated = 0;
@@ -321,6 +325,10 @@ class Run {
     params.table = op.table;
     params.input_zero = op.input_zero;
     params.ibert = op.ibert;
+    params.shiftgelu = op.shiftgelu;
+    params.ita = op.ita;
+    params.deeploy = op.deeploy;
+    params.addend = op.addend;
     params.row_length = program_.Tensor(op.input).shape.back();
     params.scale = op.scale;
     params.zero = op.zero;

@@ -62,7 +62,8 @@ struct MatmulOp {
 enum class ChannelAxis : std::uint8_t { kNone, kLast, kFirst };
 
 // Requantizes columns [first_column, first_column + output columns) of the input: Q, K and V are
-// slices of the stacked QKV accumulator. first_column is 0 for every other use.
+// slices of the stacked QKV accumulator. first_column is 0 for every other use. `scheme` says which
+// published arithmetic; `rounding` belongs to round_shift alone.
 struct RequantizeOp {
   std::string output, input;
   std::int64_t first_column = 0;
@@ -71,6 +72,9 @@ struct RequantizeOp {
   std::vector<std::int32_t> zero;
   std::int32_t input_zero = 0;
   Rounding rounding = Rounding::kHalfUp;
+  RequantScheme scheme = RequantScheme::kRoundShift;
+  std::vector<std::int64_t> addend =
+      {};  // empty, one, or one per channel: where the scheme has one
   bool operator==(const RequantizeOp&) const = default;
 };
 
@@ -81,6 +85,8 @@ struct SoftmaxOp {
   bool operator==(const SoftmaxOp&) const = default;
 };
 
+// `kind` says which fields count: ibert and ivit use all but weight, log2d and wrap; rq_layernorm
+// uses input_zero, bias, weight, log2d and wrap. What a kind does not use keeps its default.
 struct LayernormOp {
   std::string output, input;
   std::int32_t input_zero = 0;
@@ -90,6 +96,10 @@ struct LayernormOp {
   std::vector<Multiplier> scale;
   std::vector<std::int32_t> zero;
   Rounding rounding = Rounding::kHalfUp;
+  LayernormKind kind = LayernormKind::kIbert;
+  std::vector<std::int32_t> weight = {};
+  int log2d = 0;
+  bool wrap = false;
   bool operator==(const LayernormOp&) const = default;
 };
 
@@ -139,9 +149,10 @@ struct EmbedOp {
   bool operator==(const EmbedOp&) const = default;
 };
 
-// GELU of a tensor of at most 8 bits, of any shape. `table` has one entry per code of the input's
-// range, within the output's range, and uses no other parameter; `ibert` uses all but the table.
-// What a kind does not use keeps its default.
+// GELU of a tensor of at most 8 bits, of any shape; shiftgelu works on rows of the last axis.
+// `table` has one entry per code of the input's range, within the output's range, and uses no other
+// parameter; the other kinds use all but the table, and of the constants their own. What a kind
+// does not use keeps its default. An int32 output with scale 1 is the algorithm's own wide result.
 struct GeluOp {
   std::string output, input;
   GeluKind kind = GeluKind::kTable;
@@ -151,6 +162,10 @@ struct GeluOp {
   Multiplier scale;
   std::int32_t zero = 0;
   Rounding rounding = Rounding::kHalfUp;
+  ShiftGeluParams shiftgelu = {};
+  GeluItaParams ita = {};
+  GeluDeeployParams deeploy = {};
+  std::int64_t addend = 0;  // deeploy's add
   bool operator==(const GeluOp&) const = default;
 };
 

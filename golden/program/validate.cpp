@@ -177,6 +177,24 @@ class Validator {
     Require(in.dtype == DType::kInt32 ? op.input_zero == 0
                                       : op.input_zero >= -kMaxZero && op.input_zero <= kMaxZero,
             "input_zero out of range");
+    RequantizeParams params;
+    params.layout = {1, channels, 1};
+    params.scale = op.scale;
+    params.zero = op.zero;
+    params.rounding = op.rounding;
+    params.scheme = op.scheme;
+    params.addend = op.addend;
+    RequireLegal([&] { CheckRequantizeParams(params); });
+  }
+
+  // The operations check their own parameters; here that becomes an error of the program.
+  template <typename Check>
+  void RequireLegal(Check check) const {
+    try {
+      check();
+    } catch (const std::invalid_argument& error) {
+      Require(false, error.what());
+    }
   }
 
   void CheckOp(const SoftmaxOp& op) const {
@@ -187,7 +205,7 @@ class Validator {
     RequireCount(op.params.size(), in.shape[0], "params");
     for (const SoftmaxParams& p : op.params) {
       Require(in.shape[2] <= MaxSoftmaxRow(p.kind), "row is too long");
-      RequireLegal(p);
+      RequireLegal([&] { CheckSoftmaxParams(p); });
       Require(p.kind != SoftmaxKind::kLogInt || p.code_bits == 4, "code_bits must be 4");
       const QuantRange range = SoftmaxOutputRange(p);
       const DType dtype = range.qmin < 0 ? DType::kInt8 : DType::kUint8;
@@ -196,14 +214,6 @@ class Validator {
       Require(out.dtype == dtype && out.range == range,
               "output must be " + std::string(Name(dtype)) + " in " + std::to_string(range.qmin) +
                   ".." + std::to_string(range.qmax));
-    }
-  }
-
-  void RequireLegal(const SoftmaxParams& params) const {
-    try {
-      CheckSoftmaxParams(params);
-    } catch (const std::invalid_argument& error) {
-      Require(false, error.what());
     }
   }
 
@@ -216,6 +226,37 @@ class Validator {
     Require(channels <= kMaxChannels, "row is too long");
     Require(op.input_zero >= -kMaxZero && op.input_zero <= kMaxZero, "input_zero out of range");
     Require(op.std_shift >= 0 && op.std_shift <= kMaxLayernormStdShift, "std_shift out of range");
+    Require(static_cast<std::int64_t>(op.bias.size()) == channels,
+            "bias needs one entry per channel");
+    for (const std::int64_t b : op.bias) {
+      Require(b >= -kMaxLayernormBias && b <= kMaxLayernormBias, "bias out of range");
+    }
+    if (op.kind == LayernormKind::kDeeploy) {
+      CheckDeeploy(op, channels);
+    } else {
+      Require(
+          op.kind == LayernormKind::kIbert || op.kind == LayernormKind::kIvit,
+          "fqvit takes its multipliers from real arithmetic on each row; no program can hold it");
+      CheckRootOfSum(op, channels);
+    }
+  }
+
+  void CheckDeeploy(const LayernormOp& op, std::int64_t channels) const {
+    Require(static_cast<std::int64_t>(op.weight.size()) == channels,
+            "weight needs one entry per channel");
+    Require(op.log2d >= 0 && op.log2d <= 62, "log2d must be in 0..62");
+    Require(op.input_shift.empty() && op.std_shift == 0 && op.scale.empty() && op.zero.empty(),
+            "rq_layernorm has no input_shift, std_shift, scale or zero");
+    Require(!op.wrap || Tensor(op.output).range == QuantRange{-128, 127},
+            "wrap needs an int8 output");
+  }
+
+  // ibert and ivit.
+  void CheckRootOfSum(const LayernormOp& op, std::int64_t channels) const {
+    const TensorInfo& in = Tensor(op.input);
+    Require(op.weight.empty() && op.log2d == 0 && !op.wrap,
+            "weight, log2d and wrap belong to rq_layernorm");
+    Require(op.kind == LayernormKind::kIbert || op.std_shift == 0, "ivit has no std_shift");
     Require(op.input_shift.empty() || static_cast<std::int64_t>(op.input_shift.size()) == channels,
             "input_shift needs no entry or one per channel");
     RequireWithin(op.input_shift, 0, 8, "input_shift");
@@ -225,11 +266,6 @@ class Validator {
       Require(
           widest << op.input_shift[c] <= kMaxLayernormInput,
           "input of channel " + std::to_string(c) + " leaves 25 bits after zero point and shift");
-    }
-    Require(static_cast<std::int64_t>(op.bias.size()) == channels,
-            "bias needs one entry per channel");
-    for (const std::int64_t b : op.bias) {
-      Require(b >= -kMaxLayernormBias && b <= kMaxLayernormBias, "bias out of range");
     }
     RequireScales(op.scale, channels);
     RequireCount(op.zero.size(), channels, "zero");
@@ -321,21 +357,31 @@ class Validator {
               "table needs " + std::to_string(codes) + " entries, one per code of the input, has " +
                   std::to_string(op.table.size()));
       RequireWithin(op.table, out.range.qmin, out.range.qmax, "table");
-      Require(
-          op == GeluOp{op.output, op.input, op.kind, op.table, {}, {}, {}, {}, {}},
-          "a table has zero points, scale and rounding built in; leave the parameters of ibert at "
-          "their defaults");
+      GeluOp bare;
+      bare.output = op.output;
+      bare.input = op.input;
+      bare.table = op.table;
+      Require(op == bare,
+              "a table has zero points, scale and rounding built in; leave the other parameters at "
+              "their defaults");
       return;
     }
-    Require(op.kind == GeluKind::kIbert,
-            "a program has table or ibert, not " + std::string(Name(op.kind)));
-    Require(op.table.empty(), "ibert uses no table");
-    Require(op.ibert.b >= -kMaxGeluB && op.ibert.b <= -1, "b out of range");
-    Require(op.ibert.c >= -kMaxGeluC && op.ibert.c <= -1, "c out of range");
-    Require(op.ibert.shift_int >= -kMaxGeluC && op.ibert.shift_int <= -1, "shift_int out of range");
-    Require(op.ibert.n >= 0 && op.ibert.n <= 30, "n out of range");
+    Require(op.table.empty(), std::string(Name(op.kind)) + " uses no table");
     RequireScales({op.scale}, 1);
     RequireWithin({op.input_zero, op.zero}, -kMaxZero, kMaxZero, "zero point");
+    GeluParams params;
+    params.kind = op.kind;
+    params.input_zero = op.input_zero;
+    params.ibert = op.ibert;
+    params.shiftgelu = op.shiftgelu;
+    params.ita = op.ita;
+    params.deeploy = op.deeploy;
+    params.scale = op.scale;
+    params.addend = op.addend;
+    params.zero = op.zero;
+    params.rounding = op.rounding;
+    params.range = out.range;
+    RequireLegal([&] { CheckGeluParams(params); });
   }
 
   const Program& program_;

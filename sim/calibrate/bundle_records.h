@@ -70,6 +70,9 @@ inline std::optional<DType> Parse(std::string_view name, DType) { return DTypeFr
 inline std::optional<Rounding> Parse(std::string_view name, Rounding) {
   return RoundingFromName(name);
 }
+inline std::optional<RequantScheme> Parse(std::string_view name, RequantScheme) {
+  return RequantSchemeFromName(name);
+}
 inline std::optional<AccPolicy> Parse(std::string_view name, AccPolicy) {
   return AccPolicyFromName(name);
 }
@@ -78,6 +81,9 @@ inline std::optional<OperandMode> Parse(std::string_view name, OperandMode) {
 }
 inline std::optional<SoftmaxKind> Parse(std::string_view name, SoftmaxKind) {
   return SoftmaxKindFromName(name);
+}
+inline std::optional<LayernormKind> Parse(std::string_view name, LayernormKind) {
+  return LayernormKindFromName(name);
 }
 inline std::optional<GeluKind> Parse(std::string_view name, GeluKind) {
   return GeluKindFromName(name);
@@ -140,7 +146,9 @@ void Describe(Ar& ar, RequantizeOp& o) {
   DescribeScales(ar, o.scale);
   ar.Array("zero_point", o.zero);
   ar.Scalar("input_zero", o.input_zero);
+  ar.Scalar("scheme", o.scheme);
   ar.Scalar("rounding", o.rounding);
+  ar.Array("addend", o.addend);
 }
 
 // Fields that may differ from head to head: one array each, all of the same length.
@@ -243,11 +251,17 @@ template <typename Ar>
 void Describe(Ar& ar, LayernormOp& o) {
   ar.Scalar("output", o.output);
   ar.Scalar("input", o.input);
-  ar.Constant("scheme", "ibert");
+  ar.Scalar("scheme", o.kind);
   ar.Scalar("input_zero", o.input_zero);
+  ar.Array("bias", o.bias);
+  if (o.kind == LayernormKind::kDeeploy) {
+    ar.Array("weight", o.weight);
+    ar.Scalar("log2d", o.log2d);
+    ar.Scalar("wrap", o.wrap);
+    return;
+  }
   ar.Array("input_shift", o.input_shift);
   ar.Scalar("std_shift", o.std_shift);
-  ar.Array("bias", o.bias);
   DescribeScales(ar, o.scale);
   ar.Array("zero_point", o.zero);
   ar.Scalar("rounding", o.rounding);
@@ -304,10 +318,31 @@ void Describe(Ar& ar, GeluOp& o) {
     return;
   }
   ar.Scalar("input_zero", o.input_zero);
-  ar.Scalar("b", o.ibert.b);
-  ar.Scalar("c", o.ibert.c);
-  ar.Scalar("shift_int", o.ibert.shift_int);
-  ar.Scalar("n", o.ibert.n);
+  switch (o.kind) {
+    case GeluKind::kTable:
+      break;
+    case GeluKind::kIbert:
+      ar.Scalar("b", o.ibert.b);
+      ar.Scalar("c", o.ibert.c);
+      ar.Scalar("shift_int", o.ibert.shift_int);
+      ar.Scalar("n", o.ibert.n);
+      break;
+    case GeluKind::kShiftGelu:
+      ar.Scalar("x0", o.shiftgelu.x0);
+      ar.Scalar("n", o.shiftgelu.n);
+      ar.Scalar("output_bits", o.shiftgelu.output_bits);
+      break;
+    case GeluKind::kIta:
+      ar.Scalar("q_1", o.ita.q_1);
+      ar.Scalar("q_b", o.ita.q_b);
+      ar.Scalar("q_c", o.ita.q_c);
+      break;
+    case GeluKind::kDeeploy:
+      ar.Scalar("b", o.deeploy.b);
+      ar.Scalar("one", o.deeploy.one);
+      ar.Scalar("addend", o.addend);
+      break;
+  }
   ar.Scalar("multiplier", o.scale.m);
   ar.Scalar("shift", o.scale.shift);
   ar.Scalar("zero_point", o.zero);
@@ -344,6 +379,7 @@ void Describe(Ar& ar, Provenance& o) {
   ar.Scalar("qsim_version", o.qsim_version);
   ar.Scalar("config_sha256", o.config_hash);
   ar.Scalar("weights_sha256", o.weights_hash);
+  ar.Scalar("contract", o.contract);
   ar.Scalar("contract_sha256", o.contract_hash);
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cmath>
 #include <map>
@@ -117,7 +118,9 @@ class OperationBuilder {
     group.Multipliers(AxisOf(op.scale, axis), op.scale);
     group.Ints("zero", 32, true, AxisOf(op.zero, axis), op.zero);
     group.Int("input_zero", 32, true, op.input_zero);
+    group.Choice("scheme", "requant_scheme", op.scheme);
     group.Choice("rounding", "rounding", op.rounding);
+    if (!op.addend.empty()) group.Ints("addend", 64, true, AxisOf(op.addend, axis), op.addend);
     group.Clamp(program_.Tensor(op.output).range);
     return group.Take();
   }
@@ -184,14 +187,21 @@ class OperationBuilder {
 
   ExportGroup operator()(const LayernormOp& op) const {
     GroupBuilder group = Start(op);
+    group.Choice("algorithm", "layernorm", op.kind);
     group.Int("input_zero", 32, true, op.input_zero);
-    if (!op.input_shift.empty())
-      group.Ints("input_shift", 8, false, AxisOf(op.input_shift, "channel"), op.input_shift);
-    group.Int("std_shift", 8, false, op.std_shift);
     group.Ints("bias", 64, true, AxisOf(op.bias, "channel"), op.bias);
-    group.Multipliers(AxisOf(op.scale, "channel"), op.scale);
-    group.Ints("zero", 32, true, AxisOf(op.zero, "channel"), op.zero);
-    group.Choice("rounding", "rounding", op.rounding);
+    if (op.kind == LayernormKind::kDeeploy) {
+      group.Ints("weight", 32, true, AxisOf(op.weight, "channel"), op.weight);
+      group.Int("log2d", 8, false, op.log2d);
+      group.Int("wrap", 8, false, op.wrap ? 1 : 0);
+    } else {
+      if (!op.input_shift.empty())
+        group.Ints("input_shift", 8, false, AxisOf(op.input_shift, "channel"), op.input_shift);
+      group.Int("std_shift", 8, false, op.std_shift);
+      group.Multipliers(AxisOf(op.scale, "channel"), op.scale);
+      group.Ints("zero", 32, true, AxisOf(op.zero, "channel"), op.zero);
+      group.Choice("rounding", "rounding", op.rounding);
+    }
     group.Clamp(program_.Tensor(op.output).range);
     return group.Take();
   }
@@ -244,10 +254,31 @@ class OperationBuilder {
       return group.Take();
     }
     group.Int("input_zero", 32, true, op.input_zero);
-    group.Int("b", 64, true, op.ibert.b);
-    group.Int("c", 64, true, op.ibert.c);
-    group.Int("shift_int", 64, true, op.ibert.shift_int);
-    group.Int("n", 8, false, op.ibert.n);
+    switch (op.kind) {
+      case GeluKind::kTable:
+        break;
+      case GeluKind::kIbert:
+        group.Int("b", 64, true, op.ibert.b);
+        group.Int("c", 64, true, op.ibert.c);
+        group.Int("shift_int", 64, true, op.ibert.shift_int);
+        group.Int("n", 8, false, op.ibert.n);
+        break;
+      case GeluKind::kShiftGelu:
+        group.Int("x0", 32, true, op.shiftgelu.x0);
+        group.Int("n", 8, false, op.shiftgelu.n);
+        group.Int("output_bits", 8, false, op.shiftgelu.output_bits);
+        break;
+      case GeluKind::kIta:
+        group.Int("q_1", 64, true, op.ita.q_1);
+        group.Int("q_b", 64, true, op.ita.q_b);
+        group.Int("q_c", 64, true, op.ita.q_c);
+        break;
+      case GeluKind::kDeeploy:
+        group.Int("b", 64, true, op.deeploy.b);
+        group.Int("one", 64, true, op.deeploy.one);
+        group.Int("addend", 64, true, op.addend);
+        break;
+    }
     group.Multipliers("tensor", {op.scale});
     group.Int("zero", 32, true, op.zero);
     group.Choice("rounding", "rounding", op.rounding);
@@ -312,18 +343,22 @@ ExportGroup HardwareGroup(const HardwareParams& hardware) {
   return group.Take();
 }
 
-ExportGroup ProvenanceGroup(const Provenance& provenance) {
+ExportGroup ProvenanceGroup(const Provenance& provenance, const ModelContracts& contracts) {
   GroupBuilder group("provenance", "provenance");
   group.Text("qsim_version", provenance.qsim_version);
   group.Text("config_sha256", provenance.config_hash);
   group.Text("weights_sha256", provenance.weights_hash);
+  group.Text("contract", provenance.contract);
   group.Text("contract_sha256", provenance.contract_hash);
+  for (const NumericsContract::Choice& choice : contracts.model.Operations()) {
+    group.Text("contract_" + choice.operation, choice.scheme);
+  }
   return group.Take();
 }
 
-template <typename Enum>
-void AddChoices(ExportTable& table, const std::string& set, std::initializer_list<Enum> values) {
-  for (const Enum value : values)
+template <typename Values>
+void AddChoices(ExportTable& table, const std::string& set, const Values& values) {
+  for (const auto value : values)
     table.choices.push_back({set, std::string(Name(value)), static_cast<std::int64_t>(value)});
 }
 
@@ -347,17 +382,21 @@ void RequireDistinctIdentifiers(const ExportTable& table) {
 
 ExportTable BuildExportTable(const Bundle& bundle) {
   ExportTable table;
-  AddChoices(table, "rounding",
-             {Rounding::kHalfUp, Rounding::kHalfAway, Rounding::kHalfEven, Rounding::kFloor,
-              Rounding::kTowardZero});
-  AddChoices(table, "acc_policy", {AccPolicy::kError, AccPolicy::kWrap, AccPolicy::kSaturate});
-  AddChoices(table, "operand_mode", {OperandMode::kMultiply, OperandMode::kShift});
-  AddChoices(
-      table, "softmax",
-      {SoftmaxKind::kIbert, SoftmaxKind::kIbertRn, SoftmaxKind::kLogInt, SoftmaxKind::kShiftmax,
-       SoftmaxKind::kIta, SoftmaxKind::kItaStreaming, SoftmaxKind::kTflite, SoftmaxKind::kDeeploy});
-  AddChoices(table, "gelu", {GeluKind::kTable, GeluKind::kIbert});
-  table.provenance = ProvenanceGroup(bundle.provenance);
+  AddChoices(table, "rounding", kAllRoundings);
+  AddChoices(table, "acc_policy",
+             std::array{AccPolicy::kError, AccPolicy::kWrap, AccPolicy::kSaturate});
+  AddChoices(table, "operand_mode", std::array{OperandMode::kMultiply, OperandMode::kShift});
+  AddChoices(table, "softmax",
+             std::array{SoftmaxKind::kIbert, SoftmaxKind::kIbertRn, SoftmaxKind::kLogInt,
+                        SoftmaxKind::kShiftmax, SoftmaxKind::kIta, SoftmaxKind::kItaStreaming,
+                        SoftmaxKind::kTflite, SoftmaxKind::kDeeploy});
+  AddChoices(table, "requant_scheme", kAllRequantSchemes);
+  AddChoices(table, "layernorm",
+             std::array{LayernormKind::kIbert, LayernormKind::kIvit, LayernormKind::kDeeploy});
+  AddChoices(table, "gelu",
+             std::array{GeluKind::kTable, GeluKind::kIbert, GeluKind::kShiftGelu, GeluKind::kIta,
+                        GeluKind::kDeeploy});
+  table.provenance = ProvenanceGroup(bundle.provenance, bundle.contracts);
   table.hardware = HardwareGroup(bundle.hardware);
   const OperationBuilder build(bundle.program);
   for (const Op& op : bundle.program.ops) table.operations.push_back(std::visit(build, op));
