@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "golden/program/program.h"
+#include "sim/config/contract.h"
 #include "sim/io/output_directory.h"
 
 namespace qsim {
@@ -48,7 +49,8 @@ struct Provenance {
   std::string qsim_version;
   std::string config_hash;
   std::string weights_hash;
-  std::string contract_hash;  // the names of every scheme and rounding in use
+  std::string contract;       // its name and version: "tflite-double 1"
+  std::string contract_hash;  // of the numerics contracts: ModelContracts::Hash
   bool operator==(const Provenance&) const = default;
 };
 
@@ -58,6 +60,7 @@ struct Bundle {
   std::map<std::string, IntTensor> inputs;    // program inputs by name, image axis in front
   HardwareParams hardware;
   Provenance provenance;
+  ModelContracts contracts;  // contract.yaml
   std::vector<LoweringNote> notes;
   std::int64_t images() const { return inputs.empty() ? 0 : inputs.begin()->second.shape().at(0); }
 };

@@ -181,6 +181,7 @@ class BundleReader {
     }
     CheckScales();
     ReadInputs();
+    bundle_.contracts = ReadContractsYaml(root_ / kContractFile);
     return std::move(bundle_);
   }
 

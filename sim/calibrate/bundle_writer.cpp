@@ -146,6 +146,7 @@ void SaveBundle(const Bundle& bundle, OutputDirectory& output) {
     WriteNpy(arrays / (name + ".npy"), constant);
   for (const auto& [name, input] : bundle.inputs) WriteNpy(inputs / (name + ".npy"), input);
   WriteFileAtomically(output.path() / "program.yaml", bundle_format::ProgramYaml(bundle, arrays));
+  WriteFileAtomically(output.path() / kContractFile, ContractsYaml(bundle.contracts));
   WriteFileAtomically(output.path() / "scales.yaml", bundle_format::ScalesYaml(bundle));
   output.Commit();
 }

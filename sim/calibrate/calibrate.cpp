@@ -16,30 +16,6 @@
 namespace qsim {
 namespace {
 
-// The scheme and rounding of every operation, as text: what "bit-exact" refers to.
-std::string ContractText(const Program& program) {
-  std::string text = "qsim numerics 1\n";
-  for (const Op& op : program.ops) {
-    text += fmt::format("{} {}", OutputOf(op), KindName(op));
-    if (const auto* r = std::get_if<RequantizeOp>(&op))
-      text += fmt::format(" {}", Name(r->rounding));
-    if (const auto* r = std::get_if<ResidualAddOp>(&op))
-      text += fmt::format(" {}", Name(r->rounding));
-    if (const auto* l = std::get_if<LayernormOp>(&op))
-      text += fmt::format(" ibert {}", Name(l->rounding));
-    if (const auto* s = std::get_if<SoftmaxOp>(&op))
-      text += fmt::format(" {}", Name(s->params[0].kind));
-    if (const auto* g = std::get_if<GemmOp>(&op)) {
-      text += fmt::format(" {} {}", g->acc.bits, Name(g->acc.policy));
-    }
-    if (const auto* m = std::get_if<MatmulOp>(&op)) {
-      text += fmt::format(" {} {} {}", m->acc.bits, Name(m->acc.policy), Name(m->mode));
-    }
-    text += '\n';
-  }
-  return text;
-}
-
 bool Wanted(const CalibrateOptions& options, std::int64_t block) {
   return options.blocks.empty() ||
          std::find(options.blocks.begin(), options.blocks.end(), block) != options.blocks.end();
@@ -174,8 +150,9 @@ Bundle Calibrate(const VitModel& model, const Config& config, const ModelInputs&
   } catch (const ProgramError& error) {
     throw InputError(error.what());
   }
+  bundle.contracts = config.Contracts();
   bundle.provenance = {QSIM_VERSION, Sha256Hex(config.Canonical()), model.weights_hash,
-                       Sha256Hex(ContractText(bundle.program))};
+                       bundle.contracts.Label(), bundle.contracts.Hash()};
   return bundle;
 }
 

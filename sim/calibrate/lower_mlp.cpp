@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "sim/calibrate/gelu_lowering.h"
 #include "sim/calibrate/lowering.h"
 #include "sim/calibrate/multiplier.h"
 #include "sim/model/elementary.h"
@@ -19,23 +20,6 @@ std::vector<std::int32_t> GeluTable(const Activation& in, const Activation& out)
     table.push_back(Quantize(Gelu(x), {out.scale[0], out.zero[0]}, out.range));
   }
   return table;
-}
-
-// I-BERT's constants for an input scale s, t = s / 1.4142: conformance formulas of docs/numerics.md
-// section 7.
-GeluIbertParams IbertGelu(double scale) {
-  constexpr double kA = -0.2888;
-  constexpr double kB = -1.769;
-  constexpr double kC = 1.0;
-  const double t = scale / 1.4142;
-  GeluIbertParams params;
-  params.b = static_cast<std::int64_t>(std::floor(kB / t));
-  params.c = static_cast<std::int64_t>(std::floor(kC / kA / (t * t)));
-  // Published with n = 14 for wide inputs; an 8-bit input's polynomial has no 14 bits to drop.
-  params.n = std::clamp(std::ilogb(static_cast<double>(-params.c)) - 13, 0, 14);
-  params.shift_int =
-      static_cast<std::int64_t>(std::floor(1.0 / (kA * t * t * std::ldexp(1.0, params.n))));
-  return params;
 }
 
 }  // namespace
@@ -78,12 +62,9 @@ Activation LowerMlp(const VitModel& model, std::int64_t block, const MlpPlan& pl
     op.table = GeluTable(input, gelu);
   } else {
     op.input_zero = input.zero[0];
-    op.rounding = plan.numerics.requantize;
-    op.ibert = IbertGelu(input.scale[0]);
-    // y = x (erf_int + shift): erf_int's real scale is that of t^2 a, times 2^n; y carries x's
-    // scale and the 1/2.
-    const double t = input.scale[0] / 1.4142;
-    const double y_scale = input.scale[0] * (-0.2888 * t * t * std::ldexp(1.0, op.ibert.n)) / 2;
+    // ita brings its own last rounding.
+    if (op.kind != GeluKind::kIta) op.rounding = plan.numerics.requantize.rounding;
+    const double y_scale = SetGeluConstants(input.scale[0], op);
     if (builder.power_of_two()) {
       const double unit = std::fabs(y_scale);
       for (double& s : gelu.scale) s = SnapUp(s, unit);

@@ -40,8 +40,8 @@ std::int32_t MaxMultiplier(int bits) {
   return static_cast<std::int32_t>((std::int64_t{1} << bits) - 1);
 }
 
-Multiplier MultiplierFor(double r, int bits, const std::string& what) {
-  const int shift = LargestShift(r, bits);
+Multiplier MultiplierFor(double r, int bits, const std::string& what, int most_shift) {
+  const int shift = std::min(LargestShift(r, bits), most_shift);
   if (shift < 0) {
     throw InputError(fmt::format(
         "{}: the ratio of scales {:.6g} needs a left shift; the output scale is too fine for its "
@@ -51,6 +51,15 @@ Multiplier MultiplierFor(double r, int bits, const std::string& what) {
   const std::int32_t m = Rounded(r, shift);
   if (m == 0) ThrowVanishes(r, what);
   return {m, shift};
+}
+
+MultiplierLimits MultiplierLimitsOf(RequantScheme scheme, int hardware_bits) {
+  const RequantLimits limits = LimitsOf(scheme);
+  int bits = 0;
+  while (bits < 31 && MaxMultiplier(bits) < limits.max_multiplier) ++bits;
+  const bool of_hardware =
+      scheme == RequantScheme::kRoundShift || scheme == RequantScheme::kRequantShift;
+  return {of_hardware ? hardware_bits : bits, limits.max_shift};
 }
 
 Multiplier ShiftFor(double r, const std::string& what) {

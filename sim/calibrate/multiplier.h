@@ -13,10 +13,18 @@ namespace qsim {
 // The magnitude that M may take: 2^bits - 1.
 std::int32_t MaxMultiplier(int bits);
 
-// S the largest in 0..62 for which M = round_half_even(r 2^S) has a magnitude of at most `bits`
-// bits (2..31). `what` names tensor and channel for the message. Throws InputError when r would
-// need S < 0 or when M is 0.
-Multiplier MultiplierFor(double r, int bits, const std::string& what);
+// S the largest in 0..most_shift for which M = round_half_even(r 2^S) has a magnitude of at most
+// `bits` bits (2..31). `what` names tensor and channel for the message. Throws InputError when r
+// would need S < 0 or when M is 0.
+Multiplier MultiplierFor(double r, int bits, const std::string& what, int most_shift = 62);
+
+// How wide a requantize scheme's multiplier is, and how far it shifts; `hardware_bits` where the
+// scheme leaves the width to the hardware.
+struct MultiplierLimits {
+  int bits = 16;
+  int most_shift = 62;
+};
+MultiplierLimits MultiplierLimitsOf(RequantScheme scheme, int hardware_bits);
 
 // r = +-2^-S exactly, S in 0..62, as +-1 and S. Throws InternalError for any other r, InputError
 // when S does not fit.

@@ -18,8 +18,7 @@ class Planner {
 
   AttentionPlan Attention() {
     AttentionPlan plan;
-    plan.hardware = config_.HardwareFor(block_);
-    plan.numerics = config_.NumericsFor(block_);
+    ReadArithmetic(plan.hardware, plan.numerics);
     plan.softmax_kind = plan.numerics.softmax;
     plan.input = Residual(block_ == 0 ? TensorRole::kEmbed : TensorRole::kResidual2,
                           block_ == 0 ? block_ : block_ - 1, "input");
@@ -50,8 +49,7 @@ class Planner {
 
   MlpPlan Mlp() {
     MlpPlan plan;
-    plan.hardware = config_.HardwareFor(block_);
-    plan.numerics = config_.NumericsFor(block_);
+    ReadArithmetic(plan.hardware, plan.numerics);
     plan.norm2 = Activation(TensorRole::kNorm2);
     RejectHeadWise(plan.norm2, "norm2");
     plan.fc1_weight = Weight(TensorRole::kMlpFc1Weight);
@@ -59,6 +57,13 @@ class Planner {
     plan.fc1_output = Activation(TensorRole::kMlpFc1Output);
     RequireLayerWise(plan.fc1_output, "mlp_fc1.output",
                      "one GELU table serves every channel of its input");
+    if (plan.numerics.gelu == GeluKind::kIta && plan.fc1_output.has_zero_point) {
+      Substitute(plan.fc1_output, "mlp_fc1.output", "GELU ita takes no zero point",
+                 "signed and symmetric", [](Section& s) {
+                   s.has_zero_point = false;
+                   s.is_signed = true;
+                 });
+    }
     plan.gelu = Activation(TensorRole::kMlpGelu);
     RequireLayerWise(plan.gelu, "mlp_gelu", "one GELU table serves every channel of its output");
     plan.fc2_weight = Weight(TensorRole::kMlpFc2Weight);
@@ -71,8 +76,7 @@ class Planner {
 
   EndsPlan Ends() {
     EndsPlan plan;
-    plan.hardware = config_.HardwareFor(block_);
-    plan.numerics = config_.NumericsFor(block_);
+    ReadArithmetic(plan.hardware, plan.numerics);
     plan.patch_weight = Weight(TensorRole::kPatchEmbedWeight);
     RejectHeadWise(plan.patch_weight, "patch_embed.weight");
     plan.embed = Residual(TensorRole::kEmbed, block_, "embed");
@@ -84,6 +88,18 @@ class Planner {
   }
 
  private:
+  void ReadArithmetic(Hardware& hardware, Numerics& numerics) const {
+    hardware = config_.HardwareFor(block_);
+    numerics = config_.NumericsFor(block_);
+    if (hardware.requant == RequantMode::kPowerOfTwo &&
+        numerics.requantize.scheme != RequantScheme::kRoundShift) {
+      throw InputError(fmt::format(
+          "key 'hardware.requant': power_of_two has no multiplier, but numerics.requantize {} has "
+          "one of its own; use requant: multiplier, or a rounding for requantize",
+          Name(numerics.requantize)));
+    }
+  }
+
   // "blocks.2.norm1", or "norm" for what lies outside the blocks.
   std::string FullName(std::string_view tensor) const {
     return block_ < 0 ? std::string(tensor) : fmt::format("blocks.{}.{}", block_, tensor);

@@ -6,8 +6,6 @@
 #include <cmath>
 #include <utility>
 
-#include "sim/calibrate/multiplier.h"
-
 namespace qsim {
 namespace {
 
@@ -23,8 +21,6 @@ double Largest(const std::vector<double>& values) {
 double Smallest(const std::vector<double>& values) {
   return *std::min_element(values.begin(), values.end());
 }
-
-int BitsOfRange(QuantRange range) { return BitsFor({range.qmin, range.qmax}); }
 
 }  // namespace
 
@@ -125,9 +121,14 @@ void ProgramBuilder::Recentre(Activation& a) {
 
 Multiplier ProgramBuilder::MakeMultiplier(double r, const std::string& tensor,
                                           std::size_t channel) const {
+  return MakeMultiplier(r, tensor, channel, {.bits = hardware_.multiplier_bits});
+}
+
+Multiplier ProgramBuilder::MakeMultiplier(double r, const std::string& tensor, std::size_t channel,
+                                          const MultiplierLimits& limits) const {
   const std::string what = fmt::format("{}, channel {}", tensor, channel);
   if (power_of_two()) return ShiftFor(r, what);
-  return MultiplierFor(r, hardware_.multiplier_bits, what);
+  return MultiplierFor(r, limits.bits, what, limits.most_shift);
 }
 
 void ProgramBuilder::Requantize(const std::string& output, const std::string& input,
@@ -138,14 +139,17 @@ void ProgramBuilder::Requantize(const std::string& output, const std::string& in
   op.output = output;
   op.input = input;
   op.first_column = first_column;
+  const RequantScheme scheme = numerics_.requantize.scheme;
+  const MultiplierLimits limits = MultiplierLimitsOf(scheme, hardware_.multiplier_bits);
   for (std::size_t c = 0; c < ratios.size(); ++c) {
-    op.scale.push_back(MakeMultiplier(ratios[c], output, c));
+    op.scale.push_back(MakeMultiplier(ratios[c], output, c, limits));
   }
   op.scale = Compressed(std::move(op.scale));
   op.zero = Compressed(zeros);
   op.axis = op.scale.size() == 1 && op.zero.size() == 1 ? ChannelAxis::kNone : axis;
   op.input_zero = input_zero;
-  op.rounding = numerics_.requantize;
+  op.scheme = scheme;
+  op.rounding = numerics_.requantize.rounding;
   program().ops.emplace_back(std::move(op));
 }
 
@@ -205,82 +209,6 @@ Activation ProgramBuilder::OutputQuant(const std::string& layer, const Section& 
   }
   Requantize(quant.name, layer, 0, ChannelAxis::kLast, ratios, quant.zero, 0);
   return quant;
-}
-
-// I-BERT's y has the real scale sqrt(C) / 2^30 * gamma. A (nearly) dead gamma is raised until the
-// bias, counted in that scale, fits.
-std::vector<double> ProgramBuilder::EffectiveGamma(const std::string& name, const Norm& norm,
-                                                   double unit) {
-  double largest = 0;
-  for (const float gamma : norm.gamma) {
-    largest = std::max(largest, std::fabs(static_cast<double>(gamma)));
-  }
-  std::vector<double> gammas;
-  for (std::size_t c = 0; c < norm.gamma.size(); ++c) {
-    const double gamma = static_cast<double>(norm.gamma[c]);
-    const double beta = std::fabs(static_cast<double>(norm.beta[c]));
-    const double least =
-        std::max({beta / (unit * std::ldexp(1.0, 40)), std::ldexp(largest, -20), kMinScale});
-    if (std::fabs(gamma) < least) {
-      Note(LoweringNote::Kind::kRaisedScale, name,
-           fmt::format(
-               "channel {}: gamma {:.3g} raised to {:.3g}, so that its bias fits (a nearly dead "
-               "channel)",
-               c, gamma, least));
-    }
-    gammas.push_back(std::copysign(std::max(std::fabs(gamma), least), gamma));
-  }
-  return gammas;
-}
-
-Activation ProgramBuilder::Layernorm(const std::string& name, const Norm& norm,
-                                     const Section& section, const std::vector<RealRange>& ranges,
-                                     const Activation& input, std::int64_t tokens) {
-  const std::size_t channels = norm.gamma.size();
-  const double unit = std::ldexp(std::sqrt(static_cast<double>(channels)), -30);
-  const std::vector<double> gamma = EffectiveGamma(name, norm, unit);
-  WarnClippedNegatives(name, section, ranges);
-  const std::vector<RealRange> range = Expanded(ranges, channels);
-  Activation out;
-  out.name = name;
-  out.range = RangeOf(section);
-  LayernormOp op;
-  op.output = name;
-  op.input = input.name;
-  op.input_zero = input.zero[0];
-  for (std::size_t c = 0; c < channels; ++c) {
-    double scale = QuantizationOf(range[c], out.range, section.has_zero_point).scale;
-    // gamma is given, so a power-of-two ratio leaves the output scale as the only choice; it is
-    // absorbed into the next layer's weights like any channel_wise scale.
-    if (power_of_two()) scale = SnapUp(scale, unit * std::fabs(gamma[c]));
-    out.scale.push_back(scale);
-    out.zero.push_back(ZeroPointFor(range[c], scale, out.range, section.has_zero_point));
-    op.bias.push_back(
-        static_cast<std::int64_t>(std::floor(static_cast<double>(norm.beta[c]) / gamma[c] / unit)));
-    op.scale.push_back(MakeMultiplier(unit * gamma[c] / scale, name, c));
-  }
-  if (power_of_two() && section.calibration_mode == CalibrationMode::kLayerWise) {
-    Note(LoweringNote::Kind::kInfo, name,
-         "requant: power_of_two makes the output scale per channel (gamma times a power of two), "
-         "absorbed "
-         "into the next layer's weights");
-  }
-  op.zero = Compressed(out.zero);
-  op.rounding = numerics_.requantize;
-  int widest = 0;
-  for (const double s : input.scale) {
-    op.input_shift.push_back(std::ilogb(s / Smallest(input.scale)));
-    widest = std::max(widest, op.input_shift.back());
-  }
-  if (widest == 0) op.input_shift.clear();
-  // sum((d >> k)^2) must fit 62 bits; d is a bit wider than the input, and another for the zero
-  // point.
-  const int d_bits = BitsOfRange(input.range) + 2 + widest;
-  const int count_bits = std::ilogb(static_cast<double>(channels)) + 1;
-  op.std_shift = std::max(0, (2 * d_bits + count_bits - 62 + 1) / 2);
-  DefineActivation(out, tokens);
-  program().ops.emplace_back(std::move(op));
-  return out;
 }
 
 Activation ProgramBuilder::AddToStream(const StreamAdd& add, const Activation& input,

@@ -10,6 +10,7 @@
 
 #include "sim/calibrate/bundle.h"
 #include "sim/calibrate/linear_quantizer.h"
+#include "sim/calibrate/multiplier.h"
 #include "sim/calibrate/observer.h"
 #include "sim/calibrate/plan.h"
 #include "sim/model/vit_model.h"
@@ -77,7 +78,10 @@ class ProgramBuilder {
   static void Recentre(Activation& a);
 
   // ---- operations ----
+  // In the hardware's width, or within a scheme's limits.
   Multiplier MakeMultiplier(double r, const std::string& tensor, std::size_t channel) const;
+  Multiplier MakeMultiplier(double r, const std::string& tensor, std::size_t channel,
+                            const MultiplierLimits& limits) const;
   void Requantize(const std::string& output, const std::string& input, std::int64_t first_column,
                   ChannelAxis axis, const std::vector<double>& ratios,
                   const std::vector<std::int32_t>& zeros, std::int32_t input_zero);
@@ -117,6 +121,14 @@ class ProgramBuilder {
   void WarnClippedNegatives(const std::string& name, const Section& section,
                             const std::vector<RealRange>& ranges);
   std::vector<double> EffectiveGamma(const std::string& name, const Norm& norm, double unit);
+  // The constants of one kind of layer norm: completes `out`, which has its name and range, and
+  // `op`, which has its tensors and kind. `range` has one entry per channel.
+  void RootOfSumLayernorm(const Norm& norm, const Section& section,
+                          const std::vector<RealRange>& range, const Activation& input,
+                          Activation& out, LayernormOp& op);
+  void DeeployLayernorm(const Norm& norm, const Section& section,
+                        const std::vector<RealRange>& range, const Activation& input,
+                        Activation& out, LayernormOp& op);
 
   Bundle& bundle_;
   const Hardware& hardware_;

@@ -18,6 +18,8 @@ CLI::App* AddDiff(CLI::App& app, DiffOptions& options) {
   command->add_option("A", options.a, "File or directory")->required();
   command->add_option("B", options.b, "File or directory to compare with")->required();
   command->add_flag("--json", options.json, "Print the complete result as JSON");
+  command->add_flag("--tensors", options.tensors,
+                    "List tensors even where the two follow different numerics contracts");
   command->add_option("--max", options.max_listed, "List at most N differing tensors (0: all)")
       ->type_name("N")
       ->check(CLI::NonNegativeNumber);
@@ -26,10 +28,11 @@ CLI::App* AddDiff(CLI::App& app, DiffOptions& options) {
 
 int RunDiff(const DiffOptions& options) {
   const DiffResult result = DiffPaths(options.a, options.b);
-  std::cout << (options.json ? DiffJsonText(result) : FormatDiff(result, options.max_listed))
+  std::cout << (options.json ? DiffJsonText(result)
+                             : FormatDiff(result, options.max_listed, options.tensors))
             << std::flush;
   if (!std::cout) throw InputError("diff: standard output cannot be written");
-  return result.differing() == 0 ? 0 : 1;
+  return result.differing() == 0 && result.contracts.empty() ? 0 : 1;
 }
 
 }  // namespace qsim

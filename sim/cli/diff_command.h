@@ -10,6 +10,7 @@ namespace qsim {
 struct DiffOptions {
   std::filesystem::path a, b;
   bool json = false;
+  bool tensors = false;         // list tensors under different contracts too
   std::int64_t max_listed = 0;  // 0: all
 };
 

@@ -10,6 +10,7 @@
 #include "sim/cli/run_images.h"
 #include "sim/cosim/rtl_backend.h"
 #include "sim/error.h"
+#include "sim/io/atomic_file.h"
 #include "sim/io/memh.h"
 #include "sim/io/npy.h"
 #include "sim/io/output_directory.h"
@@ -30,8 +31,9 @@ int MemhBits(const TensorInfo& info) {
   return BitsOf(info.dtype);
 }
 
-void WriteTensors(const RunResult& result, const Program& program, bool memh,
-                  const fs::path& root) {
+void WriteTensors(const RunResult& result, const Bundle& bundle, bool memh, const fs::path& root) {
+  const Program& program = bundle.program;
+  WriteFileAtomically(root / kContractFile, ContractsYaml(bundle.contracts));
   const auto write_all = [&](const char* executor, const auto& tensors) {
     if (tensors.empty()) return;
     fs::create_directories(root / executor);
@@ -200,7 +202,7 @@ int RunRun(const RunOptions& options) {
   result.report.input = subject.loaded ? options.model.input.string() : options.bundle.string();
 
   if (output) {
-    WriteTensors(result, subject.bundle.program, options.memh, output->path());
+    WriteTensors(result, subject.bundle, options.memh, output->path());
     WriteReportFiles(result.report, output->path());
     output->Commit();
   }

@@ -190,10 +190,17 @@ Numerics Config::NumericsFor(int block) const {
     const NumericsSettings& level = (*it)->numerics;
     if (level.rounding) {
       numerics.rounding = level.rounding->value;
-      numerics.requantize = numerics.rounding;
+      numerics.requantize = {RequantScheme::kRoundShift, numerics.rounding};
       numerics.residual_add = numerics.rounding;
     }
-    if (level.requantize) numerics.requantize = level.requantize->value;
+    if (level.requantize) {
+      const Rounding rounding = numerics.requantize.rounding;
+      numerics.requantize = level.requantize->value;
+      // A published scheme leaves the rounding of what it does not cover alone.
+      if (numerics.requantize.scheme != RequantScheme::kRoundShift) {
+        numerics.requantize.rounding = rounding;
+      }
+    }
     if (level.residual_add) numerics.residual_add = level.residual_add->value;
     if (level.layernorm) numerics.layernorm = level.layernorm->value;
     if (level.gelu) numerics.gelu = level.gelu->value;
@@ -204,6 +211,39 @@ Numerics Config::NumericsFor(int block) const {
     numerics.softmax = SoftmaxKind::kLogInt;
   }
   return numerics;
+}
+
+ModelContracts Config::Contracts() const {
+  const auto of = [this](int block) {
+    std::string name = "default";
+    for (const BlockSettings* level : BlockLevels(settings_, block)) {
+      if (!level->numerics.contract) continue;
+      name = level->numerics.contract->value;
+      break;
+    }
+    const NumericsContract named = LoadContract(name);
+    NumericsContract contract = named;
+    contract.numerics = NumericsFor(block);
+    contract.scales = HardwareFor(block).requant;
+    const auto differences = CompareContracts({named, {}}, {contract, {}});
+    if (differences.empty()) return contract;
+    contract.name = "custom";
+    contract.source = named.name + " with";
+    for (const ContractDifference& d : differences) {
+      contract.source += fmt::format(" {} {}", d.field, d.b);
+      std::erase(contract.defaulted, d.field);
+    }
+    return contract;
+  };
+  ModelContracts contracts{of(-1), {}};
+  for (const auto& [block, settings] : settings_.blocks) {
+    if (block < 0) continue;
+    NumericsContract contract = of(block);
+    if (contract.Hash() != contracts.model.Hash()) {
+      contracts.blocks.emplace(block, std::move(contract));
+    }
+  }
+  return contracts;
 }
 
 void Config::CheckBlocks(int depth) const {

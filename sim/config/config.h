@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sim/config/contract.h"
 #include "sim/config/section.h"
 #include "sim/config/settings.h"
 #include "sim/config/tensor_role.h"
@@ -33,6 +34,10 @@ class Config {
   Section Get(int block, TensorRole role) const;
   Hardware HardwareFor(int block) const;
   Numerics NumericsFor(int block) const;
+
+  // The contracts that the resolved numerics amount to: the one that is named, or "default"; where
+  // other keys change single choices, "custom", whose source says what.
+  ModelContracts Contracts() const;
 
   // Every resolved value as text, one per line, in a fixed order; without origins, so that two
   // spellings of the same configuration hash alike.

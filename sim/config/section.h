@@ -7,10 +7,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "golden/ops/gelu.h"
 #include "golden/ops/gemm.h"
 #include "golden/ops/layernorm.h"
+#include "golden/ops/requantize.h"
 #include "golden/ops/rounding.h"
 #include "golden/ops/softmax.h"
 
@@ -51,10 +53,23 @@ struct Hardware {
   RequantMode requant = RequantMode::kMultiplier;
 };
 
+// How a requantize step rounds: qsim's own formula with a rounding, or a published scheme, whose
+// rounding is its own. The last step of layer norms and GELUs, on wider integers than a published
+// scheme takes, uses `rounding` in either case.
+struct RequantRule {
+  RequantScheme scheme = RequantScheme::kRoundShift;
+  Rounding rounding = Rounding::kHalfUp;
+  bool operator==(const RequantRule&) const = default;
+};
+
+// "half_up", ... of the default scheme, or "tflite_double", ...
+std::string_view Name(const RequantRule& rule);
+std::optional<RequantRule> RequantRuleFromName(std::string_view name);
+const std::vector<std::string>& RequantRuleNames();
+
 struct Numerics {
   Rounding rounding = Rounding::kHalfUp;  // the default of the two below
-  Rounding requantize =
-      Rounding::kHalfUp;  // every requantize step, the layernorm's last step included
+  RequantRule requantize;
   Rounding residual_add = Rounding::kHalfUp;
   SoftmaxKind softmax = SoftmaxKind::kIbertRn;
   LayernormKind layernorm = LayernormKind::kIbert;

@@ -53,8 +53,9 @@ struct HardwareSettings {
 };
 
 struct NumericsSettings {
+  Optional<std::string> contract;  // as named; its choices are in the fields below
   Optional<Rounding> rounding;
-  Optional<Rounding> requantize;
+  Optional<RequantRule> requantize;
   Optional<Rounding> residual_add;
   Optional<SoftmaxKind> softmax;
   Optional<LayernormKind> layernorm;

@@ -74,8 +74,14 @@ void SettingsReader::Read(const Place& place, std::string_view key, const YamlNo
            fmt::format("expected a map of {}, got {}", fmt::join(Words(*child), ", "),
                        node.kind == YamlNode::Kind::kMap ? "an empty one" : node.Describe()));
     }
-    for (const YamlEntry& entry : node.entries) {
-      Read(*child, entry.key, *entry.value, entry.line);
+    // A contract comes first wherever it is written: the keys beside it change single choices.
+    const auto is_contract = [&](const YamlEntry& entry) {
+      return child->kind == PlaceKind::kNumerics && entry.key == "contract";
+    };
+    for (const bool contract : {true, false}) {
+      for (const YamlEntry& entry : node.entries) {
+        if (is_contract(entry) == contract) Read(*child, entry.key, *entry.value, entry.line);
+      }
     }
     return;
   }
@@ -124,7 +130,7 @@ std::vector<std::string> SettingsReader::Words(const Place& place) {
     case PlaceKind::kHardware:
       return {"array_rows", "array_cols", "acc_bits", "acc_policy", "multiplier_bits", "requant"};
     case PlaceKind::kNumerics:
-      return {"requantize", "softmax", "layernorm", "gelu", "residual_add", "rounding"};
+      return {"contract", "requantize", "softmax", "layernorm", "gelu", "residual_add", "rounding"};
   }
   throw InternalError("configuration place of an unknown kind");
 }

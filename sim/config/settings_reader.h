@@ -75,6 +75,8 @@ class SettingsReader {
   bool ReadBitTypeValue(const Place& place, const std::string& key, const Leaf& leaf);
   bool ReadHardwareValue(const Place& place, const std::string& key, const Leaf& leaf);
   bool ReadNumericsValue(const Place& place, const std::string& key, const Leaf& leaf);
+  RequantRule ReadRequantRule(const Leaf& leaf) const;
+  void ReadContract(const Place& place, const Leaf& leaf);
   void FinishNames();
 
   template <typename T>

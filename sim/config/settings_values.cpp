@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstddef>
 
+#include "sim/config/contract.h"
 #include "sim/config/settings_reader.h"
 #include "sim/config/words.h"
 #include "sim/error.h"
@@ -233,10 +234,12 @@ bool SettingsReader::ReadHardwareValue(const Place& place, const std::string& ke
 bool SettingsReader::ReadNumericsValue(const Place& place, const std::string& key,
                                        const Leaf& leaf) {
   NumericsSettings& numerics = settings_.blocks[place.block].numerics;
-  if (key == "rounding") {
+  if (key == "contract") {
+    ReadContract(place, leaf);
+  } else if (key == "rounding") {
     Assign(numerics.rounding, OneOf(leaf, kRoundingWords, "rounding"), leaf);
   } else if (key == "requantize") {
-    Assign(numerics.requantize, OneOf(leaf, kRoundingWords, "rounding"), leaf);
+    Assign(numerics.requantize, ReadRequantRule(leaf), leaf);
   } else if (key == "residual_add") {
     Assign(numerics.residual_add, OneOf(leaf, kRoundingWords, "rounding"), leaf);
   } else if (key == "softmax") {
@@ -245,11 +248,42 @@ bool SettingsReader::ReadNumericsValue(const Place& place, const std::string& ke
     Assign(numerics.layernorm, OneOf(leaf, kLayernormWords, "layernorm", &kFutureLayernormWords),
            leaf);
   } else if (key == "gelu") {
-    Assign(numerics.gelu, OneOf(leaf, kGeluWords, "gelu", &kFutureGeluWords), leaf);
+    Assign(numerics.gelu, OneOf(leaf, kGeluWords, "gelu"), leaf);
   } else {
     return false;
   }
   return true;
+}
+
+RequantRule SettingsReader::ReadRequantRule(const Leaf& leaf) const {
+  const auto text = AsText(leaf.node);
+  const auto rule = text ? RequantRuleFromName(*text) : std::nullopt;
+  if (rule) return *rule;
+  Fail(leaf.path, leaf.line,
+       fmt::format("unknown requantize rule {}; {}", leaf.node.Describe(),
+                   SuggestWord(text.value_or(""), RequantRuleNames())));
+}
+
+// A contract sets every choice of its level: what earlier files and options said is replaced.
+void SettingsReader::ReadContract(const Place& place, const Leaf& leaf) {
+  const auto text = AsText(leaf.node);
+  if (!text) Fail(leaf.path, leaf.line, "expected a contract's name, got " + leaf.node.Describe());
+  NumericsContract contract;
+  try {
+    contract = LoadContract(*text);
+  } catch (const InputError& error) {
+    Fail(leaf.path, leaf.line, error.what());
+  }
+  BlockSettings& block = settings_.blocks[place.block];
+  NumericsSettings& numerics = block.numerics;
+  numerics.rounding.reset();
+  Assign(numerics.contract, *text, leaf);
+  Assign(numerics.requantize, contract.numerics.requantize, leaf);
+  Assign(numerics.residual_add, contract.numerics.residual_add, leaf);
+  Assign(numerics.softmax, contract.numerics.softmax, leaf);
+  Assign(numerics.layernorm, contract.numerics.layernorm, leaf);
+  Assign(numerics.gelu, contract.numerics.gelu, leaf);
+  Assign(block.hardware.requant, contract.scales, leaf);
 }
 
 }  // namespace qsim

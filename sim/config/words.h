@@ -36,18 +36,21 @@ inline constexpr Word<RequantMode> kRequantModeWords[] = {
     {"multiplier", RequantMode::kMultiplier},
     {"power_of_two", RequantMode::kPowerOfTwo},
 };
-inline constexpr Word<LayernormKind> kLayernormWords[] = {{"ibert", LayernormKind::kIbert}};
-inline constexpr Word<GeluKind> kGeluWords[] = {{"table", GeluKind::kTable},
-                                                {"ibert", GeluKind::kIbert}};
+inline constexpr Word<LayernormKind> kLayernormWords[] = {
+    {"ibert", LayernormKind::kIbert},
+    {"ivit", LayernormKind::kIvit},
+    {"rq_layernorm", LayernormKind::kDeeploy},
+};
+inline constexpr Word<GeluKind> kGeluWords[] = {
+    {"table", GeluKind::kTable},         {"ibert", GeluKind::kIbert},
+    {"shiftgelu", GeluKind::kShiftGelu}, {"ita", GeluKind::kIta},
+    {"deeploy", GeluKind::kDeeploy},
+};
 inline constexpr Word<SoftmaxKind> kSoftmaxWords[] = {
-    {"ibert_rn", SoftmaxKind::kIbertRn},
-    {"ibert", SoftmaxKind::kIbert},
-    {"log_int", SoftmaxKind::kLogInt},
-    {"shiftmax", SoftmaxKind::kShiftmax},
-    {"ita", SoftmaxKind::kIta},
-    {"ita_streaming", SoftmaxKind::kItaStreaming},
-    {"tflite", SoftmaxKind::kTflite},
-    {"deeploy_isoftmax", SoftmaxKind::kDeeploy},
+    {"ibert_rn", SoftmaxKind::kIbertRn}, {"ibert", SoftmaxKind::kIbert},
+    {"log_int", SoftmaxKind::kLogInt},   {"shiftmax", SoftmaxKind::kShiftmax},
+    {"ita", SoftmaxKind::kIta},          {"ita_streaming", SoftmaxKind::kItaStreaming},
+    {"tflite", SoftmaxKind::kTflite},    {"deeploy_isoftmax", SoftmaxKind::kDeeploy},
 };
 inline constexpr Word<AccPolicy> kAccPolicyWords[] = {
     {"error", AccPolicy::kError},
@@ -65,8 +68,7 @@ inline constexpr Word<GlobalSection> kGlobalSectionWords[] = {
     {"intsoft", GlobalSection::kIntsoft},
 };
 
-// Algorithms that the design names and this version does not have.
-inline constexpr std::string_view kFutureLayernormWords[] = {"ivit", "fqvit", "rq_layernorm"};
-inline constexpr std::string_view kFutureGeluWords[] = {"shiftgelu", "ita", "deeploy"};
+// Known, and why no program can hold it.
+inline constexpr std::string_view kFutureLayernormWords[] = {"fqvit"};
 
 }  // namespace qsim

@@ -237,6 +237,7 @@ std::string ProvenanceSection(const Provenance& provenance) {
   fact("qsim", provenance.qsim_version);
   fact("Configuration SHA-256", provenance.config_hash);
   fact("Weights SHA-256", provenance.weights_hash);
+  fact("Numerics contract", provenance.contract);
   fact("Contract SHA-256", provenance.contract_hash);
   return out + "</dl></section>\n";
 }

@@ -32,6 +32,7 @@ Json ProvenanceJson(const Provenance& provenance) {
   return {{"qsim_version", provenance.qsim_version},
           {"config_sha256", provenance.config_hash},
           {"weights_sha256", provenance.weights_hash},
+          {"contract", provenance.contract},
           {"contract_sha256", provenance.contract_hash}};
 }
 

@@ -199,6 +199,28 @@ std::int64_t DiffResult::differing() const {
   });
 }
 
+namespace {
+
+// The contract of a directory of tensors: within it, or beside it as in a run's output.
+std::optional<ModelContracts> ContractsOf(const fs::path& directory) {
+  const fs::path absolute = fs::absolute(directory / ".").lexically_normal().parent_path();
+  for (const fs::path& place : {absolute, absolute.parent_path()}) {
+    if (fs::is_regular_file(place / kContractFile)) return ReadContractsYaml(place / kContractFile);
+  }
+  return std::nullopt;
+}
+
+void CompareContractsOf(const fs::path& a, const fs::path& b, DiffResult& result) {
+  const auto of_a = ContractsOf(a);
+  const auto of_b = ContractsOf(b);
+  if (!of_a || !of_b) return;
+  result.a_contract = of_a->Label();
+  result.b_contract = of_b->Label();
+  result.contracts = CompareContracts(*of_a, *of_b);
+}
+
+}  // namespace
+
 DiffResult DiffPaths(const fs::path& a, const fs::path& b) {
   DiffResult result;
   result.a = a.string();
@@ -211,6 +233,7 @@ DiffResult DiffPaths(const fs::path& a, const fs::path& b) {
   if (!a_directory) {
     result.tensors.push_back(ComparePair(a.filename().string(), a, b));
   } else {
+    CompareContractsOf(a, b, result);
     const std::set<std::string> in_a = TensorFilesIn(a);
     const std::set<std::string> in_b = TensorFilesIn(b);
     std::set<std::string> names = in_a;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "golden/program/tensor.h"
+#include "sim/config/contract.h"
 
 namespace qsim {
 
@@ -42,7 +43,10 @@ struct TensorDiff {
 };
 
 struct DiffResult {
-  std::string a, b;                 // the two paths as given
+  std::string a, b;  // the two paths as given
+  // Numerics contracts, where contract.yaml lies in or beside both directories; else empty.
+  std::string a_contract, b_contract;
+  std::vector<ContractDifference> contracts;
   std::vector<TensorDiff> tensors;  // every tensor of either side, by name
   std::int64_t elements = 0;        // compared, over tensors of equal shape and dtype
   std::int64_t compared() const;    // tensors present on both sides
@@ -54,8 +58,10 @@ struct DiffResult {
 // for a file against a directory, and when neither directory holds a tensor.
 DiffResult DiffPaths(const std::filesystem::path& a, const std::filesystem::path& b);
 
-// Text in 80 columns; at most `max_listed` differing tensors in detail, 0 for all.
-std::string FormatDiff(const DiffResult& result, std::int64_t max_listed = 0);
+// Text in 80 columns; at most `max_listed` differing tensors in detail, 0 for all. Under different
+// contracts the choices that differ are listed instead: tensors only with `tensors_anyway`.
+std::string FormatDiff(const DiffResult& result, std::int64_t max_listed = 0,
+                       bool tensors_anyway = false);
 
 // The whole result, whatever the limit of the text.
 std::string DiffJsonText(const DiffResult& result);

@@ -88,6 +88,16 @@ std::string_view KindName(TensorDiff::Kind kind) {
   return "";
 }
 
+std::string ContractsText(const DiffResult& result) {
+  std::string out = WrapText("", fmt::format("different numerics contracts: a {}, b {}",
+                                             result.a_contract, result.b_contract));
+  out += fmt::format("  {:<24}{:<24}{}\n", "operation", "a", "b");
+  for (const ContractDifference& d : result.contracts) {
+    out += fmt::format("  {:<24}{:<24}{}\n", d.field, d.a, d.b);
+  }
+  return out;
+}
+
 Json SideJson(const std::string& dtype, const Shape& shape) {
   if (dtype.empty()) return nullptr;
   return {{"dtype", dtype}, {"shape", shape}};
@@ -116,13 +126,21 @@ Json TensorJson(const TensorDiff& diff) {
 
 }  // namespace
 
-std::string FormatDiff(const DiffResult& result, std::int64_t max_listed) {
+std::string FormatDiff(const DiffResult& result, std::int64_t max_listed, bool tensors_anyway) {
   std::string out = "a: " + result.a + "\nb: " + result.b + "\n\n";
+  if (!result.contracts.empty()) out += ContractsText(result) + "\n";
   const std::string compared =
       fmt::format("{}, {} compared", Count(result.compared(), "tensor", "tensors"),
                   Count(result.elements, "element", "elements"));
   const std::int64_t differing = result.differing();
   if (differing == 0) return out + compared + ": all equal\n";
+  const std::string summary = WrapText(
+      "",
+      fmt::format("{}: {} of {} differ", compared, differing,
+                  Count(static_cast<std::int64_t>(result.tensors.size()), "tensor", "tensors")));
+  if (!result.contracts.empty() && !tensors_anyway) {
+    return out + summary + "as they must under different contracts; --tensors lists them\n";
+  }
   std::int64_t listed = 0;
   for (const TensorDiff& diff : result.tensors) {
     if (diff.kind == TensorDiff::Kind::kEqual) continue;
@@ -133,9 +151,7 @@ std::string FormatDiff(const DiffResult& result, std::int64_t max_listed) {
   if (listed != differing)
     out += fmt::format("and {} not listed (--max {})\n\n",
                        Count(differing - listed, "more tensor", "more tensors"), max_listed);
-  return out + WrapText("", fmt::format("{}: {} of {} differ", compared, differing,
-                                        Count(static_cast<std::int64_t>(result.tensors.size()),
-                                              "tensor", "tensors")));
+  return out + summary;
 }
 
 std::string DiffJsonText(const DiffResult& result) {
@@ -147,6 +163,12 @@ std::string DiffJsonText(const DiffResult& result) {
                {"tensors_compared", result.compared()},
                {"tensors_differing", result.differing()},
                {"elements_compared", result.elements}};
+  json["a_contract"] = result.a_contract;
+  json["b_contract"] = result.b_contract;
+  json["contract_differences"] = Json::array();
+  for (const ContractDifference& d : result.contracts) {
+    json["contract_differences"].push_back({{"field", d.field}, {"a", d.a}, {"b", d.b}});
+  }
   json["tensors"] = Json::array();
   for (const TensorDiff& diff : result.tensors) json["tensors"].push_back(TensorJson(diff));
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -127,12 +127,15 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"hardware: {requant: power_of_2}\n", "did you mean 'power_of_two'?"},
         Mistake{"numerics: {rounding: nearest}\n", "unknown rounding 'nearest'"},
         Mistake{"numerics: {requantize: half_evn}\n", "did you mean 'half_even'?"},
-        Mistake{"numerics: {softmax: shiftmax}\n",
-                "key 'numerics.softmax': softmax 'shiftmax' is not available in this version; use "
-                "ibert_rn or ibert or log_int"},
-        Mistake{"numerics: {softmax: ita_streaming}\n", "is not available in this version"},
-        Mistake{"numerics: {layernorm: fqvit}\n", "is not available in this version; use ibert"},
-        Mistake{"numerics: {gelu: shiftgelu}\n", "is not available in this version; use table"},
+        Mistake{"numerics: {softmax: shiftmix}\n", "did you mean 'shiftmax'?"},
+        Mistake{"numerics: {layernorm: fqvit}\n",
+                "is not available in this version; use ibert or ivit or rq_layernorm"},
+        Mistake{"numerics: {gelu: shift_gelu}\n", "did you mean 'shiftgelu'?"},
+        Mistake{"numerics: {requantize: tflite}\n",
+                "key 'numerics.requantize': unknown requantize rule 'tflite'; did you mean 'tflite_"},
+        Mistake{"numerics: {contract: tflite-duble}\n",
+                "unknown numerics contract 'tflite-duble'; did you mean 'tflite-double'?"},
+        Mistake{"numerics: {contract: nowhere/mine.yaml}\n", "nowhere/mine.yaml"},
         Mistake{"numerics: {gelu: tabel}\n", "did you mean 'table'?"}));
 
 INSTANTIATE_TEST_SUITE_P(

@@ -101,13 +101,13 @@ blocks.2.numerics.residual_add: toward_zero
   EXPECT_EQ(config.HardwareFor(1).acc, (Accumulator{20, AccPolicy::kWrap}));
   EXPECT_EQ(config.HardwareFor(1).multiplier_bits, 31);
   EXPECT_EQ(config.HardwareFor(1).array_cols, 8);
-  EXPECT_EQ(config.NumericsFor(0).requantize, Rounding::kHalfEven);
+  EXPECT_EQ(config.NumericsFor(0).requantize.rounding, Rounding::kHalfEven);
   EXPECT_EQ(config.NumericsFor(0).residual_add, Rounding::kFloor);
-  EXPECT_EQ(config.NumericsFor(1).requantize, Rounding::kHalfAway);
+  EXPECT_EQ(config.NumericsFor(1).requantize.rounding, Rounding::kHalfAway);
   EXPECT_EQ(config.NumericsFor(1).residual_add, Rounding::kHalfAway);
   EXPECT_EQ(config.NumericsFor(1).softmax, SoftmaxKind::kLogInt);
   EXPECT_EQ(config.NumericsFor(2).residual_add, Rounding::kTowardZero);
-  EXPECT_EQ(config.NumericsFor(2).requantize, Rounding::kHalfEven);
+  EXPECT_EQ(config.NumericsFor(2).requantize.rounding, Rounding::kHalfEven);
   EXPECT_EQ(config.NumericsFor(2).softmax, SoftmaxKind::kIbert);
 }
 

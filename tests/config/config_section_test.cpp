@@ -31,7 +31,7 @@ TEST(ConfigSectionTest, DefaultsOfEveryTensor) {
   EXPECT_EQ(config.HardwareFor(0).acc, (Accumulator{32, AccPolicy::kError}));
   EXPECT_EQ(config.HardwareFor(0).multiplier_bits, 16);
   EXPECT_EQ(config.NumericsFor(0).softmax, SoftmaxKind::kIbertRn);
-  EXPECT_EQ(config.NumericsFor(0).requantize, Rounding::kHalfUp);
+  EXPECT_EQ(config.NumericsFor(0).requantize.rounding, Rounding::kHalfUp);
 }
 
 TEST(ConfigSectionTest, RoleNamesAreUniqueAndReversible) {

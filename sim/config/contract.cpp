@@ -1,0 +1,326 @@
+#include "sim/config/contract.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "sim/config/builtin_contracts.h"
+#include "sim/config/words.h"
+#include "sim/error.h"
+#include "sim/io/hash.h"
+#include "sim/io/nearest_word.h"
+#include "sim/io/printable.h"
+#include "sim/io/yaml_document.h"
+#include "sim/io/yaml_values.h"
+
+namespace qsim {
+namespace {
+
+// Of docs/numerics.md: a change of meaning there makes every contract another one.
+constexpr int kNumericsVersion = 1;
+constexpr std::string_view kDefault = "default";
+
+template <typename T, std::size_t N>
+std::vector<std::string> Texts(const Word<T> (&words)[N]) {
+  std::vector<std::string> texts;
+  for (const Word<T>& word : words) texts.emplace_back(word.text);
+  return texts;
+}
+
+template <typename T, std::size_t N>
+std::optional<T> ValueOf(const Word<T> (&words)[N], std::string_view text) {
+  for (const Word<T>& word : words) {
+    if (word.text == text) return word.value;
+  }
+  return std::nullopt;
+}
+
+class ContractReader {
+ public:
+  ContractReader(YamlPtr root, std::string file) : root_(std::move(root)), file_(std::move(file)) {}
+
+  ModelContracts Read() {
+    CheckKeys(
+        *root_, "",
+        {"contract", "version", "source", "sha256", "scales", "defaulted", "operations", "blocks"});
+    ModelContracts contracts;
+    contracts.model = ReadOne();
+    if (const YamlPtr blocks = root_->Find("blocks")) {
+      if (blocks->kind != YamlNode::Kind::kMap) Fail(blocks->line, "blocks", "expected a map");
+      for (const YamlEntry& entry : blocks->entries) {
+        YamlNode key;
+        key.kind = YamlNode::Kind::kScalar;
+        key.scalar = entry.key;
+        const auto number = AsInteger(key);
+        if (!number || *number < 0 || *number > 1000000) {
+          Fail(entry.line, "blocks." + entry.key, "expected a block number");
+        }
+        ContractReader block(entry.value, file_);
+        contracts.blocks.emplace(static_cast<int>(*number), block.ReadOne());
+      }
+    }
+    return contracts;
+  }
+
+ private:
+  NumericsContract ReadOne() {
+    contract_.name = Text(*root_, "contract");
+    const YamlPtr version = Required(*root_, "version");
+    const auto number = AsInteger(*version);
+    if (!number || *number < 1 || *number > 1000000) {
+      Fail(version->line, "version", "expected a positive integer, got " + version->Describe());
+    }
+    contract_.version = static_cast<int>(*number);
+    contract_.source = Text(*root_, "source");
+    if (root_->Find("scales") != nullptr) {
+      contract_.scales = Choice(*root_, "scales", kRequantModeWords);
+    }
+    const YamlPtr operations = Required(*root_, "operations");
+    CheckKeys(*operations, "operations.",
+              {"requantize", "residual_add", "softmax", "layernorm", "gelu", "last_steps"});
+    ReadRequantize(*operations);
+    if (operations->Find("last_steps") != nullptr) {
+      contract_.numerics.requantize.rounding = Choice(*operations, "last_steps", kRoundingWords);
+    }
+    Numerics& n = contract_.numerics;
+    ReadOperation(*operations, "residual_add", kRoundingWords, n.residual_add);
+    ReadOperation(*operations, "softmax", kSoftmaxWords, n.softmax);
+    ReadOperation(*operations, "layernorm", kLayernormWords, n.layernorm);
+    ReadOperation(*operations, "gelu", kGeluWords, n.gelu);
+    ReadDefaulted();
+    CheckHash();
+    return std::move(contract_);
+  }
+
+  // Written files state the choice itself, and beside it that it is the default.
+  void ReadDefaulted() {
+    const YamlPtr list = root_->Find("defaulted");
+    if (list == nullptr) return;
+    if (list->kind != YamlNode::Kind::kSequence) Fail(list->line, "defaulted", "expected a list");
+    for (const YamlPtr& item : list->items) {
+      const auto text = AsText(*item);
+      if (!text) Fail(item->line, "defaulted", "expected an operation, got " + item->Describe());
+      contract_.defaulted.push_back(*text);
+    }
+  }
+
+  void CheckHash() const {
+    if (root_->Find("sha256") == nullptr) return;
+    const std::string text = Text(*root_, "sha256");
+    if (text != contract_.Hash()) {
+      Fail(Required(*root_, "sha256")->line, "sha256",
+           "does not belong to these operations; they hash to " + contract_.Hash());
+    }
+  }
+
+  [[noreturn]] void Fail(int line, const std::string& key, const std::string& what) const {
+    throw InputError(fmt::format("{}:{}: key '{}': {}", file_, line, Printable(key), what));
+  }
+
+  void CheckKeys(const YamlNode& node, const std::string& prefix,
+                 const std::vector<std::string>& keys) const {
+    if (node.kind != YamlNode::Kind::kMap) {
+      throw InputError(fmt::format("{}:{}: expected a map of {}, got {}", file_, node.line,
+                                   fmt::join(keys, ", "), node.Describe()));
+    }
+    for (const YamlEntry& entry : node.entries) {
+      if (std::find(keys.begin(), keys.end(), entry.key) == keys.end()) {
+        Fail(entry.line, prefix + entry.key, "unknown key; " + SuggestWord(entry.key, keys));
+      }
+    }
+  }
+
+  YamlPtr Required(const YamlNode& node, const std::string& key) const {
+    if (YamlPtr value = node.Find(key)) return value;
+    Fail(node.line, key, "is missing");
+  }
+
+  std::string Text(const YamlNode& node, const std::string& key) const {
+    const YamlPtr value = Required(node, key);
+    const auto text = AsText(*value);
+    if (!text || text->empty()) Fail(value->line, key, "expected text, got " + value->Describe());
+    return *text;
+  }
+
+  template <typename T, std::size_t N>
+  T Choice(const YamlNode& node, const std::string& key, const Word<T> (&words)[N]) const {
+    const std::string text = Text(node, key);
+    if (const auto value = ValueOf(words, text)) return *value;
+    Fail(Required(node, key)->line, key,
+         fmt::format("unknown choice '{}'; {}", Printable(text), SuggestWord(text, Texts(words))));
+  }
+
+  // "default" leaves the default in place and marks the operation.
+  template <typename T, std::size_t N>
+  void ReadOperation(const YamlNode& node, const std::string& key, const Word<T> (&words)[N],
+                     T& slot) {
+    if (TakesDefault(node, key)) return;
+    slot = Choice(node, key, words);
+  }
+
+  bool TakesDefault(const YamlNode& node, const std::string& key) {
+    if (Text(node, key) != kDefault) return false;
+    contract_.defaulted.push_back(key);
+    return true;
+  }
+
+  // A rounding of the default scheme, or a published scheme.
+  void ReadRequantize(const YamlNode& node) {
+    const std::string key = "requantize";
+    if (TakesDefault(node, key)) return;
+    const std::string text = Text(node, key);
+    const auto rule = RequantRuleFromName(text);
+    if (!rule) {
+      Fail(Required(node, key)->line, key,
+           fmt::format("unknown choice '{}'; {}", Printable(text),
+                       SuggestWord(text, RequantRuleNames())));
+    }
+    contract_.numerics.requantize = *rule;
+  }
+
+  YamlPtr root_;
+  std::string file_;
+  NumericsContract contract_;
+};
+
+}  // namespace
+
+std::vector<NumericsContract::Choice> NumericsContract::Operations() const {
+  // A published requantize scheme leaves a rounding of its own to what it does not cover.
+  const bool plain = numerics.requantize.scheme == RequantScheme::kRoundShift;
+  std::vector<Choice> choices = {
+      {"requantize", std::string(Name(numerics.requantize))},
+      {"residual_add", std::string(Name(numerics.residual_add))},
+      {"softmax", std::string(Name(numerics.softmax))},
+      {"layernorm", std::string(Name(numerics.layernorm))},
+      {"gelu", std::string(Name(numerics.gelu))},
+  };
+  if (!plain && numerics.requantize.rounding != Rounding::kHalfUp) {
+    choices.push_back({"last_steps", std::string(Name(numerics.requantize.rounding))});
+  }
+  return choices;
+}
+
+std::string NumericsContract::Choices() const {
+  std::string text;
+  for (const Choice& choice : Operations()) {
+    text += fmt::format("{}: {}\n", choice.operation, choice.scheme);
+  }
+  return text + fmt::format("scales: {}\n", Name(scales));
+}
+
+std::string NumericsContract::Hash() const {
+  return Sha256Hex(fmt::format("qsim numerics {}\n{}", kNumericsVersion, Choices()));
+}
+
+const std::vector<std::string>& BuiltinContracts() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all;
+    for (const BuiltinContract& contract : kBuiltinContracts) all.emplace_back(contract.name);
+    std::sort(all.begin(), all.end());
+    return all;
+  }();
+  return names;
+}
+
+NumericsContract LoadContract(std::string_view name_or_path) {
+  if (name_or_path.find('/') != std::string_view::npos || name_or_path.ends_with(".yaml")) {
+    ModelContracts contracts = ReadContractsYaml(name_or_path);
+    if (!contracts.blocks.empty()) {
+      throw InputError(fmt::format(
+          "{}: has choices of its own for some blocks; name a contract for each block instead",
+          name_or_path));
+    }
+    return std::move(contracts.model);
+  }
+  for (const BuiltinContract& contract : kBuiltinContracts) {
+    if (contract.name != name_or_path) continue;
+    const std::string file = fmt::format("configs/contracts/{}.yaml", contract.name);
+    return ContractReader(ParseYaml(contract.text, file), file).Read().model;
+  }
+  throw InputError(fmt::format("unknown numerics contract '{}'; {}, or the path of a .yaml file",
+                               Printable(name_or_path),
+                               SuggestWord(name_or_path, BuiltinContracts())));
+}
+
+ModelContracts ReadContractsYaml(const std::filesystem::path& path) {
+  return ContractReader(LoadYaml(path), path.string()).Read();
+}
+
+std::string ModelContracts::Label() const {
+  std::string label = fmt::format("{} {}", model.name, model.version);
+  std::string others;
+  for (const auto& [block, contract] : blocks) {
+    others += fmt::format("{}block {}: {} {}", others.empty() ? "" : ", ", block, contract.name,
+                          contract.version);
+  }
+  return others.empty() ? label : fmt::format("{} ({})", label, others);
+}
+
+std::string ModelContracts::Hash() const {
+  if (blocks.empty()) return model.Hash();
+  std::string all = model.Hash();
+  for (const auto& [block, contract] : blocks) {
+    all += fmt::format("\n{} {}", block, contract.Hash());
+  }
+  return Sha256Hex(all);
+}
+
+std::string ContractsYaml(const ModelContracts& contracts) {
+  const auto text = [](const NumericsContract& c, const std::string& indent) {
+    std::string out;
+    out += fmt::format("{}contract: {}\n", indent, c.name);
+    out += fmt::format("{}version: {}\n", indent, c.version);
+    out += fmt::format("{}source: {}\n", indent, c.source);
+    out += fmt::format("{}sha256: \"{}\"\n", indent, c.Hash());
+    out += fmt::format("{}scales: {}\n", indent, Name(c.scales));
+    out += fmt::format("{}defaulted: [{}]\n", indent, fmt::join(c.defaulted, ", "));
+    out += fmt::format("{}operations:\n", indent);
+    for (const NumericsContract::Choice& choice : c.Operations()) {
+      out += fmt::format("{}  {}: {}\n", indent, choice.operation, choice.scheme);
+    }
+    return out;
+  };
+  std::string out = "# The numerics contract of these files: docs/numerics.md, \"Contracts\".\n";
+  out += text(contracts.model, "");
+  if (!contracts.blocks.empty()) out += "blocks:\n";
+  for (const auto& [block, contract] : contracts.blocks) {
+    out += fmt::format("  {}:\n{}", block, text(contract, "    "));
+  }
+  return out;
+}
+
+std::vector<ContractDifference> CompareContracts(const ModelContracts& a, const ModelContracts& b) {
+  std::vector<ContractDifference> differences;
+  const auto compare = [&](const std::string& prefix, const NumericsContract& x,
+                           const NumericsContract& y) {
+    std::map<std::string, std::pair<std::string, std::string>> fields;
+    for (const auto& choice : x.Operations()) fields[choice.operation].first = choice.scheme;
+    for (const auto& choice : y.Operations()) fields[choice.operation].second = choice.scheme;
+    fields["scales"] = {std::string(Name(x.scales)), std::string(Name(y.scales))};
+    for (const auto& [field, values] : fields) {
+      if (values.first != values.second) {
+        differences.push_back({prefix + field, values.first, values.second});
+      }
+    }
+  };
+  compare("", a.model, b.model);
+  std::set<int> blocks;
+  for (const ModelContracts* side : {&a, &b}) {
+    for (const auto& [block, contract] : side->blocks) blocks.insert(block);
+  }
+  const auto of = [](const ModelContracts& side, int block) -> const NumericsContract& {
+    const auto found = side.blocks.find(block);
+    return found == side.blocks.end() ? side.model : found->second;
+  };
+  for (const int block : blocks) {
+    compare(fmt::format("blocks.{}.", block), of(a, block), of(b, block));
+  }
+  return differences;
+}
+
+}  // namespace qsim
