@@ -31,17 +31,7 @@ CLI::App* AddExport(CLI::App& app, ExportOptions& options) {
       "All formats hold the same numbers. memh writes a directory of $readmemh files.\n"
       "Give --bundle, or --config and --input to calibrate first.\n\n"
       "Example: qsim export --bundle out/bundle --format svh --output qsim_params.svh");
-  CLI::Option* bundle =
-      command->add_option("--bundle", options.bundle, "Bundle written by qsim calibrate")
-          ->type_name("DIR");
-  AddModelOptions(*command, options.model);
-  CLI::Option* config = command->get_option("--config")->excludes(bundle);
-  CLI::Option* input = command->get_option("--input")->excludes(bundle);
-  config->needs(input);
-  input->needs(config);
-  for (const char* name : {"--set", "--blocks", "--realise"}) {
-    command->get_option(name)->excludes(bundle);
-  }
+  AddBundleOrModelOptions(*command, options.bundle, options.model);
   command->add_option("--format", options.format, "json, csv, yaml, svh, c or memh")
       ->required()
       ->type_name("FORMAT")
@@ -60,8 +50,7 @@ CLI::App* AddExport(CLI::App& app, ExportOptions& options) {
 }
 
 int RunExport(const ExportOptions& options) {
-  if (!options.bundle.empty()) return ExportBundle(options, LoadBundle(options.bundle));
-  return ExportBundle(options, CalibrateLoaded(LoadModel(options.model)));
+  return ExportBundle(options, LoadBundleOrCalibrate(options.bundle, options.model));
 }
 
 int ExportBundle(const ExportOptions& options, const Bundle& bundle) {

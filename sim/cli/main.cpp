@@ -10,11 +10,13 @@
 
 #include "sim/cli/calibrate_command.h"
 #include "sim/cli/conform_command.h"
+#include "sim/cli/describe_command.h"
 #include "sim/cli/diff_command.h"
 #include "sim/cli/eval_command.h"
 #include "sim/cli/export_command.h"
 #include "sim/cli/help_formatter.h"
 #include "sim/cli/run_command.h"
+#include "sim/cli/selftest_command.h"
 #include "sim/error.h"
 #include "sim/io/nearest_word.h"
 #include "sim/io/printable.h"
@@ -57,12 +59,16 @@ int Dispatch(int argc, char** argv) {
   qsim::DiffOptions diff;
   qsim::ExportOptions exporting;
   qsim::ConformOptions conform;
+  qsim::DescribeOptions describe;
+  qsim::SelftestOptions selftest;
   const CLI::App* calibrate_command = qsim::AddCalibrate(app, calibrate);
   const CLI::App* run_command = qsim::AddRun(app, run);
   const CLI::App* eval_command = qsim::AddEval(app, eval);
   const CLI::App* diff_command = qsim::AddDiff(app, diff);
   const CLI::App* export_command = qsim::AddExport(app, exporting);
+  const CLI::App* describe_command = qsim::AddDescribe(app, describe);
   const CLI::App* conform_command = qsim::AddConform(app, conform);
+  const CLI::App* selftest_command = qsim::AddSelftest(app, selftest);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -75,6 +81,8 @@ int Dispatch(int argc, char** argv) {
   if (*eval_command) return qsim::RunEval(eval);
   if (*diff_command) return qsim::RunDiff(diff);
   if (*export_command) return qsim::RunExport(exporting);
+  if (*describe_command) return qsim::RunDescribe(describe);
+  if (*selftest_command) return qsim::RunSelftest(selftest);
   if (*conform_command) return qsim::RunConformCommand(conform);
   return kUsageError;
 }

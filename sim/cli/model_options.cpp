@@ -125,4 +125,23 @@ ModelInputs LoadEvaluation(const Manifest& manifest, std::int64_t requested, std
   return inputs;
 }
 
+void AddBundleOrModelOptions(CLI::App& command, std::filesystem::path& bundle,
+                             ModelOptions& options) {
+  CLI::Option* from_bundle =
+      command.add_option("--bundle", bundle, "Bundle written by qsim calibrate")->type_name("DIR");
+  AddModelOptions(command, options);
+  CLI::Option* config = command.get_option("--config")->excludes(from_bundle);
+  CLI::Option* input = command.get_option("--input")->excludes(from_bundle);
+  config->needs(input);
+  input->needs(config);
+  for (const char* name : {"--set", "--blocks", "--realise"}) {
+    command.get_option(name)->excludes(from_bundle);
+  }
+}
+
+Bundle LoadBundleOrCalibrate(const std::filesystem::path& bundle, const ModelOptions& options) {
+  if (!bundle.empty()) return LoadBundle(bundle);
+  return CalibrateLoaded(LoadModel(options));
+}
+
 }  // namespace qsim

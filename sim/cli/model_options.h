@@ -30,6 +30,13 @@ void AddModelOptions(CLI::App& command, ModelOptions& options);
 void AddThreadsOption(CLI::App& command, int& threads);
 int ThreadCount(int requested);
 
+// For commands that read a bundle or calibrate one: --bundle, and the model's options, of which
+// either the bundle or config and input must be given.
+void AddBundleOrModelOptions(CLI::App& command, std::filesystem::path& bundle,
+                             ModelOptions& options);
+// What those options name. Throws InputError.
+Bundle LoadBundleOrCalibrate(const std::filesystem::path& bundle, const ModelOptions& options);
+
 // Everything that the options name, loaded and checked.
 struct LoadedModel {
   Config config;

@@ -1,0 +1,24 @@
+// qsim describe --bundle B, or --config F --input DIR instead
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <string>
+
+#include "sim/cli/model_options.h"
+
+namespace qsim {
+
+struct DescribeOptions {
+  std::filesystem::path bundle;  // either this
+  ModelOptions model;            // or a model to calibrate
+  std::string tap;
+};
+
+// Registers the subcommand and its options; both sources together, or neither, is a usage error.
+CLI::App* AddDescribe(CLI::App& app, DescribeOptions& options);
+
+// Prints the program as equations. Returns 0. Throws InputError.
+int RunDescribe(const DescribeOptions& options);
+
+}  // namespace qsim
