@@ -6,6 +6,7 @@
 #include "golden/ops/requantize.h"
 #include "tests/derivation/batteries.h"
 #include "tests/derivation/exact.h"
+#include "tests/derivation/named_rounding.h"
 #include "tests/derivation/requantize_values.h"
 
 namespace qsim::derivation {
@@ -39,23 +40,6 @@ Scaling DrawScaling(Comparison& comparison, const ScalingLimits& limits) {
 
 namespace {
 
-// Equation 4.1 without the zero point and the clamp, for a named mode.
-mpz_class Rounded(const mpq_class& x, Rounding rounding) {
-  switch (rounding) {
-    case Rounding::kHalfUp:
-      return HalfUp(x);
-    case Rounding::kHalfAway:
-      return HalfAway(x);
-    case Rounding::kHalfEven:
-      return HalfEven(x);
-    case Rounding::kFloor:
-      return Floor(x);
-    case Rounding::kTowardZero:
-      break;
-  }
-  return Truncate(x);
-}
-
 // round_shift, in one mode: 4.1 with all its operands.
 template <Rounding kRounding>
 void CompareRoundShift(Comparison& comparison) {
@@ -74,7 +58,7 @@ void CompareRoundShift(Comparison& comparison) {
     const auto zero = static_cast<std::int32_t>(comparison.Corner(-65536, 65536));
     const QuantRange range =
         comparison.Between(0, 1) == 0 ? QuantRange{-128, 127} : QuantRange{INT32_MIN, INT32_MAX};
-    const mpz_class y = Rounded(Scaled(Big(s.v) * s.m + Big(addend), -s.shift), kRounding) + zero;
+    const mpz_class y = RoundTo(Scaled(Big(s.v) * s.m + Big(addend), -s.shift), kRounding) + zero;
     const mpz_class clamped = Clamp(y, range.qmin, range.qmax);
     std::int64_t saturated = 0;
     const std::int32_t golden =
