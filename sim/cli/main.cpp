@@ -13,6 +13,7 @@
 #include "sim/cli/describe_command.h"
 #include "sim/cli/diff_command.h"
 #include "sim/cli/eval_command.h"
+#include "sim/cli/explain_command.h"
 #include "sim/cli/export_command.h"
 #include "sim/cli/help_formatter.h"
 #include "sim/cli/run_command.h"
@@ -57,6 +58,7 @@ int Dispatch(int argc, char** argv) {
   qsim::RunOptions run;
   qsim::EvalOptions eval;
   qsim::DiffOptions diff;
+  qsim::ExplainOptions explain;
   qsim::ExportOptions exporting;
   qsim::ConformOptions conform;
   qsim::DescribeOptions describe;
@@ -65,6 +67,7 @@ int Dispatch(int argc, char** argv) {
   const CLI::App* run_command = qsim::AddRun(app, run);
   const CLI::App* eval_command = qsim::AddEval(app, eval);
   const CLI::App* diff_command = qsim::AddDiff(app, diff);
+  const CLI::App* explain_command = qsim::AddExplain(app, explain);
   const CLI::App* export_command = qsim::AddExport(app, exporting);
   const CLI::App* describe_command = qsim::AddDescribe(app, describe);
   const CLI::App* conform_command = qsim::AddConform(app, conform);
@@ -80,6 +83,7 @@ int Dispatch(int argc, char** argv) {
   if (*run_command) return qsim::RunRun(run);
   if (*eval_command) return qsim::RunEval(eval);
   if (*diff_command) return qsim::RunDiff(diff);
+  if (*explain_command) return qsim::RunExplain(explain);
   if (*export_command) return qsim::RunExport(exporting);
   if (*describe_command) return qsim::RunDescribe(describe);
   if (*selftest_command) return qsim::RunSelftest(selftest);

@@ -1,0 +1,133 @@
+#include "sim/explain/candidates.h"
+
+#include <algorithm>
+#include <set>
+
+namespace qsim {
+namespace {
+
+constexpr std::size_t kBestSingles = 16;   // combined with every choice, not only the core
+constexpr std::size_t kPairsRefined = 96;  // taken from the coarse sample to the fine one
+constexpr std::size_t kBestPairs = 8;      // extended to triples
+
+std::uint64_t SignatureOf(std::span<const std::uint8_t> agreement) {
+  std::uint64_t hash = 1469598103934665603ULL;  // FNV-1a
+  for (const std::uint8_t bit : agreement) hash = (hash ^ bit) * 1099511628211ULL;
+  return hash;
+}
+
+class Finder {
+ public:
+  Finder(const Trial& trial, const Sample& sample)
+      : trial_(trial), sample_(sample), coarse_(trial, 384, 192, 192) {}
+
+  std::vector<Candidate> Find() {
+    std::vector<Candidate> singles = Singles();
+    Sort(singles);
+    std::vector<Candidate> all = singles;
+    if (Perfect(singles)) return all;
+    std::vector<Candidate> pairs = Pairs(singles);
+    Append(all, pairs);
+    if (!Perfect(pairs)) Append(all, Triples(pairs));
+    Sort(all);
+    return all;
+  }
+
+ private:
+  const Model& model() const { return trial_.model(); }
+
+  bool Perfect(const std::vector<Candidate>& sorted) const {
+    return !sorted.empty() &&
+           sorted[0].tally.explained >= static_cast<double>(trial_.mismatches().size()) - 0.5 &&
+           sorted[0].tally.broken == 0;
+  }
+
+  Candidate Try(const Point& point, const Sample& sample) const {
+    const std::vector<std::uint8_t> agreement = sample.Agreement(point);
+    return {point, model().CostOf(point), sample.TallyOf(agreement), SignatureOf(agreement)};
+  }
+
+  void Sort(std::vector<Candidate>& list) const {
+    std::stable_sort(list.begin(), list.end(), [this](const Candidate& a, const Candidate& b) {
+      const double score_a = Score(trial_, a);
+      const double score_b = Score(trial_, b);
+      return score_a != score_b ? score_a > score_b : a.cost < b.cost;
+    });
+  }
+
+  static void Append(std::vector<Candidate>& all, const std::vector<Candidate>& more) {
+    all.insert(all.end(), more.begin(), more.end());
+  }
+
+  std::vector<Candidate> Singles() const {
+    std::vector<Candidate> list;
+    for (std::size_t c = 0; c < model().coordinates().size(); ++c) {
+      for (std::size_t k = 1; k < model().coordinates()[c].choices.size(); ++k) {
+        Point point = model().Golden();
+        point[c] = static_cast<std::uint16_t>(k);
+        list.push_back(Try(point, sample_));
+      }
+    }
+    return list;
+  }
+
+  // The points that differ from `base` in one more coordinate.
+  std::vector<Point> Extensions(const Point& base, bool core_only) const {
+    std::vector<Point> list;
+    for (std::size_t c = 0; c < base.size(); ++c) {
+      if (base[c] != 0) continue;
+      const std::vector<Choice>& choices = model().coordinates()[c].choices;
+      for (std::size_t k = 1; k < choices.size(); ++k) {
+        if (core_only && !choices[k].core) continue;
+        Point point = base;
+        point[c] = static_cast<std::uint16_t>(k);
+        list.push_back(std::move(point));
+      }
+    }
+    return list;
+  }
+
+  // The best of the points by the coarse sample, then sorted by the fine one.
+  std::vector<Candidate> Best(const std::set<Point>& points) const {
+    std::vector<Candidate> list;
+    for (const Point& point : points) list.push_back(Try(point, coarse_));
+    Sort(list);
+    if (list.size() > kPairsRefined) list.resize(kPairsRefined);
+    for (Candidate& candidate : list) candidate = Try(candidate.point, sample_);
+    Sort(list);
+    return list;
+  }
+
+  std::vector<Candidate> Pairs(const std::vector<Candidate>& singles) const {
+    std::set<Point> points;
+    for (const Point& core : Extensions(model().Golden(), true))
+      for (Point& pair : Extensions(core, true)) points.insert(std::move(pair));
+    for (std::size_t i = 0; i < std::min(kBestSingles, singles.size()); ++i)
+      for (Point& pair : Extensions(singles[i].point, false)) points.insert(std::move(pair));
+    return Best(points);
+  }
+
+  std::vector<Candidate> Triples(const std::vector<Candidate>& pairs) const {
+    std::set<Point> points;
+    for (std::size_t i = 0; i < std::min(kBestPairs, pairs.size()); ++i)
+      for (Point& triple : Extensions(pairs[i].point, true)) points.insert(std::move(triple));
+    return Best(points);
+  }
+
+  const Trial& trial_;
+  const Sample& sample_;
+  Sample coarse_;
+};
+
+}  // namespace
+
+double Penalty(const Trial& trial, int cost) {
+  const double mismatches = static_cast<double>(trial.mismatches().size());
+  return 0.5 * cost * std::max(1.0, 0.001 * mismatches);
+}
+
+std::vector<Candidate> FindCandidates(const Trial& trial, const Sample& sample) {
+  return Finder(trial, sample).Find();
+}
+
+}  // namespace qsim

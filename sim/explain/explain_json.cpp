@@ -1,0 +1,79 @@
+#include <nlohmann/json.hpp>
+
+#include "sim/explain/explain_report.h"
+
+namespace qsim {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string_view NameOf(Explanation::Verdict verdict) {
+  switch (verdict) {
+    case Explanation::Verdict::kEqual:
+      return "equal";
+    case Explanation::Verdict::kExplained:
+      return "explained";
+    case Explanation::Verdict::kRegions:
+      return "regions";
+    case Explanation::Verdict::kCovered:
+      return "covered";
+    case Explanation::Verdict::kUnexplained:
+      return "unexplained";
+  }
+  return "";
+}
+
+Json TieJson(const Tie& tie) {
+  Json json = {{"id", tie.id}, {"hypothesis", tie.phrase}, {"separated_by", nullptr}};
+  if (tie.separation) {
+    json["separated_by"] = {{"input", tie.separation->input},
+                            {"best", tie.separation->first},
+                            {"this", tie.separation->second}};
+  }
+  return json;
+}
+
+Json TensorJson(const Explanation& e) {
+  Json json = {{"name", e.name},
+               {"verdict", NameOf(e.verdict)},
+               {"sentence", SentenceOf(e)},
+               {"golden", e.golden},
+               {"elements", e.elements},
+               {"mismatches", e.mismatches},
+               {"explained", e.explained},
+               {"broken", e.broken}};
+  json["hypotheses"] = Json::array();
+  for (const Finding& f : e.findings)
+    json["hypotheses"].push_back({{"id", f.id},
+                                  {"hypothesis", f.phrase},
+                                  {"changes", f.changes},
+                                  {"explained", f.explained},
+                                  {"broken", f.broken}});
+  json["ties"] = Json::array();
+  for (const Tie& tie : e.ties) json["ties"].push_back(TieJson(tie));
+  json["parts"] = Json::array();
+  for (const Part& part : e.parts)
+    json["parts"].push_back({{"id", part.id},
+                             {"hypothesis", part.phrase},
+                             {"where", part.where},
+                             {"explained", part.explained},
+                             {"not_told_from", part.alternatives}});
+  json["differences"] = Json::array();
+  for (const auto& [difference, count] : e.differences)
+    json["differences"].push_back({{"difference", difference}, {"count", count}});
+  json["observations"] = e.observations;
+  return json;
+}
+
+}  // namespace
+
+std::string ExplanationsJson(const std::vector<Explanation>& explanations,
+                             const std::vector<std::string>& notes) {
+  Json json = {{"format", "qsim-explain"}, {"format_version", 1}};
+  json["tensors"] = Json::array();
+  for (const Explanation& e : explanations) json["tensors"].push_back(TensorJson(e));
+  json["notes"] = notes;
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace qsim

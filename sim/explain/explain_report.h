@@ -1,0 +1,21 @@
+// Explanations as text for people and as JSON for machines. docs/explain.md.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sim/explain/explanation.h"
+
+namespace qsim {
+
+// "all 4,812 mismatches in blocks.0.attn_kv_out are explained by half_away instead of half_up"
+std::string SentenceOf(const Explanation& explanation);
+
+// The sentence, the best hypotheses with their counts, ties and what is known beside; 80 columns.
+std::string ExplanationText(const Explanation& explanation);
+
+// {"format": "qsim-explain", ...}. `notes` are lines about the comparison as a whole.
+std::string ExplanationsJson(const std::vector<Explanation>& explanations,
+                             const std::vector<std::string>& notes);
+
+}  // namespace qsim

@@ -1,0 +1,169 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/explain/explain_report.h"
+#include "sim/report/text_util.h"
+
+namespace qsim {
+namespace {
+
+// 4,812
+std::string Grouped(std::int64_t value) {
+  std::string digits = fmt::format("{}", value);
+  const std::size_t first = value < 0 ? 1 : 0;
+  for (std::size_t at = digits.size(); at > first + 3;) {
+    at -= 3;
+    digits.insert(at, ",");
+  }
+  return digits;
+}
+
+// "all 4,812 mismatches in X are explained by"
+std::string Subject(const Explanation& e) {
+  const char* noun = e.mismatches == 1 ? "mismatch" : "mismatches";
+  if (e.explained != e.mismatches)
+    return fmt::format("{} of {} {} ({:.1f} %) in {} are explained by", Grouped(e.explained),
+                       Grouped(e.mismatches), noun,
+                       100.0 * static_cast<double>(e.explained) / static_cast<double>(e.mismatches),
+                       e.name);
+  if (e.mismatches == 1) return fmt::format("the only mismatch in {} is explained by", e.name);
+  return fmt::format("all {} {} in {} are explained by", Grouped(e.mismatches), noun, e.name);
+}
+
+std::string BrokenText(const Explanation& e) {
+  if (e.broken == 0) return "";
+  return fmt::format("; but {} would differ that {} now", Count(e.broken, "element", "elements"),
+                     e.broken == 1 ? "matches" : "match");
+}
+
+std::string PartText(const Part& part) {
+  if (part.id == "golden") return part.phrase + " " + part.where;
+  return fmt::format("{} {} ({})", part.phrase, part.where, Grouped(part.explained));
+}
+
+std::string RegionsText(const Explanation& e) {
+  if (e.parts[1].id == "golden")
+    return fmt::format("{} {} {}, with {} {}", Subject(e), e.parts[0].phrase, e.parts[0].where,
+                       e.parts[1].phrase, e.parts[1].where);
+  return fmt::format("{} two rules: {}, and {}", Subject(e), PartText(e.parts[0]),
+                     PartText(e.parts[1]));
+}
+
+std::string CoverText(const Explanation& e) {
+  static constexpr const char* kNoDivision = "by no axis, sign or tie that would tell where";
+  if (e.parts.size() == 1)
+    return fmt::format("{} {}, applied to some of the elements only, {}", Subject(e),
+                       e.parts[0].phrase, kNoDivision);
+  std::string rules;
+  for (const Part& part : e.parts)
+    rules += fmt::format("{}{} ({}{})", rules.empty() ? "" : ", and ", part.phrase,
+                         rules.empty() ? "" : "a further ", Grouped(part.explained));
+  return fmt::format("{} a mixture, {}: {}", Subject(e), kNoDivision, rules);
+}
+
+// `text` behind `lead`, further lines indented as far.
+std::string Column(const std::string& lead, const std::string& text) {
+  std::string out = lead;
+  std::size_t used = lead.size();
+  bool empty = true;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    const std::size_t length = end - at;
+    if (!empty && used + 1 + length > kTextColumns) {
+      out += "\n" + std::string(lead.size(), ' ');
+      used = lead.size();
+      empty = true;
+    }
+    if (!empty) {
+      out += ' ';
+      ++used;
+    }
+    out += text.substr(at, length);
+    used += length;
+    empty = false;
+    at = end + 1;
+  }
+  return out + "\n";
+}
+
+std::string FindingsText(const std::vector<Finding>& findings) {
+  constexpr std::size_t kListed = 6;
+  std::string out = fmt::format("\n  {:>11}  {:>11}  {}\n", "explained", "broken", "hypothesis");
+  for (std::size_t i = 0; i < std::min(kListed, findings.size()); ++i)
+    out += Column(fmt::format("  {:>11}  {:>11}  ", Grouped(findings[i].explained),
+                              Grouped(findings[i].broken)),
+                  findings[i].phrase);
+  return out;
+}
+
+std::string TiesText(const std::vector<Tie>& ties) {
+  constexpr std::size_t kListed = 3;
+  std::string out = "\n" + WrapText("", "This data cannot tell it from:");
+  for (std::size_t i = 0; i < std::min(kListed, ties.size()); ++i) {
+    std::string text = ties[i].phrase;
+    if (const auto& s = ties[i].separation) {
+      text += fmt::format("; {} separates them: {} against {}", s->input, s->first, s->second);
+    } else {
+      text += "; no single input was found that separates them";
+    }
+    out += Column("  - ", text);
+  }
+  if (ties.size() > kListed) out += fmt::format("  and {} more (--json)\n", ties.size() - kListed);
+  return out;
+}
+
+std::string ObservationsText(const Explanation& e) {
+  std::string differences;
+  for (const auto& [difference, count] : e.differences)
+    differences +=
+        fmt::format("{}{:+} {} times", differences.empty() ? "" : ", ", difference, Grouped(count));
+  std::string out = "\nWhat is known:\n" + Column("  - ", "actual - expected: " + differences);
+  for (const std::string& line : e.observations) out += Column("  - ", line);
+  return out;
+}
+
+}  // namespace
+
+std::string SentenceOf(const Explanation& e) {
+  switch (e.verdict) {
+    case Explanation::Verdict::kEqual:
+      return fmt::format("nothing to explain: all {} of {} are equal",
+                         Count(e.elements, "element", "elements"), e.name);
+    case Explanation::Verdict::kExplained:
+      return fmt::format("{} {}{}", Subject(e), e.findings[0].phrase, BrokenText(e));
+    case Explanation::Verdict::kRegions:
+      return RegionsText(e) + BrokenText(e);
+    case Explanation::Verdict::kCovered:
+      return CoverText(e);
+    case Explanation::Verdict::kUnexplained:
+      break;
+  }
+  std::string sentence =
+      fmt::format("no hypothesis explains the {} in {}",
+                  e.mismatches == 1 ? "mismatch" : Grouped(e.mismatches) + " mismatches", e.name);
+  if (!e.findings.empty())
+    sentence += fmt::format("; the best, {}, explains {} and breaks {}", e.findings[0].phrase,
+                            Grouped(e.findings[0].explained), Grouped(e.findings[0].broken));
+  return sentence;
+}
+
+std::string ExplanationText(const Explanation& e) {
+  std::string out = WrapText("", SentenceOf(e));
+  if (e.verdict == Explanation::Verdict::kEqual) return out;
+  out += "\n" + WrapText("  ", fmt::format("{} compared, {} differ; golden: {}",
+                                           Grouped(e.elements) + " elements", Grouped(e.mismatches),
+                                           e.golden));
+  if (!e.findings.empty()) out += FindingsText(e.findings);
+  if (!e.ties.empty()) out += TiesText(e.ties);
+  for (const Part& part : e.parts) {
+    if (part.alternatives.empty()) continue;
+    out += "\n" + WrapText("", fmt::format("This data cannot tell '{}' from: {}", part.phrase,
+                                           fmt::join(part.alternatives, "; ")));
+  }
+  if (e.verdict == Explanation::Verdict::kUnexplained) out += ObservationsText(e);
+  return out;
+}
+
+}  // namespace qsim

@@ -1,0 +1,59 @@
+// What the rounding detective found out about one tensor. docs/explain.md.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/explain/lattice.h"
+
+namespace qsim {
+
+// A hypothesis, counted over the whole tensor.
+struct Finding {
+  std::string id, phrase;
+  int changes = 0;
+  std::int64_t explained = 0;  // mismatches where the hypothesis gives the actual value
+  std::int64_t broken = 0;     // matches where it does not
+};
+
+// A hypothesis that gives the same outputs as the best one, for all of this data.
+struct Tie {
+  std::string id, phrase;
+  std::optional<Separation> separation;  // first: the best hypothesis, second: this one
+};
+
+// One rule of several in one tensor.
+struct Part {
+  std::string id, phrase;
+  std::string where;           // "from channel 32 on"; empty: no simple rule was found
+  std::int64_t explained = 0;  // mismatches that this rule explains where it applies
+  std::vector<std::string>
+      alternatives;  // phrases of rules that the data there cannot tell from it
+};
+
+struct Explanation {
+  enum class Verdict : std::uint8_t {
+    kEqual,        // nothing to explain
+    kExplained,    // one hypothesis: findings[0]
+    kRegions,      // two rules, and where each of them applies: parts
+    kCovered,      // rules that together explain the mismatches, by no simple division: parts
+    kUnexplained,  // none of that
+  };
+  Verdict verdict = Verdict::kEqual;
+  std::string name;
+  std::string golden;  // the operation as the golden model computes it, in a line
+  std::int64_t elements = 0;
+  std::int64_t mismatches = 0;
+  std::int64_t explained = 0;  // by the verdict's hypothesis or parts together
+  std::int64_t broken = 0;
+  std::vector<Finding> findings;  // best first
+  std::vector<Tie> ties;
+  std::vector<Part> parts;
+  std::map<std::int64_t, std::int64_t> differences;  // actual - expected: how often; the commonest
+  std::vector<std::string> observations;             // what is known beside, where nothing explains
+};
+
+}  // namespace qsim

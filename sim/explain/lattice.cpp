@@ -1,0 +1,87 @@
+#include "sim/explain/lattice.h"
+
+#include <fmt/format.h>
+
+namespace qsim {
+
+int Model::CostOf(const Point& point) const {
+  int cost = 0;
+  for (std::size_t i = 0; i < point.size(); ++i)
+    if (point[i] != 0) cost += coordinates()[i].choices[point[i]].cost;
+  return cost;
+}
+
+int Model::Changes(const Point& point) const {
+  int changes = 0;
+  for (const std::uint16_t choice : point) changes += choice != 0 ? 1 : 0;
+  return changes;
+}
+
+std::string Model::PhraseOf(const Point& point) const {
+  std::string phrase;
+  for (std::size_t i = 0; i < point.size(); ++i) {
+    if (point[i] == 0) continue;
+    if (!phrase.empty()) phrase += ", and ";
+    phrase += coordinates()[i].choices[point[i]].phrase;
+  }
+  return phrase.empty() ? "the golden rule" : phrase;
+}
+
+std::string Model::IdOf(const Point& point) const {
+  std::string id;
+  for (std::size_t i = 0; i < point.size(); ++i) {
+    if (point[i] == 0) continue;
+    if (!id.empty()) id += ' ';
+    id += coordinates()[i].name + '=' + coordinates()[i].choices[point[i]].id;
+  }
+  return id.empty() ? "golden" : id;
+}
+
+std::vector<Feature> AxisFeatures(const Shape& shape, const std::vector<std::string>& axis_names) {
+  std::vector<Feature> features;
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    const std::int64_t length = shape[axis];
+    if (length < 2) continue;
+    std::int64_t inner = 1;
+    for (std::size_t i = axis + 1; i < shape.size(); ++i) inner *= shape[i];
+    features.push_back(
+        {Feature::Kind::kIndex, axis_names[axis], {}, length, [inner, length](std::int64_t e) {
+           return e / inner % length;
+         }});
+    for (const std::int64_t modulo : {2, 4, 8, 16}) {
+      if (modulo >= length) break;
+      std::vector<std::string> labels;
+      for (std::int64_t rest = 0; rest < modulo; ++rest) {
+        labels.push_back(
+            modulo == 2 ? fmt::format("the {} is {}", axis_names[axis], rest == 0 ? "even" : "odd")
+                        : fmt::format("the {} modulo {} is {}", axis_names[axis], modulo, rest));
+      }
+      features.push_back(
+          {Feature::Kind::kCategory, axis_names[axis] + " modulo", labels, modulo,
+           [inner, length, modulo](std::int64_t e) { return e / inner % length % modulo; }});
+    }
+  }
+  return features;
+}
+
+std::vector<std::string> DefaultAxisNames(std::size_t axes) {
+  std::vector<std::string> names(axes);
+  for (std::size_t i = 0; i < axes; ++i) names[i] = fmt::format("axis {}", i);
+  if (axes == 1) names[0] = "element";
+  if (axes >= 2) {
+    names[axes - 1] = "channel";
+    names[axes - 2] = "row";
+  }
+  return names;
+}
+
+std::vector<std::int64_t> IndexOfElement(std::int64_t element, const Shape& shape) {
+  std::vector<std::int64_t> index(shape.size());
+  for (std::size_t axis = shape.size(); axis-- > 0;) {
+    index[axis] = element % shape[axis];
+    element /= shape[axis];
+  }
+  return index;
+}
+
+}  // namespace qsim

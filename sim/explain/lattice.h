@@ -1,0 +1,99 @@
+// The lattice of hypotheses. An operation has coordinates (the rounding, the accumulator's width,
+// ...), each with a list of choices, the first of which is what the golden model does. A hypothesis
+// is a point: one choice for each coordinate. docs/explain.md.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "golden/program/tensor.h"
+
+namespace qsim {
+
+struct Choice {
+  std::string id;      // for machines: "half_away", "wrap"
+  std::string phrase;  // for people: "half_away instead of half_up"
+  // How far-fetched: what is published or common costs less, and is preferred where data cannot
+  // tell.
+  int cost = 2;
+  bool core = true;  // also tried in combination with every other core choice
+};
+
+struct Coordinate {
+  std::string name;             // "rounding"
+  std::vector<Choice> choices;  // [0]: golden
+};
+
+// The index of a choice for each coordinate; all zeros is the golden operation.
+using Point = std::vector<std::uint16_t>;
+
+// A way to divide the elements of a tensor, by which two rules may be mixed.
+struct Feature {
+  enum class Kind : std::uint8_t {
+    kIndex,     // buckets in a meaningful order: the index along an axis
+    kCategory,  // each bucket has a name
+  };
+  Kind kind = Kind::kIndex;
+  std::string name;                 // kIndex: "channel"; kCategory: what the buckets are about
+  std::vector<std::string> labels;  // kCategory: "the accumulator is negative"
+  std::int64_t buckets = 1;
+  std::function<std::int64_t(std::int64_t)> bucket_of;  // element -> 0..buckets-1
+};
+
+// An input for which two hypotheses give different results.
+struct Separation {
+  std::string input;                   // "accumulator -24576 in channel 3"
+  std::int64_t first = 0, second = 0;  // what the two hypotheses give
+};
+
+// An operation with its inputs and parameters, and everything that may be suspected of it.
+class Model {
+ public:
+  virtual ~Model() = default;
+
+  virtual const std::vector<Coordinate>& coordinates() const = 0;
+  virtual const Shape& shape() const = 0;  // of the output
+  std::int64_t size() const { return ElementCount(shape()); }
+
+  // The hypothesis's outputs of these elements, indices into the flat output.
+  virtual void Evaluate(const Point& point, std::span<const std::int64_t> elements,
+                        std::span<std::int64_t> out) const = 0;
+
+  // Operations per element, roughly, in units of one requantization.
+  virtual double Cost() const { return 1; }
+
+  virtual std::vector<Feature> Features() const = 0;
+
+  // What the data says beside the outputs, one line each: "an exact tie: 12 of 4,812".
+  virtual std::vector<std::string> Observe(std::span<const std::int64_t> mismatches) const = 0;
+
+  // Elements that decide between hypotheses although they agree so far: larger is better.
+  virtual double Interest(std::int64_t element) const = 0;
+
+  virtual std::optional<Separation> Separate(const Point& a, const Point& b) const = 0;
+
+  Point Golden() const { return Point(coordinates().size(), 0); }
+  int CostOf(const Point& point) const;
+  int Changes(const Point& point) const;
+  // "half_away instead of half_up, and the output wraps"; "the golden rule" for the golden point.
+  std::string PhraseOf(const Point& point) const;
+  // "rounding=half_away overflow=wrap"
+  std::string IdOf(const Point& point) const;
+};
+
+// One feature for each axis longer than 1 (`axis_names` as long as the shape), and the index modulo
+// 2, 4, 8 and 16 along each.
+std::vector<Feature> AxisFeatures(const Shape& shape, const std::vector<std::string>& axis_names);
+
+// "image", "head", "row", "channel": the usual names of so many axes, the last ones row and
+// channel.
+std::vector<std::string> DefaultAxisNames(std::size_t axes);
+
+// [2, 3] of a flat index.
+std::vector<std::int64_t> IndexOfElement(std::int64_t element, const Shape& shape);
+
+}  // namespace qsim

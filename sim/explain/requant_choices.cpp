@@ -1,0 +1,283 @@
+// The lattice of the requantizer: which choices each coordinate has, for these parameters.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <set>
+
+#include "sim/explain/requant_model.h"
+
+namespace qsim {
+namespace {
+
+constexpr int kUsual = 2;    // the cost of a change that is often seen
+constexpr int kUnusual = 3;  // and of one that is not
+constexpr int kFarFetched = 4;
+
+int BitsOfMagnitude(std::int64_t value) {
+  const auto magnitude =
+      value < 0 ? ~static_cast<std::uint64_t>(value) + 1 : static_cast<std::uint64_t>(value);
+  return 64 - std::countl_zero(magnitude);
+}
+
+// The known names of what a scheme computes, for a reader who knows it from elsewhere.
+std::string_view AliasOf(std::string_view name) {
+  if (name == "tflite_double") return " (half_up at bit 31, then half_away)";
+  if (name == "half_up") return "";
+  return "";
+}
+
+template <typename T>
+class Adder {
+ public:
+  Adder(Coordinate& coordinate, std::vector<T>& settings)
+      : coordinate_(coordinate), settings_(settings) {}
+  void operator()(T setting, std::string id, std::string phrase, int cost = kUsual,
+                  bool core = true) {
+    settings_.push_back(setting);
+    coordinate_.choices.push_back({std::move(id), std::move(phrase), cost, core});
+  }
+
+ private:
+  Coordinate& coordinate_;
+  std::vector<T>& settings_;
+};
+
+}  // namespace
+
+bool RequantModel::Varies() const {
+  const auto varies = [](const auto& values) {
+    return std::any_of(values.begin(), values.end(),
+                       [&](const auto& value) { return value != values.front(); });
+  };
+  return varies(spec_.multiplier) || varies(spec_.shift) || varies(spec_.zero) ||
+         varies(spec_.b_multiplier);
+}
+
+void RequantModel::BuildCoordinates() {
+  for (const char* name : {"rounding", "multiplier", "shift", "zero", "overflow", "accumulator",
+                           "sign", "operands", "parameters", "order"}) {
+    coordinates_.push_back({name, {}});
+  }
+  AddRounding();
+  AddMultiplier();
+  AddShiftAndZero();
+  AddOverflow();
+  AddAccumulator();
+  AddOperands();
+  AddOrder();
+}
+
+void RequantModel::AddRounding() {
+  using Where = RoundScheme::Where;
+  Adder<RoundScheme> adder(coordinates_[0], roundings_);
+  const std::string golden = NameOf(spec_.rounding);
+  adder(spec_.rounding, golden, golden);
+  const auto add = [&](const RoundScheme& scheme, int cost, bool core) {
+    if (scheme == spec_.rounding) return;
+    const std::string name = NameOf(scheme);
+    adder(scheme, name, fmt::format("{}{} instead of {}", name, AliasOf(name), golden), cost, core);
+  };
+  for (const RoundRule rule : kAllRoundRules) add({.last = rule}, kUsual, true);
+  add(*RoundSchemeFromName("tflite_double"), kUsual, true);
+
+  static constexpr RoundRule kStages[] = {RoundRule::kHalfUp, RoundRule::kHalfAway,
+                                          RoundRule::kHalfEven, RoundRule::kFloor,
+                                          RoundRule::kTowardZero};
+  const auto [low, high] = std::minmax_element(spec_.shift.begin(), spec_.shift.end());
+  std::set<int> multiplier_bits;
+  for (const std::int64_t m : spec_.multiplier) multiplier_bits.insert(BitsOfMagnitude(m));
+  for (const RoundRule last : kStages) {
+    for (const RoundRule first : kStages) {
+      // Flooring first changes nothing of these, and truncating twice is truncating once.
+      if (first == RoundRule::kFloor && (last == RoundRule::kHalfUp || last == RoundRule::kFloor))
+        continue;
+      if (first == RoundRule::kTowardZero && last == RoundRule::kTowardZero) continue;
+      const bool same = first == last;
+      const RoundScheme normalized = {last, Where::kNormalized, first, 0};
+      if (normalized != *RoundSchemeFromName("tflite_double")) add(normalized, kUnusual, same);
+      for (int at = 1; at < *high; ++at) {
+        if (multiplier_bits == std::set<int>{at}) continue;  // that is the normalized bit
+        add({last, Where::kFixed, first, at}, at == 31 ? kUnusual : kFarFetched, false);
+      }
+      if (*low == *high) continue;
+      for (int at = 1; at < *high; ++at)
+        add({last, Where::kRemaining, first, at}, kFarFetched, false);
+    }
+  }
+}
+
+void RequantModel::AddMultiplier() {
+  using Kind = MultiplierKind;
+  Adder<MultiplierChoice> add(coordinates_[1], multipliers_);
+  int widest = 0;
+  int narrowest = 64;
+  bool negative = false;
+  std::int64_t largest = 0;
+  for (const std::int64_t m : spec_.multiplier) {
+    widest = std::max(widest, BitsOfMagnitude(m));
+    narrowest = std::min(narrowest, BitsOfMagnitude(m));
+    largest = std::max(largest, m);
+    negative = negative || m < 0;
+  }
+  add({}, "golden", "the multiplier as given");
+  for (int bits = widest - 1; bits >= 2; --bits) {
+    add({Kind::kDropRound, widest - bits}, fmt::format("rounded_to_{}_bits", bits),
+        fmt::format("the multiplier rounded to {} bits", bits));
+    add({Kind::kDropTruncate, widest - bits}, fmt::format("truncated_to_{}_bits", bits),
+        fmt::format("the multiplier truncated to {} bits", bits));
+    if (narrowest == widest) continue;
+    add({Kind::kTopRound, bits}, fmt::format("normalized_rounded_to_{}_bits", bits),
+        fmt::format("each multiplier normalized and rounded to {} bits", bits), kUnusual, false);
+    add({Kind::kTopTruncate, bits}, fmt::format("normalized_truncated_to_{}_bits", bits),
+        fmt::format("each multiplier normalized and truncated to {} bits", bits), kUnusual, false);
+  }
+  for (const int bits : {8, 16, 24, 32}) {
+    if (largest >= std::int64_t{1} << (bits - 1))
+      add({Kind::kSigned, bits}, fmt::format("signed_{}_bits", bits),
+          fmt::format("the multiplier read as a signed {}-bit number", bits), kUsual, bits != 8);
+  }
+  if (negative) add({Kind::kMagnitude, 0}, "magnitude", "the multiplier's sign ignored");
+  add({Kind::kPlus, 1}, "plus_one", "the multiplier one too large", kUnusual, false);
+  add({Kind::kPlus, -1}, "minus_one", "the multiplier one too small", kUnusual, false);
+}
+
+void RequantModel::AddShiftAndZero() {
+  Adder<int> shift(coordinates_[2], shift_offsets_);
+  shift(0, "golden", "the shift as given");
+  shift(1, "plus_one", "a shift that is one too large");
+  if (*std::max_element(spec_.shift.begin(), spec_.shift.end()) > 0)
+    shift(-1, "minus_one", "a shift that is one too small");
+
+  Adder<ZeroKind> zero(coordinates_[3], zeros_);
+  zero(ZeroKind::kAfter, "after_shift", "the zero point after the shift");
+  if (std::all_of(spec_.zero.begin(), spec_.zero.end(), [](std::int64_t z) { return z == 0; }))
+    return;
+  zero(ZeroKind::kBeforeShift, "before_shift",
+       "the zero point added before the shift, not after it");
+  zero(ZeroKind::kBeforeMultiply, "before_multiply",
+       "the zero point added before the multiplication", kUnusual);
+  zero(ZeroKind::kOmitted, "omitted", "the zero point omitted");
+  zero(ZeroKind::kSubtracted, "subtracted", "the zero point subtracted instead of added");
+  zero(ZeroKind::kAfterClamp, "after_clamp", "the result clamped before the zero point is added",
+       kUnusual);
+}
+
+void RequantModel::AddOverflow() {
+  using Kind = OverflowKind;
+  Adder<OverflowChoice> add(coordinates_[4], overflows_);
+  add({}, "saturate", "the output saturates");
+  add({Kind::kWrap, 0}, "wrap", "the output wraps instead of saturating");
+  if (spec_.qmin < 0 && spec_.qmin != -spec_.qmax)
+    add({Kind::kSymmetric, 0}, "symmetric",
+        fmt::format("the output saturates at {} instead of {}", -spec_.qmax, spec_.qmin));
+  add({Kind::kOtherSign, 0}, "other_sign",
+      fmt::format("the output saturates as {} number",
+                  spec_.qmin < 0 ? "an unsigned" : "a signed"));
+  if (spec_.qmin < 0) {
+    add({Kind::kStoredUnsigned, 0}, "stored_unsigned", "the output's bits read as unsigned");
+    add({Kind::kRelu, 0}, "relu", "values below the zero point clamped to it");
+  }
+  for (const int bits : {16, 32}) {
+    if (bits > output_bits_)
+      add({Kind::kWrapFirst, bits}, fmt::format("wrap_{}_then_saturate", bits),
+          fmt::format("the result wraps to {} bits before it is saturated", bits), kUnusual);
+  }
+  if (output_bits_ < 32) add({Kind::kNone, 0}, "none", "the output is not clamped");
+}
+
+void RequantModel::AddAccumulator() {
+  using Kind = AccKind;
+  Adder<AccChoice> add(coordinates_[5], accs_);
+  add({}, "exact", "the accumulator as given");
+  for (int bits = std::min(spec_.x_bits, 33) - 1; bits >= 8; --bits) {
+    const int cost = bits % 8 == 0 ? kUsual : kUnusual;
+    add({Kind::kWrap, bits}, fmt::format("wrap_{}", bits),
+        fmt::format("the accumulator wraps to {} bits", bits), cost, bits >= 16);
+    add({Kind::kSaturate, bits}, fmt::format("saturate_{}", bits),
+        fmt::format("the accumulator saturates at {} bits", bits), cost, bits >= 16);
+  }
+  for (int bits = 1; bits <= 16; ++bits) {
+    add({Kind::kDropLow, bits}, fmt::format("drop_{}", bits),
+        fmt::format("the accumulator loses its lowest {}",
+                    bits == 1 ? "bit" : fmt::format("{} bits", bits)),
+        kUnusual, bits <= 8);
+  }
+  for (const int bits : {24, 31, 32, 40, 48}) {
+    add({Kind::kProductWrap, bits}, fmt::format("product_wrap_{}", bits),
+        fmt::format("the product wraps to {} bits", bits), kUnusual, bits == 32);
+    add({Kind::kProductSaturate, bits}, fmt::format("product_saturate_{}", bits),
+        fmt::format("the product saturates at {} bits", bits), kUnusual, bits == 32);
+  }
+}
+
+void RequantModel::AddOperands() {
+  Adder<SignKind> sign(coordinates_[6], signs_);
+  sign(SignKind::kGolden, "golden", "the signs as given");
+  sign(SignKind::kUnsigned, "accumulator_unsigned", "the accumulator read as unsigned");
+  sign(SignKind::kMagnitude, "accumulator_magnitude", "the accumulator's sign ignored");
+  sign(SignKind::kNegatedOutput, "output_negated", "the result negated");
+
+  using Kind = OperandKind;
+  Adder<OperandKind> add(coordinates_[7], operands_);
+  add(Kind::kGolden, "golden", "the operands as given");
+  const bool two = !spec_.b.empty();
+  const std::string first = two ? "the first operand's" : "the input's";
+  if (spec_.x_zero != 0) {
+    add(Kind::kXZeroIgnored, "input_zero_ignored", first + " zero point ignored");
+    add(Kind::kXZeroAdded, "input_zero_added", first + " zero point added, not subtracted");
+  }
+  if (!two) return;
+  if (spec_.b_zero != 0)
+    add(Kind::kBZeroIgnored, "b_zero_ignored", "the second operand's zero point ignored");
+  add(Kind::kMultipliersSwapped, "multipliers_swapped", "the two multipliers swapped");
+  add(Kind::kRoundedApart, "rounded_apart", "each product rounded on its own before the sum");
+  add(Kind::kBOmitted, "b_omitted", "the second operand left out");
+  add(Kind::kXOmitted, "a_omitted", "the first operand left out");
+  add(Kind::kBSubtracted, "b_subtracted", "the second operand subtracted");
+}
+
+void RequantModel::AddOrder() {
+  using Kind = ParameterKind;
+  Adder<ParameterChoice> parameter(coordinates_[8], parameters_);
+  const std::int64_t channels = spec_.layout.channels;
+  parameter({}, "golden", "the channels' own parameters");
+  if (channels > 1 && Varies()) {
+    parameter({Kind::kFirst, 0}, "first", "channel 0's parameters used for every channel");
+    parameter({Kind::kReversed, 0}, "reversed", "the channels' parameters in reverse order");
+    parameter({Kind::kNext, 0}, "next", "the next channel's parameters");
+    parameter({Kind::kPrevious, 0}, "previous", "the previous channel's parameters");
+    parameter({Kind::kLast, 0}, "last", "the last channel's parameters used for every channel",
+              kUnusual);
+    std::int64_t stride = 1;
+    for (std::size_t axis = spec_.shape.size(); axis-- > 0;) {
+      const bool own = stride == spec_.layout.inner && spec_.shape[axis] == channels;
+      stride *= spec_.shape[axis];
+      if (own || spec_.shape[axis] == 1) continue;
+      parameter({Kind::kOtherAxis, static_cast<std::int64_t>(axis)},
+                "along_" + spec_.axis_names[axis],
+                fmt::format("the parameters applied along the {} axis", spec_.axis_names[axis]),
+                kUnusual);
+    }
+    for (const std::int64_t n : {2, 3, 4, 6, 8, 12, 16, 32}) {
+      if (channels % n == 0 && n < channels)
+        parameter({Kind::kInterleaved, n}, fmt::format("interleaved_{}", n),
+                  fmt::format("the channels' parameters interleaved by {}", n), kFarFetched, false);
+    }
+  }
+  Adder<OrderKind> order(coordinates_[9], orders_);
+  order(OrderKind::kGolden, "golden", "the elements in order");
+  const std::size_t axes = spec_.shape.size();
+  if (size() < 2) return;
+  if (axes >= 2 && spec_.shape[axes - 1] > 1 && spec_.shape[axes - 2] > 1) {
+    order(OrderKind::kTransposed, "transposed", "the output transposed");
+    order(OrderKind::kRowLate, "row_late", "the output one row late", kUnusual);
+    order(OrderKind::kRowEarly, "row_early", "the output one row early", kUnusual);
+  }
+  order(OrderKind::kElementLate, "element_late", "the output one element late", kUnusual);
+  order(OrderKind::kElementEarly, "element_early", "the output one element early", kUnusual);
+  if (spec_.shape.back() > 1)
+    order(OrderKind::kRowReversed, "reversed", "each row in reverse order", kUnusual);
+}
+
+}  // namespace qsim

@@ -1,0 +1,138 @@
+#include "sim/explain/round_rule.h"
+
+#include <fmt/format.h>
+
+#include <cstddef>
+
+#include "golden/ops/names.h"
+
+namespace qsim {
+namespace {
+
+constexpr std::array<NamedValue<RoundRule>, kAllRoundRules.size()> kNames = {{
+    {RoundRule::kHalfUp, "half_up"},
+    {RoundRule::kHalfAway, "half_away"},
+    {RoundRule::kHalfEven, "half_even"},
+    {RoundRule::kFloor, "floor"},
+    {RoundRule::kTowardZero, "toward_zero"},
+    {RoundRule::kHalfDown, "half_down"},
+    {RoundRule::kHalfTowardZero, "half_toward_zero"},
+    {RoundRule::kCeil, "ceil"},
+    {RoundRule::kAwayFromZero, "away_from_zero"},
+    {RoundRule::kFloorPlusOne, "floor_plus_one"},
+    {RoundRule::kIta, "ita"},
+}};
+
+constexpr std::string_view kTfliteDouble = "tflite_double";
+
+template <typename Int>
+Int RoundAs(Int value, int shift, RoundRule rule) {
+  const Int low = value >> shift;
+  const Int rest = value - (low << shift);  // 0 .. 2^shift - 1
+  const Int half = Int{1} << (shift - 1);
+  const bool negative = value < 0;
+  bool up = false;
+  switch (rule) {
+    case RoundRule::kHalfUp:
+      up = rest >= half;
+      break;
+    case RoundRule::kHalfAway:
+      up = negative ? rest > half : rest >= half;
+      break;
+    case RoundRule::kHalfEven:
+      up = rest > half || (rest == half && (low & 1) != 0);
+      break;
+    case RoundRule::kFloor:
+      break;
+    case RoundRule::kTowardZero:
+      up = negative && rest != 0;
+      break;
+    case RoundRule::kHalfDown:
+      up = rest > half;
+      break;
+    case RoundRule::kHalfTowardZero:
+      up = negative ? rest >= half : rest > half;
+      break;
+    case RoundRule::kCeil:
+      up = rest != 0;
+      break;
+    case RoundRule::kAwayFromZero:
+      up = !negative && rest != 0;
+      break;
+    case RoundRule::kFloorPlusOne:
+      up = true;
+      break;
+    case RoundRule::kIta: {
+      // Below 2^-23 of a step nothing is left of the addend where the value has fewer fraction
+      // bits.
+      constexpr int kAddendBits = 23;
+      const Int addend = shift >= kAddendBits ? Int{1} << (shift - kAddendBits) : Int{0};
+      up = rest >= half - addend;
+      break;
+    }
+  }
+  return low + (up ? 1 : 0);
+}
+
+}  // namespace
+
+std::string_view Name(RoundRule rule) { return NameIn(kNames, rule); }
+
+std::optional<RoundRule> RoundRuleFromName(std::string_view name) { return ValueIn(kNames, name); }
+
+Int128 RoundBy(Int128 value, int shift, RoundRule rule) {
+  if (shift == 0) return value;
+  const auto narrow = static_cast<std::int64_t>(value);
+  if (narrow == value && shift < 63) return RoundAs<std::int64_t>(narrow, shift, rule);
+  return RoundAs<Int128>(value, shift, rule);
+}
+
+std::string NameOf(const RoundScheme& scheme) {
+  const std::string_view last = Name(scheme.last);
+  const std::string_view first = Name(scheme.first);
+  switch (scheme.where) {
+    case RoundScheme::Where::kSingle:
+      return std::string(last);
+    case RoundScheme::Where::kNormalized:
+      if (scheme == RoundSchemeFromName(kTfliteDouble)) return std::string(kTfliteDouble);
+      return fmt::format("{} at the normalized bit 31, then {}", first, last);
+    case RoundScheme::Where::kFixed:
+      return fmt::format("{} at bit {}, then {}", first, scheme.at, last);
+    case RoundScheme::Where::kRemaining:
+      return fmt::format("{} with {} {} left, then {}", first, scheme.at,
+                         scheme.at == 1 ? "bit" : "bits", last);
+  }
+  return {};
+}
+
+std::optional<RoundScheme> RoundSchemeFromName(std::string_view name) {
+  if (name == kTfliteDouble)
+    return RoundScheme{RoundRule::kHalfAway, RoundScheme::Where::kNormalized, RoundRule::kHalfUp,
+                       0};
+  const std::optional<RoundRule> rule = RoundRuleFromName(name);
+  if (!rule) return std::nullopt;
+  return RoundScheme{.last = *rule};
+}
+
+std::string RoundSchemeNames() {
+  std::string names;
+  for (const RoundRule rule : kAllRoundRules) names += std::string(Name(rule)) + ", ";
+  return names + std::string(kTfliteDouble);
+}
+
+int FirstShift(const RoundScheme& scheme, int shift, int multiplier_bits) {
+  int first = 0;
+  if (scheme.where == RoundScheme::Where::kNormalized) first = multiplier_bits;
+  if (scheme.where == RoundScheme::Where::kFixed) first = scheme.at;
+  if (scheme.where == RoundScheme::Where::kRemaining) first = shift - scheme.at;
+  if (first < 0) return 0;
+  return first < shift ? first : shift;
+}
+
+Int128 RoundWith(const RoundScheme& scheme, Int128 value, int shift, int multiplier_bits) {
+  const int first = FirstShift(scheme, shift, multiplier_bits);
+  if (first != 0) value = RoundBy(value, first, scheme.first);
+  return RoundBy(value, shift - first, scheme.last);
+}
+
+}  // namespace qsim

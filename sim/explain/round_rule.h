@@ -1,0 +1,80 @@
+// Rounding rules that implementations are suspected of: the golden ones and more. Deliberately
+// wider than golden/ops/rounding.h, whose five coincide with the first five here.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "golden/ops/int128.h"
+
+namespace qsim {
+
+//                          -1.5  -0.5   0.5   1.5
+//   half_up                  -1     0     1     2
+//   half_away                -2    -1     1     2
+//   half_even                -2     0     0     2
+//   floor                    -2    -1     0     1
+//   toward_zero              -1     0     0     1
+//   half_down                -2    -1     0     1   rounding constant 2^(S-1) - 1
+//   half_toward_zero         -1     0     0     1
+//   ceil                     -1     0     1     2
+//   away_from_zero           -2    -1     1     2
+//   floor_plus_one           -1     0     1     2   rounding constant 2^S: an integer x gives x + 1
+//   ita                      -1     0     1     2   half_up with 2^-23 on top: ITA's Python model
+enum class RoundRule : std::uint8_t {
+  kHalfUp,
+  kHalfAway,
+  kHalfEven,
+  kFloor,
+  kTowardZero,
+  kHalfDown,
+  kHalfTowardZero,
+  kCeil,
+  kAwayFromZero,
+  kFloorPlusOne,
+  kIta,
+};
+
+inline constexpr std::array<RoundRule, 11> kAllRoundRules = {
+    RoundRule::kHalfUp,         RoundRule::kHalfAway,   RoundRule::kHalfEven,
+    RoundRule::kFloor,          RoundRule::kTowardZero, RoundRule::kHalfDown,
+    RoundRule::kHalfTowardZero, RoundRule::kCeil,       RoundRule::kAwayFromZero,
+    RoundRule::kFloorPlusOne,   RoundRule::kIta};
+
+std::string_view Name(RoundRule rule);
+std::optional<RoundRule> RoundRuleFromName(std::string_view name);
+
+// value / 2^shift, rounded. shift in 0..126; 0 returns the value unchanged for every rule.
+Int128 RoundBy(Int128 value, int shift, RoundRule rule);
+
+// Where a value is rounded, once or twice. `first` acts at bit `at` of the product:
+//   kSingle      once, by the whole shift
+//   kNormalized  after as many bits as the multiplier's magnitude has: where a multiplier is
+//                normalized to 31 bits and the product first shifted by 31 (gemmlowp, TFLite)
+//   kFixed       after `at` bits
+//   kRemaining   so that `at` bits remain for the last rounding
+struct RoundScheme {
+  enum class Where : std::uint8_t { kSingle, kNormalized, kFixed, kRemaining };
+  RoundRule last = RoundRule::kHalfUp;
+  Where where = Where::kSingle;
+  RoundRule first = RoundRule::kHalfUp;
+  int at = 0;
+  bool operator==(const RoundScheme&) const = default;
+};
+
+// "half_up", "tflite_double", "half_up at bit 20, then half_even".
+std::string NameOf(const RoundScheme& scheme);
+// A single rule, or "tflite_double": half_up after normalization, then half_away.
+std::optional<RoundScheme> RoundSchemeFromName(std::string_view name);
+// Every name RoundSchemeFromName knows, comma separated.
+std::string RoundSchemeNames();
+
+// At which bit the first of two roundings happens, 0: there is none. `multiplier_bits` of the
+// magnitude.
+int FirstShift(const RoundScheme& scheme, int shift, int multiplier_bits);
+Int128 RoundWith(const RoundScheme& scheme, Int128 value, int shift, int multiplier_bits);
+
+}  // namespace qsim

@@ -1,0 +1,192 @@
+#include "sim/explain/search.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "sim/explain/candidates.h"
+#include "sim/explain/mixture.h"
+
+namespace qsim {
+namespace {
+
+constexpr std::size_t kCounted = 48;          // hypotheses counted on the whole tensor, at most
+constexpr std::size_t kCountedPerGroup = 12;  // of those that the sample cannot tell apart
+constexpr double kWholeTensorBudget = 1e8;  // requantizations, so that it stays a matter of seconds
+constexpr std::size_t kFindings = 10;
+constexpr std::size_t kTies = 12;
+constexpr std::size_t kDifferences = 7;
+// A hypothesis explains a tensor when its net gain is at least this share of the mismatches.
+constexpr double kExplains = 0.5;
+
+// A candidate counted over the whole tensor.
+struct Counted {
+  Candidate candidate;  // its tally exact
+  std::uint64_t outputs = 0;
+};
+
+std::uint64_t HashOf(std::span<const std::int64_t> values) {
+  std::uint64_t hash = 1469598103934665603ULL;
+  for (const std::int64_t value : values) {
+    hash = (hash ^ static_cast<std::uint64_t>(value)) * 1099511628211ULL;
+    hash ^= hash >> 32;
+  }
+  return hash;
+}
+
+Counted CountWhole(const Trial& trial, const Candidate& candidate) {
+  const std::vector<std::int64_t> out = trial.Outputs(candidate.point);
+  Counted counted{candidate, HashOf(out)};
+  counted.candidate.tally = {};
+  for (std::size_t e = 0; e < out.size(); ++e) {
+    const bool agrees = out[e] == trial.actual()[e];
+    const bool mismatch = trial.Mismatch(static_cast<std::int64_t>(e));
+    if (mismatch && agrees) counted.candidate.tally.explained += 1;
+    if (!mismatch && !agrees) counted.candidate.tally.broken += 1;
+  }
+  return counted;
+}
+
+std::vector<Counted> CountBest(const Trial& trial, const std::vector<Candidate>& candidates) {
+  const double one = trial.model().Cost() * static_cast<double>(trial.model().size());
+  const auto affordable = static_cast<std::size_t>(std::max(6.0, kWholeTensorBudget / one));
+  const std::size_t limit = std::min(kCounted, affordable);
+  std::map<std::uint64_t, std::size_t> per_group;
+  std::vector<Counted> counted;
+  for (const Candidate& candidate : candidates) {
+    if (counted.size() == limit) break;
+    if (++per_group[candidate.signature] > kCountedPerGroup) continue;
+    counted.push_back(CountWhole(trial, candidate));
+  }
+  std::stable_sort(counted.begin(), counted.end(), [&](const Counted& a, const Counted& b) {
+    const double score_a = Score(trial, a.candidate);
+    const double score_b = Score(trial, b.candidate);
+    return score_a != score_b ? score_a > score_b : a.candidate.cost < b.candidate.cost;
+  });
+  return counted;
+}
+
+Finding FindingOf(const Model& model, const Candidate& candidate) {
+  return {model.IdOf(candidate.point), model.PhraseOf(candidate.point),
+          model.Changes(candidate.point), static_cast<std::int64_t>(candidate.tally.explained),
+          static_cast<std::int64_t>(candidate.tally.broken)};
+}
+
+// The others that give the best one's outputs and are hardly more far-fetched.
+std::vector<Tie> TiesOf(const Model& model, const std::vector<Counted>& counted) {
+  std::vector<Tie> ties;
+  const Counted& best = counted.front();
+  for (std::size_t i = 1; i < counted.size() && ties.size() < kTies; ++i) {
+    const Candidate& other = counted[i].candidate;
+    if (counted[i].outputs != best.outputs || other.cost > best.candidate.cost + 1) continue;
+    ties.push_back({model.IdOf(other.point), model.PhraseOf(other.point),
+                    model.Separate(best.candidate.point, other.point)});
+  }
+  return ties;
+}
+
+std::map<std::int64_t, std::int64_t> CommonDifferences(const Trial& trial) {
+  std::map<std::int64_t, std::int64_t> all;
+  for (const std::int64_t e : trial.mismatches()) {
+    const auto at = static_cast<std::size_t>(e);
+    ++all[trial.actual()[at] - trial.expected()[at]];
+  }
+  std::vector<std::pair<std::int64_t, std::int64_t>> ranked;
+  for (const auto& [difference, count] : all) ranked.emplace_back(-count, difference);
+  std::sort(ranked.begin(), ranked.end());
+  std::map<std::int64_t, std::int64_t> common;
+  for (std::size_t i = 0; i < std::min(kDifferences, ranked.size()); ++i)
+    common[ranked[i].second] = -ranked[i].first;
+  return common;
+}
+
+// Along which axes the mismatches are far from evenly spread.
+std::vector<std::string> Concentrations(const Trial& trial) {
+  std::vector<std::string> lines;
+  const double all = static_cast<double>(trial.mismatches().size());
+  for (const Feature& feature : trial.model().Features()) {
+    if (feature.kind != Feature::Kind::kIndex || feature.buckets < 2) continue;
+    std::map<std::int64_t, std::int64_t> counts;
+    for (const std::int64_t e : trial.mismatches()) ++counts[feature.bucket_of(e)];
+    const auto most =
+        std::max_element(counts.begin(), counts.end(),
+                         [](const auto& a, const auto& b) { return a.second < b.second; });
+    const double share = static_cast<double>(most->second) / all;
+    const double even = 1.0 / static_cast<double>(feature.buckets);
+    if (share < 4 * even || share < 0.05) continue;
+    lines.push_back(fmt::format("in {} {}: {:.1f} % (evenly spread it would be {:.1f} %)",
+                                feature.name, most->first, 100 * share, 100 * even));
+  }
+  return lines;
+}
+
+}  // namespace
+
+Explanation Explain(const Model& model, std::span<const std::int64_t> actual, std::string name,
+                    std::string golden) {
+  const Trial trial(model, actual);
+  Explanation result;
+  result.name = std::move(name);
+  result.golden = std::move(golden);
+  result.elements = model.size();
+  result.mismatches = static_cast<std::int64_t>(trial.mismatches().size());
+  if (result.mismatches == 0) return result;
+  result.differences = CommonDifferences(trial);
+  result.verdict = Explanation::Verdict::kUnexplained;
+
+  const Sample sample(trial, 4096, 2048, 2048);
+  const std::vector<Candidate> candidates = FindCandidates(trial, sample);
+  const std::vector<Counted> counted = CountBest(trial, candidates);
+  for (std::size_t i = 0; i < std::min(kFindings, counted.size()); ++i)
+    result.findings.push_back(FindingOf(model, counted[i].candidate));
+
+  const double all = static_cast<double>(result.mismatches);
+  double score = 0;
+  double explained = 0;
+  bool perfect = false;
+  if (!counted.empty()) {
+    const Tally& best = counted.front().candidate.tally;
+    score = Score(trial, counted.front().candidate);
+    explained = best.explained;
+    perfect = best.explained == all && best.broken == 0;
+    if (best.net() >= kExplains * all) {
+      result.verdict = Explanation::Verdict::kExplained;
+      result.explained = result.findings[0].explained;
+      result.broken = result.findings[0].broken;
+      result.ties = TiesOf(model, counted);
+    }
+  }
+  if (!perfect) {
+    const auto take = [&](Explanation::Verdict verdict, const Mixture& mixture) {
+      result.verdict = verdict;
+      result.explained = mixture.explained;
+      result.broken = mixture.broken;
+      result.parts = mixture.parts;
+      result.ties.clear();
+    };
+    const std::optional<Mixture> regions = FindRegions(trial, sample, candidates);
+    const auto net = [](const Mixture& m) { return static_cast<double>(m.explained - m.broken); };
+    if (regions && net(*regions) >= kExplains * all &&
+        net(*regions) - Penalty(trial, regions->cost) > score) {
+      take(Explanation::Verdict::kRegions, *regions);
+      explained = static_cast<double>(regions->explained);
+    }
+    constexpr double kWorthIt = 0.02;
+    const bool partly =
+        result.verdict == Explanation::Verdict::kUnexplained || explained < (1 - kWorthIt) * all;
+    if (partly) {
+      const std::optional<Mixture> cover = FindCover(trial, sample, candidates);
+      if (cover && (result.verdict == Explanation::Verdict::kUnexplained ||
+                    static_cast<double>(cover->explained) > explained + kWorthIt * all))
+        take(Explanation::Verdict::kCovered, *cover);
+    }
+  }
+  if (result.verdict == Explanation::Verdict::kUnexplained) {
+    result.observations = model.Observe(trial.mismatches());
+    for (std::string& line : Concentrations(trial)) result.observations.push_back(std::move(line));
+  }
+  return result;
+}
+
+}  // namespace qsim

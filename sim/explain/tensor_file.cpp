@@ -1,0 +1,72 @@
+#include "sim/explain/tensor_file.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "sim/error.h"
+#include "sim/io/memh.h"
+#include "sim/io/npy.h"
+
+namespace qsim {
+
+namespace fs = std::filesystem;
+
+WideTensor Widen(const IntTensor& tensor) {
+  WideTensor wide{tensor.shape(), {}, BitsOf(tensor.dtype()), IsSigned(tensor.dtype())};
+  std::visit([&](const auto& values) { wide.values.assign(values.begin(), values.end()); },
+             tensor.storage());
+  return wide;
+}
+
+WideTensor ReadWideTensor(const fs::path& path) {
+  WideTensor wide;
+  if (path.extension() == ".memh") {
+    const Memh memh = ReadMemh(path);
+    wide = Widen(memh.tensor);
+    wide.bits = memh.bits;
+    wide.is_signed = memh.is_signed || !memh.has_sidecar;
+    if (!memh.has_sidecar) {
+      const std::int64_t half = std::int64_t{1} << (memh.bits - 1);
+      for (std::int64_t& value : wide.values) value = value >= half ? value - 2 * half : value;
+    }
+  } else if (path.extension() == ".npy") {
+    wide = Widen(ReadIntNpy(path));
+  } else {
+    throw InputError(path.string() + ": not a tensor file; explain reads .npy and .memh");
+  }
+  if (wide.values.empty()) throw InputError(path.string() + ": holds no elements");
+  if (wide.shape.empty()) wide.shape = {1};
+  return wide;
+}
+
+std::vector<std::int64_t> ReadNumbers(const std::string& text, const std::string& option,
+                                      std::int64_t lowest, std::int64_t highest) {
+  std::vector<std::int64_t> values;
+  const fs::path path(text);
+  if (path.extension() == ".npy" || path.extension() == ".memh") {
+    values = ReadWideTensor(path).values;
+  } else {
+    std::size_t begin = 0;
+    while (begin <= text.size()) {
+      const std::size_t end = std::min(text.find(',', begin), text.size());
+      std::int64_t value = 0;
+      const char* last = text.data() + end;
+      const auto parsed = std::from_chars(text.data() + begin, last, value);
+      if (parsed.ec != std::errc() || parsed.ptr != last)
+        throw InputError(fmt::format(
+            "{}: '{}' is not an integer; give a number, a list like 1,2,3 or a .npy file", option,
+            text.substr(begin, end - begin)));
+      values.push_back(value);
+      begin = end + 1;
+    }
+  }
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (values[i] < lowest || values[i] > highest)
+      throw InputError(fmt::format("{}: entry {} is {}; it must be in {}..{}", option, i, values[i],
+                                   lowest, highest));
+  }
+  return values;
+}
+
+}  // namespace qsim

@@ -1,0 +1,95 @@
+#include "sim/explain/trial.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace qsim {
+namespace {
+
+// At most `count` of the list, evenly spread, first one included.
+std::vector<std::int64_t> Thinned(const std::vector<std::int64_t>& list, std::int64_t count) {
+  const auto size = static_cast<std::int64_t>(list.size());
+  if (size <= count) return list;
+  std::vector<std::int64_t> thin(static_cast<std::size_t>(count));
+  for (std::int64_t i = 0; i < count; ++i)
+    thin[static_cast<std::size_t>(i)] = list[static_cast<std::size_t>(i * size / count)];
+  return thin;
+}
+
+}  // namespace
+
+Trial::Trial(const Model& model, std::span<const std::int64_t> actual)
+    : model_(model), actual_(actual) {
+  expected_ = Outputs(model.Golden());
+  for (std::int64_t e = 0; e < model.size(); ++e)
+    if (Mismatch(e)) mismatches_.push_back(e);
+}
+
+std::vector<std::int64_t> Trial::Outputs(const Point& point) const {
+  const auto size = static_cast<std::size_t>(model_.size());
+  std::vector<std::int64_t> out(size);
+  constexpr std::size_t kChunk = std::size_t{1} << 16;
+  std::vector<std::int64_t> elements;
+  for (std::size_t begin = 0; begin < size; begin += kChunk) {
+    elements.resize(std::min(kChunk, size - begin));
+    std::iota(elements.begin(), elements.end(), static_cast<std::int64_t>(begin));
+    model_.Evaluate(point, elements, std::span(out).subspan(begin, elements.size()));
+  }
+  return out;
+}
+
+Sample::Sample(const Trial& trial, std::int64_t mismatches, std::int64_t interesting,
+               std::int64_t others)
+    : trial_(trial) {
+  std::vector<std::int64_t> matches;
+  for (std::int64_t e = 0; e < trial.model().size(); ++e)
+    if (!trial.Mismatch(e)) matches.push_back(e);
+  std::vector<std::int64_t> chosen;
+  if (static_cast<std::int64_t>(matches.size()) > interesting + others) {
+    std::vector<std::pair<double, std::int64_t>> ranked;
+    ranked.reserve(matches.size());
+    for (const std::int64_t e : matches) ranked.emplace_back(-trial.model().Interest(e), e);
+    std::nth_element(ranked.begin(), ranked.begin() + interesting, ranked.end());
+    for (std::int64_t i = 0; i < interesting; ++i)
+      chosen.push_back(ranked[static_cast<std::size_t>(i)].second);
+    std::sort(chosen.begin(), chosen.end());
+    std::vector<std::int64_t> rest;
+    std::set_difference(matches.begin(), matches.end(), chosen.begin(), chosen.end(),
+                        std::back_inserter(rest));
+    matches = std::move(rest);
+  }
+  const auto add = [this](const std::vector<std::int64_t>& stratum, std::int64_t count) {
+    const std::vector<std::int64_t> thin = Thinned(stratum, count);
+    const double weight =
+        thin.empty() ? 0 : static_cast<double>(stratum.size()) / static_cast<double>(thin.size());
+    elements_.insert(elements_.end(), thin.begin(), thin.end());
+    weights_.insert(weights_.end(), thin.size(), weight);
+  };
+  add(trial.mismatches(), mismatches);
+  add(chosen, interesting);
+  add(matches, chosen.empty() ? interesting + others : others);
+  complete_ = static_cast<std::int64_t>(elements_.size()) == trial.model().size();
+}
+
+std::vector<std::uint8_t> Sample::Agreement(const Point& point) const {
+  std::vector<std::int64_t> out(elements_.size());
+  trial_.model().Evaluate(point, elements_, out);
+  std::vector<std::uint8_t> agreement(out.size());
+  for (std::size_t i = 0; i < out.size(); ++i)
+    agreement[i] = out[i] == trial_.actual()[static_cast<std::size_t>(elements_[i])] ? 1 : 0;
+  return agreement;
+}
+
+Tally Sample::TallyOf(std::span<const std::uint8_t> agreement) const {
+  Tally tally;
+  for (std::size_t i = 0; i < elements_.size(); ++i) {
+    const bool mismatch = trial_.Mismatch(elements_[i]);
+    if (mismatch && agreement[i] != 0) tally.explained += weights_[i];
+    if (!mismatch && agreement[i] == 0) tally.broken += weights_[i];
+  }
+  return tally;
+}
+
+Tally Sample::TallyOf(const Point& point) const { return TallyOf(Agreement(point)); }
+
+}  // namespace qsim

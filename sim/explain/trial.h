@@ -1,0 +1,69 @@
+// A model's golden outputs beside the actual ones, and hypotheses tried on all of it or on a
+// sample.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "sim/explain/lattice.h"
+
+namespace qsim {
+
+// Sums over elements; of a sample, weighted, an estimate of the whole.
+struct Tally {
+  double explained = 0;
+  double broken = 0;
+  double net() const { return explained - broken; }
+};
+
+class Trial {
+ public:
+  // `actual` has the model's size.
+  Trial(const Model& model, std::span<const std::int64_t> actual);
+
+  const Model& model() const { return model_; }
+  std::span<const std::int64_t> actual() const { return actual_; }
+  const std::vector<std::int64_t>& expected() const { return expected_; }
+  const std::vector<std::int64_t>& mismatches() const { return mismatches_; }
+  bool Mismatch(std::int64_t element) const {
+    const auto at = static_cast<std::size_t>(element);
+    return actual_[at] != expected_[at];
+  }
+
+  // The hypothesis's outputs of the whole tensor.
+  std::vector<std::int64_t> Outputs(const Point& point) const;
+
+ private:
+  const Model& model_;
+  std::span<const std::int64_t> actual_;
+  std::vector<std::int64_t> expected_;
+  std::vector<std::int64_t> mismatches_;
+};
+
+// Mismatches and matches, the latter in two strata: those that decide most, and every so manyth of
+// the others. Each stratum of more than its share is thinned evenly, and its elements weigh
+// accordingly.
+class Sample {
+ public:
+  Sample(const Trial& trial, std::int64_t mismatches, std::int64_t interesting,
+         std::int64_t others);
+
+  const std::vector<std::int64_t>& elements() const { return elements_; }
+  const std::vector<double>& weights() const { return weights_; }
+  // Whether the sample is the whole tensor.
+  bool complete() const { return complete_; }
+
+  // 1 where the hypothesis gives the actual value.
+  std::vector<std::uint8_t> Agreement(const Point& point) const;
+  Tally TallyOf(const Point& point) const;
+  Tally TallyOf(std::span<const std::uint8_t> agreement) const;
+
+ private:
+  const Trial& trial_;
+  std::vector<std::int64_t> elements_;
+  std::vector<double> weights_;
+  bool complete_ = false;
+};
+
+}  // namespace qsim
