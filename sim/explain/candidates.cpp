@@ -123,7 +123,7 @@ class Finder {
 
 double Penalty(const Trial& trial, int cost) {
   const double mismatches = static_cast<double>(trial.mismatches().size());
-  return 0.5 * cost * std::max(1.0, 0.001 * mismatches);
+  return 0.5 * cost * std::max(1.0, 0.00025 * mismatches);
 }
 
 std::vector<Candidate> FindCandidates(const Trial& trial, const Sample& sample) {

@@ -46,6 +46,7 @@ Json TensorJson(const Explanation& e) {
   for (const Finding& f : e.findings)
     json["hypotheses"].push_back({{"id", f.id},
                                   {"hypothesis", f.phrase},
+                                  {"published", f.published},
                                   {"changes", f.changes},
                                   {"explained", f.explained},
                                   {"broken", f.broken}});

@@ -88,10 +88,11 @@ std::string Column(const std::string& lead, const std::string& text) {
   return out + "\n";
 }
 
-std::string FindingsText(const std::vector<Finding>& findings) {
-  constexpr std::size_t kListed = 6;
-  std::string out = fmt::format("\n  {:>11}  {:>11}  {}\n", "explained", "broken", "hypothesis");
-  for (std::size_t i = 0; i < std::min(kListed, findings.size()); ++i)
+std::string FindingsText(const std::vector<Finding>& findings, bool mixed) {
+  const std::size_t listed = mixed ? 3 : 6;
+  std::string out = fmt::format("\n  {:>11}  {:>11}  {}\n", "explained", "broken",
+                                mixed ? "one rule for the whole tensor" : "hypothesis");
+  for (std::size_t i = 0; i < std::min(listed, findings.size()); ++i)
     out += Column(fmt::format("  {:>11}  {:>11}  ", Grouped(findings[i].explained),
                               Grouped(findings[i].broken)),
                   findings[i].phrase);
@@ -155,7 +156,9 @@ std::string ExplanationText(const Explanation& e) {
   out += "\n" + WrapText("  ", fmt::format("{} compared, {} differ; golden: {}",
                                            Grouped(e.elements) + " elements", Grouped(e.mismatches),
                                            e.golden));
-  if (!e.findings.empty()) out += FindingsText(e.findings);
+  if (e.verdict == Explanation::Verdict::kExplained && !e.findings[0].published.empty())
+    out += WrapText("  ", e.findings[0].published);
+  if (!e.findings.empty()) out += FindingsText(e.findings, !e.parts.empty());
   if (!e.ties.empty()) out += TiesText(e.ties);
   for (const Part& part : e.parts) {
     if (part.alternatives.empty()) continue;

@@ -14,6 +14,7 @@ namespace qsim {
 // A hypothesis, counted over the whole tensor.
 struct Finding {
   std::string id, phrase;
+  std::string published;  // "half_even is also ibert_dyadic", or empty
   int changes = 0;
   std::int64_t explained = 0;  // mismatches where the hypothesis gives the actual value
   std::int64_t broken = 0;     // matches where it does not

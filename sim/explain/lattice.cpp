@@ -37,6 +37,16 @@ std::string Model::IdOf(const Point& point) const {
   return id.empty() ? "golden" : id;
 }
 
+std::string Model::PublishedOf(const Point& point) const {
+  std::string text;
+  for (std::size_t i = 0; i < point.size(); ++i) {
+    const Choice& choice = coordinates()[i].choices[point[i]];
+    if (point[i] == 0 || choice.published.empty()) continue;
+    text += fmt::format("{}{} is also {}", text.empty() ? "" : "; ", choice.id, choice.published);
+  }
+  return text;
+}
+
 std::vector<Feature> AxisFeatures(const Shape& shape, const std::vector<std::string>& axis_names) {
   std::vector<Feature> features;
   for (std::size_t axis = 0; axis < shape.size(); ++axis) {

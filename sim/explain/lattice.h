@@ -20,7 +20,8 @@ struct Choice {
   // How far-fetched: what is published or common costs less, and is preferred where data cannot
   // tell.
   int cost = 2;
-  bool core = true;  // also tried in combination with every other core choice
+  bool core = true;            // also tried in combination with every other core choice
+  std::string published = {};  // names of published schemes that do this
 };
 
 struct Coordinate {
@@ -83,6 +84,8 @@ class Model {
   std::string PhraseOf(const Point& point) const;
   // "rounding=half_away overflow=wrap"
   std::string IdOf(const Point& point) const;
+  // Published schemes among the choices: "half_even is also ibert_dyadic"; empty if there is none.
+  std::string PublishedOf(const Point& point) const;
 };
 
 // One feature for each axis longer than 1 (`axis_names` as long as the shape), and the index modulo

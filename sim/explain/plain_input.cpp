@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 #include "sim/error.h"
+#include "sim/explain/gemm_model.h"
 #include "sim/explain/requant_model.h"
 #include "sim/explain/search.h"
 #include "sim/explain/tensor_file.h"
@@ -74,18 +76,18 @@ void CheckExpected(const PlainOptions& options, const Model& model) {
   if (options.expected.empty()) return;
   WideTensor expected = ReadWideTensor(options.expected);
   CheckShape(expected, options.expected, model.shape(), options.actual);
-  std::int64_t element = 0;
-  for (const std::int64_t value : expected.values) {
-    std::int64_t golden = 0;
-    model.Evaluate(model.Golden(), std::span(&element, 1), std::span(&golden, 1));
-    if (golden != value)
-      throw InputError(
-          fmt::format("{}: element {} is {}, but these parameters give {}; check --multiplier, "
-                      "--shift, --zero, "
-                      "--rounding and the range",
-                      options.expected.string(), IndexText(IndexOfElement(element, model.shape())),
-                      value, golden));
-    ++element;
+  std::vector<std::int64_t> elements(expected.values.size());
+  std::iota(elements.begin(), elements.end(), std::int64_t{0});
+  std::vector<std::int64_t> golden(elements.size());
+  model.Evaluate(model.Golden(), elements, golden);
+  for (std::size_t i = 0; i < golden.size(); ++i) {
+    if (golden[i] != expected.values[i])
+      throw InputError(fmt::format(
+          "{}: element {} is {}, but these parameters give {}; check the zero points, "
+          "--multiplier, "
+          "--shift, --rounding and the range",
+          options.expected.string(), IndexText(IndexOfElement(elements[i], model.shape())),
+          expected.values[i], golden[i]));
   }
 }
 
@@ -139,6 +141,103 @@ RequantSpec ReadSpec(const PlainOptions& options) {
   return spec;
 }
 
+// One number, or one for each of `count`.
+std::vector<std::int64_t> Spread(std::vector<std::int64_t> values, std::int64_t count,
+                                 const std::string& option, const char* what) {
+  if (values.size() == 1) values.assign(static_cast<std::size_t>(count), values[0]);
+  if (static_cast<std::int64_t>(values.size()) != count)
+    throw InputError(fmt::format("{}: has {} entries; it needs one, or one for each of {} {}",
+                                 option, values.size(), count, what));
+  return values;
+}
+
+WideTensor ReadMatrix(const fs::path& path) {
+  WideTensor tensor = ReadWideTensor(path);
+  if (tensor.shape.size() < 2)
+    throw InputError(fmt::format("{}: has shape {}; a matrix needs two axes", path.string(),
+                                 ShapeText(tensor.shape)));
+  for (std::size_t i = 0; i < tensor.values.size(); ++i) {
+    if (tensor.values[i] < -32768 || tensor.values[i] > 65535)
+      throw InputError(fmt::format("{}: element {} is {}; operands have at most 16 bits",
+                                   path.string(), i, tensor.values[i]));
+  }
+  return tensor;
+}
+
+// [..., M, K] times [..., K, N], or [..., N, K] with --transpose-rhs. The leading axes are those of
+// the left operand; a right operand without them serves every product.
+GemmSpec ReadGemm(const PlainOptions& options) {
+  WideTensor lhs = ReadMatrix(options.lhs);
+  WideTensor rhs = ReadMatrix(options.rhs);
+  const std::size_t axes = lhs.shape.size();
+  GemmSpec spec;
+  spec.rows = lhs.shape[axes - 2];
+  spec.depth = lhs.shape[axes - 1];
+  spec.products = ElementCount(lhs.shape) / (spec.rows * spec.depth);
+  const std::int64_t rhs_first = rhs.shape[rhs.shape.size() - 2];
+  const std::int64_t rhs_second = rhs.shape.back();
+  const std::int64_t rhs_depth = options.transpose_rhs ? rhs_second : rhs_first;
+  spec.cols = options.transpose_rhs ? rhs_first : rhs_second;
+  const std::int64_t rhs_products = ElementCount(rhs.shape) / (spec.cols * rhs_depth);
+  if (rhs_depth != spec.depth || (rhs_products != 1 && rhs_products != spec.products))
+    throw InputError(fmt::format("{}: shape {} does not fit {} of shape {}: {} x K times {}{}",
+                                 options.rhs.string(), ShapeText(rhs.shape), options.lhs.string(),
+                                 ShapeText(lhs.shape), spec.rows,
+                                 options.transpose_rhs ? "N x K" : "K x N",
+                                 options.transpose_rhs ? "" : "; --transpose-rhs takes N x K"));
+  if (spec.depth > 65535)
+    throw InputError(
+        fmt::format("{}: K is {}; it may be at most 65535", options.lhs.string(), spec.depth));
+  spec.shape = lhs.shape;
+  spec.shape.back() = spec.cols;
+  spec.axis_names = DefaultAxisNames(axes);
+  spec.lhs.assign(lhs.values.begin(), lhs.values.end());
+  spec.rhs.assign(rhs.values.begin(), rhs.values.end());
+  for (std::int64_t p = 0; p < spec.products; ++p) {
+    spec.lhs_start.push_back(p * spec.rows * spec.depth);
+    spec.rhs_start.push_back(rhs_products == 1 ? 0 : p * spec.cols * spec.depth);
+  }
+  spec.lhs_row = spec.depth;
+  spec.rhs_row = options.transpose_rhs ? 1 : spec.cols;
+  spec.rhs_col = options.transpose_rhs ? spec.depth : 1;
+  spec.lhs_bits = std::min(lhs.bits, 16);
+  spec.rhs_bits = std::min(rhs.bits, 16);
+  spec.lhs_signed = lhs.is_signed;
+  spec.rhs_signed = rhs.is_signed;
+  constexpr std::int64_t kMaxBias = std::numeric_limits<std::int32_t>::max();
+  if (!options.bias.empty())
+    spec.bias = Spread(ReadNumbers(options.bias, "--bias", -kMaxBias - 1, kMaxBias), spec.cols,
+                       "--bias", "columns");
+  spec.lhs_zero = Spread(ReadNumbers(options.lhs_zero, "--lhs-zero", -65536, 65535), spec.products,
+                         "--lhs-zero", "products");
+  const std::vector<std::int64_t> rhs_zero =
+      Spread(ReadNumbers(options.rhs_zero, "--rhs-zero", -65536, 65535), spec.cols, "--rhs-zero",
+             "columns");
+  for (std::int64_t p = 0; p < spec.products; ++p)
+    spec.rhs_zero.insert(spec.rhs_zero.end(), rhs_zero.begin(), rhs_zero.end());
+  const std::optional<AccPolicy> policy = AccPolicyFromName(options.acc_policy);
+  if (!policy || *policy == AccPolicy::kError)
+    throw InputError(
+        fmt::format("--acc-policy: '{}' is not one of wrap, saturate", options.acc_policy));
+  spec.acc = {options.acc_bits, *policy};
+  return spec;
+}
+
+std::string GoldenText(const GemmSpec& spec) {
+  return fmt::format("{}{} x {} times {} x {}, {} at {} bits",
+                     spec.products == 1 ? "" : fmt::format("{} products of ", spec.products),
+                     spec.rows, spec.depth, spec.depth, spec.cols, Name(spec.acc.policy),
+                     spec.acc.bits);
+}
+
+Explanation ExplainModel(const PlainOptions& options, const Model& model, const fs::path& shape_of,
+                         std::string golden) {
+  WideTensor actual = ReadWideTensor(options.actual);
+  CheckShape(actual, options.actual, model.shape(), shape_of);
+  CheckExpected(options, model);
+  return Explain(model, actual.values, options.actual.filename().string(), std::move(golden));
+}
+
 std::string GoldenText(const RequantSpec& spec) {
   return fmt::format("{}, M {}, S {}, zero {}, {}..{}", NameOf(spec.rounding),
                      ListText(spec.multiplier), ListText({spec.shift.begin(), spec.shift.end()}),
@@ -148,14 +247,15 @@ std::string GoldenText(const RequantSpec& spec) {
 }  // namespace
 
 Explanation ExplainFiles(const PlainOptions& options) {
+  if (!options.lhs.empty()) {
+    GemmSpec spec = ReadGemm(options);
+    std::string golden = GoldenText(spec);
+    return ExplainModel(options, GemmModel(std::move(spec)), options.lhs, std::move(golden));
+  }
   RequantSpec spec = ReadSpec(options);
   std::string golden = GoldenText(spec);
-  const fs::path& x_path = options.a.empty() ? options.acc : options.a;
-  const RequantModel model(std::move(spec));
-  WideTensor actual = ReadWideTensor(options.actual);
-  CheckShape(actual, options.actual, model.shape(), x_path);
-  CheckExpected(options, model);
-  return Explain(model, actual.values, options.actual.filename().string(), std::move(golden));
+  return ExplainModel(options, RequantModel(std::move(spec)),
+                      options.a.empty() ? options.acc : options.a, std::move(golden));
 }
 
 }  // namespace qsim

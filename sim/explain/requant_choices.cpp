@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 #include <set>
 
 #include "sim/explain/requant_model.h"
@@ -18,13 +19,6 @@ int BitsOfMagnitude(std::int64_t value) {
   const auto magnitude =
       value < 0 ? ~static_cast<std::uint64_t>(value) + 1 : static_cast<std::uint64_t>(value);
   return 64 - std::countl_zero(magnitude);
-}
-
-// The known names of what a scheme computes, for a reader who knows it from elsewhere.
-std::string_view AliasOf(std::string_view name) {
-  if (name == "tflite_double") return " (half_up at bit 31, then half_away)";
-  if (name == "half_up") return "";
-  return "";
 }
 
 template <typename T>
@@ -76,29 +70,56 @@ void RequantModel::AddRounding() {
   const auto add = [&](const RoundScheme& scheme, int cost, bool core) {
     if (scheme == spec_.rounding) return;
     const std::string name = NameOf(scheme);
-    adder(scheme, name, fmt::format("{}{} instead of {}", name, AliasOf(name), golden), cost, core);
+    adder(scheme, name, fmt::format("{} instead of {}", name, golden), cost, core);
+    coordinates_[0].choices.back().published = PublishedAs(scheme);
   };
-  for (const RoundRule rule : kAllRoundRules) add({.last = rule}, kUsual, true);
-  add(*RoundSchemeFromName("tflite_double"), kUsual, true);
+  // Two roundings are two only where the first leaves bits for the second, in some channel.
+  const auto twice = [this](const RoundScheme& scheme) {
+    for (std::size_t c = 0; c < std::max(spec_.multiplier.size(), spec_.shift.size()); ++c) {
+      const int shift = spec_.shift[Entry(spec_.shift.size(), c)];
+      const int first = FirstShift(
+          scheme, shift, BitsOfMagnitude(spec_.multiplier[Entry(spec_.multiplier.size(), c)]));
+      if (first > 0 && first < shift) return true;
+    }
+    return false;
+  };
+  const auto [low, high] = std::minmax_element(spec_.shift.begin(), spec_.shift.end());
+  for (const RoundRule rule : kAllRoundRules) {
+    // With fewer fraction bits than its addend has, ita is half_up.
+    if (rule == RoundRule::kIta && *high < kItaAddendBits) continue;
+    add({.last = rule}, kUsual, true);
+  }
+  const RoundScheme tflite = *RoundSchemeFromName("tflite_double");
+  const RoundScheme normalized_tflite = {tflite.last, Where::kNormalized, tflite.first, 0};
+  std::set<int> multiplier_bits;
+  for (const std::int64_t m : spec_.multiplier) multiplier_bits.insert(BitsOfMagnitude(m));
+  if (twice(tflite)) add(tflite, kUsual, true);
+  if (twice(normalized_tflite) && multiplier_bits != std::set<int>{tflite.at})
+    add(normalized_tflite, kUsual, true);
 
   static constexpr RoundRule kStages[] = {RoundRule::kHalfUp, RoundRule::kHalfAway,
                                           RoundRule::kHalfEven, RoundRule::kFloor,
                                           RoundRule::kTowardZero};
-  const auto [low, high] = std::minmax_element(spec_.shift.begin(), spec_.shift.end());
-  std::set<int> multiplier_bits;
-  for (const std::int64_t m : spec_.multiplier) multiplier_bits.insert(BitsOfMagnitude(m));
   for (const RoundRule last : kStages) {
-    for (const RoundRule first : kStages) {
+    // The same rule twice is the likelier: it comes first.
+    std::vector<RoundRule> firsts = {last};
+    std::copy_if(std::begin(kStages), std::end(kStages), std::back_inserter(firsts),
+                 [last](RoundRule rule) { return rule != last; });
+    for (const RoundRule first : firsts) {
       // Flooring first changes nothing of these, and truncating twice is truncating once.
       if (first == RoundRule::kFloor && (last == RoundRule::kHalfUp || last == RoundRule::kFloor))
         continue;
       if (first == RoundRule::kTowardZero && last == RoundRule::kTowardZero) continue;
       const bool same = first == last;
       const RoundScheme normalized = {last, Where::kNormalized, first, 0};
-      if (normalized != *RoundSchemeFromName("tflite_double")) add(normalized, kUnusual, same);
+      const bool is_tflite = normalized == normalized_tflite;
+      if (!is_tflite && twice(normalized) && multiplier_bits != std::set<int>{31})
+        add(normalized, kUnusual, same);
       for (int at = 1; at < *high; ++at) {
-        if (multiplier_bits == std::set<int>{at}) continue;  // that is the normalized bit
-        add({last, Where::kFixed, first, at}, at == 31 ? kUnusual : kFarFetched, false);
+        // With equal multipliers this is the normalized bit, which has another name.
+        if (at != 31 && multiplier_bits == std::set<int>{at}) continue;
+        if (at == 31 && is_tflite) continue;
+        add({last, Where::kFixed, first, at}, at == 31 ? kUnusual : kFarFetched, at == 31 && same);
       }
       if (*low == *high) continue;
       for (int at = 1; at < *high; ++at)

@@ -25,6 +25,26 @@ constexpr std::array<NamedValue<RoundRule>, kAllRoundRules.size()> kNames = {{
 
 constexpr std::string_view kTfliteDouble = "tflite_double";
 
+constexpr RoundScheme kTwiceAtBit31 = {RoundRule::kHalfAway, RoundScheme::Where::kFixed,
+                                       RoundRule::kHalfUp, 31};
+
+// Published schemes beside the names above, with the equations that docs/numerics.md section 4
+// proves equal.
+struct PublishedScheme {
+  std::string_view name;
+  RoundScheme scheme;
+};
+constexpr std::array<PublishedScheme, 8> kPublished = {{
+    {"tflite_single", {.last = RoundRule::kHalfUp}},
+    {"tosa_scale32", {.last = RoundRule::kHalfUp}},
+    {"tosa_scale16", {.last = RoundRule::kHalfUp}},
+    {"cmsisnn_s64", {.last = RoundRule::kHalfUp}},
+    {"requant_shift", {.last = RoundRule::kHalfUp}},
+    {"ita_rtl", {.last = RoundRule::kHalfUp}},
+    {"tosa_scale32_double", kTwiceAtBit31},
+    {"ibert_dyadic", {.last = RoundRule::kHalfEven}},
+}};
+
 template <typename Int>
 Int RoundAs(Int value, int shift, RoundRule rule) {
   const Int low = value >> shift;
@@ -63,10 +83,7 @@ Int RoundAs(Int value, int shift, RoundRule rule) {
       up = true;
       break;
     case RoundRule::kIta: {
-      // Below 2^-23 of a step nothing is left of the addend where the value has fewer fraction
-      // bits.
-      constexpr int kAddendBits = 23;
-      const Int addend = shift >= kAddendBits ? Int{1} << (shift - kAddendBits) : Int{0};
+      const Int addend = shift >= kItaAddendBits ? Int{1} << (shift - kItaAddendBits) : Int{0};
       up = rest >= half - addend;
       break;
     }
@@ -94,9 +111,11 @@ std::string NameOf(const RoundScheme& scheme) {
     case RoundScheme::Where::kSingle:
       return std::string(last);
     case RoundScheme::Where::kNormalized:
-      if (scheme == RoundSchemeFromName(kTfliteDouble)) return std::string(kTfliteDouble);
-      return fmt::format("{} at the normalized bit 31, then {}", first, last);
+      if (scheme.first == kTwiceAtBit31.first && scheme.last == kTwiceAtBit31.last)
+        return "tflite_double with M normalized to 31 bits";
+      return fmt::format("{} at bit 31 with M normalized to 31 bits, then {}", first, last);
     case RoundScheme::Where::kFixed:
+      if (scheme == kTwiceAtBit31) return std::string(kTfliteDouble);
       return fmt::format("{} at bit {}, then {}", first, scheme.at, last);
     case RoundScheme::Where::kRemaining:
       return fmt::format("{} with {} {} left, then {}", first, scheme.at,
@@ -106,9 +125,9 @@ std::string NameOf(const RoundScheme& scheme) {
 }
 
 std::optional<RoundScheme> RoundSchemeFromName(std::string_view name) {
-  if (name == kTfliteDouble)
-    return RoundScheme{RoundRule::kHalfAway, RoundScheme::Where::kNormalized, RoundRule::kHalfUp,
-                       0};
+  if (name == kTfliteDouble) return kTwiceAtBit31;
+  for (const PublishedScheme& published : kPublished)
+    if (published.name == name) return published.scheme;
   const std::optional<RoundRule> rule = RoundRuleFromName(name);
   if (!rule) return std::nullopt;
   return RoundScheme{.last = *rule};
@@ -117,7 +136,17 @@ std::optional<RoundScheme> RoundSchemeFromName(std::string_view name) {
 std::string RoundSchemeNames() {
   std::string names;
   for (const RoundRule rule : kAllRoundRules) names += std::string(Name(rule)) + ", ";
+  for (const PublishedScheme& published : kPublished) names += std::string(published.name) + ", ";
   return names + std::string(kTfliteDouble);
+}
+
+std::string PublishedAs(const RoundScheme& scheme) {
+  std::string names;
+  for (const PublishedScheme& published : kPublished) {
+    if (published.scheme == scheme)
+      names += (names.empty() ? "" : ", ") + std::string(published.name);
+  }
+  return names;
 }
 
 int FirstShift(const RoundScheme& scheme, int shift, int multiplier_bits) {

@@ -44,6 +44,10 @@ inline constexpr std::array<RoundRule, 11> kAllRoundRules = {
     RoundRule::kHalfTowardZero, RoundRule::kCeil,       RoundRule::kAwayFromZero,
     RoundRule::kFloorPlusOne,   RoundRule::kIta};
 
+// ITA's addend is 2^-23 of an output step: nothing is left of it where the value has fewer fraction
+// bits.
+inline constexpr int kItaAddendBits = 23;
+
 std::string_view Name(RoundRule rule);
 std::optional<RoundRule> RoundRuleFromName(std::string_view name);
 
@@ -52,8 +56,9 @@ Int128 RoundBy(Int128 value, int shift, RoundRule rule);
 
 // Where a value is rounded, once or twice. `first` acts at bit `at` of the product:
 //   kSingle      once, by the whole shift
-//   kNormalized  after as many bits as the multiplier's magnitude has: where a multiplier is
-//                normalized to 31 bits and the product first shifted by 31 (gemmlowp, TFLite)
+//   kNormalized  after as many bits as the multiplier's magnitude has: as if it had been normalized
+//   to
+//                31 bits first, and the product shifted by 31
 //   kFixed       after `at` bits
 //   kRemaining   so that `at` bits remain for the last rounding
 struct RoundScheme {
@@ -67,10 +72,13 @@ struct RoundScheme {
 
 // "half_up", "tflite_double", "half_up at bit 20, then half_even".
 std::string NameOf(const RoundScheme& scheme);
-// A single rule, or "tflite_double": half_up after normalization, then half_away.
+// A single rule, "tflite_double" (half_up at bit 31, then half_away: section 4.5 of
+// docs/numerics.md), or another published scheme, by the rule it comes down to.
 std::optional<RoundScheme> RoundSchemeFromName(std::string_view name);
 // Every name RoundSchemeFromName knows, comma separated.
 std::string RoundSchemeNames();
+// The published schemes that compute just this, comma separated; empty if there is none.
+std::string PublishedAs(const RoundScheme& scheme);
 
 // At which bit the first of two roundings happens, 0: there is none. `multiplier_bits` of the
 // magnitude.

@@ -48,6 +48,26 @@ Counted CountWhole(const Trial& trial, const Candidate& candidate) {
   return counted;
 }
 
+// Whether `more` has every change of `less`, and others.
+bool Extends(const Point& more, const Point& less) {
+  for (std::size_t i = 0; i < less.size(); ++i)
+    if (less[i] != 0 && more[i] != less[i]) return false;
+  return more != less;
+}
+
+// Drops hypotheses that only add changes without an effect to a better one.
+void DropIdle(std::vector<Counted>& sorted) {
+  std::vector<Counted> kept;
+  for (Counted& counted : sorted) {
+    const bool idle = std::any_of(kept.begin(), kept.end(), [&](const Counted& better) {
+      return better.outputs == counted.outputs &&
+             Extends(counted.candidate.point, better.candidate.point);
+    });
+    if (!idle) kept.push_back(std::move(counted));
+  }
+  sorted = std::move(kept);
+}
+
 std::vector<Counted> CountBest(const Trial& trial, const std::vector<Candidate>& candidates) {
   const double one = trial.model().Cost() * static_cast<double>(trial.model().size());
   const auto affordable = static_cast<std::size_t>(std::max(6.0, kWholeTensorBudget / one));
@@ -64,12 +84,16 @@ std::vector<Counted> CountBest(const Trial& trial, const std::vector<Candidate>&
     const double score_b = Score(trial, b.candidate);
     return score_a != score_b ? score_a > score_b : a.candidate.cost < b.candidate.cost;
   });
+  DropIdle(counted);
   return counted;
 }
 
 Finding FindingOf(const Model& model, const Candidate& candidate) {
-  return {model.IdOf(candidate.point), model.PhraseOf(candidate.point),
-          model.Changes(candidate.point), static_cast<std::int64_t>(candidate.tally.explained),
+  return {model.IdOf(candidate.point),
+          model.PhraseOf(candidate.point),
+          model.PublishedOf(candidate.point),
+          model.Changes(candidate.point),
+          static_cast<std::int64_t>(candidate.tally.explained),
           static_cast<std::int64_t>(candidate.tally.broken)};
 }
 
@@ -138,8 +162,10 @@ Explanation Explain(const Model& model, std::span<const std::int64_t> actual, st
   const Sample sample(trial, 4096, 2048, 2048);
   const std::vector<Candidate> candidates = FindCandidates(trial, sample);
   const std::vector<Counted> counted = CountBest(trial, candidates);
-  for (std::size_t i = 0; i < std::min(kFindings, counted.size()); ++i)
-    result.findings.push_back(FindingOf(model, counted[i].candidate));
+  for (std::size_t i = 0; i < std::min(kFindings, counted.size()); ++i) {
+    if (counted[i].candidate.tally.explained > 0)
+      result.findings.push_back(FindingOf(model, counted[i].candidate));
+  }
 
   const double all = static_cast<double>(result.mismatches);
   double score = 0;

@@ -69,6 +69,9 @@ std::vector<std::int64_t> CandidateInputs(const NearTies& ties) {
     AddWindow(ties, 0, 0, inputs);
     for (int k = 0; k < ties.shift - 1; ++k) {
       const Int128 reach = Int128{1} << k;
+      // Exactly here an earlier rounding at bit k + 1 has a tie, and makes one of the last.
+      AddWindow(ties, half - reach, half - reach, inputs);
+      AddWindow(ties, half + reach, half + reach, inputs);
       AddWindow(ties, std::max<Int128>(half - reach, 0), half - 1, inputs);
       AddWindow(ties, half, std::min(half + reach, step - 1), inputs);
       AddWindow(ties, 1, std::min(reach, step - 1), inputs);

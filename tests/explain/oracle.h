@@ -1,5 +1,5 @@
-// An implementation's arithmetic, written independently of sim/explain: floor division and comparison of
-// doubled remainders in arbitrary precision.
+// An implementation's arithmetic, written independently of sim/explain: floor division and
+// comparison of doubled remainders in arbitrary precision.
 #pragma once
 
 #include <gmpxx.h>
@@ -17,7 +17,9 @@ namespace qsim::testing {
 
 inline mpz_class Big(std::int64_t value) { return mpz_class(static_cast<long>(value)); }
 
-inline mpz_class PowerOfTwo(int exponent) { return mpz_class(1) << static_cast<unsigned>(exponent); }
+inline mpz_class PowerOfTwo(int exponent) {
+  return mpz_class(1) << static_cast<unsigned>(exponent);
+}
 
 // numerator / denominator, denominator > 0, by the rule's name.
 inline mpz_class Rounded(const mpz_class& numerator, const mpz_class& denominator,
@@ -61,7 +63,7 @@ inline std::int64_t Normal(SeededRandom& random, std::int64_t deviation) {
   return sum / 2;
 }
 
-struct Setup {
+struct Layer {
   std::int64_t rows = 256, channels = 64;
   int multiplier_bits = 16;
   bool per_channel = true;
@@ -72,7 +74,7 @@ struct Setup {
 };
 
 // Accumulators and parameters as a linear layer has them.
-inline RequantSpec MakeSpec(SeededRandom& random, const Setup& setup) {
+inline RequantSpec MakeSpec(SeededRandom& random, const Layer& setup) {
   RequantSpec spec;
   spec.shape = {setup.rows, setup.channels};
   spec.axis_names = {"row", "channel"};
@@ -109,9 +111,9 @@ inline std::vector<std::int64_t> Implementation(
   for (std::size_t i = 0; i < out.size(); ++i) {
     const auto c = static_cast<std::size_t>(spec.layout.ChannelOf(static_cast<std::int64_t>(i)));
     const auto entry = [c](std::size_t size) { return size == 1 ? 0 : c; };
-    out[i] = compute({i, c, Big(spec.x[i]), Big(spec.multiplier[entry(spec.multiplier.size())]),
-                      spec.shift[entry(spec.shift.size())],
-                      Big(spec.zero[entry(spec.zero.size())])});
+    out[i] =
+        compute({i, c, Big(spec.x[i]), Big(spec.multiplier[entry(spec.multiplier.size())]),
+                 spec.shift[entry(spec.shift.size())], Big(spec.zero[entry(spec.zero.size())])});
   }
   return out;
 }
