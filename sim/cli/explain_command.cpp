@@ -2,21 +2,30 @@
 
 #include <iostream>
 
+#include "sim/calibrate/bundle.h"
 #include "sim/error.h"
+#include "sim/explain/bundle_explain.h"
 #include "sim/explain/explain_report.h"
 
 namespace qsim {
 namespace {
 
+const CLI::Range kZeroRange(-0x7fffffff, 0x7fffffff);
+
 void AddPlainOptions(CLI::App& command, PlainOptions& plain) {
-  const auto file = [&command](const char* name, std::filesystem::path& path, const char* what) {
-    command.add_option(name, path, what)->type_name("FILE")->group("Plain tensors");
+  std::string group = "Plain tensors";
+  const auto add = [&](const char* name, auto& value, const char* what) {
+    return command.add_option(name, value, what)->group(group);
   };
-  const auto numbers = [&command](const char* name, std::string& text, const char* what) {
-    command.add_option(name, text, what)->type_name("N|FILE")->group("Plain tensors");
+  const auto file = [&](const char* name, std::filesystem::path& path, const char* what) {
+    add(name, path, what)->type_name("FILE");
+  };
+  const auto numbers = [&](const char* name, std::string& text, const char* what) {
+    add(name, text, what)->type_name("N|FILE");
   };
   file("--actual", plain.actual, "The implementation's output");
   file("--expected", plain.expected, "The golden output, to check the parameters with");
+  group = "Requantize and residual add";
   file("--acc", plain.acc, "Requantize: the accumulators");
   file("--a", plain.a, "Residual add: the first operand");
   file("--b", plain.b, "Residual add: the second operand");
@@ -24,35 +33,89 @@ void AddPlainOptions(CLI::App& command, PlainOptions& plain) {
   numbers("--b-multiplier", plain.b_multiplier, "M of the second operand");
   numbers("--shift", plain.shift, "S: one, or one per channel");
   numbers("--zero", plain.zero, "Output zero point: one, or one per channel");
-  command.add_option("--input-zero", plain.input_zero, "Zero point of --acc or --a")
-      ->group("Plain tensors");
-  command.add_option("--b-zero", plain.b_zero, "Zero point of --b")->group("Plain tensors");
-  command.add_option("--bits", plain.bits, "Output width (8)")
-      ->check(CLI::Range(2, 32))
-      ->group("Plain tensors");
-  command.add_flag("--unsigned", plain.is_unsigned, "The output is unsigned")
-      ->group("Plain tensors");
-  command.add_option("--rounding", plain.rounding, "The golden rule (half_up)")
-      ->group("Plain tensors");
-  command.add_option("--axis", plain.axis, "Axis of M, S, zero: last, first, element, none")
-      ->group("Plain tensors");
+  numbers("--addend", plain.addend, "Added to the product: one, or one per channel");
+  add("--input-zero", plain.input_zero, "Zero point of --acc or --a")->check(kZeroRange);
+  add("--b-zero", plain.b_zero, "Zero point of --b")->check(kZeroRange);
+  add("--bits", plain.bits, "Output width (8)")->check(CLI::Range(2, 32));
+  command.add_flag("--unsigned", plain.is_unsigned, "The output is unsigned")->group(group);
+  add("--rounding", plain.rounding, "The golden rule or scheme (half_up)")->type_name("NAME");
+  add("--axis", plain.axis, "Axis of M, S and zero: last, first, element, none (auto)")
+      ->type_name("AXIS");
+  group = "Matrix product";
+  file("--lhs", plain.lhs, "The left operand, [..., M, K]");
+  file("--rhs", plain.rhs, "The right operand, [..., K, N]");
+  command.add_flag("--transpose-rhs", plain.transpose_rhs, "--rhs is [..., N, K]")->group(group);
+  numbers("--bias", plain.bias, "One per column");
+  numbers("--lhs-zero", plain.lhs_zero, "Zero point of --lhs");
+  numbers("--rhs-zero", plain.rhs_zero, "Zero point of --rhs: one, or one per column");
+  add("--acc-bits", plain.acc_bits, "Accumulator width (32)")->check(CLI::Range(16, 32));
+  add("--acc-policy", plain.acc_policy, "wrap or saturate (wrap)")->type_name("POLICY");
+}
+
+// Directories and plain tensors are two ways to ask; each needs all of its own.
+void CheckUsage(const ExplainOptions& options) {
+  const PlainOptions& plain = options.plain;
+  const int operations =
+      (plain.acc.empty() ? 0 : 1) + (plain.a.empty() ? 0 : 1) + (plain.lhs.empty() ? 0 : 1);
+  if (!options.a.empty()) {
+    if (options.b.empty()) throw CLI::ValidationError("explain", "directory B is missing");
+    if (options.bundle.empty()) throw CLI::RequiredError("--bundle, for two directories,");
+    if (operations != 0 || !plain.actual.empty())
+      throw CLI::ValidationError("explain", "give two directories or plain tensors, not both");
+    return;
+  }
+  if (!options.bundle.empty() || !options.tap.empty())
+    throw CLI::ValidationError("explain", "--bundle and --tap go with two directories, A and B");
+  if (plain.actual.empty())
+    throw CLI::RequiredError("Two directories A and B with --bundle, or --actual");
+  if (operations != 1)
+    throw CLI::ValidationError(
+        "explain", "--actual needs one operation's inputs: --acc, --a and --b, or --lhs and --rhs");
+  if (plain.a.empty() != plain.b.empty())
+    throw CLI::ValidationError("explain", "--a and --b are the two operands of a residual add");
+  if (plain.lhs.empty() != plain.rhs.empty())
+    throw CLI::ValidationError("explain", "--lhs and --rhs are the two operands of a product");
 }
 
 }  // namespace
 
 CLI::App* AddExplain(CLI::App& app, ExplainOptions& options) {
-  CLI::App* command = app.add_subcommand("explain", "Find the rule that explains a mismatch");
+  CLI::App* command =
+      app.add_subcommand("explain", "Find the rule that explains an implementation's mismatches");
+  command->footer(
+      "Either two directories of tensors and their bundle, or plain tensors (.npy or\n"
+      ".memh) with one operation's parameters: --acc, --a and --b, or --lhs and --rhs.\n"
+      "Exit status: 0 no differences; 1 differences, explained or not; 2 bad input.\n\n"
+      "Examples:\n"
+      "  qsim explain out/run/golden out/rtl --bundle out/bundle\n"
+      "  qsim explain --acc acc.npy --actual y.npy --multiplier m.npy --shift 24");
+  command->add_option("A", options.a, "Directory of golden tensors");
+  command->add_option("B", options.b, "Directory of the implementation's tensors");
+  command->add_option("--bundle", options.bundle, "Bundle written by qsim calibrate")
+      ->type_name("DIR");
+  command->add_option("--tap", options.tap, "Look at this tensor only")->type_name("NAME");
   AddPlainOptions(*command, options.plain);
   command->add_flag("--json", options.json, "Print the complete result as JSON");
+  command->callback([&options] { CheckUsage(options); });
   return command;
 }
 
 int RunExplain(const ExplainOptions& options) {
-  const Explanation explanation = ExplainFiles(options.plain);
-  std::cout << (options.json ? ExplanationsJson({explanation}, {}) : ExplanationText(explanation))
-            << std::flush;
+  std::string text;
+  bool equal = false;
+  if (!options.a.empty()) {
+    const DirectoryExplanation result =
+        ExplainDirectories(options.a, options.b, LoadBundle(options.bundle), options.tap);
+    equal = result.differing == 0;
+    text = options.json ? ExplanationsJson(result.taps, result.notes) : DirectoryText(result);
+  } else {
+    const Explanation explanation = ExplainFiles(options.plain);
+    equal = explanation.verdict == Explanation::Verdict::kEqual;
+    text = options.json ? ExplanationsJson({explanation}, {}) : ExplanationText(explanation);
+  }
+  std::cout << text << std::flush;
   if (!std::cout) throw InputError("explain: standard output cannot be written");
-  return explanation.verdict == Explanation::Verdict::kEqual ? 0 : 1;
+  return equal ? 0 : 1;
 }
 
 }  // namespace qsim

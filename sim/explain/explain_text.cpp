@@ -169,4 +169,20 @@ std::string ExplanationText(const Explanation& e) {
   return out;
 }
 
+std::string DirectoryText(const DirectoryExplanation& result) {
+  if (result.differing == 0)
+    return fmt::format("nothing to explain: {} compared, all equal\n",
+                       Count(result.compared, "tap", "taps"));
+  std::string out = WrapText(
+      "", fmt::format("{} compared, {} differ: {} of themselves",
+                      Count(result.compared, "tap", "taps"), result.differing, result.taps.size()));
+  for (std::size_t i = 0; i < result.taps.size(); ++i) {
+    out += i < 2 ? "\n" : "";
+    out += i == 0 ? ExplanationText(result.taps[i]) : WrapText("", SentenceOf(result.taps[i]));
+  }
+  if (!result.notes.empty()) out += "\n";
+  for (const std::string& note : result.notes) out += WrapText("", note);
+  return out;
+}
+
 }  // namespace qsim

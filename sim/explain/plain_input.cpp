@@ -124,12 +124,20 @@ RequantSpec ReadSpec(const PlainOptions& options) {
         ReadNumbers(options.b_multiplier, "--b-multiplier", -kMaxMultiplier, kMaxMultiplier);
     spec.b_zero = options.b_zero;
     entries = std::max(entries, spec.b_multiplier.size());
+  } else if (!options.addend.empty()) {
+    // 1 times the addend: a second operand like any other.
+    spec.b.assign(spec.x.size(), 1);
+    spec.b_multiplier = ReadNumbers(options.addend, "--addend", -kMaxOperand, kMaxOperand);
+    spec.b_name = "addend";
+    entries = std::max(entries, spec.b_multiplier.size());
   }
   spec.layout = LayoutFor(options.axis, spec.shape, entries);
   CheckEntries(spec.multiplier.size(), "--multiplier", spec.layout, spec.shape);
   CheckEntries(spec.shift.size(), "--shift", spec.layout, spec.shape);
   CheckEntries(spec.zero.size(), "--zero", spec.layout, spec.shape);
-  if (residual) CheckEntries(spec.b_multiplier.size(), "--b-multiplier", spec.layout, spec.shape);
+  if (!spec.b.empty())
+    CheckEntries(spec.b_multiplier.size(), residual ? "--b-multiplier" : "--addend", spec.layout,
+                 spec.shape);
   const std::optional<RoundScheme> rounding = RoundSchemeFromName(options.rounding);
   if (!rounding)
     throw InputError(

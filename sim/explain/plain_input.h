@@ -18,6 +18,7 @@ struct PlainOptions {
   std::filesystem::path a, b;      // residual add
   std::filesystem::path lhs, rhs;  // matrix product
   std::string multiplier = "1", b_multiplier = "1", shift = "0", zero = "0";
+  std::string addend;  // requantize: added to the product, before the shift; empty: none
   std::string bias, lhs_zero = "0", rhs_zero = "0";
   bool transpose_rhs = false;
   std::int64_t input_zero = 0, b_zero = 0;

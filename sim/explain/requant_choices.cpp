@@ -249,13 +249,14 @@ void RequantModel::AddOperands() {
     add(Kind::kXZeroAdded, "input_zero_added", first + " zero point added, not subtracted");
   }
   if (!two) return;
+  const std::string second = "the " + spec_.b_name;
   if (spec_.b_zero != 0)
-    add(Kind::kBZeroIgnored, "b_zero_ignored", "the second operand's zero point ignored");
+    add(Kind::kBZeroIgnored, "b_zero_ignored", second + "'s zero point ignored");
   add(Kind::kMultipliersSwapped, "multipliers_swapped", "the two multipliers swapped");
   add(Kind::kRoundedApart, "rounded_apart", "each product rounded on its own before the sum");
-  add(Kind::kBOmitted, "b_omitted", "the second operand left out");
+  add(Kind::kBOmitted, "b_omitted", second + " left out");
   add(Kind::kXOmitted, "a_omitted", "the first operand left out");
-  add(Kind::kBSubtracted, "b_subtracted", "the second operand subtracted");
+  add(Kind::kBSubtracted, "b_subtracted", second + " subtracted");
 }
 
 void RequantModel::AddOrder() {

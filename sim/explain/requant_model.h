@@ -19,6 +19,7 @@ struct RequantSpec {
   std::vector<std::string> axis_names;
   std::vector<std::int64_t> x;
   std::vector<std::int64_t> b;  // empty: no second operand
+  std::string b_name = "second operand";
   ChannelLayout layout;
   std::vector<std::int64_t> multiplier;  // each of these: one, or one per channel
   std::vector<std::int64_t> b_multiplier;

@@ -1,0 +1,193 @@
+#include "sim/explain/bundle_explain.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+
+#include "sim/error.h"
+#include "sim/explain/op_models.h"
+#include "sim/explain/search.h"
+#include "sim/io/nearest_word.h"
+#include "sim/report/text_util.h"
+
+namespace qsim {
+namespace {
+
+namespace fs = std::filesystem;
+
+void CheckDirectory(const fs::path& path) {
+  std::error_code error;
+  if (!fs::is_directory(path, error))
+    throw InputError(path.string() + ": not a directory; with --bundle, explain compares two");
+}
+
+// One side of the comparison.
+class Side {
+ public:
+  Side(fs::path directory, const Bundle& bundle)
+      : directory_(std::move(directory)), bundle_(bundle) {}
+
+  fs::path PathOf(const std::string& name) const {
+    const fs::path npy = directory_ / (name + ".npy");
+    std::error_code error;
+    return fs::exists(npy, error) ? npy : directory_ / (name + ".memh");
+  }
+
+  bool Has(const std::string& name) const {
+    std::error_code error;
+    return fs::exists(PathOf(name), error);
+  }
+
+  WideTensor Read(const std::string& name) const {
+    const fs::path path = PathOf(name);
+    const TensorInfo& info = bundle_.program.Tensor(name);
+    WideTensor tensor = ReadWideTensor(path);
+    const std::int64_t one = ElementCount(info.shape);
+    const auto size = static_cast<std::int64_t>(tensor.values.size());
+    Shape expected = info.shape;
+    expected.insert(expected.begin(), size / one);
+    // A .memh without a sidecar has no shape: a flat list of whole images will do.
+    const bool flat = tensor.shape.size() == 1 && size % one == 0;
+    if (tensor.shape != expected && !flat)
+      throw InputError(fmt::format("{}: has shape {}; the bundle's {} is {} for each image",
+                                   path.string(), ShapeText(tensor.shape), name,
+                                   ShapeText(info.shape)));
+    tensor.shape = expected;
+    return tensor;
+  }
+
+  // The same, and every value must be one that the tensor may hold: operations rely on it.
+  WideTensor ReadInput(const std::string& name) const {
+    WideTensor tensor = Read(name);
+    const QuantRange& range = bundle_.program.Tensor(name).range;
+    for (std::size_t i = 0; i < tensor.values.size(); ++i) {
+      if (tensor.values[i] < range.qmin || tensor.values[i] > range.qmax)
+        throw InputError(
+            fmt::format("{}: element {} is {}, outside {}..{}", PathOf(name).string(),
+                        IndexText(IndexOfElement(static_cast<std::int64_t>(i), tensor.shape)),
+                        tensor.values[i], range.qmin, range.qmax));
+    }
+    return tensor;
+  }
+
+ private:
+  fs::path directory_;
+  const Bundle& bundle_;
+};
+
+class Detective {
+ public:
+  Detective(const fs::path& a, const fs::path& b, const Bundle& bundle)
+      : a_(a, bundle), b_(b, bundle), bundle_(bundle) {}
+
+  void Look(const Op& op) {
+    const std::string& name = OutputOf(op);
+    if (!a_.Has(name) || !b_.Has(name)) {
+      if (a_.Has(name) != b_.Has(name))
+        result_.notes.push_back(fmt::format("{} is missing in {}", name, a_.Has(name) ? "b" : "a"));
+      return;
+    }
+    const WideTensor golden = a_.Read(name);
+    const WideTensor actual = b_.Read(name);
+    if (golden.shape != actual.shape)
+      throw InputError(fmt::format("{}: has {} images, {} has {}", b_.PathOf(name).string(),
+                                   actual.shape.front(), a_.PathOf(name).string(),
+                                   golden.shape.front()));
+    ++result_.compared;
+    if (golden.values == actual.values) return;
+    ++result_.differing;
+    std::optional<Inputs> inputs = InputsFor(op, golden.shape.front());
+    if (!inputs) return;
+    const OpModel op_model = MakeOpModel(bundle_.program, op, inputs->tensors);
+    if (!inputs->differ) CheckGolden(name, *op_model.model, golden);
+    Explanation explanation = Explain(*op_model.model, actual.values, name, op_model.golden);
+    if (explanation.verdict == Explanation::Verdict::kEqual) {
+      result_.notes.push_back(name + " differs only because its inputs do");
+      return;
+    }
+    if (inputs->differ) explanation.golden += "; on b's own inputs, which differ from a's";
+    if (!inputs->from_b) explanation.golden += "; on a's inputs, since b does not hold them";
+    result_.taps.push_back(std::move(explanation));
+  }
+
+  DirectoryExplanation Take() { return std::move(result_); }
+
+ private:
+  struct Inputs {
+    WideTensors tensors;
+    bool differ = false;  // from what a had
+    bool from_b = true;
+  };
+
+  // b's own where b holds all of them, else a's, else those of the bundle.
+  std::optional<Inputs> InputsFor(const Op& op, std::int64_t images) {
+    Inputs inputs;
+    const std::vector<std::string> names = InputsOf(op);
+    inputs.from_b = std::all_of(names.begin(), names.end(),
+                                [this](const std::string& name) { return b_.Has(name); });
+    for (const std::string& name : names) {
+      WideTensor tensor;
+      if (inputs.from_b) {
+        tensor = b_.ReadInput(name);
+        if (!a_.Has(name) || a_.Read(name).values != tensor.values) inputs.differ = true;
+      } else if (a_.Has(name)) {
+        tensor = a_.ReadInput(name);
+      } else if (const auto found = bundle_.inputs.find(name); found != bundle_.inputs.end()) {
+        tensor = Widen(found->second);
+      } else {
+        result_.notes.push_back(fmt::format(
+            "{} cannot be judged: neither directory holds its input {}", OutputOf(op), name));
+        return std::nullopt;
+      }
+      if (tensor.shape.front() != images)
+        throw InputError(fmt::format("{}: its input {} has {} images, it has {}", OutputOf(op),
+                                     name, tensor.shape.front(), images));
+      inputs.tensors.emplace(name, std::move(tensor));
+    }
+    return inputs;
+  }
+
+  void CheckGolden(const std::string& name, const Model& model, const WideTensor& golden) const {
+    std::vector<std::int64_t> elements(golden.values.size());
+    std::iota(elements.begin(), elements.end(), std::int64_t{0});
+    std::vector<std::int64_t> expected(elements.size());
+    model.Evaluate(model.Golden(), elements, expected);
+    const auto [at, value] = std::mismatch(expected.begin(), expected.end(), golden.values.begin());
+    if (at == expected.end()) return;
+    throw InputError(fmt::format(
+        "{}: element {} is {}, but the bundle gives {}; the first directory must hold the golden "
+        "tensors of this bundle",
+        a_.PathOf(name).string(), IndexText(IndexOfElement(at - expected.begin(), golden.shape)),
+        *value, *at));
+  }
+
+  Side a_, b_;
+  const Bundle& bundle_;
+  DirectoryExplanation result_;
+};
+
+}  // namespace
+
+DirectoryExplanation ExplainDirectories(const fs::path& a, const fs::path& b, const Bundle& bundle,
+                                        const std::string& tap) {
+  CheckDirectory(a);
+  CheckDirectory(b);
+  std::vector<std::string> names;
+  for (const Op& op : bundle.program.ops) names.push_back(OutputOf(op));
+  if (!tap.empty() && std::find(names.begin(), names.end(), tap) == names.end())
+    throw InputError(fmt::format("--tap: no operation of the bundle is called '{}'; {}", tap,
+                                 SuggestWord(tap, names)));
+  Detective detective(a, b, bundle);
+  for (const Op& op : bundle.program.ops)
+    if (tap.empty() || OutputOf(op) == tap) detective.Look(op);
+  DirectoryExplanation result = detective.Take();
+  if (result.compared == 0)
+    throw InputError(
+        fmt::format("{} and {} have no tensor of the bundle in common; there is nothing to explain",
+                    a.string(), b.string()));
+  return result;
+}
+
+}  // namespace qsim

@@ -1,0 +1,26 @@
+// Models of a program's operations, on the values that entered them.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "golden/program/program.h"
+#include "sim/explain/lattice.h"
+#include "sim/explain/tensor_file.h"
+
+namespace qsim {
+
+// Values of tensors by name, image axis in front, every one within its range.
+using WideTensors = std::map<std::string, WideTensor, std::less<>>;
+
+struct OpModel {
+  std::unique_ptr<Model> model;
+  std::string golden;  // the operation as the golden model computes it, in a line
+};
+
+// The model of one operation of a validated program; `inputs` has all of InputsOf(op), of equally
+// many images. The program outlives it.
+OpModel MakeOpModel(const Program& program, const Op& op, const WideTensors& inputs);
+
+}  // namespace qsim
