@@ -107,7 +107,9 @@ std::string TiesText(const std::vector<Tie>& ties) {
     if (const auto& s = ties[i].separation) {
       text += fmt::format("; {} separates them: {} against {}", s->input, s->first, s->second);
     } else {
-      text += "; no single input was found that separates them";
+      text +=
+          "; no input was found that separates them: with these parameters they "
+          "may be the same";
     }
     out += Column("  - ", text);
   }

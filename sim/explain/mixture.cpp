@@ -260,44 +260,99 @@ std::optional<Mixture> FindRegions(const Trial& trial, const Sample& sample,
   return RegionFinder(trial, sample, candidates).Find();
 }
 
-std::optional<Mixture> FindCover(const Trial& trial, const Sample& sample,
-                                 const std::vector<Candidate>& candidates) {
-  constexpr std::size_t kRules = 3;
-  constexpr double kEnough = 0.8;
-  constexpr double kLeastPrecision = 0.05;
-  constexpr double kLeastShare = 0.02;
-  const double all = static_cast<double>(trial.mismatches().size());
-  std::vector<std::uint8_t> covered(sample.elements().size(), 0);
-  std::vector<const Candidate*> chosen;
-  while (chosen.size() < kRules) {
-    const Candidate* best = nullptr;
-    double best_worth = 0;
+namespace {
+
+// Finds rules that cover the mismatches, on the sample; each element may follow any of them.
+class CoverFinder {
+ public:
+  CoverFinder(const Trial& trial, const Sample& sample, const std::vector<Candidate>& candidates)
+      : trial_(trial), sample_(sample), all_(static_cast<double>(trial.mismatches().size())) {
     for (const Candidate& candidate : candidates) {
       const double touched = candidate.tally.explained + candidate.tally.broken;
-      if (touched == 0) continue;
+      if (touched == 0 || candidate.tally.explained < std::max(3.0, kLeastShare * all_)) continue;
       const double precision = candidate.tally.explained / touched;
-      // What it explains at most bounds its worth: most candidates need no look at their elements.
-      if (precision < kLeastPrecision || candidate.tally.explained * precision <= best_worth)
-        continue;
-      const std::vector<std::uint8_t> agreement = sample.Agreement(candidate.point);
-      double explained = 0;
-      for (std::size_t i = 0; i < agreement.size(); ++i) {
-        if (agreement[i] != 0 && covered[i] == 0 && trial.Mismatch(sample.elements()[i]))
-          explained += sample.weights()[i];
-      }
-      const double worth = explained * precision - Penalty(trial, candidate.cost);
-      if (explained < std::max(3.0, kLeastShare * all) || worth <= best_worth) continue;
-      best = &candidate;
-      best_worth = worth;
+      if (precision >= kLeastPrecision)
+        options_.push_back(
+            {&candidate, precision,
+             candidate.tally.explained * precision - Penalty(trial, candidate.cost)});
     }
-    if (best == nullptr) break;
-    chosen.push_back(best);
-    const std::vector<std::uint8_t> agreement = sample.Agreement(best->point);
-    for (std::size_t i = 0; i < agreement.size(); ++i)
-      covered[i] = covered[i] != 0 || agreement[i] != 0 ? 1 : 0;
+    std::stable_sort(options_.begin(), options_.end(),
+                     [](const Option& a, const Option& b) { return a.worth > b.worth; });
   }
-  if (chosen.empty()) return std::nullopt;
 
+  // Of one rule that explains nearly all, or of the pair that does it best.
+  std::vector<const Candidate*> Find() {
+    KeepDistinct();
+    std::vector<const Candidate*> best;
+    double best_worth = 0;
+    const auto consider = [&](double explained, double precision, double cost,
+                              std::vector<const Candidate*> rules) {
+      // Precision decides between covers that explain about as much.
+      const double worth = explained * (0.9 + 0.1 * precision) -
+                           Penalty(trial_, static_cast<int>(cost)) -
+                           kLeastShare * all_ * static_cast<double>(rules.size() - 1);
+      if (worth <= best_worth) return;
+      best_worth = worth;
+      best = std::move(rules);
+    };
+    for (std::size_t i = 0; i < options_.size(); ++i) {
+      const Candidate& first = *options_[i].candidate;
+      consider(first.tally.explained, options_[i].precision, first.cost, {&first});
+      for (std::size_t j = 0; j < i; ++j) {
+        const Candidate& second = *options_[j].candidate;
+        consider(Union(i, j), (options_[i].precision + options_[j].precision) / 2,
+                 first.cost + second.cost, {&second, &first});
+      }
+    }
+    return best;
+  }
+
+ private:
+  static constexpr double kLeastPrecision = 0.05;
+  static constexpr double kLeastShare = 0.02;
+  static constexpr std::size_t kOptions = 80;
+
+  struct Option {
+    const Candidate* candidate;
+    double precision;
+    double worth;
+  };
+
+  void KeepDistinct() {
+    std::vector<Option> kept;
+    std::set<std::uint64_t> seen;
+    for (const Option& option : options_) {
+      if (kept.size() == kOptions) break;
+      if (!seen.insert(option.candidate->signature).second) continue;
+      kept.push_back(option);
+      agreement_.push_back(sample_.Agreement(option.candidate->point));
+    }
+    options_ = std::move(kept);
+  }
+
+  double Union(std::size_t i, std::size_t j) const {
+    double explained = 0;
+    for (std::size_t e = 0; e < sample_.elements().size(); ++e) {
+      if ((agreement_[i][e] | agreement_[j][e]) != 0 && trial_.Mismatch(sample_.elements()[e]))
+        explained += sample_.weights()[e];
+    }
+    return explained;
+  }
+
+  const Trial& trial_;
+  const Sample& sample_;
+  double all_;
+  std::vector<Option> options_;
+  std::vector<std::vector<std::uint8_t>> agreement_;
+};
+
+}  // namespace
+
+std::optional<Mixture> FindCover(const Trial& trial, const Sample& sample,
+                                 const std::vector<Candidate>& candidates) {
+  constexpr double kEnough = 0.8;
+  const std::vector<const Candidate*> chosen = CoverFinder(trial, sample, candidates).Find();
+  if (chosen.empty()) return std::nullopt;
   Mixture mixture;
   const Model& model = trial.model();
   std::vector<std::uint8_t> done(static_cast<std::size_t>(model.size()), 0);
@@ -314,7 +369,9 @@ std::optional<Mixture> FindCover(const Trial& trial, const Sample& sample,
     mixture.cost += candidate->cost;
     mixture.parts.push_back(std::move(part));
   }
-  if (static_cast<double>(mixture.explained) < kEnough * all) return std::nullopt;
+  if (static_cast<double>(mixture.explained) <
+      kEnough * static_cast<double>(trial.mismatches().size()))
+    return std::nullopt;
   return mixture;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "sim/explain/separation.h"
@@ -308,15 +309,32 @@ std::vector<std::string> RequantModel::Observe(std::span<const std::int64_t> mis
                       percent(negative, mismatches.size()), percent(all_negative, spec_.x.size()))};
 }
 
+// Some channels; first those whose multipliers have the most factors of two, since their products
+// tie most.
+std::vector<std::int64_t> RequantModel::ChannelsToTry() const {
+  constexpr std::size_t kChannels = 48;
+  std::vector<std::int64_t> list(static_cast<std::size_t>(spec_.layout.channels));
+  std::iota(list.begin(), list.end(), std::int64_t{0});
+  const auto factors = [this](std::int64_t c) {
+    const std::int64_t m =
+        spec_.multiplier[Entry(spec_.multiplier.size(), static_cast<std::size_t>(c))];
+    return std::countr_zero(static_cast<std::uint64_t>(m));
+  };
+  const auto end = list.begin() + static_cast<std::ptrdiff_t>(std::min(kChannels, list.size()));
+  std::partial_sort(list.begin(), end, list.end(), [&](std::int64_t a, std::int64_t b) {
+    return factors(a) != factors(b) ? factors(a) > factors(b) : a < b;
+  });
+  list.erase(end, list.end());
+  return list;
+}
+
 std::optional<Separation> RequantModel::Separate(const Point& a, const Point& b) const {
   const Settings first = SettingsOf(a);
   const Settings second = SettingsOf(b);
   // Inputs are accumulators in a channel: they say nothing about the order of elements.
   if (first.order != second.order) return std::nullopt;
   const std::int64_t channels = spec_.layout.channels;
-  constexpr std::int64_t kChannelsTried = 32;
-  const std::int64_t stride = std::max<std::int64_t>(1, channels / kChannelsTried);
-  for (std::int64_t c = 0; c < channels; c += stride) {
+  for (const std::int64_t c : ChannelsToTry()) {
     const std::int64_t element = c * spec_.layout.inner;
     const auto channel = static_cast<std::size_t>(c);
     const NearTies ties = {spec_.multiplier[Entry(spec_.multiplier.size(), channel)],

@@ -170,6 +170,7 @@ class RequantModel final : public Model {
   std::size_t ChannelFor(const ParameterChoice& choice, std::int64_t element) const;
   std::int64_t Compute(const Settings& settings, const Operands& operands) const;
   std::int64_t Overflow(const OverflowChoice& choice, Int128 value, std::int64_t zero) const;
+  std::vector<std::int64_t> ChannelsToTry() const;
   bool IsTie(std::int64_t element) const;
 
   RequantSpec spec_;
