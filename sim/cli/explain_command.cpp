@@ -107,11 +107,11 @@ int RunExplain(const ExplainOptions& options) {
     const DirectoryExplanation result =
         ExplainDirectories(options.a, options.b, LoadBundle(options.bundle), options.tap);
     equal = result.differing == 0;
-    text = options.json ? ExplanationsJson(result.taps, result.notes) : DirectoryText(result);
+    text = options.json ? DirectoryJson(result) : DirectoryText(result);
   } else {
     const Explanation explanation = ExplainFiles(options.plain);
     equal = explanation.verdict == Explanation::Verdict::kEqual;
-    text = options.json ? ExplanationsJson({explanation}, {}) : ExplanationText(explanation);
+    text = options.json ? ExplanationJson(explanation) : ExplanationText(explanation);
   }
   std::cout << text << std::flush;
   if (!std::cout) throw InputError("explain: standard output cannot be written");

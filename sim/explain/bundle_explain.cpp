@@ -104,7 +104,7 @@ class Detective {
     if (!inputs->differ) CheckGolden(name, *op_model.model, golden);
     Explanation explanation = Explain(*op_model.model, actual.values, name, op_model.golden);
     if (explanation.verdict == Explanation::Verdict::kEqual) {
-      result_.notes.push_back(name + " differs only because its inputs do");
+      result_.followers.push_back(name);
       return;
     }
     if (inputs->differ) explanation.golden += "; on b's own inputs, which differ from a's";

@@ -11,10 +11,11 @@
 namespace qsim {
 
 struct DirectoryExplanation {
-  std::vector<Explanation> taps;   // those with differences of their own, in program order
-  std::vector<std::string> notes;  // taps that follow from their inputs, that are missing, ...
-  std::int64_t compared = 0;       // taps present on both sides
-  std::int64_t differing = 0;      // among them
+  std::vector<Explanation> taps;       // those with differences of their own, in program order
+  std::vector<std::string> followers;  // names of taps that differ only because their inputs do
+  std::vector<std::string> notes;      // taps that are missing on one side, that cannot be judged
+  std::int64_t compared = 0;           // taps present on both sides
+  std::int64_t differing = 0;          // among them
 };
 
 // `a` holds the golden tensors, `b` another implementation's, as .npy or .memh named after the

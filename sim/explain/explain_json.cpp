@@ -66,15 +66,30 @@ Json TensorJson(const Explanation& e) {
   return json;
 }
 
+Json Header() {
+  return {{"format", "qsim-explain"}, {"format_version", 1}, {"tensors", Json::array()}};
+}
+
+std::string Text(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
 }  // namespace
 
-std::string ExplanationsJson(const std::vector<Explanation>& explanations,
-                             const std::vector<std::string>& notes) {
-  Json json = {{"format", "qsim-explain"}, {"format_version", 1}};
-  json["tensors"] = Json::array();
-  for (const Explanation& e : explanations) json["tensors"].push_back(TensorJson(e));
-  json["notes"] = notes;
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+std::string ExplanationJson(const Explanation& explanation) {
+  Json json = Header();
+  json["tensors"].push_back(TensorJson(explanation));
+  return Text(json);
+}
+
+std::string DirectoryJson(const DirectoryExplanation& result) {
+  Json json = Header();
+  for (const Explanation& e : result.taps) json["tensors"].push_back(TensorJson(e));
+  json["compared"] = result.compared;
+  json["differing"] = result.differing;
+  json["followers"] = result.followers;
+  json["notes"] = result.notes;
+  return Text(json);
 }
 
 }  // namespace qsim

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "sim/explain/bundle_explain.h"
 #include "sim/explain/explanation.h"
@@ -15,12 +14,12 @@ std::string SentenceOf(const Explanation& explanation);
 // The sentence, the best hypotheses with their counts, ties and what is known beside; 80 columns.
 std::string ExplanationText(const Explanation& explanation);
 
-// Of two directories: the first culprit in full, one sentence for each of the others, and what
-// follows from them.
+// Of two directories: the first culprit in full, a line for each of the others, and what follows
+// from them.
 std::string DirectoryText(const DirectoryExplanation& result);
 
-// {"format": "qsim-explain", ...}. `notes` are lines about the comparison as a whole.
-std::string ExplanationsJson(const std::vector<Explanation>& explanations,
-                             const std::vector<std::string>& notes);
+// {"format": "qsim-explain", ...}
+std::string ExplanationJson(const Explanation& explanation);
+std::string DirectoryJson(const DirectoryExplanation& result);
 
 }  // namespace qsim

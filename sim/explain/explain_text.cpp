@@ -127,6 +127,36 @@ std::string ObservationsText(const Explanation& e) {
   return out;
 }
 
+// What explains a tap, in the fewest words.
+std::string Verdict(const Explanation& e) {
+  if (e.verdict == Explanation::Verdict::kUnexplained) return "unexplained";
+  if (e.parts.empty()) return e.findings[0].phrase;
+  std::string rules;
+  for (const Part& part : e.parts)
+    rules += fmt::format("{}{}{}{}", rules.empty() ? "" : "; ", part.phrase,
+                         part.where.empty() ? "" : " ", part.where);
+  return rules;
+}
+
+// The culprits behind the first one, a line each.
+std::string OthersText(const std::vector<Explanation>& taps) {
+  std::string out =
+      fmt::format("\n  {:>11}  {:>11}  {}\n", "mismatches", "explained", "other taps");
+  for (std::size_t i = 1; i < taps.size(); ++i)
+    out += Column(
+        fmt::format("  {:>11}  {:>11}  ", Grouped(taps[i].mismatches), Grouped(taps[i].explained)),
+        taps[i].name + ": " + Verdict(taps[i]));
+  return out;
+}
+
+std::string Listed(const std::vector<std::string>& names) {
+  constexpr std::size_t kListed = 4;
+  std::string list;
+  for (std::size_t i = 0; i < std::min(kListed, names.size()); ++i)
+    list += (i == 0 ? "" : ", ") + names[i];
+  return names.size() > kListed ? list + ", ..." : list;
+}
+
 }  // namespace
 
 std::string SentenceOf(const Explanation& e) {
@@ -178,10 +208,14 @@ std::string DirectoryText(const DirectoryExplanation& result) {
   std::string out = WrapText(
       "", fmt::format("{} compared, {} differ: {} of themselves",
                       Count(result.compared, "tap", "taps"), result.differing, result.taps.size()));
-  for (std::size_t i = 0; i < result.taps.size(); ++i) {
-    out += i < 2 ? "\n" : "";
-    out += i == 0 ? ExplanationText(result.taps[i]) : WrapText("", SentenceOf(result.taps[i]));
-  }
+  if (!result.taps.empty()) out += "\n" + ExplanationText(result.taps[0]);
+  if (result.taps.size() > 1) out += OthersText(result.taps);
+  if (!result.followers.empty())
+    out += "\n" + WrapText("", fmt::format("{} only because {} inputs do: {}",
+                                           Count(static_cast<std::int64_t>(result.followers.size()),
+                                                 "tap differs", "taps differ"),
+                                           result.followers.size() == 1 ? "its" : "their",
+                                           Listed(result.followers)));
   if (!result.notes.empty()) out += "\n";
   for (const std::string& note : result.notes) out += WrapText("", note);
   return out;

@@ -125,22 +125,27 @@ std::map<std::int64_t, std::int64_t> CommonDifferences(const Trial& trial) {
   return common;
 }
 
-// Along which axes the mismatches are far from evenly spread.
+// Where the mismatches are far denser than the elements are.
 std::vector<std::string> Concentrations(const Trial& trial) {
   std::vector<std::string> lines;
-  const double all = static_cast<double>(trial.mismatches().size());
+  const double mismatches = static_cast<double>(trial.mismatches().size());
+  const double elements = static_cast<double>(trial.model().size());
   for (const Feature& feature : trial.model().Features()) {
     if (feature.kind != Feature::Kind::kIndex || feature.buckets < 2) continue;
-    std::map<std::int64_t, std::int64_t> counts;
-    for (const std::int64_t e : trial.mismatches()) ++counts[feature.bucket_of(e)];
-    const auto most =
-        std::max_element(counts.begin(), counts.end(),
-                         [](const auto& a, const auto& b) { return a.second < b.second; });
-    const double share = static_cast<double>(most->second) / all;
-    const double even = 1.0 / static_cast<double>(feature.buckets);
+    std::vector<std::int64_t> all(static_cast<std::size_t>(feature.buckets));
+    std::vector<std::int64_t> differing(all.size());
+    for (std::int64_t e = 0; e < trial.model().size(); ++e) {
+      const auto bucket = static_cast<std::size_t>(feature.bucket_of(e));
+      ++all[bucket];
+      if (trial.Mismatch(e)) ++differing[bucket];
+    }
+    const auto most = std::max_element(differing.begin(), differing.end());
+    const auto at = static_cast<std::size_t>(most - differing.begin());
+    const double share = static_cast<double>(*most) / mismatches;
+    const double even = static_cast<double>(all[at]) / elements;
     if (share < 4 * even || share < 0.05) continue;
-    lines.push_back(fmt::format("in {} {}: {:.1f} % (evenly spread it would be {:.1f} %)",
-                                feature.name, most->first, 100 * share, 100 * even));
+    lines.push_back(fmt::format("in {} {}: {:.1f} % (of all elements: {:.1f} %)", feature.name, at,
+                                100 * share, 100 * even));
   }
   return lines;
 }
