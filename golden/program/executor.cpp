@@ -1,6 +1,7 @@
 #include "golden/program/executor.h"
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -69,42 +70,42 @@ ChannelLayout LayoutOf(const Shape& shape, ChannelAxis axis) {
   return {1, 1, size};
 }
 
-// Runs the operations of one program on one image.
-class Run {
- public:
-  Run(const Program& program, const TensorMap& inputs, std::int64_t image, Backend& backend,
-      RunStats* stats, const ExecuteOptions& options)
-      : program_(program), image_(image), backend_(backend), stats_(stats), options_(options) {
-    for (const std::string& name : program.inputs) {
-      values_.emplace(name, CheckedInput(program.Tensor(name), inputs));
+// Throws unless the tensor is what the program says of this input.
+void CheckInput(const TensorInfo& info, const IntTensor& tensor) {
+  if (tensor.shape() != info.shape || tensor.dtype() != info.dtype) {
+    throw ProgramError("input '" + info.name + "' has another shape or type than the program says");
+  }
+  for (std::int64_t i = 0; i < tensor.size(); ++i) {
+    const std::int64_t value = tensor.At(i);
+    if (value < info.range.qmin || value > info.range.qmax) {
+      throw ProgramError("input '" + info.name + "' element " + std::to_string(i) + " is " +
+                         std::to_string(value) + ", outside its range");
     }
   }
+}
 
-  TensorMap Execute() && {
-    for (const Op& op : program_.ops) std::visit([this](const auto& o) { Do(o); }, op);
-    return std::move(values_);
+// Computes one operation from the values that exist and adds its output to them.
+class OpRunner {
+ public:
+  OpRunner(const Program& program, std::int64_t image, Backend& backend, RunStats* stats,
+           const ExecuteOptions& options, TensorMap& values)
+      : program_(program),
+        image_(image),
+        backend_(backend),
+        stats_(stats),
+        options_(options),
+        values_(values) {}
+
+  void Run(const Op& op) {
+    std::visit([this](const auto& o) { Do(o); }, op);
   }
 
  private:
-  static const IntTensor& CheckedInput(const TensorInfo& info, const TensorMap& inputs) {
-    const auto found = inputs.find(info.name);
-    if (found == inputs.end()) throw ProgramError("input '" + info.name + "' is missing");
-    const IntTensor& tensor = found->second;
-    if (tensor.shape() != info.shape || tensor.dtype() != info.dtype) {
-      throw ProgramError("input '" + info.name +
-                         "' has another shape or type than the program says");
-    }
-    for (std::int64_t i = 0; i < tensor.size(); ++i) {
-      const std::int64_t value = tensor.At(i);
-      if (value < info.range.qmin || value > info.range.qmax) {
-        throw ProgramError("input '" + info.name + "' element " + std::to_string(i) + " is " +
-                           std::to_string(value) + ", outside its range");
-      }
-    }
-    return tensor;
+  const IntTensor& Value(const std::string& name) const {
+    const auto found = values_.find(name);
+    if (found == values_.end()) throw ProgramError("input '" + name + "' is missing");
+    return found->second;
   }
-
-  const IntTensor& Value(const std::string& name) const { return values_.at(name); }
 
   AccRange* Tracked(const std::string& output) {
     if (stats_ == nullptr || !options_.track_accumulators) return nullptr;
@@ -344,8 +345,8 @@ class Run {
   std::int64_t image_;
   Backend& backend_;
   RunStats* stats_;
-  ExecuteOptions options_;
-  TensorMap values_;
+  const ExecuteOptions& options_;
+  TensorMap& values_;
 };
 
 }  // namespace
@@ -355,9 +356,57 @@ void RunStats::Merge(const RunStats& other) {
   for (const auto& [name, range] : other.accumulators) accumulators[name].Include(range);
 }
 
+void Execution::Supply(const std::string& name, IntTensor value) {
+  CheckInput(program_.Tensor(name), value);
+  values_.insert_or_assign(name, std::move(value));
+}
+
+void Execution::Step(std::size_t index) {
+  OpRunner(program_, image_, backend_, stats_, options_, values_).Run(program_.ops[index]);
+}
+
+std::vector<std::vector<std::string>> LastReads(const Program& program) {
+  std::vector<std::vector<std::string>> last(program.ops.size());
+  std::set<std::string> read;
+  for (std::size_t i = program.ops.size(); i-- > 0;) {
+    for (std::string& name : InputsOf(program.ops[i])) {
+      if (read.insert(name).second) last[i].push_back(std::move(name));
+    }
+  }
+  return last;
+}
+
+namespace {
+
+Execution Started(const Program& program, const TensorMap& inputs, std::int64_t image,
+                  Backend& backend, RunStats* stats, const ExecuteOptions& options) {
+  Execution execution(program, image, backend, stats, options);
+  for (const std::string& name : program.inputs) {
+    const auto found = inputs.find(name);
+    if (found == inputs.end()) throw ProgramError("input '" + name + "' is missing");
+    execution.Supply(name, found->second);
+  }
+  return execution;
+}
+
+}  // namespace
+
 TensorMap Execute(const Program& program, const TensorMap& inputs, std::int64_t image,
                   Backend& backend, RunStats* stats, const ExecuteOptions& options) {
-  return Run(program, inputs, image, backend, stats, options).Execute();
+  Execution execution = Started(program, inputs, image, backend, stats, options);
+  for (std::size_t i = 0; i < program.ops.size(); ++i) execution.Step(i);
+  return std::move(execution).Take();
+}
+
+TensorMap ExecuteForOutputs(const Program& program, const TensorMap& inputs, std::int64_t image,
+                            Backend& backend) {
+  Execution execution = Started(program, inputs, image, backend, nullptr, {});
+  const auto last_reads = LastReads(program);
+  for (std::size_t i = 0; i < program.ops.size(); ++i) {
+    execution.Step(i);
+    for (const std::string& name : last_reads[i]) execution.Drop(name);
+  }
+  return std::move(execution).Take();
 }
 
 }  // namespace qsim

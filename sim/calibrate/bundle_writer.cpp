@@ -93,31 +93,33 @@ class Writer {
 };
 
 std::string ProgramYaml(const Bundle& bundle, const fs::path& arrays) {
-  Bundle b = bundle;  // the record descriptions serve reading too, and so take mutable references
+  // The record descriptions serve reading too, and so take mutable references: to copies.
   std::string out = fmt::format("format_version: {}\n", kFormatVersion);
   out += "provenance:\n";
   Writer provenance(out, "  ", "  ");
-  Describe(provenance, b.provenance);
+  Provenance provenance_copy = bundle.provenance;
+  Describe(provenance, provenance_copy);
   out += "hardware:\n";
   Writer hardware(out, "  ", "  ");
-  Describe(hardware, b.hardware);
+  HardwareParams hardware_copy = bundle.hardware;
+  Describe(hardware, hardware_copy);
   out += "inputs:\n";
-  for (const std::string& name : b.program.inputs) out += fmt::format("  - {}\n", name);
+  for (const std::string& name : bundle.program.inputs) out += fmt::format("  - {}\n", name);
   out += "tensors:\n";
-  for (TensorInfo& info : b.program.tensors) {
+  for (TensorInfo info : bundle.program.tensors) {
     Writer writer(out, "    ", "  - ");
     Describe(writer, info);
   }
   out += "constants:\n";
-  for (const auto& [name, unused] : b.program.constants) out += fmt::format("  - {}\n", name);
+  for (const auto& [name, unused] : bundle.program.constants) out += fmt::format("  - {}\n", name);
   out += "operations:\n";
-  for (Op& op : b.program.ops) {
+  for (Op op : bundle.program.ops) {
     out += fmt::format("  - op: {}\n", KindName(op));
     Writer writer(out, "    ", "    ", arrays, OutputOf(op));
     std::visit([&](auto& o) { Describe(writer, o); }, op);
   }
-  out += b.notes.empty() ? "notes: []\n" : "notes:\n";
-  for (LoweringNote& note : b.notes) {
+  out += bundle.notes.empty() ? "notes: []\n" : "notes:\n";
+  for (LoweringNote note : bundle.notes) {
     Writer writer(out, "    ", "  - ");
     Describe(writer, note);
   }

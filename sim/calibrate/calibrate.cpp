@@ -56,7 +56,6 @@ void LowerModel(const VitModel& model, const ModelInputs& inputs, const EndsPlan
     const Activation residual1 =
         LowerAttention(model, plan.block, plan.attention, ranges, realise, bundle, &stream);
     stream = LowerMlp(model, plan.block, *plan.mlp, mlp_ranges, residual1, bundle);
-    observations.Advance(plan.block);
   }
   LowerHead(model, ends, observations.ObserveHead(ends), stream, bundle);
 }
@@ -70,6 +69,7 @@ void LowerBlocks(const VitModel& model, const std::vector<BlockPlans>& plans, Re
     const MlpPlan* mlp = plan.mlp ? &*plan.mlp : nullptr;
     const AttentionRanges ranges =
         observations.Observe(plan.block, plan.attention, mlp, &mlp_ranges);
+    next = plan.block + 1;
     const Activation residual1 =
         LowerAttention(model, plan.block, plan.attention, ranges, realise, bundle);
     if (mlp != nullptr) LowerMlp(model, plan.block, *mlp, mlp_ranges, residual1, bundle);
@@ -87,13 +87,15 @@ void CutAfter(const std::string& tap, Bundle& bundle) {
     throw InputError(
         fmt::format("--until: no tap '{}' in this program; {}", tap, SuggestWord(tap, names)));
   }
-  std::set<std::string> kept(program.inputs.begin(), program.inputs.end());
+  std::set<std::string> kept;
   for (auto op = program.ops.begin(); op != last + 1; ++op) {
     kept.insert(OutputOf(*op));
+    for (const std::string& name : InputsOf(*op)) kept.insert(name);
     if (const auto* gemm = std::get_if<GemmOp>(&*op)) kept.insert({gemm->weight, gemm->bias});
     if (const auto* embed = std::get_if<EmbedOp>(&*op)) kept.insert(embed->position);
   }
   program.ops.erase(last + 1, program.ops.end());
+  std::erase_if(program.inputs, [&](const std::string& name) { return !kept.contains(name); });
   std::erase_if(program.tensors, [&](const TensorInfo& t) { return !kept.contains(t.name); });
   std::erase_if(program.constants, [&](const auto& c) { return !kept.contains(c.first); });
   std::erase_if(bundle.scales, [&](const auto& s) { return !kept.contains(s.first); });

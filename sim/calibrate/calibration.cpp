@@ -99,12 +99,18 @@ class Calibration::BlockObservers {
     return ScaleColumns(value, found->second);
   }
 
-  void Observe(const std::string& name, std::span<const std::span<const float>> images) {
-    if (name == "intSoft") {
-      for (const auto image : images) AddSoftmaxError(image);
-      return;
+  // The next image's values, of every tensor that is wanted.
+  void Add(const std::map<std::string, FloatTensor>& taps) {
+    for (const auto& [name, value] : taps) {
+      if (name == "intSoft") {
+        AddSoftmaxError(value.data);
+      } else {
+        observers_.at(name)->Add(value.data);
+      }
     }
-    observers_.at(name)->Observe(images);
+  }
+  void EndBatch() {
+    for (const auto& [name, observer] : observers_) observer->EndBatch();
   }
 
   std::vector<RealRange> Ranges(const std::string& name) const {
@@ -141,37 +147,32 @@ Calibration::Calibration(const VitModel& model, const ModelInputs& inputs, int t
 }
 
 void Calibration::Advance(std::int64_t block) {
-  if (!next_.empty()) {
-    x_ = std::move(next_);
-    next_.clear();
-    return;
-  }
   ParallelFor(static_cast<std::int64_t>(x_.size()), threads_, [&](std::int64_t image, int) {
     FloatTensor& x = x_[static_cast<std::size_t>(image)];
     x = reference_.Block(block, x, {});
   });
 }
 
-void Calibration::Pass(std::int64_t block, BlockObservers& observers) {
+void Calibration::Pass(std::int64_t block, BlockObservers& observers, bool advance) {
   const auto count = static_cast<std::int64_t>(x_.size());
-  next_.resize(x_.size());
-  for (std::int64_t first = 0; first < count; first += kObserverBatch) {
-    const std::int64_t size = std::min(kObserverBatch, count - first);
+  std::int64_t first = 0;
+  while (first < count) {
+    // Only a few images' tensors exist at once, however many make a batch.
+    const std::int64_t batch_end = std::min(count, (first / kObserverBatch + 1) * kObserverBatch);
+    const std::int64_t size = std::min<std::int64_t>(2 * threads_, batch_end - first);
     std::vector<std::map<std::string, FloatTensor>> taps(static_cast<std::size_t>(size));
     ParallelFor(size, threads_, [&](std::int64_t i, int) {
       auto& mine = taps[static_cast<std::size_t>(i)];
-      const auto image = static_cast<std::size_t>(first + i);
-      next_[image] = reference_.Block(block, x_[image],
-                                      [&](const std::string& name, const FloatTensor& value) {
-                                        if (observers.Wants(name))
-                                          mine.emplace(name, observers.Prepare(name, value));
-                                      });
+      FloatTensor& x = x_[static_cast<std::size_t>(first + i)];
+      FloatTensor next =
+          reference_.Block(block, x, [&](const std::string& name, const FloatTensor& value) {
+            if (observers.Wants(name)) mine.emplace(name, observers.Prepare(name, value));
+          });
+      if (advance) x = std::move(next);
     });
-    for (const auto& [name, unused] : taps.front()) {
-      std::vector<std::span<const float>> images;
-      for (const auto& image : taps) images.emplace_back(image.at(name).data);
-      observers.Observe(name, images);
-    }
+    for (const auto& image : taps) observers.Add(image);
+    first += size;
+    if (first == batch_end) observers.EndBatch();
   }
 }
 
@@ -188,7 +189,7 @@ AttentionRanges Calibration::Observe(std::int64_t block, const AttentionPlan& pl
   const bool k_wise = plan.k.calibration_mode == CalibrationMode::kChannelWise;
   if (q_wise || k_wise) {
     BlockObservers first(g, plan, nullptr, hidden, {}, {});
-    Pass(block, first);
+    Pass(block, first, false);
     const Section& section = q_wise ? plan.q : plan.k;
     ranges.qk_factor =
         Factors(first.Ranges(q_wise ? "attn_q_out" : "attn_k_out"), section.has_zero_point);
@@ -202,7 +203,7 @@ AttentionRanges Calibration::Observe(std::int64_t block, const AttentionPlan& pl
     (q_wise ? observed.q : observed.k).calibration_mode = CalibrationMode::kLayerWise;
   }
   BlockObservers observers(g, observed, mlp, hidden, std::move(q_factor), std::move(k_factor));
-  Pass(block, observers);
+  Pass(block, observers, true);
   ranges.input = observers.Ranges("input");
   ranges.norm1 = observers.Ranges("norm1");
   ranges.qkv_output = observers.Ranges("attn_qkv");

@@ -39,25 +39,23 @@ class Calibration {
  public:
   Calibration(const VitModel& model, const ModelInputs& inputs, int threads);
 
-  // Observes block `index` on the activations that reach it. Blocks must be visited in order from
-  // 0.
-  // With `mlp`, its ranges go to *mlp_ranges.
+  // Observes a block on the activations that reach it, and moves past it. Blocks must be visited in
+  // order from 0. With `mlp`, its ranges go to *mlp_ranges.
   AttentionRanges Observe(std::int64_t block, const AttentionPlan& plan,
                           const MlpPlan* mlp = nullptr, MlpRanges* mlp_ranges = nullptr);
   // Behind the last block.
   HeadRanges ObserveHead(const EndsPlan& plan);
-  // Moves past a block that is not wanted, or that has been observed.
+  // Moves past a block that is not wanted.
   void Advance(std::int64_t block);
 
  private:
   class BlockObservers;
-  void Pass(std::int64_t block, BlockObservers& observers);
+  void Pass(std::int64_t block, BlockObservers& observers, bool advance);
 
   FloatReference reference_;
   const VitModel& model_;
   int threads_;
-  std::vector<FloatTensor> x_;     // the residual stream of every calibration input
-  std::vector<FloatTensor> next_;  // the same behind the block that was observed last; else empty
+  std::vector<FloatTensor> x_;  // the residual stream of every calibration input
 };
 
 }  // namespace qsim

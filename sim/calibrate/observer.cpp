@@ -10,17 +10,13 @@
 namespace qsim {
 namespace {
 
-using Images = std::span<const std::span<const float>>;
-
 template <typename Function>
-void ForEach(const ChannelLayout& layout, Images images, Function f) {
-  for (const std::span<const float> image : images) {
-    std::size_t element = 0;
-    for (std::int64_t o = 0; o < layout.outer; ++o) {
-      for (std::int64_t g = 0; g < layout.channels; ++g) {
-        for (std::int64_t i = 0; i < layout.inner; ++i) {
-          f(static_cast<std::size_t>(g), static_cast<double>(image[element++]));
-        }
+void ForEach(const ChannelLayout& layout, std::span<const float> image, Function f) {
+  std::size_t element = 0;
+  for (std::int64_t o = 0; o < layout.outer; ++o) {
+    for (std::int64_t g = 0; g < layout.channels; ++g) {
+      for (std::int64_t i = 0; i < layout.inner; ++i) {
+        f(static_cast<std::size_t>(g), image[element++]);
       }
     }
   }
@@ -32,32 +28,22 @@ std::vector<RealRange> Styled(std::vector<RealRange> ranges, ObserverStyle style
   return ranges;
 }
 
-std::vector<RealRange> BatchMinMax(const ChannelLayout& layout, Images images) {
-  std::vector<RealRange> ranges(static_cast<std::size_t>(layout.channels), {HUGE_VAL, -HUGE_VAL});
-  ForEach(layout, images, [&](std::size_t group, double x) {
-    ranges[group].min = std::min(ranges[group].min, x);
-    ranges[group].max = std::max(ranges[group].max, x);
-  });
-  return ranges;
-}
-
-class MinmaxObserver final : public Observer {
+// The extremes of each group.
+class Extremes {
  public:
-  MinmaxObserver(ChannelLayout layout, ObserverStyle style) : layout_(layout), style_(style) {}
+  explicit Extremes(const ChannelLayout& layout) : layout_(layout) { Reset(); }
 
-  void Observe(Images images) override {
-    const std::vector<RealRange> batch = BatchMinMax(layout_, images);
-    if (ranges_.empty()) {
-      ranges_ = batch;
-      return;
-    }
-    for (std::size_t g = 0; g < batch.size(); ++g) {
-      ranges_[g].min = std::min(ranges_[g].min, batch[g].min);
-      ranges_[g].max = std::max(ranges_[g].max, batch[g].max);
-    }
+  void Reset() {
+    ranges_.assign(static_cast<std::size_t>(layout_.channels), {HUGE_VAL, -HUGE_VAL});
   }
-
-  std::vector<RealRange> Ranges() const override { return Styled(ranges_, style_); }
+  void Add(std::span<const float> image) {
+    ForEach(layout_, image, [&](std::size_t group, float value) {
+      const double x = static_cast<double>(value);
+      ranges_[group].min = std::min(ranges_[group].min, x);
+      ranges_[group].max = std::max(ranges_[group].max, x);
+    });
+  }
+  const std::vector<RealRange>& ranges() const { return ranges_; }
 
  private:
   ChannelLayout layout_;
@@ -65,16 +51,26 @@ class MinmaxObserver final : public Observer {
   std::vector<RealRange> ranges_;
 };
 
-// Per batch the quantiles alpha and 1 - alpha of each group (alpha = 1: its maximum and minimum),
-// smoothed between batches: r + sigma (c - r). Percentile and Ema observers.
-class SmoothedObserver final : public Observer {
+class MinmaxObserver final : public Observer {
  public:
-  SmoothedObserver(ChannelLayout layout, double alpha, double sigma, ObserverStyle style)
-      : layout_(layout), alpha_(alpha), sigma_(sigma), style_(style) {}
+  MinmaxObserver(ChannelLayout layout, ObserverStyle style) : extremes_(layout), style_(style) {}
 
-  void Observe(Images images) override {
-    const std::vector<RealRange> batch =
-        alpha_ < 1 ? Quantiles(images) : BatchMinMax(layout_, images);
+  void Add(std::span<const float> image) override { extremes_.Add(image); }
+  void EndBatch() override {}
+
+  std::vector<RealRange> Ranges() const override { return Styled(extremes_.ranges(), style_); }
+
+ private:
+  Extremes extremes_;
+  ObserverStyle style_;
+};
+
+// Ranges of one batch each, smoothed between batches: r + sigma (c - r).
+class Smoothing {
+ public:
+  Smoothing(double sigma, ObserverStyle style) : sigma_(sigma), style_(style) {}
+
+  void Add(const std::vector<RealRange>& batch) {
     if (ranges_.empty()) {
       ranges_ = batch;
       return;
@@ -85,37 +81,71 @@ class SmoothedObserver final : public Observer {
     }
   }
 
-  std::vector<RealRange> Ranges() const override { return Styled(ranges_, style_); }
+  std::vector<RealRange> Ranges() const { return Styled(ranges_, style_); }
 
  private:
-  std::vector<RealRange> Quantiles(Images images) const {
-    std::vector<std::vector<double>> groups(static_cast<std::size_t>(layout_.channels));
-    ForEach(layout_, images, [&](std::size_t group, double x) { groups[group].push_back(x); });
+  double sigma_;
+  ObserverStyle style_;
+  std::vector<RealRange> ranges_;
+};
+
+class EmaObserver final : public Observer {
+ public:
+  EmaObserver(ChannelLayout layout, double sigma, ObserverStyle style)
+      : batch_(layout), smoothing_(sigma, style) {}
+
+  void Add(std::span<const float> image) override { batch_.Add(image); }
+  void EndBatch() override {
+    smoothing_.Add(batch_.ranges());
+    batch_.Reset();
+  }
+  std::vector<RealRange> Ranges() const override { return smoothing_.Ranges(); }
+
+ private:
+  Extremes batch_;
+  Smoothing smoothing_;
+};
+
+// Per batch the quantiles alpha and 1 - alpha of each group (alpha = 1: its maximum and minimum).
+class PercentileObserver final : public Observer {
+ public:
+  PercentileObserver(ChannelLayout layout, double alpha, double sigma, ObserverStyle style)
+      : layout_(layout),
+        alpha_(alpha),
+        smoothing_(sigma, style),
+        groups_(static_cast<std::size_t>(layout.channels)) {}
+
+  void Add(std::span<const float> image) override {
+    ForEach(layout_, image, [&](std::size_t group, float x) { groups_[group].push_back(x); });
+  }
+  void EndBatch() override {
     std::vector<RealRange> ranges;
-    for (std::vector<double>& values : groups) {
+    for (std::vector<float>& values : groups_) {
       const double low = Quantile(values, 1 - alpha_);
       ranges.push_back({low, Quantile(values, alpha_)});
+      values.clear();
     }
-    return ranges;
+    smoothing_.Add(ranges);
   }
+  std::vector<RealRange> Ranges() const override { return smoothing_.Ranges(); }
 
+ private:
   // Linear between the two nearest order statistics.
-  static double Quantile(std::vector<double>& values, double q) {
+  static double Quantile(std::vector<float>& values, double q) {
     const double position = q * static_cast<double>(values.size() - 1);
     const double below = std::floor(position);
     const auto nth = values.begin() + static_cast<std::ptrdiff_t>(below);
     std::nth_element(values.begin(), nth, values.end());
-    const double lower = *nth;
+    const double lower = static_cast<double>(*nth);
     if (nth + 1 == values.end()) return lower;
-    const double upper = *std::min_element(nth + 1, values.end());
+    const double upper = static_cast<double>(*std::min_element(nth + 1, values.end()));
     return lower + (position - below) * (upper - lower);
   }
 
   ChannelLayout layout_;
   double alpha_;
-  double sigma_;
-  ObserverStyle style_;
-  std::vector<RealRange> ranges_;
+  Smoothing smoothing_;
+  std::vector<std::vector<float>> groups_;  // the values of the batch
 };
 
 // FQ-ViT's Omse: of the ranges times 1, 0.99, ... 0.11, the first with the least squared error of
@@ -125,16 +155,17 @@ class OmseObserver final : public Observer {
   OmseObserver(ChannelLayout layout, QuantRange q, bool has_zero_point, ObserverStyle style)
       : layout_(layout), q_(q), has_zero_point_(has_zero_point), minmax_(layout, style) {}
 
-  void Observe(Images images) override {
-    minmax_.Observe(images);
-    last_batch_.clear();
-    for (const auto image : images) last_batch_.emplace_back(image.begin(), image.end());
+  void Add(std::span<const float> image) override {
+    minmax_.Add(image);
+    if (batch_ended_) last_batch_.clear();
+    batch_ended_ = false;
+    last_batch_.emplace_back(image.begin(), image.end());
   }
+  void EndBatch() override { batch_ended_ = true; }
 
   std::vector<RealRange> Ranges() const override {
     constexpr int kTrials = 90;
     const std::vector<RealRange> full = minmax_.Ranges();
-    std::vector<std::span<const float>> images(last_batch_.begin(), last_batch_.end());
     std::vector<RealRange> best = full;
     double least = HUGE_VAL;
     for (int trial = 0; trial < kTrials; ++trial) {
@@ -146,11 +177,14 @@ class OmseObserver final : public Observer {
         quantization.push_back(QuantizationOf(ranges.back(), q_, has_zero_point_));
       }
       double error = 0;
-      ForEach(layout_, images, [&](std::size_t g, double x) {
-        const Quantization& z = quantization[g];
-        const double d = x - z.scale * (Quantize(x, z, q_) - z.zero);
-        error += d * d;
-      });
+      for (const std::vector<float>& image : last_batch_) {
+        ForEach(layout_, image, [&](std::size_t g, float value) {
+          const Quantization& z = quantization[g];
+          const double x = static_cast<double>(value);
+          const double d = x - z.scale * (Quantize(x, z, q_) - z.zero);
+          error += d * d;
+        });
+      }
       if (error < least) {
         least = error;
         best = std::move(ranges);
@@ -165,6 +199,7 @@ class OmseObserver final : public Observer {
   bool has_zero_point_;
   MinmaxObserver minmax_;
   std::vector<std::vector<float>> last_batch_;
+  bool batch_ended_ = false;
 };
 
 }  // namespace
@@ -217,10 +252,10 @@ std::unique_ptr<Observer> Observer::Make(const Section& section, ChannelLayout l
     case ObserverKind::kMinmax:
       return std::make_unique<MinmaxObserver>(layout, style);
     case ObserverKind::kPercentile:
-      return std::make_unique<SmoothedObserver>(layout, section.percentile_alpha,
-                                                section.percentile_sigma, style);
+      return std::make_unique<PercentileObserver>(layout, section.percentile_alpha,
+                                                  section.percentile_sigma, style);
     case ObserverKind::kEma:
-      return std::make_unique<SmoothedObserver>(layout, 1.0, section.percentile_sigma, style);
+      return std::make_unique<EmaObserver>(layout, section.percentile_sigma, style);
     case ObserverKind::kOmse:
       return std::make_unique<OmseObserver>(
           layout, RangeOf(section), section.has_zero_point || style == ObserverStyle::kPublished,

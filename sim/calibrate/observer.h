@@ -60,10 +60,15 @@ class Observer {
                                         ObserverStyle style = ObserverStyle::kContainsZero);
   virtual ~Observer() = default;
 
-  // One batch: the tensor's values for each of its images, in order. Every span holds layout.size()
-  // elements. A batch is a fixed number of images whatever the run's own batch is (kObserverBatch),
-  // since percentiles and smoothing depend on it.
-  virtual void Observe(std::span<const std::span<const float>> images) = 0;
+  // The tensor's values for the next image: layout.size() elements.
+  virtual void Add(std::span<const float> image) = 0;
+  // The images since the last call are one batch: a fixed number of them whatever the run's own
+  // batch is (kObserverBatch), since percentiles and smoothing depend on it.
+  virtual void EndBatch() = 0;
+  void Observe(std::span<const std::span<const float>> batch) {
+    for (const std::span<const float> image : batch) Add(image);
+    EndBatch();
+  }
 
   // One range per group. At least one batch must have been observed.
   virtual std::vector<RealRange> Ranges() const = 0;

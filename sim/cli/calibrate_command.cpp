@@ -30,13 +30,12 @@ int RunCalibrate(const CalibrateCommandOptions& options) {
   // A path that cannot be written is better reported before the work than after it.
   OutputDirectory output(options.output);
   const LoadedModel loaded = LoadModel(options.model);
-  std::int64_t images = 0;
-  const ModelInputs inputs = LoadEvaluation(loaded.manifest, options.images, &images);
+  const ModelInputs inputs = LoadEvaluation(loaded.manifest, options.images);
   Bundle bundle = CalibrateLoaded(loaded);
-  AddBundleInputs(bundle, loaded.model, inputs, images, loaded.calibrate.threads);
+  AddBundleInputs(bundle, loaded.model, inputs, inputs.count(), loaded.calibrate.threads);
   SaveBundle(bundle, output);
   std::cout << fmt::format("{}: {} operations, {} images\n", options.output.string(),
-                           bundle.program.ops.size(), images);
+                           bundle.program.ops.size(), inputs.count());
   for (const LoweringNote& note : bundle.notes) {
     if (note.kind == LoweringNote::Kind::kInfo) continue;
     std::cout << fmt::format("note: {}: {}\n", note.tensor, note.text);

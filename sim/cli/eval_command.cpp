@@ -8,6 +8,8 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <sstream>
 #include <utility>
 #include <vector>
@@ -15,11 +17,12 @@
 #include "golden/program/executor.h"
 #include "sim/calibrate/dequantize.h"
 #include "sim/calibrate/ideal_backend.h"
-#include "sim/cli/run_images.h"
+#include "sim/cli/float_taps.h"
 #include "sim/error.h"
 #include "sim/io/atomic_file.h"
 #include "sim/io/hash.h"
 #include "sim/io/image_folder.h"
+#include "sim/io/input_reader.h"
 #include "sim/io/printable.h"
 #include "sim/parallel.h"
 #include "sim/report/eval_report.h"
@@ -39,13 +42,13 @@ class LabelledImages {
       : classes_(loaded.model.geometry.classes) {
     const InputSpec& spec = loaded.manifest.Evaluation();
     if (options.data.empty()) {
-      inputs_ = LoadInputs(loaded.manifest, spec, InputUse::kEvaluation);
-      if (inputs_.labels.empty()) {
+      reader_.emplace(loaded.manifest, spec);
+      if (reader_->labels().empty()) {
         throw InputError(
             spec.origin +
             ": eval needs labels for the evaluation inputs, or --data DIR with class folders");
       }
-      count_ = inputs_.count();
+      count_ = reader_->count();
     } else {
       const VitGeometry& g = loaded.model.geometry;
       if (g.image_size == 0)
@@ -66,28 +69,27 @@ class LabelledImages {
 
   std::int64_t count() const { return count_; }
   std::int64_t Label(std::int64_t i) const {
-    return folder_ ? folder_->Label(i) : inputs_.labels[static_cast<std::size_t>(i)];
+    return folder_ ? folder_->Label(i) : reader_->labels()[static_cast<std::size_t>(i)];
   }
   std::string Name(std::int64_t i) const {
     return folder_ ? folder_->Path(i).string() : fmt::format("image {}", i);
   }
-  // Calls use(inputs, index within them).
-  template <typename Use>
-  auto With(std::int64_t i, Use use) const {
-    if (!folder_) return use(inputs_, i);
+  // This image alone.
+  ModelInputs Load(std::int64_t i) const {
+    if (!folder_) return reader_->Read(i, 1);
     LoadedImage image = folder_->Load(i);
     Shape shape = image.pixels.shape();
     shape.insert(shape.begin(), 1);
     ModelInputs one;
     one.data =
         ImageInputs{IntTensor(std::move(shape), std::move(image.pixels.storage())), mean_, stddev_};
-    return use(one, std::int64_t{0});
+    return one;
   }
 
  private:
   std::int64_t classes_ = 0;
   std::int64_t count_ = 0;
-  ModelInputs inputs_;
+  std::optional<InputReader> reader_;
   std::unique_ptr<ImageFolder> folder_;
   std::vector<double> mean_, stddev_;
 };
@@ -102,16 +104,21 @@ ImageVerdict Judge(const Bundle& bundle, const VitModel& model, const LabelledIm
   verdict.index = i;
   verdict.name = images.Name(i);
   verdict.label = images.Label(i);
-  images.With(i, [&](const ModelInputs& inputs, std::int64_t index) {
-    const FloatSource floats = {model, inputs};
-    std::vector<float> reference;
-    const TensorMap program_inputs = PrepareImage(bundle, floats, index, kLogits, &reference);
-    verdict.reference = TopFive({reference.begin(), reference.end()});
-    IdealBackend ideal(bundle, model);
-    verdict.ideal = TopOf(Execute(bundle.program, program_inputs, i, ideal), bundle);
-    GoldenBackend golden;
-    verdict.integer = TopOf(Execute(bundle.program, program_inputs, i, golden), bundle);
-  });
+  const ModelInputs inputs = images.Load(i);
+  const FloatSource source = {model, inputs};
+  std::set<std::string> wanted(bundle.program.inputs.begin(), bundle.program.inputs.end());
+  wanted.insert(kLogits);
+  FloatTaps floats(source, 0, wanted);
+  TensorMap program_inputs;
+  for (const std::string& name : bundle.program.inputs) {
+    program_inputs.emplace(name, ProgramInput(bundle, source, 0, name, floats));
+  }
+  const std::vector<float>& reference = floats.Find(kLogits)->data;
+  verdict.reference = TopFive({reference.begin(), reference.end()});
+  IdealBackend ideal(bundle, model);
+  verdict.ideal = TopOf(ExecuteForOutputs(bundle.program, program_inputs, i, ideal), bundle);
+  GoldenBackend golden;
+  verdict.integer = TopOf(ExecuteForOutputs(bundle.program, program_inputs, i, golden), bundle);
   return verdict;
 }
 

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "sim/error.h"
+#include "sim/io/input_reader.h"
 #include "sim/io/nearest_word.h"
 
 namespace qsim {
@@ -43,6 +44,20 @@ Scope ParseScope(const std::string& name) {
   if (const auto scope = ScopeFromName(name)) return *scope;
   throw InputError(fmt::format("--scope: unknown scope '{}'; {}", name,
                                SuggestWord(name, {"attention", "block", "model"})));
+}
+
+// A manifest's geometry with everything that the weights have told.
+Geometry StatedBy(const VitGeometry& model, Geometry geometry) {
+  geometry.dim = model.dim;
+  geometry.tokens = model.tokens;
+  geometry.depth = model.depth;
+  if (model.classes > 0) geometry.classes = model.classes;
+  if (model.image_size > 0) {
+    geometry.image = model.image_size;
+    geometry.channels = model.image_channels;
+    geometry.patch = model.patch;
+  }
+  return geometry;
 }
 
 }  // namespace
@@ -99,6 +114,8 @@ LoadedModel LoadModel(const ModelOptions& options) {
   for (const std::string& setting : options.set) config.Set(setting);
   Manifest manifest = Manifest::Load(options.input);
   VitModel model = LoadVit(manifest);
+  // Inputs are checked against the model, not only against what the manifest happens to say.
+  manifest.geometry = StatedBy(model.geometry, manifest.geometry);
   CalibrateOptions calibrate;
   calibrate.scope = ParseScope(options.scope);
   calibrate.until = options.until;
@@ -114,15 +131,14 @@ Bundle CalibrateLoaded(const LoadedModel& loaded) {
   return Calibrate(loaded.model, loaded.config, inputs, loaded.calibrate);
 }
 
-ModelInputs LoadEvaluation(const Manifest& manifest, std::int64_t requested, std::int64_t* images) {
-  ModelInputs inputs = LoadInputs(manifest, manifest.Evaluation(), InputUse::kEvaluation);
-  const std::int64_t available = inputs.count();
+ModelInputs LoadEvaluation(const Manifest& manifest, std::int64_t requested) {
+  const InputReader reader(manifest, manifest.Evaluation());
+  const std::int64_t available = reader.count();
   if (requested > available) {
     throw InputError(fmt::format("--images {}: {} has {} evaluation inputs", requested,
                                  manifest.path.string(), available));
   }
-  *images = requested < 0 ? std::min(kDefaultImages, available) : requested;
-  return inputs;
+  return reader.Read(0, requested < 0 ? std::min(kDefaultImages, available) : requested);
 }
 
 void AddBundleOrModelOptions(CLI::App& command, std::filesystem::path& bundle,

@@ -50,7 +50,7 @@ LoadedModel LoadModel(const ModelOptions& options);
 Bundle CalibrateLoaded(const LoadedModel& loaded);
 
 // The evaluation inputs. `requested` < 0: the first 8, or all where there are fewer. Throws
-// InputError when more are asked for than there are; *images is how many to use.
-ModelInputs LoadEvaluation(const Manifest& manifest, std::int64_t requested, std::int64_t* images);
+// InputError when more are asked for than there are.
+ModelInputs LoadEvaluation(const Manifest& manifest, std::int64_t requested);
 
 }  // namespace qsim

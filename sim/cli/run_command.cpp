@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <iostream>
+#include <map>
+#include <mutex>
 #include <optional>
+#include <utility>
 
 #include "sim/cli/run_images.h"
 #include "sim/cosim/rtl_backend.h"
@@ -13,6 +16,7 @@
 #include "sim/io/atomic_file.h"
 #include "sim/io/memh.h"
 #include "sim/io/npy.h"
+#include "sim/io/npy_stack.h"
 #include "sim/io/output_directory.h"
 #include "sim/report/report_files.h"
 #include "sim/report/report_json.h"
@@ -31,22 +35,46 @@ int MemhBits(const TensorInfo& info) {
   return BitsOf(info.dtype);
 }
 
-void WriteTensors(const RunResult& result, const Bundle& bundle, bool memh, const fs::path& root) {
-  const Program& program = bundle.program;
-  WriteFileAtomically(root / kContractFile, ContractsYaml(bundle.contracts));
-  const auto write_all = [&](const char* executor, const auto& tensors) {
-    if (tensors.empty()) return;
-    fs::create_directories(root / executor);
-    for (const auto& [name, tensor] : tensors) WriteNpy(root / executor / (name + ".npy"), tensor);
-  };
-  write_all("golden", result.golden);
-  write_all("rtl", result.rtl);
-  write_all("float", result.reference);
-  if (!memh) return;
+// ROOT/<executor>/<tensor>.npy, image axis in front. Each image is written when it is computed.
+class TensorFiles final : public TensorSink {
+ public:
+  TensorFiles(fs::path root, std::int64_t images) : root_(std::move(root)), images_(images) {}
+
+  void Take(std::string_view executor, const std::string& name, std::int64_t image,
+            const IntTensor& tensor) override {
+    Write(executor, name, image, tensor);
+  }
+  void Take(std::string_view executor, const std::string& name, std::int64_t image,
+            const FloatTensor& tensor) override {
+    Write(executor, name, image, tensor);
+  }
+
+ private:
+  template <typename Tensor>
+  void Write(std::string_view executor, const std::string& name, std::int64_t image,
+             const Tensor& tensor) {
+    const fs::path path = root_ / executor / (name + ".npy");
+    const std::lock_guard lock(mutex_);
+    auto file = files_.find(path);
+    if (file == files_.end()) {
+      fs::create_directories(path.parent_path());
+      file = files_.emplace(path, NpyStack(path, images_, tensor)).first;
+    }
+    file->second.Write(image, tensor);
+  }
+
+  fs::path root_;
+  std::int64_t images_;
+  std::mutex mutex_;
+  std::map<fs::path, NpyStack> files_;
+};
+
+// From the golden .npy files, one tensor at a time.
+void WriteMemhFiles(const Program& program, const fs::path& root) {
   fs::create_directories(root / "memh");
-  for (const auto& [name, tensor] : result.golden) {
-    const TensorInfo& info = program.Tensor(name);
-    WriteMemh(root / "memh" / (name + ".memh"), name, tensor, MemhBits(info));
+  for (const TensorInfo& info : program.tensors) {
+    WriteMemh(root / "memh" / (info.name + ".memh"), info.name,
+              ReadIntNpy(root / "golden" / (info.name + ".npy")), MemhBits(info));
   }
 }
 
@@ -96,7 +124,8 @@ Subject Load(const RunOptions& options) {
     return subject;
   }
   subject.loaded = LoadModel(options.model);
-  subject.inputs = LoadEvaluation(subject.loaded->manifest, options.images, &subject.images);
+  subject.inputs = LoadEvaluation(subject.loaded->manifest, options.images);
+  subject.images = subject.inputs.count();
   const Hardware hardware = subject.loaded->config.HardwareFor(-1);
   CheckRtl(options, {hardware.array_rows, hardware.array_cols});
   // Only for a person: in a log, a calibration that fails leaves its one line of error.
@@ -183,7 +212,8 @@ int RunRun(const RunOptions& options) {
   settings.images = subject.images;
   settings.batch = options.batch;
   settings.threads = ThreadCount(options.model.threads);
-  settings.keep_tensors = output.has_value();
+  std::optional<TensorFiles> files;
+  if (output) settings.sink = &files.emplace(output->path(), subject.images);
   if (options.rtl == "on") {
     settings.rtl = RtlSettings{options.stall_probability, options.stall_seed,
                                output ? output->path() / "waves" : fs::path(kDefaultWaves),
@@ -195,23 +225,23 @@ int RunRun(const RunOptions& options) {
       settings.rtl ? fmt::format(", RTL {}x{}", hardware.array_rows, hardware.array_cols) : "");
   std::optional<FloatSource> floats;
   if (subject.loaded) floats.emplace(FloatSource{subject.loaded->model, subject.inputs});
-  RunResult result = RunImages(subject.bundle, floats ? &*floats : nullptr, settings);
-  for (const fs::path& file : options.model.config)
-    result.report.config_files.push_back(file.string());
-  result.report.scope = subject.loaded ? options.model.scope : "bundle";
-  result.report.input = subject.loaded ? options.model.input.string() : options.bundle.string();
+  RunReport report = RunImages(subject.bundle, floats ? &*floats : nullptr, settings);
+  for (const fs::path& file : options.model.config) report.config_files.push_back(file.string());
+  report.scope = subject.loaded ? options.model.scope : "bundle";
+  report.input = subject.loaded ? options.model.input.string() : options.bundle.string();
 
   if (output) {
-    WriteTensors(result, subject.bundle, options.memh, output->path());
-    WriteReportFiles(result.report, output->path());
+    WriteFileAtomically(output->path() / kContractFile, ContractsYaml(subject.bundle.contracts));
+    if (options.memh) WriteMemhFiles(subject.bundle.program, output->path());
+    WriteReportFiles(report, output->path());
     output->Commit();
   }
   if (options.json) {
-    std::cout << RunReportJsonText(result.report);
+    std::cout << RunReportJsonText(report);
   } else {
-    std::cout << FormatRunReport(result.report, {options.verbose, ColorWanted(STDOUT_FILENO)});
+    std::cout << FormatRunReport(report, {options.verbose, ColorWanted(STDOUT_FILENO)});
   }
-  return result.report.total_mismatches() == 0 ? 0 : 1;
+  return report.total_mismatches() == 0 ? 0 : 1;
 }
 
 }  // namespace qsim

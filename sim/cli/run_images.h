@@ -4,13 +4,12 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <string>
-#include <vector>
+#include <string_view>
 
-#include "golden/program/executor.h"
 #include "sim/calibrate/bundle.h"
+#include "sim/cli/float_taps.h"
 #include "sim/io/manifest.h"
 #include "sim/model/vit_model.h"
 #include "sim/report/run_report.h"
@@ -26,34 +25,30 @@ struct RtlSettings {
   std::filesystem::path reported_wave_directory;
 };
 
+// Receives every tensor of a run as soon as it is computed: images in any order, from several
+// threads at once. `executor` is "golden", "rtl" or "float"; the tensor has no image axis.
+class TensorSink {
+ public:
+  virtual ~TensorSink() = default;
+  virtual void Take(std::string_view executor, const std::string& name, std::int64_t image,
+                    const IntTensor& tensor) = 0;
+  virtual void Take(std::string_view executor, const std::string& name, std::int64_t image,
+                    const FloatTensor& tensor) = 0;
+};
+
 struct RunSettings {
   std::int64_t images = 0;
   std::int64_t batch = 32;  // images in memory at once; no result depends on it
   int threads = 1;
   std::optional<RtlSettings> rtl;  // absent: golden only
-  bool keep_tensors = false;
-};
-
-// The float side of a run: what the integers are measured against.
-struct FloatSource {
-  const VitModel& model;
-  const ModelInputs& inputs;
-};
-
-struct RunResult {
-  RunReport report;
-  // By tensor name, image axis in front; filled when keep_tensors is set.
-  std::map<std::string, IntTensor> golden, rtl;
-  std::map<std::string, FloatTensor> reference;
+  TensorSink* sink = nullptr;
 };
 
 // Block inputs come from `floats`, quantized, or without it from the bundle. Throws InputError, for
-// example when no RTL of the bundle's array size was built.
-RunResult RunImages(const Bundle& bundle, const FloatSource* floats, const RunSettings& settings);
-
-// The program's inputs for one image, and the float values of one tap.
-TensorMap PrepareImage(const Bundle& bundle, const FloatSource& floats, std::int64_t image,
-                       const std::string& tap, std::vector<float>* values);
+// example when no RTL of the bundle's array size was built. The executors walk the program side by
+// side and drop each tensor behind its last reader, so that memory holds a part of a block for each
+// thread, whatever the depth of the model and the number of images.
+RunReport RunImages(const Bundle& bundle, const FloatSource* floats, const RunSettings& settings);
 
 // Quantizes the activations that reach each of the program's blocks and stores them in the bundle.
 void AddBundleInputs(Bundle& bundle, const VitModel& model, const ModelInputs& inputs,

@@ -23,99 +23,90 @@ namespace {
 static_assert(std::endian::native == std::endian::little,
               "the data are read and written as they are");
 
-// The data part, whose size is known to be right before the vector is allocated.
-template <typename T>
-std::vector<T> ReadData(const InputFile& file, const NpyHeader& header) {
+// Throws unless the data part is exactly what the header says.
+void CheckSize(const InputFile& file, const NpyHeader& header, std::uint64_t element_bytes) {
   const std::uint64_t available = file.size() - header.data_offset;
   const std::uint64_t elements = static_cast<std::uint64_t>(header.elements);
   const std::string name = file.path().string();
-  if (elements > available / sizeof(T)) {
+  if (elements > available / element_bytes) {
     throw InputError(fmt::format(
         "{}: truncated: shape {} of {}-byte elements needs more than the {} bytes of data", name,
-        FormatShape(header.shape), sizeof(T), available));
+        FormatShape(header.shape), element_bytes, available));
   }
-  if (elements * sizeof(T) != available) {
+  if (elements * element_bytes != available) {
     throw InputError(fmt::format("{}: {} trailing bytes after the data of shape {}", name,
-                                 available - elements * sizeof(T), FormatShape(header.shape)));
+                                 available - elements * element_bytes, FormatShape(header.shape)));
   }
-  std::vector<T> data(elements);
-  file.ReadAt(header.data_offset, data.data(), data.size() * sizeof(T));
+}
+
+// Elements [first, first + size) of a file whose size has been checked.
+template <typename T>
+std::vector<T> ReadData(const InputFile& file, const NpyHeader& header, std::int64_t first,
+                        std::int64_t size) {
+  std::vector<T> data(static_cast<std::size_t>(size));
+  file.ReadAt(header.data_offset + static_cast<std::uint64_t>(first) * sizeof(T), data.data(),
+              data.size() * sizeof(T));
   return data;
 }
 
-// The file's integers, or nullopt when it holds something else.
-std::optional<IntTensor> ReadInts(const InputFile& file, const NpyHeader& header) {
-  const std::string& descr = header.descr;
-  const Shape& shape = header.shape;
-  if (descr == "|i1" || descr == "<i1")
-    return IntTensor(shape, ReadData<std::int8_t>(file, header));
-  if (descr == "|u1" || descr == "<u1") {
-    return IntTensor(shape, ReadData<std::uint8_t>(file, header));
-  }
-  if (descr == "<i2") return IntTensor(shape, ReadData<std::int16_t>(file, header));
-  if (descr == "<u2") return IntTensor(shape, ReadData<std::uint16_t>(file, header));
-  if (descr == "<i4") return IntTensor(shape, ReadData<std::int32_t>(file, header));
-  if (descr == "<i8") return IntTensor(shape, ReadData<std::int64_t>(file, header));
-  return std::nullopt;
-}
-
-template <typename Tensor, typename T, typename Convert>
-Tensor ConvertFloats(const InputFile& file, const NpyHeader& header, Convert convert) {
-  Tensor tensor;
-  tensor.shape = header.shape;
-  const std::vector<T> data = ReadData<T>(file, header);
-  tensor.data.resize(data.size());
-  for (std::size_t i = 0; i < data.size(); ++i) {
-    tensor.data[i] = convert(data[i]);
-    if (!std::isfinite(tensor.data[i])) {
-      throw InputError(fmt::format("{}: {} at {}", file.path().string(),
-                                   std::isnan(tensor.data[i]) ? "NaN" : "Inf (in float32)",
-                                   FormatIndex(header.shape, static_cast<std::int64_t>(i))));
-    }
-  }
-  return tensor;
-}
-
 // The conversion of a double beyond float's range is undefined; infinity says the same.
-float NarrowToFloat(double x) {
+float Narrowed(double x) {
   constexpr double kLargest = 3.4028235677973366e38;  // rounds up to 2^128
   return std::abs(x) >= kLargest ? HUGE_VALF : static_cast<float>(x);
 }
 
-// The file's floats. Throws InputError for every other type.
-template <typename Tensor, typename NarrowDouble>
-Tensor ReadFloats(const InputFile& file, const NpyHeader& header, NarrowDouble narrow) {
-  const std::string& descr = header.descr;
-  if (descr == "<f2") return ConvertFloats<Tensor, std::uint16_t>(file, header, HalfToFloat);
-  if (descr == "<f4") return ConvertFloats<Tensor, float>(file, header, std::identity());
-  if (descr == "<f8") return ConvertFloats<Tensor, double>(file, header, narrow);
-  const std::string path = file.path().string();
+// Calls ints(T{}) or floats(T{}, conversion) for the stored type T. The conversion of float64 is
+// the caller's, of narrower types it is exact.
+template <typename Ints, typename Floats, typename FromDouble>
+auto WithStoredType(const InputFile& file, const std::string& descr, Ints ints, Floats floats,
+                    FromDouble from_double) {
+  if (descr == "|i1" || descr == "<i1") return ints(std::int8_t{});
+  if (descr == "|u1" || descr == "<u1") return ints(std::uint8_t{});
+  if (descr == "<i2") return ints(std::int16_t{});
+  if (descr == "<u2") return ints(std::uint16_t{});
+  if (descr == "<i4") return ints(std::int32_t{});
+  if (descr == "<i8") return ints(std::int64_t{});
+  if (descr == "<f2") return floats(std::uint16_t{}, HalfToFloat);
+  if (descr == "<f4") return floats(float{}, std::identity());
+  if (descr == "<f8") return floats(double{}, from_double);
   if (descr.starts_with('>')) {
-    throw InputError(
-        fmt::format("{}: big-endian data ({}); save it little-endian", path, Printable(descr)));
+    throw InputError(fmt::format("{}: big-endian data ({}); save it little-endian",
+                                 file.path().string(), Printable(descr)));
   }
   throw InputError(fmt::format(
       "{}: dtype '{}' is not supported; expected int8, uint8, int16, uint16, int32, int64, "
       "float16, float32 or float64",
-      path, Printable(descr)));
+      file.path().string(), Printable(descr)));
 }
 
-std::string_view DescrOf(DType dtype) {
-  switch (dtype) {
-    case DType::kInt8:
-      return "|i1";
-    case DType::kUint8:
-      return "|u1";
-    case DType::kInt16:
-      return "<i2";
-    case DType::kUint16:
-      return "<u2";
-    case DType::kInt32:
-      return "<i4";
-    case DType::kInt64:
-      return "<i8";
-  }
-  throw InternalError("integer tensor of an unknown dtype");
+// The elements [first, first + size of shape); Tensor holds those of a file of floats.
+template <typename Tensor, typename FromDouble>
+std::variant<IntTensor, Tensor> ReadElements(const InputFile& file, const NpyHeader& header,
+                                             Shape shape, std::int64_t first,
+                                             FromDouble from_double) {
+  using Result = std::variant<IntTensor, Tensor>;
+  const std::int64_t size = ElementCount(shape);
+  return WithStoredType(
+      file, header.descr,
+      [&](auto stored) -> Result {
+        return IntTensor(std::move(shape), ReadData<decltype(stored)>(file, header, first, size));
+      },
+      [&](auto stored, auto convert) -> Result {
+        const auto data = ReadData<decltype(stored)>(file, header, first, size);
+        Tensor tensor;
+        tensor.shape = std::move(shape);
+        tensor.data.resize(data.size());
+        for (std::size_t i = 0; i < data.size(); ++i) {
+          tensor.data[i] = convert(data[i]);
+          if (std::isfinite(tensor.data[i])) continue;
+          throw InputError(
+              fmt::format("{}: {} at {}", file.path().string(),
+                          std::isnan(tensor.data[i]) ? "NaN" : "Inf (in float32)",
+                          FormatIndex(header.shape, first + static_cast<std::int64_t>(i))));
+        }
+        return tensor;
+      },
+      from_double);
 }
 
 void WriteData(const std::filesystem::path& path, std::string_view descr, const Shape& shape,
@@ -128,36 +119,56 @@ void WriteData(const std::filesystem::path& path, std::string_view descr, const 
 
 }  // namespace
 
-AnyTensor ReadNpy(const std::filesystem::path& path) {
-  const InputFile file(path);
-  const NpyHeader header = ReadNpyHeader(file);
-  if (std::optional<IntTensor> ints = ReadInts(file, header)) return *std::move(ints);
-  return ReadFloats<FloatTensor>(file, header, NarrowToFloat);
+NpyReader::NpyReader(const std::filesystem::path& path)
+    : file_(path), header_(ReadNpyHeader(file_)) {
+  WithStoredType(
+      file_, header_.descr,
+      [&](auto stored) {
+        CheckSize(file_, header_, sizeof stored);
+        dtype_ = IntTensor(Shape{0}, std::vector<decltype(stored)>{}).dtype();
+      },
+      [&](auto stored, auto) { CheckSize(file_, header_, sizeof stored); }, Narrowed);
 }
 
-ExactTensor ReadExactNpy(const std::filesystem::path& path) {
-  const InputFile file(path);
-  const NpyHeader header = ReadNpyHeader(file);
-  if (std::optional<IntTensor> ints = ReadInts(file, header)) return *std::move(ints);
-  return ReadFloats<DoubleTensor>(file, header, std::identity());
+AnyTensor NpyReader::Read() const {
+  return ReadElements<FloatTensor>(file_, header_, header_.shape, 0, Narrowed);
 }
 
-IntTensor ReadIntNpy(const std::filesystem::path& path) {
-  AnyTensor any = ReadNpy(path);
+AnyTensor NpyReader::Read(std::int64_t first, std::int64_t count) const {
+  Shape shape = header_.shape;
+  const std::int64_t per_slice = header_.elements / shape.at(0);
+  shape[0] = count;
+  return ReadElements<FloatTensor>(file_, header_, std::move(shape), first * per_slice, Narrowed);
+}
+
+ExactTensor NpyReader::ReadExact() const {
+  return ReadElements<DoubleTensor>(file_, header_, header_.shape, 0, std::identity());
+}
+
+AnyTensor ReadNpy(const std::filesystem::path& path) { return NpyReader(path).Read(); }
+
+ExactTensor ReadExactNpy(const std::filesystem::path& path) { return NpyReader(path).ReadExact(); }
+
+IntTensor AsInts(AnyTensor any, const std::filesystem::path& path) {
   if (auto* tensor = std::get_if<IntTensor>(&any)) return std::move(*tensor);
   throw InputError(fmt::format("{}: holds floats; integers expected", path.string()));
 }
 
-FloatTensor ReadFloatNpy(const std::filesystem::path& path) {
-  AnyTensor any = ReadNpy(path);
+FloatTensor AsFloats(AnyTensor any, const std::filesystem::path& path) {
   if (auto* tensor = std::get_if<FloatTensor>(&any)) return std::move(*tensor);
   throw InputError(fmt::format("{}: holds integers; floats expected", path.string()));
+}
+
+IntTensor ReadIntNpy(const std::filesystem::path& path) { return AsInts(ReadNpy(path), path); }
+
+FloatTensor ReadFloatNpy(const std::filesystem::path& path) {
+  return AsFloats(ReadNpy(path), path);
 }
 
 void WriteNpy(const std::filesystem::path& path, const IntTensor& tensor) {
   std::visit(
       [&](const auto& data) {
-        WriteData(path, DescrOf(tensor.dtype()), tensor.shape(), data.data(),
+        WriteData(path, NpyDescr(tensor.dtype()), tensor.shape(), data.data(),
                   data.size() * sizeof(data[0]));
       },
       tensor.storage());

@@ -171,6 +171,24 @@ NpyHeader ReadNpyHeader(const InputFile& file) {
   return header;
 }
 
+std::string NpyDescr(DType dtype) {
+  switch (dtype) {
+    case DType::kInt8:
+      return "|i1";
+    case DType::kUint8:
+      return "|u1";
+    case DType::kInt16:
+      return "<i2";
+    case DType::kUint16:
+      return "<u2";
+    case DType::kInt32:
+      return "<i4";
+    case DType::kInt64:
+      return "<i8";
+  }
+  throw InternalError("integer tensor of an unknown dtype");
+}
+
 std::string MakeNpyHeader(const std::string& descr, const Shape& shape) {
   std::string dims;
   for (const std::int64_t dim : shape) dims += fmt::format("{}, ", dim);

@@ -20,6 +20,9 @@ struct NpyHeader {
 // or is not the dictionary of numpy/lib/format.py, Fortran order, negative or overflowing shapes.
 NpyHeader ReadNpyHeader(const InputFile& file);
 
+// "|i1", "|u1", "<i2", ...
+std::string NpyDescr(DType dtype);
+
 // The bytes before the data of a version 1.0 file, padded so that the data are 64-byte aligned.
 std::string MakeNpyHeader(const std::string& descr, const Shape& shape);
 

@@ -13,6 +13,9 @@ using RowMatrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::Ro
 using ConstMap = Eigen::Map<const RowMatrix>;
 using Map = Eigen::Map<RowMatrix>;
 
+// Columns of a product that are summed side by side.
+constexpr std::int64_t kPanel = 8;
+
 ConstMap AsMatrix(const FloatTensor& t) { return {t.data.data(), t.shape[0], t.shape[1]}; }
 Map AsMatrix(FloatTensor& t) { return {t.data.data(), t.shape[0], t.shape[1]}; }
 
@@ -67,10 +70,26 @@ FloatTensor Attention(const VitGeometry& g, const FloatTensor& q, const FloatTen
 }  // namespace
 
 FloatTensor FloatLinear(const Linear& layer, const FloatTensor& x) {
-  FloatTensor out = Zeros({x.shape[0], layer.out_features()});
-  FloatMatmul(x.data.data(), x.shape[1], layer.weight_t.data.data(), layer.out_features(),
-              layer.bias, x.shape[0], layer.out_features(), layer.in_features(), out.data.data(),
-              layer.out_features());
+  const std::int64_t outs = layer.out_features();
+  const std::int64_t depth = layer.in_features();
+  FloatTensor out = Zeros({x.shape[0], outs});
+  // A few columns of the transposed weights at a time: a transposed copy of all would double the
+  // memory of a model.
+  std::vector<float> panel(static_cast<std::size_t>(depth * kPanel));
+  for (std::int64_t first = 0; first < outs; first += kPanel) {
+    const std::int64_t columns = std::min(kPanel, outs - first);
+    for (std::int64_t c = 0; c < columns; ++c) {
+      const float* row = layer.weight.data.data() + (first + c) * depth;
+      for (std::int64_t i = 0; i < depth; ++i) {
+        panel[static_cast<std::size_t>(i * kPanel + c)] = row[i];
+      }
+    }
+    const auto bias =
+        std::span(layer.bias)
+            .subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(columns));
+    FloatMatmul(x.data.data(), x.shape[1], panel.data(), kPanel, bias, x.shape[0], columns, depth,
+                out.data.data() + first, outs);
+  }
   return out;
 }
 
@@ -114,7 +133,7 @@ void FloatMatmul(const float* a, std::int64_t a_stride, const float* b, std::int
   // the machine. Here the compiler vectorises across columns, which leaves every element's order
   // alone.
   constexpr std::int64_t kRows = 4;
-  constexpr std::int64_t kCols = 8;
+  constexpr std::int64_t kCols = kPanel;
   for (std::int64_t col = 0; col < n; col += kCols) {
     const std::int64_t cols = std::min(kCols, n - col);
     for (std::int64_t row = 0; row < m; row += kRows) {

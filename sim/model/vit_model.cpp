@@ -143,37 +143,20 @@ class Loader {
             file_.Load(name + ".bias", Shape{g_.dim}).data};
   }
 
-  static Linear MakeLinear(FloatTensor weight, std::vector<float> bias) {
-    Linear layer;
-    const std::int64_t out = weight.shape[0];
-    const std::int64_t in = weight.shape[1];
-    layer.weight_t.shape = {in, out};
-    layer.weight_t.data.resize(weight.data.size());
-    for (std::int64_t o = 0; o < out; ++o) {
-      for (std::int64_t i = 0; i < in; ++i) {
-        layer.weight_t.data[static_cast<std::size_t>(i * out + o)] =
-            weight.data[static_cast<std::size_t>(o * in + i)];
-      }
-    }
-    layer.weight = std::move(weight);
-    layer.bias = std::move(bias);
-    return layer;
-  }
-
   Linear LoadLinear(const std::string& name, std::int64_t out, std::int64_t in,
                     bool has_bias = true) const {
     FloatTensor weight = file_.Load(name + ".weight", Shape{out, in});
     std::vector<float> bias(static_cast<std::size_t>(out), 0.0F);
     if (has_bias) bias = file_.Load(name + ".bias", Shape{out}).data;
-    return MakeLinear(std::move(weight), std::move(bias));
+    return {std::move(weight), std::move(bias)};
   }
 
   void LoadEmbedding(VitModel& model) const {
     FloatTensor weight =
         file_.Load("patch_embed.proj.weight", Shape{g_.dim, g_.image_channels, g_.patch, g_.patch});
     weight.shape = {g_.dim, g_.image_channels * g_.patch * g_.patch};
-    model.patch_embed =
-        MakeLinear(std::move(weight), file_.Load("patch_embed.proj.bias", Shape{g_.dim}).data);
+    model.patch_embed = {std::move(weight),
+                         file_.Load("patch_embed.proj.bias", Shape{g_.dim}).data};
     model.cls_token = file_.Load("cls_token", Shape{1, 1, g_.dim}).data;
     model.pos_embed = file_.Load("pos_embed", Shape{1, g_.tokens, g_.dim});
     model.pos_embed.shape = {g_.tokens, g_.dim};

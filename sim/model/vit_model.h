@@ -13,10 +13,9 @@
 
 namespace qsim {
 
-// y = x W^T + b. `weight` is [out, in] as stored; `weight_t` is [in, out], for the float product.
+// y = x W^T + b.
 struct Linear {
-  FloatTensor weight;
-  FloatTensor weight_t;
+  FloatTensor weight;  // [out, in], as stored
   std::vector<float> bias;
   std::int64_t out_features() const { return weight.shape[0]; }
   std::int64_t in_features() const { return weight.shape[1]; }

@@ -17,6 +17,7 @@ namespace {
 using testing::ForEveryActivation;
 using testing::ForEveryWeight;
 using testing::Join;
+using testing::RunResult;
 using testing::Vectors;
 using testing::WorstQsnr;
 

@@ -13,6 +13,7 @@ namespace {
 
 using testing::ForEveryActivation;
 using testing::Join;
+using testing::RunResult;
 using testing::SecondGeometry;
 using testing::SecondGeometryOptions;
 using testing::Vectors;

@@ -118,7 +118,8 @@ TEST_F(Scopes, UnknownScopesAndTapsNameTheNearest) {
   EXPECT_EQ(scope.exit_status, 2);
   EXPECT_THAT(scope.err, AllOf(HasSubstr("modle"), HasSubstr("'model'")));
   const ProcessResult tap =
-      Qsim({"run", "--scope", "block", "--until", "blocks.0.attn_v_oot", "--output", "out"});
+      Qsim({"run", "--rtl", "off", "--scope", "block", "--until", "blocks.0.attn_v_oot", "--output",
+            "out"});
   EXPECT_EQ(tap.exit_status, 2);
   EXPECT_THAT(tap.err, AllOf(HasSubstr("blocks.0.attn_v_oot"), HasSubstr("'blocks.0.attn_v_out'")));
   EXPECT_FALSE(fs::exists(sandbox_.path() / "out"));

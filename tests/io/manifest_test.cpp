@@ -187,7 +187,7 @@ TEST_F(ManifestTest, NamesMissingThings) {
 
 TEST_F(ManifestTest, RejectsInputsOfTheWrongForm) {
   EXPECT_THAT(InputError(std::string(kImages) + "image: 16\n"),
-              HasSubstr("axis 2 is 8, but the manifest's image is 16"));
+              HasSubstr("axis 2 is 8, but the model's image is 16"));
   EXPECT_THAT(InputError(std::string(kImages) + "patch: 3\n"),
               HasSubstr("patch (3) must divide the image size (8)"));
   EXPECT_THAT(InputError(std::string(kImages) + "patch: 2\ntokens: 20\n"),
@@ -202,7 +202,7 @@ TEST_F(ManifestTest, RejectsInputsOfTheWrongForm) {
   EXPECT_THAT(InputError(kImages), HasSubstr("holds floats; integers expected"));
   const std::string tokens = "model: m\ndim: 12\ncalibration: {tokens: tokens.npy}\n";
   WriteNpy(File("tokens.npy"), Tokens({4, 17, 13}));
-  EXPECT_THAT(InputError(tokens), HasSubstr("axis 2 is 13, but the manifest's dim is 12"));
+  EXPECT_THAT(InputError(tokens), HasSubstr("axis 2 is 13, but the model's dim is 12"));
   WriteNpy(File("tokens.npy"), Tokens({17, 12}));
   EXPECT_THAT(InputError(tokens), HasSubstr("expected [N, tokens, dim]"));
   WriteNpy(File("tokens.npy"), FloatTensor{{0, 17, 12}, {}});
@@ -224,7 +224,8 @@ TEST_F(ManifestTest, RejectsWrongLabels) {
   WriteNpy(File("labels.npy"), IntTensor(Shape{3}, std::vector<std::int64_t>{0, 1, 2}));
   EXPECT_THAT(InputError(yaml), HasSubstr("labels.npy: 3 labels for 4 samples"));
   WriteNpy(File("labels.npy"), IntTensor(Shape{4}, std::vector<std::int64_t>{0, 1, 2, 4}));
-  EXPECT_THAT(InputError(yaml), HasSubstr("labels.npy: label 4 at [3] is outside 0..3"));
+  EXPECT_THAT(InputError(yaml),
+              HasSubstr("labels.npy: label 4 at [3] is outside 0..3: the model has 4 classes"));
   WriteNpy(File("labels.npy"), IntTensor(Shape{4, 1}, std::vector<std::int64_t>{0, 1, 2, 3}));
   EXPECT_THAT(InputError(yaml), HasSubstr("labels are [N]"));
 }

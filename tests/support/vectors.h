@@ -1,7 +1,10 @@
 // A vectors directory, loaded, and calibrated with the shipped configuration plus some --set words.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
+#include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,6 +17,39 @@
 namespace qsim::testing {
 
 inline const std::filesystem::path kSourceDir = QSIM_SOURCE_DIR;
+
+// A run's report and its integer tensors by name, image axis in front.
+struct RunResult {
+  RunReport report;
+  std::map<std::string, IntTensor> golden, rtl;
+};
+
+class KeptTensors final : public TensorSink {
+ public:
+  KeptTensors(std::int64_t images, RunResult& result) : images_(images), result_(result) {}
+
+  void Take(std::string_view executor, const std::string& name, std::int64_t image,
+            const IntTensor& tensor) override {
+    const std::lock_guard lock(mutex_);
+    Shape shape = tensor.shape();
+    shape.insert(shape.begin(), images_);
+    auto& tensors = executor == "golden" ? result_.golden : result_.rtl;
+    IntTensor& stacked =
+        tensors.try_emplace(name, IntTensor(tensor.dtype(), std::move(shape))).first->second;
+    std::visit(
+        [&](auto& values) {
+          const auto& part = tensor.As<typename std::decay_t<decltype(values)>::value_type>();
+          std::copy(part.begin(), part.end(), values.begin() + image * tensor.size());
+        },
+        stacked.storage());
+  }
+  void Take(std::string_view, const std::string&, std::int64_t, const FloatTensor&) override {}
+
+ private:
+  std::int64_t images_;
+  RunResult& result_;
+  std::mutex mutex_;
+};
 
 class Vectors {
  public:
@@ -41,8 +77,11 @@ class Vectors {
   // Float and golden, and the RTL where settings ask for it.
   RunResult Run(const Bundle& bundle, RunSettings settings) const {
     const FloatSource floats = {model_, evaluation_};
-    settings.keep_tensors = true;
-    return RunImages(bundle, &floats, settings);
+    RunResult result;
+    KeptTensors kept(settings.images, result);
+    settings.sink = &kept;
+    result.report = RunImages(bundle, &floats, settings);
+    return result;
   }
 
  private:
