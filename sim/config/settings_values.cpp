@@ -42,7 +42,7 @@ std::optional<TypeName> ParseTypeName(std::string_view name) {
 template <typename T>
 void SettingsReader::Assign(Optional<T>& slot, T value, const Leaf& leaf) {
   Origin origin = OriginAt(leaf.line);
-  if (slot && !origin.from_set && !slot->origin.from_set) {
+  if (slot && slot->value != value && !origin.from_set && !slot->origin.from_set) {
     settings_.conflicts.push_back(
         fmt::format("key '{}': {} overrides {}", leaf.path, origin.text, slot->origin.text));
   }

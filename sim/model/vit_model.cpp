@@ -3,12 +3,43 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <iterator>
+#include <string_view>
 
 #include "sim/error.h"
 #include "sim/io/hash.h"
+#include "sim/io/printable.h"
 
 namespace qsim {
 namespace {
+
+// timm's variants of the vision transformer that compute something else, by a part of a tensor's
+// name that only they have.
+struct Unsupported {
+  std::string_view part;
+  std::string_view what;
+};
+constexpr Unsupported kUnsupported[] = {
+    {".ls1.", "layer scale is not supported; fold it into the linear layer before it"},
+    {".ls2.", "layer scale is not supported; fold it into the linear layer before it"},
+    {"dist_token", "distilled models, with a second token and head, are not supported"},
+    {"head_dist.", "distilled models, with a second token and head, are not supported"},
+    {"reg_token", "register tokens are not supported; tokens are the class token and the patches"},
+    {".q_norm.", "normalised queries and keys are not supported"},
+    {".k_norm.", "normalised queries and keys are not supported"},
+    {"norm_pre.", "a norm before the first block is not supported"},
+    {"fc_norm.",
+     "average pooling is not supported; the head must read the class token behind 'norm'"},
+    {"attn_pool.", "attention pooling is not supported; the head must read the class token"},
+    {"pre_logits.", "a layer between the final norm and the head is not supported"},
+    {"relative_position_bias", "relative position biases are not supported"},
+};
+
+constexpr std::string_view kBlockTensors[] = {
+    ".norm1.weight",     ".norm1.bias",     ".attn.qkv.weight", ".attn.qkv.bias",
+    ".attn.proj.weight", ".attn.proj.bias", ".norm2.weight",    ".norm2.bias",
+    ".mlp.fc1.weight",   ".mlp.fc1.bias",   ".mlp.fc2.weight",  ".mlp.fc2.bias"};
 
 class Loader {
  public:
@@ -22,7 +53,9 @@ class Loader {
     model.geometry = g_;
     if (g_.image_size > 0) LoadEmbedding(model);
     const bool qkv_bias = AnyBlockHas("attn.qkv.bias");
-    const std::int64_t hidden = manifest_.geometry.mlp_hidden.value_or(MlpHidden());
+    const std::string fc1 = "blocks.0.mlp.fc1.weight";
+    const std::int64_t hidden =
+        Agreed(manifest_.geometry.mlp_hidden, ShapeOf(fc1, 2)[0], "mlp_hidden", fc1);
     for (std::int64_t n = 0; n < g_.depth; ++n) {
       const std::string prefix = fmt::format("blocks.{}.", n);
       BlockWeights block;
@@ -34,6 +67,7 @@ class Loader {
       block.fc2 = LoadLinear(prefix + "mlp.fc2", g_.dim, hidden);
       model.blocks.push_back(std::move(block));
     }
+    RejectUnknownBlockTensors();
     if (file_.Has("head.weight")) LoadHead(model);
     model.weights_hash = Sha256HexOfFile(manifest_.model);
     return model;
@@ -44,19 +78,35 @@ class Loader {
     throw InputError(manifest_.model.string() + ": " + what);
   }
 
+  // What would change the result must not be left out in silence.
   void RejectUnsupported() const {
     for (const std::string& name : file_.names()) {
-      if (name.find(".ls1.") != std::string::npos || name.find(".ls2.") != std::string::npos) {
-        Fail(fmt::format(
-            "tensor '{}': layer scale is not supported; fold it into the linear layer before it",
-            name));
+      for (const Unsupported& variant : kUnsupported) {
+        if (name.find(variant.part) == std::string::npos) continue;
+        Fail(fmt::format("tensor '{}': {}", Printable(name), variant.what));
       }
-      if (name == "dist_token" || name.starts_with("head_dist.")) {
-        Fail(fmt::format("tensor '{}': distilled models are not supported", name));
+    }
+  }
+
+  // Once every tensor that is needed has been found: a misspelt one is better reported as missing.
+  void RejectUnknownBlockTensors() const {
+    for (const std::string& name : file_.names()) {
+      constexpr std::string_view kBlocks = "blocks.";
+      if (!name.starts_with(kBlocks)) continue;
+      std::int64_t block = -1;
+      const char* const end = name.data() + name.size();
+      const char* const dot = std::from_chars(name.data() + kBlocks.size(), end, block).ptr;
+      if (block >= g_.depth) {
+        Fail(fmt::format("holds tensor '{}' but no 'blocks.{}.norm1.weight'", Printable(name),
+                         g_.depth));
       }
-      if (name.find(".q_norm.") != std::string::npos ||
-          name.find(".k_norm.") != std::string::npos) {
-        Fail(fmt::format("tensor '{}': normalised queries and keys are not supported", name));
+      const std::string_view rest(dot, static_cast<std::size_t>(end - dot));
+      if (std::find(std::begin(kBlockTensors), std::end(kBlockTensors), rest) ==
+          std::end(kBlockTensors)) {
+        Fail(
+            fmt::format("tensor '{}' is no part of a block that is supported: norm1, attn.qkv, "
+                        "attn.proj, norm2, mlp.fc1, mlp.fc2",
+                        Printable(name)));
       }
     }
   }
@@ -89,6 +139,11 @@ class Loader {
     if (g_.depth < depth) {
       Fail(fmt::format("holds at least {} blocks, but {} says depth {}", depth,
                        manifest_.path.string(), g_.depth));
+    }
+    if (g_.depth > depth) {
+      throw InputError(fmt::format("{}: depth is {}, but {} has no tensor 'blocks.{}.norm1.weight'",
+                                   manifest_.path.string(), g_.depth, manifest_.model.string(),
+                                   depth));
     }
     const std::string first = "blocks.0.norm1.weight";
     g_.dim = Agreed(stated.dim, ShapeOf(first, 1)[0], "dim", first);
@@ -123,13 +178,12 @@ class Loader {
     std::int64_t side = 0;
     while ((side + 1) * (side + 1) <= g_.tokens - 1) ++side;
     if (side * side != g_.tokens - 1) {
-      Fail(fmt::format("pos_embed has {} positions; a square image and a class token need n^2 + 1",
-                       g_.tokens));
+      Fail(fmt::format(
+          "tensor 'pos_embed' has {} positions; a square image and a class token need n^2 + 1",
+          g_.tokens));
     }
     g_.image_size = Agreed(stated.image, side * g_.patch, "image", "pos_embed");
   }
-
-  std::int64_t MlpHidden() const { return ShapeOf("blocks.0.mlp.fc1.weight", 2)[0]; }
 
   bool AnyBlockHas(const std::string& suffix) const {
     for (std::int64_t n = 0; n < g_.depth; ++n) {
@@ -157,6 +211,9 @@ class Loader {
     weight.shape = {g_.dim, g_.image_channels * g_.patch * g_.patch};
     model.patch_embed = {std::move(weight),
                          file_.Load("patch_embed.proj.bias", Shape{g_.dim}).data};
+    if (!file_.Has("cls_token")) {
+      Fail("no tensor 'cls_token': models without a class token are not supported");
+    }
     model.cls_token = file_.Load("cls_token", Shape{1, 1, g_.dim}).data;
     model.pos_embed = file_.Load("pos_embed", Shape{1, g_.tokens, g_.dim});
     model.pos_embed.shape = {g_.tokens, g_.dim};

@@ -79,8 +79,9 @@ std::string FormatEval(const EvalSummary& s, bool verbose) {
   if (!s.changed.empty()) text += "class changed:\n";
   for (std::size_t i = 0; i < listed; ++i) {
     const ImageVerdict& v = s.changed[i];
-    text += fmt::format("  {}: label {}, float {}, integer {}\n", v.name, v.label,
-                        v.reference.front(), v.integer.front());
+    // The name last: a path may be longer than the line.
+    text += fmt::format("  label {:<5} float {:<5} integer {:<5} {}\n", v.label,
+                        v.reference.front(), v.integer.front(), v.name);
   }
   if (listed < s.changed.size()) {
     text += fmt::format("  ... {} more (--verbose lists all)\n", s.changed.size() - listed);

@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -51,13 +53,15 @@ inline std::set<std::string> NamesIn(const std::filesystem::path& directory) {
 }
 
 struct ProcessResult {
-  int exit_status = -1;  // 128 + signal when killed
+  int exit_status = -1;             // 128 + signal when killed
+  std::int64_t peak_kilobytes = 0;  // of memory
   std::string out, err;
 };
 
 // `directory` is the process's working directory.
-inline ProcessResult RunQsim(const std::vector<std::string>& arguments,
-                             const std::filesystem::path& directory) {
+inline ProcessResult RunProgram(const std::string& program,
+                                const std::vector<std::string>& arguments,
+                                const std::filesystem::path& directory) {
   const TempDir temp;
   const std::string out = (temp.path() / "out").string();
   const std::string err = (temp.path() / "err").string();
@@ -67,23 +71,30 @@ inline ProcessResult RunQsim(const std::vector<std::string>& arguments,
   posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.c_str(), O_WRONLY | O_CREAT, 0600);
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err.c_str(), O_WRONLY | O_CREAT, 0600);
   posix_spawn_file_actions_addchdir_np(&actions, directory.c_str());
-  std::vector<std::string> words = {QSIM_BINARY};
+  std::vector<std::string> words = {program};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   pid_t pid = 0;
-  const int failed = posix_spawn(&pid, QSIM_BINARY, &actions, nullptr, argv.data(), environ);
+  const int failed = posix_spawn(&pid, program.c_str(), &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   ProcessResult result;
-  EXPECT_EQ(failed, 0) << QSIM_BINARY;
+  EXPECT_EQ(failed, 0) << program;
   if (failed != 0) return result;
   int status = 0;
-  EXPECT_EQ(waitpid(pid, &status, 0), pid);
+  struct rusage usage {};
+  EXPECT_EQ(wait4(pid, &status, 0, &usage), pid);
+  result.peak_kilobytes = usage.ru_maxrss;
   result.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   result.out = ReadBytes(out);
   result.err = ReadBytes(err);
   return result;
+}
+
+inline ProcessResult RunQsim(const std::vector<std::string>& arguments,
+                             const std::filesystem::path& directory) {
+  return RunProgram(QSIM_BINARY, arguments, directory);
 }
 
 inline std::vector<std::string> Lines(const std::string& text) {

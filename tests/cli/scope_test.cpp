@@ -111,15 +111,19 @@ TEST_F(Scopes, UntilCutsTheProgramBehindATap) {
                                       "--images", "1", "--rtl", "off", "--json"});
   EXPECT_EQ(report["taps"].back()["name"], "blocks.0.attn_v_out");
   EXPECT_EQ(report["taps"].front()["name"], "image");
+  // Where blocks are not chained, the later ones' inputs go with them.
+  const nlohmann::json blocks =
+      Json({"run", "--until", "blocks.1.attn_proj", "--images", "1", "--rtl", "off", "--json"});
+  EXPECT_EQ(blocks["taps"].back()["name"], "blocks.1.attn_proj");
+  for (const auto& tap : blocks["taps"]) EXPECT_NE(tap["name"], "blocks.2.input");
 }
 
 TEST_F(Scopes, UnknownScopesAndTapsNameTheNearest) {
   const ProcessResult scope = Qsim({"run", "--scope", "modle"});
   EXPECT_EQ(scope.exit_status, 2);
   EXPECT_THAT(scope.err, AllOf(HasSubstr("modle"), HasSubstr("'model'")));
-  const ProcessResult tap =
-      Qsim({"run", "--rtl", "off", "--scope", "block", "--until", "blocks.0.attn_v_oot", "--output",
-            "out"});
+  const ProcessResult tap = Qsim({"run", "--rtl", "off", "--scope", "block", "--until",
+                                  "blocks.0.attn_v_oot", "--output", "out"});
   EXPECT_EQ(tap.exit_status, 2);
   EXPECT_THAT(tap.err, AllOf(HasSubstr("blocks.0.attn_v_oot"), HasSubstr("'blocks.0.attn_v_out'")));
   EXPECT_FALSE(fs::exists(sandbox_.path() / "out"));

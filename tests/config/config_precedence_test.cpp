@@ -120,6 +120,21 @@ TEST(ConfigPrecedenceTest, LaterFilesWinAndTheNotesSayWhere) {
               ElementsAre(HasSubstr("key 'norm1.bit_type.bits': b.yaml:2 overrides a.yaml:1")));
 }
 
+TEST(ConfigPrecedenceTest, FilesThatAgreeAreNoConflict) {
+  const std::string section = "norm1: {calibration_mode: layer_wise, kl_bins: 32}\n";
+  EXPECT_THAT(LoadTexts({section, section}).notes(), IsEmpty());
+  EXPECT_THAT(LoadTexts({section, section, "norm1.kl_bins: 33\n"}).notes(),
+              ElementsAre(HasSubstr("key 'norm1.kl_bins': c.yaml:1 overrides b.yaml:1")));
+}
+
+TEST(ConfigPrecedenceTest, TheShippedConfigurationsDoNotContradictEachOther) {
+  const std::filesystem::path configs = std::filesystem::path(QSIM_SOURCE_DIR) / "configs";
+  const Config config =
+      Config::Load({configs / "attn_config.yaml", configs / "block_config.yaml",
+                    configs / "mlp_config.yaml", configs / "model_config.yaml"});
+  EXPECT_THAT(config.notes(), IsEmpty());
+}
+
 TEST(ConfigPrecedenceTest, TheFormatsMixAcrossFiles) {
   const Config config = LoadTexts({kGlobal,
                                    "attn_proj: {weight: {bit_type: {bits: 3}}}\n"

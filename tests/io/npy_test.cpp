@@ -10,6 +10,7 @@
 #include <string>
 
 #include "sim/io/half.h"
+#include "sim/io/npy_stack.h"
 #include "tests/io/io_test_util.h"
 
 namespace qsim {
@@ -47,6 +48,8 @@ class NpyTest : public ::testing::Test {
     WriteBytes(path_, bytes);
     return ErrorOf([&] { ReadNpy(path_); });
   }
+  std::filesystem::path File(const std::filesystem::path& name) const { return dir_.path() / name; }
+
   TempDir dir_;
   std::filesystem::path path_ = dir_.path() / "a.npy";
 };
@@ -145,6 +148,43 @@ TEST_F(NpyTest, HostileShapesAllocateNothing) {
   std::string dims;
   for (int i = 0; i < 40; ++i) dims += "1,";
   EXPECT_THAT(ErrorFor(Npy("|u1", "(" + dims + ")", "x")), HasSubstr("more than 32 dimensions"));
+}
+
+TEST_F(NpyTest, ReadsSlicesOfTheFirstAxis) {
+  const std::vector<std::int16_t> values = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+  WriteNpy(File("a.npy"), IntTensor(Shape{4, 3}, values));
+  const NpyReader reader(File("a.npy"));
+  EXPECT_EQ(reader.shape(), (Shape{4, 3}));
+  EXPECT_EQ(reader.dtype(), DType::kInt16);
+  EXPECT_EQ(std::get<IntTensor>(reader.Read()), IntTensor(Shape({4, 3}), values));
+  EXPECT_EQ(std::get<IntTensor>(reader.Read(1, 2)),
+            IntTensor(Shape{2, 3}, std::vector<std::int16_t>{4, 5, 6, 7, 8, 9}));
+  EXPECT_EQ(std::get<IntTensor>(reader.Read(3, 1)),
+            IntTensor(Shape{1, 3}, std::vector<std::int16_t>{10, 11, 12}));
+  // Values are checked when they are read; the index is the file's.
+  WriteNpy(File("f.npy"), FloatTensor{{3, 2}, {1, 2, 3, 4, NAN, 6}});
+  const NpyReader floats(File("f.npy"));
+  EXPECT_EQ(floats.dtype(), std::nullopt);
+  EXPECT_EQ(std::get<FloatTensor>(floats.Read(1, 1)).data, (std::vector<float>{3, 4}));
+  EXPECT_THAT(ErrorOf([&] { floats.Read(2, 1); }), HasSubstr("f.npy: NaN at [2, 0]"));
+}
+
+TEST_F(NpyTest, AStackWrittenInAnyOrderIsTheWholeFile) {
+  const IntTensor parts[] = {IntTensor(Shape{2}, std::vector<std::int32_t>{1, -2}),
+                             IntTensor(Shape{2}, std::vector<std::int32_t>{3, -4}),
+                             IntTensor(Shape{2}, std::vector<std::int32_t>{5, -6})};
+  const NpyStack stack(File("stack.npy"), 3, parts[0]);
+  for (const std::int64_t i : {2, 0, 1}) stack.Write(i, parts[i]);
+  WriteNpy(File("whole.npy"),
+           IntTensor(Shape{3, 2}, std::vector<std::int32_t>{1, -2, 3, -4, 5, -6}));
+  EXPECT_EQ(ReadBytes(File("stack.npy")), ReadBytes(File("whole.npy")));
+  const NpyStack floats(File("stack.npy"), 2, FloatTensor{{1}, {0.5F}});
+  floats.Write(1, FloatTensor{{1}, {0.5F}});
+  floats.Write(0, FloatTensor{{1}, {-1.5F}});
+  WriteNpy(File("whole.npy"), FloatTensor{{2, 1}, {-1.5F, 0.5F}});
+  EXPECT_EQ(ReadBytes(File("stack.npy")), ReadBytes(File("whole.npy")));
+  EXPECT_THAT(ErrorOf([&] { NpyStack(File("no") / "a.npy", 1, parts[0]); }),
+              HasSubstr("no/a.npy: cannot be written"));
 }
 
 TEST_F(NpyTest, NamesTheFirstValueThatIsNotFinite) {

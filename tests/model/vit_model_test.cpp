@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -108,12 +109,58 @@ TEST(LoadVit, HeadsMustDivideDim) {
   EXPECT_THAT(ErrorFor([](auto&) {}, "heads: 3"), AllOf(HasSubstr("heads"), HasSubstr("3")));
 }
 
-TEST(LoadVit, RejectsLayerScaleByName) {
+TEST(LoadVit, NamesBothSidesOfEveryDimension) {
+  for (const char* edit : {"depth: 5", "mlp_hidden: 128", "classes: 11"}) {
+    const std::string key(edit, std::strchr(edit, ':'));
+    EXPECT_THAT(ErrorFor([](auto&) {}, edit),
+                AllOf(HasSubstr("manifest.yaml"), HasSubstr(key), HasSubstr("model.safetensors")))
+        << edit;
+  }
+}
+
+TEST(LoadVit, ABlockThatIsMissingInTheMiddleIsNotTheEnd) {
+  EXPECT_THAT(ErrorFor(
+                  [](auto& items) {
+                    std::erase_if(items,
+                                  [](const auto& i) { return i.name.starts_with("blocks.1."); });
+                  },
+                  "depth: 1"),
+              AllOf(HasSubstr("blocks.2."), HasSubstr("blocks.1.norm1.weight")));
+}
+
+// What timm's variants add, and what the message must say. None may be left out in silence.
+TEST(LoadVit, RejectsVariantsThatComputeSomethingElse) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"blocks.0.ls1.gamma", "layer scale"},
+      {"dist_token", "distilled"},
+      {"head_dist.weight", "distilled"},
+      {"reg_token", "register tokens"},
+      {"blocks.1.attn.q_norm.weight", "normalised queries"},
+      {"norm_pre.weight", "before the first block"},
+      {"fc_norm.weight", "average pooling"},
+      {"attn_pool.q.weight", "attention pooling"},
+      {"pre_logits.fc.weight", "between the final norm and the head"},
+      {"blocks.0.attn.relative_position_bias_table", "relative position"},
+      {"blocks.2.attn.norm.weight", "no part of a block that is supported"},
+      {"blocks.2.mlp.fc1_g.weight", "no part of a block that is supported"},
+  };
+  for (const auto& [name, what] : cases) {
+    EXPECT_THAT(ErrorFor([&](auto& items) {
+                  items.push_back({name, WeightDType::kF32, {{64}, std::vector<float>(64, 1)}});
+                }),
+                AllOf(HasSubstr("model.safetensors"), HasSubstr(name), HasSubstr(what)));
+  }
+  // timm's models with average pooling have fc_norm instead of norm, and may lack a class token.
   EXPECT_THAT(ErrorFor([](auto& items) {
-                items.push_back(
-                    {"blocks.0.ls1.gamma", WeightDType::kF32, {{64}, std::vector<float>(64, 1)}});
+                std::erase_if(items, [](const auto& i) { return i.name == "cls_token"; });
               }),
-              AllOf(HasSubstr("blocks.0.ls1.gamma"), HasSubstr("layer scale")));
+              AllOf(HasSubstr("cls_token"), HasSubstr("without a class token")));
+  EXPECT_THAT(ErrorFor(
+                  [](auto& items) {
+                    Item(items, "pos_embed").tensor = {{1, 16, 64}, std::vector<float>(16 * 64, 1)};
+                  },
+                  "tokens: 16"),
+              HasSubstr("tokens is 16"));
 }
 
 }  // namespace

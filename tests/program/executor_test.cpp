@@ -203,6 +203,27 @@ TEST(Executor, EqualsTheFormulasElementByElement) {
     EXPECT_GT(values.size(), 12u) << name << ": " << ::testing::PrintToString(values);
 }
 
+TEST(Executor, DropsTensorsBehindTheirLastReader) {
+  testing::SeededRandom random;
+  const Program program = SmallProgram(random);
+  const TensorMap inputs = SmallInputs(random);
+  GoldenBackend backend;
+  const TensorMap all = Execute(program, inputs, 0, backend);
+  TensorMap unread = all;
+  const auto last_reads = LastReads(program);
+  ASSERT_EQ(last_reads.size(), program.ops.size());
+  for (std::size_t i = 0; i < last_reads.size(); ++i) {
+    for (const std::string& name : last_reads[i]) {
+      EXPECT_EQ(unread.erase(name), 1u) << name << " is dropped twice";
+      for (std::size_t later = i + 1; later < program.ops.size(); ++later)
+        EXPECT_THAT(InputsOf(program.ops[later]), ::testing::Not(::testing::Contains(name)));
+    }
+  }
+  EXPECT_LT(unread.size(), all.size());
+  EXPECT_GT(unread.size(), 0u);
+  EXPECT_EQ(ExecuteForOutputs(program, inputs, 0, backend), unread);
+}
+
 TEST(Executor, SlicesColumnsOfItsInput) {
   Program program;
   program.tensors = {testing::Tensor("x", {2, 5}, testing::kInt8Range),
