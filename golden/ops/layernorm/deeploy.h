@@ -23,7 +23,7 @@ struct DeeployLayernormParams {
 
 struct DeeployLayernormTrace {
   std::int64_t mean = 0;
-  std::int64_t std_int = 0;  // 1 .. 2^34
+  std::int64_t std_int = 0;  // 1 .. 2^32
 };
 
 // One row of 1..65536 elements. y: before wrap or clamp. Throws std::invalid_argument where a size
