@@ -6,39 +6,13 @@
 #include <nlohmann/json.hpp>
 
 #include "sim/error.h"
-#include "sim/io/hash.h"
 #include "sim/report/text_util.h"
 #include "tests/derivation/batteries.h"
 
 namespace qsim {
 namespace {
 
-struct BatteryResult {
-  derivation::Battery battery;
-  std::int64_t compared = 0;
-  std::int64_t mismatches = 0;
-  std::string first_mismatch;
-  std::string digest;
-};
-
-std::vector<BatteryResult> RunAll(std::uint64_t seed) {
-  std::vector<BatteryResult> results;
-  for (const derivation::Battery& battery : derivation::AllBatteries()) {
-    derivation::Comparison comparison(seed);
-    battery.run(comparison);
-    results.push_back({battery, comparison.compared(), comparison.mismatches(),
-                       comparison.first_mismatch(), comparison.Digest()});
-  }
-  return results;
-}
-
-std::string DigestOf(const std::vector<BatteryResult>& results) {
-  Sha256 hash;
-  for (const BatteryResult& r : results) {
-    hash.Update(fmt::format("{} {} {}\n", r.battery.operation, r.battery.scheme, r.digest));
-  }
-  return hash.Finish();
-}
+using derivation::BatteryResult;
 
 std::string Text(const std::vector<BatteryResult>& results, std::uint64_t seed) {
   std::string out = fmt::format("{:<44}{:>14}{:>12}\n", "golden against its second derivation",
@@ -54,14 +28,14 @@ std::string Text(const std::vector<BatteryResult>& results, std::uint64_t seed) 
     mismatches += r.mismatches;
   }
   out += fmt::format("\nseed {}, {} compared, {}\ndigest {}\n", seed, compared,
-                     Count(mismatches, "mismatch", "mismatches"), DigestOf(results));
+                     Count(mismatches, "mismatch", "mismatches"), derivation::DigestOf(results));
   return out;
 }
 
 std::string JsonText(const std::vector<BatteryResult>& results, std::uint64_t seed) {
   nlohmann::ordered_json json;
   json["seed"] = seed;
-  json["digest"] = DigestOf(results);
+  json["digest"] = derivation::DigestOf(results);
   json["batteries"] = nlohmann::ordered_json::array();
   for (const BatteryResult& r : results) {
     json["batteries"].push_back({{"operation", r.battery.operation},
@@ -92,7 +66,7 @@ CLI::App* AddSelftest(CLI::App& app, SelftestOptions& options) {
 }
 
 int RunSelftest(const SelftestOptions& options) {
-  const std::vector<BatteryResult> results = RunAll(options.seed);
+  const std::vector<BatteryResult> results = derivation::RunBatteries(options.seed);
   std::cout << (options.json ? JsonText(results, options.seed) : Text(results, options.seed))
             << std::flush;
   if (!std::cout) throw InputError("selftest: standard output cannot be written");

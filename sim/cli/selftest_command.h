@@ -4,10 +4,12 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 
+#include "tests/derivation/batteries.h"
+
 namespace qsim {
 
 struct SelftestOptions {
-  std::uint64_t seed = 20261121;
+  std::uint64_t seed = derivation::kSelftestSeed;
   bool json = false;
 };
 
