@@ -1,4 +1,4 @@
-// Sections 4.6 to 4.13 in arbitrary precision: every named requantizer, one value at a time.
+// Sections 4.6 to 4.14 in arbitrary precision: every named requantizer, one value at a time.
 #include <string>
 
 #include "golden/ops/requant/cmsisnn.h"

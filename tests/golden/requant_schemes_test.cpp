@@ -36,7 +36,7 @@ constexpr Table kAway = {-2, -1, 1, 2};
 constexpr Table kEven = {-2, 0, 0, 2};
 constexpr Table kFloor = {-2, -1, 0, 1};
 
-// The tie tables of docs/numerics.md sections 4.6 to 4.13.
+// The tie tables of docs/numerics.md sections 4.6 to 4.14.
 TEST(RequantSchemes, TieTables) {
   // A tie of the first rounding goes up, one of the second away from zero.
   EXPECT_EQ(Ties([](auto n) { return SaturatingRoundingDoublingHighMul(n, 1 << 30); }), kUp);

@@ -12,11 +12,11 @@
 
 namespace qsim {
 
-// "H" (4.10): min(half_up(a * b / 2^31), 2^31 - 1). gemmlowp saturates only at a = b = -2^31; here
+// "H" (4.5): min(half_up(a * b / 2^31), 2^31 - 1). gemmlowp saturates only at a = b = -2^31; here
 // wider operands, which the source's int32 cannot hold, saturate upward too. |a * b| <= 2^93.
 std::int64_t SaturatingRoundingDoublingHighMul(std::int64_t a, std::int64_t b);
 
-// "P" (4.11): half_away(a / 2^exponent). exponent in 0..62.
+// "P" (4.6): half_away(a / 2^exponent). exponent in 0..62.
 std::int64_t RoundingDivideByPowerOfTwo(std::int64_t a, int exponent);
 
 // v * multiplier / 2^(31 - shift): shift > 0 is a left shift. |v| <= 2^31, shift in -62..31; the
