@@ -10,8 +10,8 @@
 namespace qsim {
 
 CLI::App* AddCalibrate(CLI::App& app, CalibrateCommandOptions& options) {
-  CLI::App* command = app.add_subcommand(
-      "calibrate", "Turn weights, calibration data and a configuration into a bundle");
+  CLI::App* command =
+      app.add_subcommand("calibrate", "Turn weights, data and a configuration into a bundle");
   AddModelOptions(*command, options.model);
   command->get_option("--config")->required();
   command->get_option("--input")->required();

@@ -204,8 +204,7 @@ void ShowProgress(std::int64_t done, std::int64_t all) {
 }  // namespace
 
 CLI::App* AddEval(CLI::App& app, EvalOptions& options) {
-  CLI::App* command =
-      app.add_subcommand("eval", "Top-1 and top-5 in float, ideal fake quantization and integers");
+  CLI::App* command = app.add_subcommand("eval", "Top-1 and top-5 in float, ideal and integers");
   AddModelOptions(*command, options.model);
   command->remove_option(command->get_option("--scope"));
   command->remove_option(command->get_option("--until"));

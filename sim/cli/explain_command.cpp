@@ -81,7 +81,7 @@ void CheckUsage(const ExplainOptions& options) {
 
 CLI::App* AddExplain(CLI::App& app, ExplainOptions& options) {
   CLI::App* command =
-      app.add_subcommand("explain", "Find the rule that explains an implementation's mismatches");
+      app.add_subcommand("explain", "Name the rule behind an implementation's mismatches");
   command->footer(
       "Either two directories of tensors and their bundle, or plain tensors (.npy or\n"
       ".memh) with one operation's parameters: --acc, --a and --b, or --lhs and --rhs.\n"

@@ -25,8 +25,8 @@ std::string Print(const ExportTable& table, const std::string& format) {
 }  // namespace
 
 CLI::App* AddExport(CLI::App& app, ExportOptions& options) {
-  CLI::App* command = app.add_subcommand(
-      "export", "Print every scale, multiplier, shift and constant of a program");
+  CLI::App* command =
+      app.add_subcommand("export", "Print every scale, multiplier, shift and constant");
   command->footer(
       "All formats hold the same numbers. memh writes a directory of $readmemh files.\n"
       "Give --bundle, or --config and --input to calibrate first.\n\n"

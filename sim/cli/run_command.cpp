@@ -159,8 +159,7 @@ void CheckOptions(const RunOptions& options) {
 }  // namespace
 
 CLI::App* AddRun(CLI::App& app, RunOptions& options) {
-  CLI::App* command =
-      app.add_subcommand("run", "Run images in float, integers and RTL, and compare every tensor");
+  CLI::App* command = app.add_subcommand("run", "Compare every tensor in float, integers and RTL");
   AddModelOptions(*command, options.model);
   command
       ->add_option("--bundle", options.bundle,

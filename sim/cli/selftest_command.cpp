@@ -51,8 +51,8 @@ std::string JsonText(const std::vector<BatteryResult>& results, std::uint64_t se
 }  // namespace
 
 CLI::App* AddSelftest(CLI::App& app, SelftestOptions& options) {
-  CLI::App* command = app.add_subcommand(
-      "selftest", "Compare every operation with a second derivation, in seconds");
+  CLI::App* command =
+      app.add_subcommand("selftest", "Compare every operation with a second derivation");
   command->footer(
       "Each golden operation against the same equations in arbitrary precision, on\n"
       "corners, ties and random inputs. The digest is that of all results: it is the\n"
