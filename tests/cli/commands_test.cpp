@@ -46,7 +46,8 @@ TEST_F(Commands, HelpFitsAScreen) {
   EXPECT_LE(Lines(top.out).size(), 26u);
   for (const char* word : {"run", "calibrate", "diff", "export", "Exit status", "Examples"})
     EXPECT_THAT(top.out, HasSubstr(word));
-  for (const char* command : {"", "run", "calibrate", "eval", "diff", "export"}) {
+  for (const char* command : {"", "run", "calibrate", "eval", "diff", "explain", "export",
+                              "describe", "conform", "selftest"}) {
     const ProcessResult help = command[0] == '\0' ? top : Qsim({command, "--help"});
     EXPECT_EQ(help.exit_status, 0);
     EXPECT_EQ(help.err, "");
@@ -60,7 +61,7 @@ TEST_F(Commands, HelpFitsAScreen) {
 TEST_F(Commands, RunWritesTheDocumentedLayout) {
   QsimOnModel(
       {"run", "--rtl", "off", "--images", "2", "--blocks", "0,2", "--output", "out", "--memh"});
-  std::set<std::string> expected = {".qsim-result", "report.json", "report.html"};
+  std::set<std::string> expected = {".qsim-result", "contract.yaml", "report.json", "report.html"};
   for (const std::string block : {"blocks.0.", "blocks.2."}) {
     for (const std::string tap :
          {"input", "norm1", "attn_qkv", "attn_q_out", "attn_k_out", "attn_v_input", "attn_kv_out",
