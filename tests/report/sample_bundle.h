@@ -19,7 +19,7 @@ class SampleBundleBuilder {
     bundle_.inputs["blocks.0.input"] = IntTensor(DType::kInt16, {2, kTokens, kDim});
     bundle_.inputs["image"] = IntTensor(DType::kUint8, {2, 2, 4, 4});
     bundle_.hardware = {8, 16, 16, false};
-    bundle_.provenance = {"0.1.0", std::string(64, '1'), std::string(64, '2'),
+    bundle_.provenance = {"0.1.0", std::string(64, '1'), std::string(64, '2'), "default 1",
                           std::string(64, '3')};
     return bundle_;
   }

@@ -12,7 +12,8 @@ inline RunReport SampleReport(int blocks, bool rtl) {
   report.images = 8;
   report.config_files = {"configs/attn_config.yaml", "configs/block_config.yaml"};
   report.input = "vectors/";
-  report.provenance = {"0.1.0", std::string(64, 'a'), std::string(64, 'b'), std::string(64, 'c')};
+  report.provenance = {"0.1.0", std::string(64, 'a'), std::string(64, 'b'), "default 1",
+                       std::string(64, 'c')};
   report.rtl = rtl;
   const Shape tokens = {8, 17, 192};
   const Shape heads = {8, 3, 17, 17};
