@@ -270,12 +270,26 @@ std::string ModelContracts::Hash() const {
   return Sha256Hex(all);
 }
 
+namespace {
+
+// Names and sources are free text.
+std::string Quoted(std::string_view text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+  }
+  return quoted + '"';
+}
+
+}  // namespace
+
 std::string ContractsYaml(const ModelContracts& contracts) {
   const auto text = [](const NumericsContract& c, const std::string& indent) {
     std::string out;
-    out += fmt::format("{}contract: {}\n", indent, c.name);
+    out += fmt::format("{}contract: {}\n", indent, Quoted(c.name));
     out += fmt::format("{}version: {}\n", indent, c.version);
-    out += fmt::format("{}source: {}\n", indent, c.source);
+    out += fmt::format("{}source: {}\n", indent, Quoted(c.source));
     out += fmt::format("{}sha256: \"{}\"\n", indent, c.Hash());
     out += fmt::format("{}scales: {}\n", indent, Name(c.scales));
     out += fmt::format("{}defaulted: [{}]\n", indent, fmt::join(c.defaulted, ", "));

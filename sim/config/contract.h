@@ -15,7 +15,7 @@ namespace qsim {
 struct NumericsContract {
   std::string name = "default";
   int version = 1;
-  std::string source;
+  std::string source = "qsim";
   Numerics numerics;
   RequantMode scales = RequantMode::kMultiplier;
   // Operations that the source does not define, and that take the default: "layernorm", ...

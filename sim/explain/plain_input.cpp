@@ -53,7 +53,7 @@ ChannelLayout LayoutFor(const std::string& axis, const Shape& shape, std::size_t
   if (axis == "last") return last;
   if (axis == "first") return first;
   if (axis == "element") return {1, size, 1};
-  if (axis == "none" || count == 1) return {1, 1, size};
+  if (axis == "none" || (axis == "auto" && count == 1)) return {1, 1, size};
   if (axis != "auto")
     throw InputError(
         fmt::format("--axis: '{}' is not one of auto, last, first, element, none", axis));

@@ -101,7 +101,7 @@ TEST(NetworkBundle, TamperedRecordsOfTheNetwork) {
   EXPECT_THAT(error(GeluKind::kTable, "scheme: table", "scheme: ibert"),
               HasSubstr("'input_zero' is missing"));
   EXPECT_THAT(error(GeluKind::kIbert, "shift_int: -884", "shift_int: 884"),
-              HasSubstr("gelu 'gelu': shift_int out of range"));
+              HasSubstr("gelu 'gelu': Gelu: shift_int must be in"));
   EXPECT_THAT(error(GeluKind::kTable, "patch: 2", "patch: 5"), HasSubstr("patch must divide"));
   EXPECT_THAT(error(GeluKind::kTable, "position: \"embed.position\"", "position: \"nothing\""),
               HasSubstr("constant 'nothing' is used but not defined"));

@@ -127,6 +127,17 @@ TEST(Contract, WrittenFilesReadBack) {
   EXPECT_EQ(LoadContract(Write(dir, plain).string()).Hash(), LoadContract("ita").Hash());
 }
 
+// Names are free text: what YAML would read otherwise is quoted.
+TEST(Contract, AnyNameReadsBack) {
+  const testing::TempDir dir;
+  ModelContracts contracts;
+  contracts.model.name = "it's: a \"chip\" #3 \\";
+  contracts.model.source = "[May]";
+  const ModelContracts read = ReadContractsYaml(Write(dir, ContractsYaml(contracts)));
+  EXPECT_EQ(read.model.name, contracts.model.name);
+  EXPECT_EQ(read.model.source, contracts.model.source);
+}
+
 TEST(Contract, MistakesInAFileAreNamed) {
   const testing::TempDir dir;
   const auto error = [&](const std::string& text) { return ErrorOf(Write(dir, text)); };

@@ -131,7 +131,7 @@ TEST(Validate, Embed) {
 
 TEST(Validate, GeluTable) {
   const auto op = [](Program& p) -> GeluOp& { return OpNamed<GeluOp>(p, "gelu"); };
-  const char* const unused = "leave the parameters of ibert at their defaults";
+  const char* const unused = "leave the other parameters at their defaults";
   ExpectRejected(
       Valid(),
       {
@@ -165,14 +165,14 @@ TEST(Validate, GeluIbert) {
       {
           {"ibert uses no table", [&](Program& p) { op(p).table = {1}; }},
           {"'fc1.acc' must be int8 or uint8", [&](Program& p) { op(p).input = "fc1.acc"; }},
-          {"gelu 'gelu': b out of range", [&](Program& p) { op(p).ibert.b = 0; }},
-          {"b out of range", [&](Program& p) { op(p).ibert.b = -kMaxGeluB - 1; }},
-          {"c out of range", [&](Program& p) { op(p).ibert.c = 0; }},
-          {"c out of range", [&](Program& p) { op(p).ibert.c = INT64_MIN; }},
-          {"shift_int out of range", [&](Program& p) { op(p).ibert.shift_int = 0; }},
-          {"shift_int out of range", [&](Program& p) { op(p).ibert.shift_int = -kMaxGeluC - 1; }},
-          {"n out of range", [&](Program& p) { op(p).ibert.n = -1; }},
-          {"n out of range", [&](Program& p) { op(p).ibert.n = 31; }},
+          {"gelu 'gelu': Gelu: b must be in", [&](Program& p) { op(p).ibert.b = 0; }},
+          {"b must be in", [&](Program& p) { op(p).ibert.b = -kMaxGeluB - 1; }},
+          {"c must be in", [&](Program& p) { op(p).ibert.c = 0; }},
+          {"c must be in", [&](Program& p) { op(p).ibert.c = INT64_MIN; }},
+          {"shift_int must be in", [&](Program& p) { op(p).ibert.shift_int = 0; }},
+          {"shift_int must be in", [&](Program& p) { op(p).ibert.shift_int = -kMaxGeluC - 1; }},
+          {"n must be in", [&](Program& p) { op(p).ibert.n = -1; }},
+          {"n must be in", [&](Program& p) { op(p).ibert.n = 31; }},
           {"multiplier of channel 0 is 0, out of range", [&](Program& p) { op(p).scale.m = 0; }},
           {"shift of channel 0 is 63", [&](Program& p) { op(p).scale.shift = 63; }},
           {"zero point[0] is 65537", [&](Program& p) { op(p).input_zero = 65537; }},

@@ -183,6 +183,9 @@ class SampleBundleBuilder {
     Weight("patch_embed", kDim, 8);
     Tensor("patch_embed", {kTokens, kDim}, DType::kInt32, kInt32);
     Add(GemmOp{"patch_embed", "patches", "patch_embed.weight", "patch_embed.bias", {}, {}, 0});
+    Tensor("patch_sum", {kTokens, kDim}, DType::kInt32, kInt32);
+    bundle_.program.constants["patch_sum.bias"] = IntTensor(DType::kInt32, {kDim});
+    Add(AddOp{"patch_sum", "patch_embed", "", "patch_sum.bias"});
     Tensor("embed", {kTokens + 1, kDim}, DType::kInt16, {-32768, 32767});
     IntTensor position(DType::kInt32, {kTokens + 1, kDim});
     position.As<std::int32_t>()[5] = -32768;
