@@ -47,7 +47,6 @@ class Extremes {
 
  private:
   ChannelLayout layout_;
-  ObserverStyle style_;
   std::vector<RealRange> ranges_;
 };
 

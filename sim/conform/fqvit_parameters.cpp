@@ -30,8 +30,8 @@ std::int64_t FloorLog2(const mpq_class& value) {
   // num / den lies in (2^(difference - 1), 2^(difference + 1)).
   const std::int64_t difference = bits(value.get_num()) - bits(value.get_den());
   const auto distance = static_cast<mp_bitcnt_t>(std::abs(difference));
-  const bool reached = difference >= 0 ? value.get_num() >= value.get_den() << distance
-                                       : value.get_num() << distance >= value.get_den();
+  const bool reached = difference >= 0 ? value.get_num() >= (value.get_den() << distance)
+                                       : (value.get_num() << distance) >= value.get_den();
   return reached ? difference : difference - 1;
 }
 

@@ -30,13 +30,14 @@ run_all() { # run_all QSIM DIRECTORY
     --set attn_qkv.weight.observer_type=OmseObserver --set attn_v_out.observer_type=EmaObserver \
     --set attn_v_input.bit_type.symmetric=False --output "$2/other_bundle"
   "$1" run "${model[@]}" --rtl off --images 16 --output "$2/run" >/dev/null
+  "$1" selftest >"$2/selftest.txt"
 }
 mkdir "$work/tested" "$work/other"
 run_all "$qsim" "$work/tested" >/dev/null
 run_all "$work/build/sim/cli/qsim" "$work/other" >/dev/null
 
 status=0
-for part in bundle other_bundle run/golden run/float; do
+for part in bundle other_bundle run/golden run/float selftest.txt; do
   if diff -r "$work/tested/$part" "$work/other/$part"; then
     echo "$part: $(find "$work/tested/$part" -type f | wc -l) files are the same with $compiler $optimisation"
   else
