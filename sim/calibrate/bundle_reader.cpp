@@ -21,6 +21,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Scales are text, one for each channel: 5 MB for ViT-B/16.
+constexpr std::uint64_t kLargestBundleYaml = std::uint64_t{1} << 30;
+
 class Reader {
  public:
   Reader(YamlPtr node, std::string file, std::string where, fs::path root = {})
@@ -200,7 +203,7 @@ class BundleReader {
   }
 
   void ReadProgram() {
-    Reader reader(LoadYaml(root_ / "program.yaml"), file_, "");
+    Reader reader(LoadYaml(root_ / "program.yaml", kLargestBundleYaml), file_, "");
     int version = 0;
     reader.Scalar("format_version", version);
     if (version != kFormatVersion) {
@@ -250,7 +253,7 @@ class BundleReader {
 
   void ReadScales() {
     const fs::path path = root_ / "scales.yaml";
-    const YamlPtr root = LoadYaml(path);
+    const YamlPtr root = LoadYaml(path, kLargestBundleYaml);
     for (const YamlEntry& entry : root->entries) {
       Reader reader(entry.value, path.string(), entry.key);
       Describe(reader, bundle_.scales[entry.key]);

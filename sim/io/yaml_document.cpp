@@ -15,7 +15,6 @@
 namespace qsim {
 namespace {
 
-constexpr std::uint64_t kLargestFile = 2 << 20;
 constexpr std::size_t kDeepest = 64;
 // Merge keys can multiply entries; no honest file comes near.
 constexpr std::size_t kMostMergedEntries = 100'000;
@@ -245,8 +244,8 @@ YamlPtr ParseYaml(std::string_view text, std::string_view file_name) {
   }
 }
 
-YamlPtr LoadYaml(const std::filesystem::path& path) {
-  return ParseYaml(ReadTextFile(path, kLargestFile, "a YAML file"), path.string());
+YamlPtr LoadYaml(const std::filesystem::path& path, std::uint64_t most_bytes) {
+  return ParseYaml(ReadTextFile(path, most_bytes, "a YAML file"), path.string());
 }
 
 }  // namespace qsim

@@ -39,6 +39,8 @@ struct YamlNode {
 
 // Throws InputError ("file:line: ...").
 YamlPtr ParseYaml(std::string_view text, std::string_view file_name);
-YamlPtr LoadYaml(const std::filesystem::path& path);
+// A file of more than `most_bytes` is refused: what a person writes is small.
+inline constexpr std::uint64_t kLargestWrittenYaml = std::uint64_t{2} << 20;
+YamlPtr LoadYaml(const std::filesystem::path& path, std::uint64_t most_bytes = kLargestWrittenYaml);
 
 }  // namespace qsim

@@ -97,6 +97,19 @@ TEST(Bundle, TextsWithQuotesAndColonsSurvive) {
   EXPECT_EQ(LoadBundle(temp.path() / "b").notes, bundle.notes);
 }
 
+// ViT-B/16 has more text in its scales than a person would write into a configuration.
+TEST(Bundle, OfManyScalesLoads) {
+  Bundle bundle = testing::SampleBundle();
+  const std::string note(1000, 'x');
+  for (int i = 0; i < 2500; ++i) {
+    bundle.notes.push_back({LoweringNote::Kind::kInfo, "blocks.0.input", note});
+  }
+  const TempDir temp;
+  Save(bundle, temp.path() / "b");
+  EXPECT_GT(fs::file_size(temp.path() / "b" / "program.yaml"), std::uintmax_t{2} << 20);
+  EXPECT_EQ(LoadBundle(temp.path() / "b").notes.size(), bundle.notes.size());
+}
+
 TEST(Bundle, TheSameBytesForEveryNumberOfThreads) {
   const TempDir temp;
   Save(Calibrated({}, 1), temp.path() / "one");
