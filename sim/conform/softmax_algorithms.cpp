@@ -89,7 +89,7 @@ CaseTensors IvitShiftmax(const ConformCase& c) {
 
 ItaSoftmaxParams ItaOf(const ConformCase& c) {
   return {.shift_bits = SmallParam(c, "shift_bits", 0, 31),
-          .levels = SmallParam(c, "levels", 2, 65536),
+          .levels = static_cast<std::int32_t>(c.ParamOr("levels", 256, 2, 65536)),
           .output_offset = static_cast<std::int32_t>(c.ParamOr("output_offset", 0, -65536, 65536))};
 }
 
