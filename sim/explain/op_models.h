@@ -11,7 +11,7 @@
 
 namespace qsim {
 
-// Values of tensors by name, image axis in front, every one within its range.
+// Values of tensors by name, image axis in front.
 using WideTensors = std::map<std::string, WideTensor, std::less<>>;
 
 struct OpModel {
@@ -20,7 +20,8 @@ struct OpModel {
 };
 
 // The model of one operation of a validated program; `inputs` has all of InputsOf(op), of equally
-// many images. The program outlives it.
+// many images, within the tensors' ranges: but requantize and residual add take any values. The
+// program outlives the model.
 OpModel MakeOpModel(const Program& program, const Op& op, const WideTensors& inputs);
 
 }  // namespace qsim
