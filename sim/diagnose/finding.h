@@ -1,0 +1,69 @@
+// What a diagnosis is made of: a subject, suspicions with evidence, and repairs that can be tried.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/calibrate/bundle.h"
+#include "sim/config/config.h"
+#include "sim/io/manifest.h"
+#include "sim/model/vit_model.h"
+
+namespace qsim {
+
+// What is diagnosed: an integer program, the float model it stands for, and the inputs on which
+// the two are compared. Everything outlives the diagnosis.
+struct DiagnosisSubject {
+  const VitModel& model;
+  const Bundle& bundle;
+  const ModelInputs& inputs;                 // evaluation inputs
+  const Config* config = nullptr;            // null for a bundle that came without one
+  const ModelInputs* calibration = nullptr;  // null where there is none
+};
+
+// The causes that have a name. The rest is kUnexplained: the operation is known, the reason not.
+enum class Cause : std::uint8_t {
+  kDoubleQuantization,   // a weight that was quantized already is quantized again
+  kStackedScale,         // one scale over Q, K and V
+  kUnsignedOnSigned,     // an unsigned type on signed data: negative values are lost
+  kClipping,             // a range far narrower than the data
+  kScaleMismatch,        // a scale or multiplier that does not belong to its tensor
+  kZeroPointMismatch,    // the same of a zero point or a bias
+  kChannelOutliers,      // scales, per channel or not, that chase outliers
+  kHeadDimScale,         // a wrong 1/sqrt(head_dim)
+  kHeadLayout,           // heads or channels transposed or permuted
+  kNarrowMultiplier,     // multipliers of too few bits
+  kVarianceUnderflow,    // a layer norm whose integer variance is almost nothing
+  kCalibrationCoverage,  // calibration data that do not cover the inputs
+  kTooFewBits,           // a type too narrow for its tensor
+  kUnexplained,
+};
+std::string_view Name(Cause cause);  // "double_quantization", ...
+
+// One number that speaks for a cause: {"range ratio", 6.1, "x"}.
+struct Evidence {
+  std::string name;
+  double value = 0;
+  std::string unit;  // "dB", "%", "x" or empty
+};
+
+// Something that can be tried: settings, after which the model is calibrated again, or a change of
+// the bundle itself, for faults that no setting can mend.
+struct Repair {
+  std::string text;                            // one line, as an engineer would say it
+  std::vector<std::string> settings;           // "blocks.0.attn_q_out.bit_type.bits=8"
+  std::function<void(Bundle& bundle)> change;  // empty where there are settings
+};
+
+struct Suspicion {
+  Cause cause = Cause::kUnexplained;
+  std::string tensor;  // the output of the operation at fault, "blocks.0.attn_qkv"
+  std::string text;    // one line: what is wrong
+  std::vector<Evidence> evidence;
+  std::vector<Repair> repairs;  // the most promising first
+};
+
+}  // namespace qsim
