@@ -43,6 +43,7 @@ class LabelledImages {
     const InputSpec& spec = loaded.manifest.Evaluation();
     if (options.data.empty()) {
       reader_.emplace(loaded.manifest, spec);
+      source_ = spec.origin;
       if (reader_->labels().empty()) {
         throw InputError(
             spec.origin +
@@ -58,6 +59,7 @@ class LabelledImages {
       ResizeSpec resize;
       resize.size = g.image_size;
       resize.crop_pct = options.crop_pct;
+      source_ = fmt::format("{} {}", options.data.string(), options.crop_pct);
       folder_ = std::make_unique<ImageFolder>(options.data, g.image_channels, resize);
       if (folder_->class_count() > classes_) {
         throw InputError(fmt::format("{}: {} class folders, but the model has {} classes",
@@ -68,6 +70,15 @@ class LabelledImages {
   }
 
   std::int64_t count() const { return count_; }
+  // Which images these are, in order, for a state file.
+  std::string Identity() const {
+    Sha256 hash;
+    hash.Update(source_);
+    for (std::int64_t i = 0; i < count_; ++i) {
+      hash.Update(fmt::format("\n{} {}", Label(i), Name(i)));
+    }
+    return hash.Finish();
+  }
   std::int64_t Label(std::int64_t i) const {
     return folder_ ? folder_->Label(i) : reader_->labels()[static_cast<std::size_t>(i)];
   }
@@ -90,6 +101,7 @@ class LabelledImages {
   std::int64_t classes_ = 0;
   std::int64_t count_ = 0;
   std::optional<InputReader> reader_;
+  std::string source_;
   std::unique_ptr<ImageFolder> folder_;
   std::vector<double> mean_, stddev_;
 };
@@ -120,6 +132,19 @@ ImageVerdict Judge(const Bundle& bundle, const VitModel& model, const LabelledIm
   GoldenBackend golden;
   verdict.integer = TopOf(ExecuteForOutputs(bundle.program, program_inputs, i, golden), bundle);
   return verdict;
+}
+
+// What a verdict depends on. The scales stand for the calibration inputs.
+std::string Identity(const Bundle& bundle, const LabelledImages& images) {
+  const Provenance& p = bundle.provenance;
+  Sha256 hash;
+  hash.Update(fmt::format("{} {} {} {}", p.config_hash, p.weights_hash, p.contract_hash,
+                          images.Identity()));
+  for (const auto& [name, scale] : bundle.scales) {
+    hash.Update(
+        fmt::format("\n{} {} {}", name, fmt::join(scale.scale, ","), fmt::join(scale.zero, ",")));
+  }
+  return hash.Finish();
 }
 
 // One line for each image that is done, so that a long run can be taken up again.
@@ -249,10 +274,7 @@ int RunEval(const EvalOptions& options) {
   }
   const std::int64_t count = options.images < 0 ? images.count() : options.images;
   const Bundle bundle = CalibrateLoaded(loaded);
-  const Provenance& p = bundle.provenance;
-  StateFile state(options.state,
-                  Sha256Hex(fmt::format("{} {} {} {} {}", p.config_hash, p.weights_hash,
-                                        p.contract_hash, options.data.string(), options.crop_pct)));
+  StateFile state(options.state, Identity(bundle, images));
   std::vector<std::int64_t> missing;
   for (std::int64_t i = 0; i < count; ++i) {
     if (!state.done().contains(i)) missing.push_back(i);

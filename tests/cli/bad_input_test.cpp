@@ -284,6 +284,32 @@ TEST_F(BadInput, Labels) {
                 {"eval_labels.npy", "3 labels for"});
 }
 
+// A manifest may leave out whatever the weights tell; the inputs must fit all the same.
+TEST_F(BadInput, EvaluationInputsThatDoNotFitTheModel) {
+  WriteBytes(manifest_,
+             "model: model.safetensors\ngeometry: {heads: 2}\nmean: 0.3\nstd: 0.4\n"
+             "calibration: {images: calib_images.npy}\n"
+             "evaluation: {images: eval_images.npy, labels: eval_labels.npy}\n");
+  const std::vector<std::string> eval = {"eval", "--config", "config.yaml", "--input", "vectors"};
+  IntTensor labels(DType::kInt64, {500});
+  labels.As<std::int64_t>()[7] = 10;
+  WriteNpy(vectors_ / "eval_labels.npy", labels);
+  ExpectRefused(eval, {"eval_labels.npy", "label 10 at [7]", "0..9", "10 classes"});
+  labels.As<std::int64_t>()[7] = -1;
+  WriteNpy(vectors_ / "eval_labels.npy", labels);
+  ExpectRefused(eval, {"eval_labels.npy", "label -1 at [7]", "10 classes"});
+  WriteNpy(vectors_ / "eval_labels.npy", IntTensor(DType::kInt64, {499}));
+  ExpectRefused(eval, {"eval_labels.npy", "499 labels for 500"});
+
+  WriteNpy(vectors_ / "eval_labels.npy", IntTensor(DType::kInt64, {3}));
+  for (const Shape& shape : {Shape{3, 1, 16, 16}, Shape{3, 1, 4, 4}, Shape{3, 3, 8, 8}}) {
+    WriteNpy(vectors_ / "eval_images.npy", IntTensor(DType::kUint8, shape));
+    ExpectRefused(eval, {"eval_images.npy", shape[1] == 3 ? "channels is 1" : "image is 8"});
+    ExpectRefused({"run", "--config", "config.yaml", "--input", "vectors", "--rtl", "off"},
+                  {"eval_images.npy"});
+  }
+}
+
 TEST_F(BadInput, AccumulatorTooNarrow) {
   for (const char* bits : {"16", "18", "20"}) {
     ExpectRefusedEverywhere({"blocks.0.attn_qkv", "needs an accumulator of 21 bits",

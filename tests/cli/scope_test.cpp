@@ -155,6 +155,19 @@ TEST_F(Scopes, EvalIsTheSameForEveryBatchAndThreadCountAndWhenResumed) {
   EXPECT_THAT(other.err, HasSubstr("state"));
 }
 
+TEST_F(Scopes, AStateFileOfOtherImagesIsRefused) {
+  const fs::path digit = sandbox_.path() / "data" / "0";
+  const fs::path picture = kSourceDir / "tests" / "io" / "data" / "decode" / "gray8.png";
+  fs::create_directories(digit);
+  fs::copy(picture, digit / "b.png");
+  Json({"eval", "--json", "--data", "data", "--state", "state"});
+  Json({"eval", "--json", "--data", "data", "--state", "state"});
+  fs::copy(picture, digit / "a.png");  // image 0 is another one now
+  const ProcessResult result = Qsim({"eval", "--data", "data", "--state", "state"});
+  EXPECT_EQ(result.exit_status, 2);
+  EXPECT_THAT(result.err, HasSubstr("belongs to another model, configuration or data"));
+}
+
 TEST_F(Scopes, EvalNamesAnImageThatCannotBeReadAndEvaluatesTheOthers) {
   const fs::path digit = sandbox_.path() / "data" / "0";
   fs::create_directories(digit);
