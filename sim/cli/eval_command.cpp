@@ -42,7 +42,7 @@ class LabelledImages {
       : classes_(loaded.model.geometry.classes) {
     const InputSpec& spec = loaded.manifest.Evaluation();
     if (options.data.empty()) {
-      reader_.emplace(loaded.manifest, spec);
+      reader_.emplace(loaded.manifest, spec, InputUse::kEvaluation);
       source_ = spec.origin;
       if (reader_->labels().empty()) {
         throw InputError(

@@ -132,7 +132,7 @@ Bundle CalibrateLoaded(const LoadedModel& loaded) {
 }
 
 ModelInputs LoadEvaluation(const Manifest& manifest, std::int64_t requested) {
-  const InputReader reader(manifest, manifest.Evaluation());
+  const InputReader reader(manifest, manifest.Evaluation(), InputUse::kEvaluation);
   const std::int64_t available = reader.count();
   if (requested > available) {
     throw InputError(fmt::format("--images {}: {} has {} evaluation inputs", requested,

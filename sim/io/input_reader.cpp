@@ -31,8 +31,9 @@ bool IsConstant(const std::vector<T>& values) {
   return std::adjacent_find(values.begin(), values.end(), std::not_equal_to<>()) == values.end();
 }
 
-// [N, tokens, dim], or [tokens, dim] for each file of a list.
-void CheckTokenFile(const NpyReader& file, bool list, const Geometry& geometry) {
+// [N, tokens, dim], or [tokens, dim] for each file of a list, then of any length where
+// `any_length`.
+void CheckTokenFile(const NpyReader& file, bool list, bool any_length, const Geometry& geometry) {
   const Shape& shape = file.shape();
   if (file.dtype()) Fail(file.path(), "holds integers; floats expected");
   if (shape.size() != (list ? 2u : 3u)) {
@@ -43,7 +44,9 @@ void CheckTokenFile(const NpyReader& file, bool list, const Geometry& geometry) 
   if (!list && shape[0] == 0) Fail(file.path(), "zero samples");
   if (ElementCount(shape) == 0)
     Fail(file.path(), fmt::format("shape {}: no tokens", FormatShape(shape)));
-  CheckDimension(file.path(), shape, shape.size() - 2, geometry.tokens, "tokens");
+  if (!any_length) {
+    CheckDimension(file.path(), shape, shape.size() - 2, geometry.tokens, "tokens");
+  }
   CheckDimension(file.path(), shape, shape.size() - 1, geometry.dim, "dim");
 }
 
@@ -54,12 +57,27 @@ std::int64_t ModelInputs::count() const {
   return std::get<FloatTensor>(data).shape[0];
 }
 
-InputReader::InputReader(const Manifest& manifest, const InputSpec& spec) : spec_(spec) {
+std::string Format(const LengthSummary& lengths, std::string_view section) {
+  return fmt::format(
+      "{} inputs: {} used, {} skipped (shorter than {} tokens); length min {}, mean {:.1f}, max {}",
+      section, lengths.used, lengths.skipped, lengths.least_length, lengths.min, lengths.mean,
+      lengths.max);
+}
+
+InputReader::InputReader(const Manifest& manifest, const InputSpec& spec, InputUse use,
+                         std::int64_t least_length)
+    : spec_(spec) {
   if (spec_.images) {
+    if (least_length > 0) {
+      throw InputError(fmt::format(
+          "--min-length {}: the {} inputs are images, which all make the same number of tokens; "
+          "leave it out",
+          least_length, spec_.name));
+    }
     file_.emplace(*spec_.images);
     CheckImages(manifest.geometry);
   } else {
-    CheckTokens(manifest.geometry);
+    CheckTokens(manifest.geometry, use, least_length);
   }
   if (spec_.labels) ReadLabels(manifest.geometry.classes);
 }
@@ -101,24 +119,54 @@ void InputReader::CheckImages(const Geometry& geometry) {
   count_ = shape[0];
 }
 
-void InputReader::CheckTokens(const Geometry& geometry) {
+void InputReader::CheckTokens(const Geometry& geometry, InputUse use, std::int64_t least_length) {
+  LengthSummary lengths;
+  lengths.least_length = least_length;
+  std::int64_t longest = 0;  // of all, the skipped ones too
+  std::int64_t sum = 0;
+  const auto add = [&](std::int64_t length, std::int64_t samples) {
+    longest = std::max(longest, length);
+    if (length < least_length) {
+      lengths.skipped += samples;
+      return false;
+    }
+    lengths.min = lengths.used == 0 ? length : std::min(lengths.min, length);
+    lengths.max = std::max(lengths.max, length);
+    lengths.used += samples;
+    sum += length * samples;
+    return true;
+  };
   if (!spec_.token_list) {
     file_.emplace(spec_.tokens.front());
-    CheckTokenFile(*file_, false, geometry);
-    count_ = file_->shape()[0];
-    return;
-  }
-  Shape first;
-  for (const std::filesystem::path& path : spec_.tokens) {
-    const NpyReader file(path);
-    CheckTokenFile(file, true, geometry);
-    if (first.empty()) first = file.shape();
-    if (file.shape() != first) {
-      Fail(path, fmt::format("[tokens, dim] is {}, but {} in {}", FormatShape(file.shape()),
-                             FormatShape(first), spec_.tokens[0].string()));
+    CheckTokenFile(*file_, false, false, geometry);
+    add(file_->shape()[1], file_->shape()[0]);
+  } else {
+    // The program is for sequences of the manifest's length; ranges come from any.
+    const bool any_length = use == InputUse::kCalibration;
+    Shape first;
+    for (std::size_t i = 0; i < spec_.tokens.size(); ++i) {
+      const NpyReader file(spec_.tokens[i]);
+      CheckTokenFile(file, true, any_length, geometry);
+      if (first.empty()) first = file.shape();
+      if (file.shape()[1] != first[1] || (!any_length && file.shape() != first)) {
+        Fail(file.path(),
+             fmt::format("[tokens, dim] is {}, but {} in {}", FormatShape(file.shape()),
+                         FormatShape(first), spec_.tokens.front().string()));
+      }
+      const std::int64_t length = file.shape()[0];
+      if (!add(length, 1)) continue;
+      kept_.push_back(static_cast<std::int64_t>(i));
+      file_length_.push_back(length);
     }
   }
-  count_ = static_cast<std::int64_t>(spec_.tokens.size());
+  if (lengths.used == 0) {
+    throw InputError(fmt::format(
+        "{}: none of the {} {} inputs is used: the longest has {} tokens, below --min-length {}",
+        spec_.origin, lengths.skipped, spec_.name, longest, least_length));
+  }
+  count_ = lengths.used;
+  lengths.mean = static_cast<double>(sum) / static_cast<double>(lengths.used);
+  lengths_ = lengths;
 }
 
 void InputReader::ReadLabels(const std::optional<std::int64_t>& classes) {
@@ -127,8 +175,10 @@ void InputReader::ReadLabels(const std::optional<std::int64_t>& classes) {
   if (tensor.shape().size() != 1) {
     Fail(file, fmt::format("shape {}; labels are [N]", FormatShape(tensor.shape())));
   }
-  if (tensor.size() != count_) {
-    Fail(file, fmt::format("{} labels for {} samples", tensor.size(), count_));
+  const std::int64_t samples =
+      spec_.token_list ? static_cast<std::int64_t>(spec_.tokens.size()) : count_;
+  if (tensor.size() != samples) {
+    Fail(file, fmt::format("{} labels for {} samples", tensor.size(), samples));
   }
   for (std::int64_t i = 0; i < tensor.size(); ++i) {
     const std::int64_t label = tensor.At(i);
@@ -139,6 +189,19 @@ void InputReader::ReadLabels(const std::optional<std::int64_t>& classes) {
     if (label < 0) Fail(file, fmt::format("label {} at [{}] is negative", label, i));
     labels_.push_back(label);
   }
+  if (!spec_.token_list) return;
+  for (std::size_t i = 0; i < kept_.size(); ++i) {
+    labels_[i] = labels_[static_cast<std::size_t>(kept_[i])];
+  }
+  labels_.resize(kept_.size());
+}
+
+std::int64_t InputReader::EqualRun(std::int64_t first, std::int64_t most) const {
+  const std::int64_t all = std::min(most, count_ - first);
+  if (file_length_.empty()) return all;
+  const auto begin = file_length_.begin() + first;
+  const auto differs = [&](std::int64_t length) { return length != *begin; };
+  return std::find_if(begin, begin + all, differs) - begin;
 }
 
 ModelInputs InputReader::Read(std::int64_t first, std::int64_t count) const {
@@ -151,12 +214,14 @@ ModelInputs InputReader::Read(std::int64_t first, std::int64_t count) const {
   } else {
     FloatTensor all;
     for (std::int64_t i = first; i < first + count; ++i) {
-      const FloatTensor one = ReadFloatNpy(spec_.tokens[static_cast<std::size_t>(i)]);
+      const FloatTensor one =
+          ReadFloatNpy(spec_.tokens[static_cast<std::size_t>(kept_[static_cast<std::size_t>(i)])]);
       if (all.shape.empty()) all.shape = {count, one.shape.at(0), one.shape.at(1)};
       all.data.insert(all.data.end(), one.data.begin(), one.data.end());
     }
     if (static_cast<std::int64_t>(all.data.size()) != ElementCount(all.shape)) {
-      Fail(spec_.tokens[static_cast<std::size_t>(first)], "changed while it was being read");
+      Fail(spec_.tokens[static_cast<std::size_t>(kept_[static_cast<std::size_t>(first)])],
+           "changed while it was being read");
     }
     inputs.data = std::move(all);
   }
@@ -168,7 +233,10 @@ ModelInputs InputReader::Read(std::int64_t first, std::int64_t count) const {
 }
 
 ModelInputs LoadInputs(const Manifest& manifest, const InputSpec& spec, InputUse use) {
-  const InputReader reader(manifest, spec);
+  const InputReader reader(manifest, spec, use);
+  if (reader.EqualRun(0, reader.count()) != reader.count()) {
+    Fail(spec.tokens.front(), "the files of the list differ in length: read them in pieces");
+  }
   ModelInputs inputs = reader.Read(0, reader.count());
   const auto* images = std::get_if<ImageInputs>(&inputs.data);
   const bool constant = images != nullptr ? IsConstant(images->pixels.As<std::uint8_t>())

@@ -35,6 +35,13 @@ std::vector<std::string> GeometryWords() {
   return words;
 }
 
+std::string DirectoryName(const std::filesystem::path& directory) {
+  std::error_code ignored;
+  std::filesystem::path path = std::filesystem::weakly_canonical(directory, ignored);
+  if (!path.has_filename()) path = path.parent_path();
+  return path.has_filename() ? path.filename().string() : "model";
+}
+
 class ManifestReader {
  public:
   explicit ManifestReader(const std::filesystem::path& directory) : directory_(directory) {
@@ -56,6 +63,7 @@ class ManifestReader {
       if (*section && (*section)->images) Normalise(**section);
     }
     CheckGeometry();
+    if (manifest_.name.empty()) manifest_.name = DirectoryName(directory_);
     return std::move(manifest_);
   }
 
@@ -79,6 +87,10 @@ class ManifestReader {
   void ReadTop(const YamlEntry& entry) {
     if (entry.key == "model") {
       manifest_.model = Path(entry, *entry.value);
+    } else if (entry.key == "name") {
+      manifest_.name = ModelName(entry);
+    } else if (entry.key == "ignore_tensors") {
+      manifest_.ignore_tensors = Patterns(entry);
     } else if (entry.key == "geometry") {
       RequireMap(entry);
       for (const YamlEntry& inner : entry.value->entries) {
@@ -93,8 +105,8 @@ class ManifestReader {
     } else if (entry.key == "evaluation") {
       manifest_.evaluation = ReadInput(entry);
     } else if (!ReadGeometry(entry)) {
-      std::vector<std::string> words = {"model", "geometry",    "mean",
-                                        "std",   "calibration", "evaluation"};
+      std::vector<std::string> words = {"model", "name", "ignore_tensors", "geometry",
+                                        "mean",  "std",  "calibration",    "evaluation"};
       for (std::string& word : GeometryWords()) words.push_back(std::move(word));
       FailUnknown(entry, words);
     }
@@ -166,6 +178,35 @@ class ManifestReader {
     return directory_ / *text;
   }
 
+  // It becomes a part of file names.
+  std::string ModelName(const YamlEntry& entry) const {
+    const auto text = AsText(*entry.value);
+    constexpr std::string_view kLegal =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    if (!text || text->empty() || text->front() == '.' ||
+        text->find_first_not_of(kLegal) != std::string::npos) {
+      FailKey(entry, fmt::format("expected a name of letters, digits, '.', '_' and '-', got {}",
+                                 entry.value->Describe()));
+    }
+    return *text;
+  }
+
+  std::vector<IgnoredTensors> Patterns(const YamlEntry& entry) const {
+    if (entry.value->kind != YamlNode::Kind::kSequence || entry.value->items.empty()) {
+      FailKey(entry, fmt::format("expected a list of tensor names, * and ? allowed, got {}",
+                                 entry.value->Describe()));
+    }
+    std::vector<IgnoredTensors> patterns;
+    for (const YamlPtr& item : entry.value->items) {
+      const auto text = AsText(*item);
+      if (!text || text->empty()) {
+        FailKey(entry, fmt::format("expected a tensor name, got {}", item->Describe()));
+      }
+      patterns.push_back({*text, item->line});
+    }
+    return patterns;
+  }
+
   // One number, or a list with one per channel.
   std::vector<double> Numbers(const YamlEntry& entry) const {
     std::vector<YamlPtr> items = entry.value->items;
@@ -174,12 +215,12 @@ class ManifestReader {
     for (const YamlPtr& item : items) {
       const auto number = AsReal(*item);
       if (!number) {
-        FailKey(entry,
-                fmt::format("expected a number per image channel, got {}", item->Describe()));
+        FailKey(entry, fmt::format("expected a finite number per image channel, got {} at [{}]",
+                                   item->Describe(), numbers.size()));
       }
       numbers.push_back(*number);
     }
-    if (numbers.empty()) FailKey(entry, "expected a number per image channel, got an empty list");
+    if (numbers.empty()) FailKey(entry, "expected a finite number per image channel, got an empty list");
     return numbers;
   }
   std::vector<double> Deviations(const YamlEntry& entry) const {

@@ -40,9 +40,17 @@ struct InputSpec {
   std::string origin;  // "dir/manifest.yaml:12"
 };
 
+// A name, with * and ?, of tensors that may stay unused.
+struct IgnoredTensors {
+  std::string pattern;
+  int line = 0;
+};
+
 struct Manifest {
   std::filesystem::path path;   // of manifest.yaml
+  std::string name;             // of the model; the directory's where the file gives none
   std::filesystem::path model;  // the safetensors file
+  std::vector<IgnoredTensors> ignore_tensors;
   Geometry geometry;
   std::optional<InputSpec> calibration;
   std::optional<InputSpec> evaluation;

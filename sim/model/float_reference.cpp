@@ -168,13 +168,16 @@ FloatTensor FloatReference::Embed(const ModelInputs& inputs, std::int64_t image,
                                   const FloatSink& sink) const {
   const FloatSink tap = sink ? sink : [](const std::string&, const FloatTensor&) {};
   const VitGeometry& g = model_.geometry;
-  FloatTensor x = Zeros({g.tokens, g.dim});
   if (const auto* tokens = std::get_if<FloatTensor>(&inputs.data)) {
-    const auto begin = tokens->data.begin() + image * g.tokens * g.dim;
-    std::copy(begin, begin + g.tokens * g.dim, x.data.begin());
+    // Calibration inputs may be of another length than the program's.
+    FloatTensor x = Zeros({tokens->shape[1], g.dim});
+    const auto size = static_cast<std::int64_t>(x.data.size());
+    const auto begin = tokens->data.begin() + image * size;
+    std::copy(begin, begin + size, x.data.begin());
     tap("embed", x);
     return x;
   }
+  FloatTensor x = Zeros({g.tokens, g.dim});
   const auto& images = std::get<ImageInputs>(inputs.data);
   const std::uint8_t* pixels = images.pixels.As<std::uint8_t>().data() +
                                image * g.image_channels * g.image_size * g.image_size;

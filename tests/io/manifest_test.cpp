@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/io/input_reader.h"
 #include "sim/io/npy.h"
 #include "tests/io/io_test_util.h"
 
@@ -118,6 +119,55 @@ TEST_F(ManifestTest, LoadsTokensFromOneFileOrAList) {
   EXPECT_EQ(list.count(), 2);
 }
 
+constexpr const char* kLengths =
+    "model: m.safetensors\ndim: 12\nheads: 3\ntokens: 17\ncalibration:\n  labels: labels.npy\n"
+    "  tokens: [t5.npy, one.npy, one.npy, t9.npy]\n";
+
+TEST_F(ManifestTest, CalibrationTokensMayDifferInLength) {
+  WriteNpy(dir_.path() / "t5.npy", Tokens({5, 12}));
+  WriteNpy(dir_.path() / "t9.npy", Tokens({9, 12}));
+  const Manifest manifest = Load(kLengths);
+  const InputReader all(manifest, manifest.Calibration(), InputUse::kCalibration);
+  EXPECT_EQ(all.count(), 4);
+  EXPECT_EQ(all.EqualRun(0, 4), 1);
+  EXPECT_EQ(all.EqualRun(1, 4), 2);
+  EXPECT_EQ(all.EqualRun(1, 1), 1);
+  EXPECT_EQ(all.EqualRun(3, 4), 1);
+  const ModelInputs piece = all.Read(1, 2);
+  EXPECT_EQ(std::get<FloatTensor>(piece.data).shape, (Shape{2, 17, 12}));
+  EXPECT_EQ(piece.labels, (std::vector<std::int64_t>{1, 2}));
+  EXPECT_EQ(Format(all.lengths().value(), "calibration"),
+            "calibration inputs: 4 used, 0 skipped (shorter than 0 tokens); length min 5, mean "
+            "12.0, max 17");
+
+  const InputReader some(manifest, manifest.Calibration(), InputUse::kCalibration, 9);
+  EXPECT_EQ(some.count(), 3);
+  EXPECT_EQ(some.labels(), (std::vector<std::int64_t>{1, 2, 3}));
+  EXPECT_EQ(std::get<FloatTensor>(some.Read(2, 1).data).shape, (Shape{1, 9, 12}));
+  EXPECT_EQ(some.lengths()->skipped, 1);
+  EXPECT_EQ(some.lengths()->min, 9);
+  EXPECT_THAT(
+      ErrorOf([&] { InputReader(manifest, manifest.Calibration(), InputUse::kCalibration, 18); }),
+      HasSubstr("none of the 4 calibration inputs is used: the longest has 17 tokens, below "
+                "--min-length 18"));
+  // What runs has the program's length.
+  EXPECT_THAT(
+      ErrorOf([&] { InputReader(manifest, manifest.Calibration(), InputUse::kEvaluation); }),
+      HasSubstr("t5.npy: shape [5, 12]: axis 0 is 5, but the model's tokens is 17"));
+}
+
+TEST_F(ManifestTest, AModelHasANameAndTensorsToIgnore) {
+  EXPECT_EQ(Load("model: m\n").name, dir_.path().filename().string());
+  const Manifest manifest = Load("name: deit_tiny\nmodel: m\nignore_tensors: ['a.*', b]\n");
+  EXPECT_EQ(manifest.name, "deit_tiny");
+  ASSERT_EQ(manifest.ignore_tensors.size(), 2u);
+  EXPECT_EQ(manifest.ignore_tensors[0].pattern, "a.*");
+  EXPECT_EQ(manifest.ignore_tensors[1].line, 3);
+  EXPECT_THAT(ErrorFor("name: a/b\nmodel: m\n"), HasSubstr("key 'name': expected a name of"));
+  EXPECT_THAT(ErrorFor("model: m\nignore_tensors: a\n"),
+              HasSubstr("key 'ignore_tensors': expected a list"));
+}
+
 TEST_F(ManifestTest, RejectsWrongKeysAndTypes) {
   EXPECT_THAT(ErrorFor("model: m\nheds: 2\n"),
               HasSubstr("manifest.yaml:2: key 'heds': unknown key; did you mean 'heads'?"));
@@ -164,8 +214,9 @@ TEST_F(ManifestTest, RejectsBadNormalisation) {
               HasSubstr("key 'calibration.std' is missing"));
   EXPECT_THAT(ErrorFor("model: m\nmean: 0\nstd: 0\n"), HasSubstr("key 'std': must be above 0"));
   EXPECT_THAT(ErrorFor("model: m\nmean: [a]\n"),
-              HasSubstr("key 'mean': expected a number per image channel"));
-  EXPECT_THAT(ErrorFor("model: m\nmean: .nan\n"), HasSubstr("key 'mean': expected a number"));
+              HasSubstr("key 'mean': expected a finite number per image channel"));
+  EXPECT_THAT(ErrorFor("model: m\nmean: .nan\n"),
+              HasSubstr("key 'mean': expected a finite number"));
   EXPECT_THAT(ErrorFor("model: m\nchannels: 3\nmean: [1, 2]\nstd: [1, 2, 3]\ncalibration: {images: "
                        "images.npy}\n"),
               HasSubstr("'mean' has 2 values for 3 image channels"));
@@ -208,8 +259,12 @@ TEST_F(ManifestTest, RejectsInputsOfTheWrongForm) {
   WriteNpy(File("tokens.npy"), FloatTensor{{0, 17, 12}, {}});
   EXPECT_THAT(InputError(tokens), HasSubstr("tokens.npy: zero samples"));
   WriteNpy(File("tokens.npy"), Tokens({16, 12}));
+  EXPECT_THAT(
+      InputError("model: m\ncalibration: {tokens: [one.npy, tokens.npy]}\n", InputUse::kEvaluation),
+      HasSubstr("tokens.npy: [tokens, dim] is [16, 12], but [17, 12] in"));
+  WriteNpy(File("tokens.npy"), Tokens({16, 13}));
   EXPECT_THAT(InputError("model: m\ncalibration: {tokens: [one.npy, tokens.npy]}\n"),
-              HasSubstr("tokens.npy: [tokens, dim] is [16, 12], but [17, 12] in"));
+              HasSubstr("tokens.npy: [tokens, dim] is [16, 13], but [17, 12] in"));
   FloatTensor nan = Tokens({1, 2, 2});
   nan.data[3] = NAN;
   WriteNpy(File("tokens.npy"), nan);
