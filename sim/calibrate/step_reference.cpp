@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "sim/calibrate/dequantize.h"
+#include "sim/calibrate/real_weights.h"
 #include "sim/model/elementary.h"
 #include "sim/model/float_reference.h"
 
@@ -13,41 +14,32 @@ namespace qsim {
 
 StepReference::StepReference(const Bundle& bundle, const VitModel& model, std::vector<double> mean,
                              std::vector<double> stddev)
-    : bundle_(bundle), model_(model), mean_(std::move(mean)), stddev_(std::move(stddev)) {
+    : bundle_(bundle),
+      model_(model),
+      mean_(std::move(mean)),
+      stddev_(std::move(stddev)),
+      linears_(LinearsByOutput(model)) {
   for (std::size_t n = 0; n < model.blocks.size(); ++n) {
     const BlockWeights& block = model.blocks[n];
     const std::string prefix = fmt::format("blocks.{}.", n);
-    linears_[prefix + "attn_qkv"] = &block.qkv;
-    linears_[prefix + "attn_proj"] = &block.proj;
-    linears_[prefix + "mlp_fc1"] = &block.fc1;
-    linears_[prefix + "mlp_fc2"] = &block.fc2;
     norms_[prefix + "norm1"] = &block.norm1;
     norms_[prefix + "norm2"] = &block.norm2;
   }
-  linears_["patch_embed"] = &model.patch_embed;
-  linears_["head"] = &model.head;
   norms_["norm"] = &model.norm;
 }
 
 std::vector<float> StepReference::Output(const Op& op, const TensorMap& values) const {
-  return Output(op, [&](const std::string& tensor) -> FloatTensor {
-    const IntTensor& codes = values.at(tensor);
-    const std::vector<double> real = Dequantize(codes, bundle_.scales.at(tensor));
-    return {codes.shape(), std::vector<float>(real.begin(), real.end())};
-  });
+  return std::visit([&](const auto& o) { return Of(o, values); }, op);
 }
 
-std::vector<float> StepReference::Output(const Op& op, const RealTensors& real) const {
-  return std::visit([&](const auto& o) { return Of(o, real); }, op);
+FloatTensor StepReference::Real(const std::string& tensor, const TensorMap& values) const {
+  const IntTensor& codes = values.at(tensor);
+  const std::vector<double> real = Dequantize(codes, bundle_.scales.at(tensor));
+  return {codes.shape(), std::vector<float>(real.begin(), real.end())};
 }
 
-const Linear* StepReference::LinearOf(const std::string& output) const {
-  const auto found = linears_.find(output);
-  return found == linears_.end() ? nullptr : found->second;
-}
-
-std::vector<float> StepReference::Of(const GemmOp& op, const RealTensors& real) const {
-  FloatTensor x = real(op.input);
+std::vector<float> StepReference::Of(const GemmOp& op, const TensorMap& values) const {
+  FloatTensor x = Real(op.input, values);
   if (op.rows > 0) {
     x.shape[0] = op.rows;
     x.data.resize(static_cast<std::size_t>(op.rows * x.shape[1]));
@@ -63,9 +55,9 @@ std::vector<float> StepReference::Of(const GemmOp& op, const RealTensors& real) 
   return FloatLinear(*linears_.at(op.output), x).data;
 }
 
-std::vector<float> StepReference::Of(const MatmulOp& op, const RealTensors& real) const {
-  const FloatTensor lhs = real(op.lhs);
-  const FloatTensor rhs = real(op.rhs);
+std::vector<float> StepReference::Of(const MatmulOp& op, const TensorMap& values) const {
+  const FloatTensor lhs = Real(op.lhs, values);
+  const FloatTensor rhs = Real(op.rhs, values);
   const std::int64_t tokens = rhs.shape[0];
   const std::int64_t channels = rhs.shape[1];
   const std::int64_t d = channels / op.heads;
@@ -94,8 +86,8 @@ std::vector<float> StepReference::Of(const MatmulOp& op, const RealTensors& real
   return out;
 }
 
-std::vector<float> StepReference::Of(const RequantizeOp& op, const RealTensors& real) const {
-  const FloatTensor in = real(op.input);
+std::vector<float> StepReference::Of(const RequantizeOp& op, const TensorMap& values) const {
+  const FloatTensor in = Real(op.input, values);
   const std::int64_t width = bundle_.program.Tensor(op.output).shape.back();
   const std::int64_t in_width = in.shape.back();
   std::vector<float> out;
@@ -107,8 +99,8 @@ std::vector<float> StepReference::Of(const RequantizeOp& op, const RealTensors& 
   return out;
 }
 
-std::vector<float> StepReference::Of(const SoftmaxOp& op, const RealTensors& real) const {
-  const FloatTensor scores = real(op.input);
+std::vector<float> StepReference::Of(const SoftmaxOp& op, const TensorMap& values) const {
+  const FloatTensor scores = Real(op.input, values);
   const auto row = static_cast<std::size_t>(scores.shape.back());
   std::vector<float> out(scores.data.size());
   for (std::size_t i = 0; i < out.size(); i += row) {
@@ -117,35 +109,35 @@ std::vector<float> StepReference::Of(const SoftmaxOp& op, const RealTensors& rea
   return out;
 }
 
-std::vector<float> StepReference::Of(const LayernormOp& op, const RealTensors& real) const {
-  return FloatLayerNorm(*norms_.at(op.output), real(op.input), model_.geometry.eps).data;
+std::vector<float> StepReference::Of(const LayernormOp& op, const TensorMap& values) const {
+  return FloatLayerNorm(*norms_.at(op.output), Real(op.input, values), model_.geometry.eps).data;
 }
 
-std::vector<float> StepReference::Of(const GeluOp& op, const RealTensors& real) const {
-  std::vector<float> out = real(op.input).data;
+std::vector<float> StepReference::Of(const GeluOp& op, const TensorMap& values) const {
+  std::vector<float> out = Real(op.input, values).data;
   for (float& v : out) v = static_cast<float>(Gelu(static_cast<double>(v)));
   return out;
 }
 
-std::vector<float> StepReference::Of(const ResidualAddOp& op, const RealTensors& real) const {
-  std::vector<float> out = real(op.a).data;
-  const std::vector<float> b = real(op.b).data;
+std::vector<float> StepReference::Of(const ResidualAddOp& op, const TensorMap& values) const {
+  std::vector<float> out = Real(op.a, values).data;
+  const std::vector<float> b = Real(op.b, values).data;
   for (std::size_t i = 0; i < out.size(); ++i) out[i] += b[i];
   return out;
 }
 
-std::vector<float> StepReference::Of(const EmbedOp& op, const RealTensors& real) const {
+std::vector<float> StepReference::Of(const EmbedOp& op, const TensorMap& values) const {
   std::vector<float> out = model_.pos_embed.data;
   const std::size_t channels = model_.cls_token.size();
   for (std::size_t c = 0; c < channels; ++c) out[c] += model_.cls_token[c];
-  const std::vector<float> patches = real(op.a).data;
+  const std::vector<float> patches = Real(op.a, values).data;
   for (std::size_t i = 0; i < patches.size(); ++i) out[channels + i] += patches[i];
   return out;
 }
 
 // Only in networks that were imported as integers: they have no float model to compare with.
-std::vector<float> StepReference::Of(const AddOp&, const RealTensors&) const { return {}; }
+std::vector<float> StepReference::Of(const AddOp&, const TensorMap&) const { return {}; }
 
-std::vector<float> StepReference::Of(const PatchifyOp&, const RealTensors&) const { return {}; }
+std::vector<float> StepReference::Of(const PatchifyOp&, const TensorMap&) const { return {}; }
 
 }  // namespace qsim

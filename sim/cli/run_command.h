@@ -21,6 +21,7 @@ struct RunOptions {
   std::uint64_t stall_seed = 1;
   std::filesystem::path output;
   bool memh = false;
+  bool profile = false;
   bool json = false;
   bool verbose = false;
 };

@@ -1,11 +1,13 @@
 #include "sim/cli/run_images.h"
 
 #include <fmt/format.h>
+#include <time.h>
 
 #include <algorithm>
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -26,6 +28,13 @@ std::string Describe(const cosim::TraceRequest& tile) {
   return fmt::format("head {}, tile ({}, {})", tile.head, tile.tile_row, tile.tile_col);
 }
 
+// Of this thread alone: what other work does to the machine is no part of an operation's time.
+double ThreadSeconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
 struct TapMetrics {
   TensorMetrics golden, ideal, step;
   void Merge(const TapMetrics& later) {
@@ -40,6 +49,7 @@ struct ImageResult {
   RunStats stats;
   std::map<std::string, TapMetrics> metrics;
   std::map<std::string, TapMismatch> mismatches;
+  RunProfiler::Image profile;
 };
 
 // The executors of one image, side by side, and the float reference.
@@ -78,6 +88,9 @@ class Runner {
       steps_.emplace(bundle_, floats_->model,
                      images != nullptr ? images->mean : std::vector<double>{},
                      images != nullptr ? images->stddev : std::vector<double>{});
+    }
+    if (settings_.profile) {
+      profiler_.emplace(bundle_, floats_, *settings_.profile, settings_.threads);
     }
     for (const TensorInfo& info : program_.tensors) {
       float_names_.insert(FloatNameOf(info.name));
@@ -122,30 +135,40 @@ class Runner {
     if (settings_.rtl) {
       e.rtl = &rtl.emplace(program_, image, *backends_[static_cast<std::size_t>(worker)]);
     }
-    Walk(image, e, r);
+    Walk(image, worker, e, r);
     return r;
   }
 
-  void Walk(std::int64_t image, const Executors& e, ImageResult& r) const {
+  void Walk(std::int64_t image, int worker, const Executors& e, ImageResult& r) {
     std::vector<std::string> waiting = program_.inputs;
     const auto supply = [&](const std::string& name) {
       const IntTensor value = InputOf(name, image, e.floats, &r.stats);
       e.ForEach([&](Execution& execution) { execution.Supply(name, value); });
-      Look(name, image, e, r);
+      Look(name, image, worker, e, r);
     };
     for (std::size_t i = 0; i < program_.ops.size(); ++i) {
       const Op& op = program_.ops[i];
       for (const std::string& name : InputsOf(op)) {
         if (std::erase(waiting, name) > 0) supply(name);
       }
-      e.ForEach([&](Execution& execution) { execution.Step(i); });
-      Look(OutputOf(op), image, e, r);
+      StepGolden(i, *e.golden, r);
+      for (Execution* other : {e.ideal, e.rtl}) {
+        if (other != nullptr) other->Step(i);
+      }
+      Look(OutputOf(op), image, worker, e, r);
       if (e.floats != nullptr) MeasureStep(op, e.golden->values(), r);
       for (const std::string& name : last_reads_[i]) {
         e.ForEach([&](Execution& execution) { execution.Drop(name); });
       }
     }
     for (const std::string& name : waiting) supply(name);  // inputs that nothing reads
+  }
+
+  void StepGolden(std::size_t op, Execution& golden, ImageResult& r) const {
+    if (!profiler_ || !profiler_->costs()) return golden.Step(op);
+    const double start = ThreadSeconds();
+    golden.Step(op);
+    profiler_->TakeTime(r.profile, op, ThreadSeconds() - start);
   }
 
   IntTensor InputOf(const std::string& name, std::int64_t image, FloatTaps* floats,
@@ -156,7 +179,8 @@ class Runner {
   }
 
   // Everything there is to do with a tensor that has just appeared.
-  void Look(const std::string& name, std::int64_t image, const Executors& e, ImageResult& r) const {
+  void Look(const std::string& name, std::int64_t image, int worker, const Executors& e,
+            ImageResult& r) {
     const IntTensor& golden = e.golden->values().at(name);
     CountClampedSums(program_.Tensor(name), golden, r);
     if (settings_.sink != nullptr) settings_.sink->Take("golden", name, image, golden);
@@ -166,14 +190,19 @@ class Runner {
       if (mismatch.count > 0) r.mismatches.emplace(name, mismatch);
       if (settings_.sink != nullptr) settings_.sink->Take("rtl", name, image, rtl);
     }
-    if (e.floats == nullptr) return;
-    const FloatTensor* exact = e.floats->Find(FloatNameOf(name));
+    const FloatTensor* exact = e.floats == nullptr ? nullptr : e.floats->Find(FloatNameOf(name));
+    if (exact == nullptr && !profiler_) return;
+    const TensorScale& scale = bundle_.scales.at(name);
+    const std::vector<double> quantized = Dequantize(golden, scale);
+    if (profiler_) {
+      profiler_->Take(worker, r.profile, name, golden, quantized,
+                      exact == nullptr ? std::span<const float>() : exact->data);
+    }
     if (exact == nullptr) return;
     if (settings_.sink != nullptr && FloatNameOf(name) == name)
       settings_.sink->Take("float", name, image, *exact);
-    const TensorScale& scale = bundle_.scales.at(name);
     TapMetrics& metrics = r.metrics[name];
-    metrics.golden.Add(exact->data, Dequantize(golden, scale));
+    metrics.golden.Add(exact->data, quantized);
     metrics.ideal.Add(exact->data, Dequantize(e.ideal->values().at(name), scale));
   }
 
@@ -196,6 +225,7 @@ class Runner {
 
   void Merge(std::int64_t image, ImageResult& r) {
     stats_.Merge(r.stats);
+    if (profiler_) profiler_->Merge(r.profile);
     for (const auto& [name, metrics] : r.metrics) metrics_[name].Merge(metrics);
     for (TapReport& tap : taps_) {
       const auto found = r.mismatches.find(tap.name);
@@ -259,6 +289,7 @@ class Runner {
       tap.saturated_share = static_cast<double>(stats_.saturated[tap.name]) /
                             static_cast<double>(ElementCount(tap.shape));
     }
+    if (profiler_) report.profile = FinishProfile();
     report.taps = std::move(taps_);
     report.images = settings_.images;
     report.hardware = bundle_.hardware;
@@ -271,6 +302,14 @@ class Runner {
       report.accumulators.push_back({proof, stats_.accumulators[proof.tap]});
     }
     AddCycles(report);
+  }
+
+  RunProfile FinishProfile() {
+    const auto measured = [this](const std::string& name) -> const TensorMetrics* {
+      const auto found = metrics_.find(name);
+      return found == metrics_.end() ? nullptr : &found->second.golden;
+    };
+    return profiler_->Finish(measured, stats_.saturated, settings_.images);
   }
 
   void AddCycles(RunReport& report) const {
@@ -292,6 +331,7 @@ class Runner {
   std::vector<std::unique_ptr<cosim::RtlBackend>> backends_;  // one per worker
 
   std::optional<StepReference> steps_;
+  std::optional<RunProfiler> profiler_;
   std::vector<std::vector<std::string>> last_reads_;  // by operation
   std::set<std::string> float_names_;                 // that the program's tensors stand for
 

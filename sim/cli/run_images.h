@@ -10,6 +10,7 @@
 
 #include "sim/calibrate/bundle.h"
 #include "sim/cli/float_taps.h"
+#include "sim/cli/run_profiler.h"
 #include "sim/io/manifest.h"
 #include "sim/model/vit_model.h"
 #include "sim/report/run_report.h"
@@ -42,6 +43,7 @@ struct RunSettings {
   int threads = 1;
   std::optional<RtlSettings> rtl;  // absent: golden only
   TensorSink* sink = nullptr;
+  std::optional<ProfileRequest> profile;  // absent: no statistics
 };
 
 // Block inputs come from `floats`, quantized, or without it from the bundle. Throws InputError, for

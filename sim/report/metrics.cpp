@@ -45,6 +45,10 @@ double TensorMetrics::QsnrDb() const {
   return 10 * std::log10(signal_ / noise_);
 }
 
+double TensorMetrics::MeanSquaredError() const {
+  return elements_ == 0 ? 0 : noise_ / static_cast<double>(elements_);
+}
+
 double TensorMetrics::Cosine() const {
   if (signal_ == 0 && value_ == 0) return 1;
   if (signal_ == 0 || value_ == 0) return 0;

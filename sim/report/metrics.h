@@ -24,6 +24,9 @@ class TensorMetrics {
   // is.
   double Cosine() const;
 
+  // sum (x - y)^2 / elements; 0 for no elements.
+  double MeanSquaredError() const;
+
   double MaxAbsError() const { return max_abs_error_; }
 
  private:

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "sim/report/profile_json.h"
+
 namespace qsim {
 namespace {
 
@@ -126,6 +128,8 @@ Json RunReportToJson(const RunReport& report) {
   json["notes"] = ListJson(report.notes, [](const LoweringNote& note) {
     return Json{{"kind", KindName(note.kind)}, {"tensor", note.tensor}, {"text", note.text}};
   });
+  json["profile"] =
+      report.profile && report.profile->requested() ? ProfileJson(*report.profile) : Json(nullptr);
   return json;
 }
 

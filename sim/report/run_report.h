@@ -9,6 +9,7 @@
 #include "golden/program/accumulator_proof.h"
 #include "sim/calibrate/bundle.h"
 #include "sim/report/diagnosis_page.h"
+#include "sim/report/run_profile.h"
 
 namespace qsim {
 
@@ -68,7 +69,8 @@ struct RunReport {
   std::vector<LoweringNote> notes;
   bool rtl = false;
   std::optional<std::uint64_t> stall_seed;  // set when random stalls were on
-  std::optional<DiagnosisPage> diagnosis;   // shown in report.html where it is given
+  std::optional<RunProfile> profile;
+  std::optional<DiagnosisPage> diagnosis;  // shown in report.html where it is given
   std::int64_t total_mismatches() const {
     std::int64_t total = 0;
     for (const TapReport& tap : taps) total += tap.mismatches.value_or(0);

@@ -11,6 +11,8 @@
 #include <map>
 #include <string_view>
 
+#include "sim/report/profile_text.h"
+#include "sim/report/text_table.h"
 #include "sim/report/text_util.h"
 
 namespace qsim {
@@ -20,77 +22,6 @@ constexpr std::string_view kRed = "31";
 constexpr std::string_view kYellow = "33";
 
 constexpr double kHighSaturatedShare = 0.01;
-
-struct Cell {
-  std::string text;
-  std::string_view color = {};
-};
-
-struct Column {
-  std::string_view title;
-  std::size_t width;  // right aligned, so it includes the space before
-};
-
-// Rows of a left-aligned name and right-aligned cells. Text that does not fit its column is
-// shortened; a name that does not fit gets a line of its own.
-class Table {
- public:
-  Table(std::size_t name_width, std::vector<Column> columns, bool color)
-      : name_width_(name_width), columns_(std::move(columns)), color_(color) {}
-
-  std::string Header(const std::string& title) const {
-    std::string line = fmt::format("{:<{}}", Shorten(title, name_width_ + 2), name_width_ + 2);
-    for (const Column& column : columns_) line += fmt::format("{:>{}}", column.title, column.width);
-    return line + "\n";
-  }
-
-  std::string Row(const std::string& name, const std::vector<Cell>& cells) const {
-    std::string line;
-    if (name.size() > name_width_) {
-      line = "  " + Shorten(name, kTextColumns - 2) + "\n" + std::string(name_width_ + 2, ' ');
-    } else {
-      line = fmt::format("  {:<{}}", name, name_width_);
-    }
-    for (std::size_t i = 0; i < cells.size(); ++i) {
-      const std::size_t width = columns_[i].width;
-      const std::string text = Shorten(cells[i].text, width - 1);
-      line += std::string(width - text.size(), ' ');
-      line += color_ && !cells[i].color.empty()
-                  ? fmt::format("\x1b[{}m{}\x1b[0m", cells[i].color, text)
-                  : text;
-    }
-    return line + "\n";
-  }
-
- private:
-  std::size_t name_width_;
-  std::vector<Column> columns_;
-  bool color_;
-};
-
-// Prints a heading whenever the block of the next row changes.
-class BlockHeadings {
- public:
-  BlockHeadings(const Table& table, std::string fallback)
-      : table_(table), fallback_(std::move(fallback)) {}
-  std::string Before(const BlockName& name) {
-    if (started_ && name.block == block_) return "";
-    started_ = true;
-    block_ = name.block;
-    return "\n" + table_.Header(block_.empty() ? fallback_ : block_);
-  }
-
- private:
-  const Table& table_;
-  std::string fallback_;
-  std::string block_;
-  bool started_ = false;
-};
-
-Cell Optional(const std::optional<double>& value, std::string_view format) {
-  if (!value) return {"-"};
-  return {fmt::format(fmt::runtime(format), *value)};
-}
 
 std::string FormatHeader(const RunReport& report) {
   std::string rtl = "RTL off";
@@ -106,24 +37,24 @@ std::string FormatHeader(const RunReport& report) {
 }
 
 std::string FormatTaps(const RunReport& report, bool color) {
-  const Table table(16,
-                    {{"shape", 16},
-                     {"QSNR dB", 8},
-                     {"cosine", 10},
-                     {"max |err|", 10},
-                     {"sat %", 7},
-                     {"RTL diff", 11}},
-                    color);
+  const TextTable table(16,
+                        {{"shape", 16},
+                         {"QSNR dB", 8},
+                         {"cosine", 10},
+                         {"max |err|", 10},
+                         {"sat %", 7},
+                         {"RTL diff", 11}},
+                        color);
   BlockHeadings headings(table, "taps");
   std::string out;
   for (const TapReport& tap : report.taps) {
     const BlockName name = SplitBlock(tap.name);
     out += headings.Before(name);
-    Cell qsnr = Optional(tap.qsnr_db, "{:.2f}");
+    TextCell qsnr = OptionalCell(tap.qsnr_db, "{:.2f}");
     if (tap.qsnr_db && !(*tap.qsnr_db >= kLowQsnrDb)) qsnr.color = kYellow;
-    Cell saturated{fmt::format("{:.2f}", 100 * tap.saturated_share)};
+    TextCell saturated{fmt::format("{:.2f}", 100 * tap.saturated_share)};
     if (tap.saturated_share > kHighSaturatedShare) saturated.color = kYellow;
-    Cell mismatches{"-"};
+    TextCell mismatches{"-"};
     if (tap.mismatches) mismatches.text = fmt::format("{}", *tap.mismatches);
     // A shortened number would be another number; all digits are in the mismatch section.
     if (mismatches.text.size() > 10)
@@ -131,8 +62,8 @@ std::string FormatTaps(const RunReport& report, bool color) {
     if (tap.mismatches.value_or(0) != 0) mismatches.color = kRed;
     out += table.Row(name.rest, {{ShapeText(tap.shape)},
                                  qsnr,
-                                 Optional(tap.cosine, "{:.6f}"),
-                                 Optional(tap.max_abs_error, "{:.2e}"),
+                                 OptionalCell(tap.cosine, "{:.6f}"),
+                                 OptionalCell(tap.max_abs_error, "{:.2e}"),
                                  saturated,
                                  mismatches});
   }
@@ -146,30 +77,31 @@ std::string FormatLosses(const RunReport& report, const TextOptions& options) {
       std::any_of(report.taps.begin(), report.taps.end(),
                   [](const TapReport& tap) { return tap.ideal_qsnr_db.has_value(); });
   if (!measured || (report.scope == "attention" && !options.verbose)) return "";
-  const Table table(24, {{"QSNR dB", 12}, {"ideal FQ", 12}, {"difference", 12}, {"step alone", 14}},
-                    options.color);
+  const TextTable table(24,
+                        {{"QSNR dB", 12}, {"ideal FQ", 12}, {"difference", 12}, {"step alone", 14}},
+                        options.color);
   std::string out = "\n" + table.Header("loss by tap");
   for (const TapReport& tap : report.taps) {
     if (!tap.qsnr_db && !tap.step_qsnr_db) continue;
-    Cell difference{"-"};
+    TextCell difference{"-"};
     if (tap.qsnr_db && tap.ideal_qsnr_db && std::isfinite(*tap.ideal_qsnr_db)) {
       difference.text = fmt::format("{:+.2f}", *tap.qsnr_db - *tap.ideal_qsnr_db);
     }
-    out +=
-        table.Row(tap.name, {Optional(tap.qsnr_db, "{:.2f}"), Optional(tap.ideal_qsnr_db, "{:.2f}"),
-                             difference, Optional(tap.step_qsnr_db, "{:.2f}")});
+    out += table.Row(
+        tap.name, {OptionalCell(tap.qsnr_db, "{:.2f}"), OptionalCell(tap.ideal_qsnr_db, "{:.2f}"),
+                   difference, OptionalCell(tap.step_qsnr_db, "{:.2f}")});
   }
   return out;
 }
 
 std::string FormatAccumulators(const RunReport& report, bool color) {
   if (report.accumulators.empty()) return "";
-  const Table table(
+  const TextTable table(
       30, {{"policy", 10}, {"given", 8}, {"worst case", 12}, {"channel", 9}, {"seen", 7}}, color);
   std::string out = "\n" + table.Header("accumulator bits");
   for (const AccumulatorReport& entry : report.accumulators) {
     const AccumulatorProof& proof = entry.proof;
-    Cell needed{fmt::format("{}", proof.bits_needed)};
+    TextCell needed{fmt::format("{}", proof.bits_needed)};
     if (!proof.fits()) needed = {needed.text + " !", kYellow};
     const std::string channel =
         proof.worst_channel < 0 ? "-" : fmt::format("{}", proof.worst_channel);
@@ -184,8 +116,8 @@ std::string FormatAccumulators(const RunReport& report, bool color) {
 
 std::string FormatCycles(const RunReport& report, bool color) {
   if (!report.rtl || report.cycles.empty()) return "";
-  const Table table(30, {{"cycles", 13}, {"MACs", 15}, {"tiles", 9}, {"array use", 11}}, color);
-  const auto cells = [](const CycleReport& entry) -> std::vector<Cell> {
+  const TextTable table(30, {{"cycles", 13}, {"MACs", 15}, {"tiles", 9}, {"array use", 11}}, color);
+  const auto cells = [](const CycleReport& entry) -> std::vector<TextCell> {
     const std::string use =
         entry.macs == 0 ? "-" : fmt::format("{:.1f} %", 100 * entry.utilisation);
     return {{fmt::format("{}", entry.cycles)},
@@ -299,6 +231,7 @@ std::string FormatMismatches(const RunReport& report, bool color) {
 
 std::string FormatRunReport(const RunReport& report, const TextOptions& options) {
   return FormatHeader(report) + FormatTaps(report, options.color) + FormatLosses(report, options) +
+         (report.profile ? FormatProfile(*report.profile, options.color) : "") +
          FormatAccumulators(report, options.color) + FormatCycles(report, options.color) +
          FormatNotes(report, options.verbose) + FormatMismatches(report, options.color) + "\n" +
          Verdict(report) + "\n";
