@@ -29,17 +29,24 @@ StepReference::StepReference(const Bundle& bundle, const VitModel& model, std::v
 }
 
 std::vector<float> StepReference::Output(const Op& op, const TensorMap& values) const {
-  return std::visit([&](const auto& o) { return Of(o, values); }, op);
+  return Output(op, [&](const std::string& tensor) -> FloatTensor {
+    const IntTensor& codes = values.at(tensor);
+    const std::vector<double> real = Dequantize(codes, bundle_.scales.at(tensor));
+    return {codes.shape(), std::vector<float>(real.begin(), real.end())};
+  });
 }
 
-FloatTensor StepReference::Real(const std::string& tensor, const TensorMap& values) const {
-  const IntTensor& codes = values.at(tensor);
-  const std::vector<double> real = Dequantize(codes, bundle_.scales.at(tensor));
-  return {codes.shape(), std::vector<float>(real.begin(), real.end())};
+std::vector<float> StepReference::Output(const Op& op, const RealTensors& real) const {
+  return std::visit([&](const auto& o) { return Of(o, real); }, op);
 }
 
-std::vector<float> StepReference::Of(const GemmOp& op, const TensorMap& values) const {
-  FloatTensor x = Real(op.input, values);
+const Linear* StepReference::LinearOf(const std::string& output) const {
+  const auto found = linears_.find(output);
+  return found == linears_.end() ? nullptr : found->second;
+}
+
+std::vector<float> StepReference::Of(const GemmOp& op, const RealTensors& real) const {
+  FloatTensor x = real(op.input);
   if (op.rows > 0) {
     x.shape[0] = op.rows;
     x.data.resize(static_cast<std::size_t>(op.rows * x.shape[1]));
@@ -55,9 +62,9 @@ std::vector<float> StepReference::Of(const GemmOp& op, const TensorMap& values) 
   return FloatLinear(*linears_.at(op.output), x).data;
 }
 
-std::vector<float> StepReference::Of(const MatmulOp& op, const TensorMap& values) const {
-  const FloatTensor lhs = Real(op.lhs, values);
-  const FloatTensor rhs = Real(op.rhs, values);
+std::vector<float> StepReference::Of(const MatmulOp& op, const RealTensors& real) const {
+  const FloatTensor lhs = real(op.lhs);
+  const FloatTensor rhs = real(op.rhs);
   const std::int64_t tokens = rhs.shape[0];
   const std::int64_t channels = rhs.shape[1];
   const std::int64_t d = channels / op.heads;
@@ -86,8 +93,8 @@ std::vector<float> StepReference::Of(const MatmulOp& op, const TensorMap& values
   return out;
 }
 
-std::vector<float> StepReference::Of(const RequantizeOp& op, const TensorMap& values) const {
-  const FloatTensor in = Real(op.input, values);
+std::vector<float> StepReference::Of(const RequantizeOp& op, const RealTensors& real) const {
+  const FloatTensor in = real(op.input);
   const std::int64_t width = bundle_.program.Tensor(op.output).shape.back();
   const std::int64_t in_width = in.shape.back();
   std::vector<float> out;
@@ -99,8 +106,8 @@ std::vector<float> StepReference::Of(const RequantizeOp& op, const TensorMap& va
   return out;
 }
 
-std::vector<float> StepReference::Of(const SoftmaxOp& op, const TensorMap& values) const {
-  const FloatTensor scores = Real(op.input, values);
+std::vector<float> StepReference::Of(const SoftmaxOp& op, const RealTensors& real) const {
+  const FloatTensor scores = real(op.input);
   const auto row = static_cast<std::size_t>(scores.shape.back());
   std::vector<float> out(scores.data.size());
   for (std::size_t i = 0; i < out.size(); i += row) {
@@ -109,35 +116,35 @@ std::vector<float> StepReference::Of(const SoftmaxOp& op, const TensorMap& value
   return out;
 }
 
-std::vector<float> StepReference::Of(const LayernormOp& op, const TensorMap& values) const {
-  return FloatLayerNorm(*norms_.at(op.output), Real(op.input, values), model_.geometry.eps).data;
+std::vector<float> StepReference::Of(const LayernormOp& op, const RealTensors& real) const {
+  return FloatLayerNorm(*norms_.at(op.output), real(op.input), model_.geometry.eps).data;
 }
 
-std::vector<float> StepReference::Of(const GeluOp& op, const TensorMap& values) const {
-  std::vector<float> out = Real(op.input, values).data;
+std::vector<float> StepReference::Of(const GeluOp& op, const RealTensors& real) const {
+  std::vector<float> out = real(op.input).data;
   for (float& v : out) v = static_cast<float>(Gelu(static_cast<double>(v)));
   return out;
 }
 
-std::vector<float> StepReference::Of(const ResidualAddOp& op, const TensorMap& values) const {
-  std::vector<float> out = Real(op.a, values).data;
-  const std::vector<float> b = Real(op.b, values).data;
+std::vector<float> StepReference::Of(const ResidualAddOp& op, const RealTensors& real) const {
+  std::vector<float> out = real(op.a).data;
+  const std::vector<float> b = real(op.b).data;
   for (std::size_t i = 0; i < out.size(); ++i) out[i] += b[i];
   return out;
 }
 
-std::vector<float> StepReference::Of(const EmbedOp& op, const TensorMap& values) const {
+std::vector<float> StepReference::Of(const EmbedOp& op, const RealTensors& real) const {
   std::vector<float> out = model_.pos_embed.data;
   const std::size_t channels = model_.cls_token.size();
   for (std::size_t c = 0; c < channels; ++c) out[c] += model_.cls_token[c];
-  const std::vector<float> patches = Real(op.a, values).data;
+  const std::vector<float> patches = real(op.a).data;
   for (std::size_t i = 0; i < patches.size(); ++i) out[channels + i] += patches[i];
   return out;
 }
 
 // Only in networks that were imported as integers: they have no float model to compare with.
-std::vector<float> StepReference::Of(const AddOp&, const TensorMap&) const { return {}; }
+std::vector<float> StepReference::Of(const AddOp&, const RealTensors&) const { return {}; }
 
-std::vector<float> StepReference::Of(const PatchifyOp&, const TensorMap&) const { return {}; }
+std::vector<float> StepReference::Of(const PatchifyOp&, const RealTensors&) const { return {}; }
 
 }  // namespace qsim

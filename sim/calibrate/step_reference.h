@@ -3,6 +3,7 @@
 // accuracy.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -12,6 +13,9 @@
 #include "sim/model/vit_model.h"
 
 namespace qsim {
+
+// The real values of a tensor of the program, by name.
+using RealTensors = std::function<FloatTensor(const std::string& tensor)>;
 
 class StepReference {
  public:
@@ -23,19 +27,23 @@ class StepReference {
   // The real output of one operation of the program for one image, from the dequantized inputs in
   // `values`, in the storage order of its output. Empty for pure data movement.
   std::vector<float> Output(const Op& op, const TensorMap& values) const;
+  // The same from inputs that need not be on any grid.
+  std::vector<float> Output(const Op& op, const RealTensors& real) const;
+
+  // The float layer that a GEMM stands for, by its output; null where the model has none.
+  const Linear* LinearOf(const std::string& output) const;
 
  private:
-  FloatTensor Real(const std::string& tensor, const TensorMap& values) const;
-  std::vector<float> Of(const GemmOp& op, const TensorMap& values) const;
-  std::vector<float> Of(const MatmulOp& op, const TensorMap& values) const;
-  std::vector<float> Of(const RequantizeOp& op, const TensorMap& values) const;
-  std::vector<float> Of(const SoftmaxOp& op, const TensorMap& values) const;
-  std::vector<float> Of(const LayernormOp& op, const TensorMap& values) const;
-  std::vector<float> Of(const GeluOp& op, const TensorMap& values) const;
-  std::vector<float> Of(const ResidualAddOp& op, const TensorMap& values) const;
-  std::vector<float> Of(const EmbedOp& op, const TensorMap& values) const;
-  std::vector<float> Of(const AddOp& op, const TensorMap& values) const;
-  std::vector<float> Of(const PatchifyOp& op, const TensorMap& values) const;
+  std::vector<float> Of(const GemmOp& op, const RealTensors& real) const;
+  std::vector<float> Of(const MatmulOp& op, const RealTensors& real) const;
+  std::vector<float> Of(const RequantizeOp& op, const RealTensors& real) const;
+  std::vector<float> Of(const SoftmaxOp& op, const RealTensors& real) const;
+  std::vector<float> Of(const LayernormOp& op, const RealTensors& real) const;
+  std::vector<float> Of(const GeluOp& op, const RealTensors& real) const;
+  std::vector<float> Of(const ResidualAddOp& op, const RealTensors& real) const;
+  std::vector<float> Of(const EmbedOp& op, const RealTensors& real) const;
+  std::vector<float> Of(const AddOp& op, const RealTensors& real) const;
+  std::vector<float> Of(const PatchifyOp& op, const RealTensors& real) const;
 
   const Bundle& bundle_;
   const VitModel& model_;

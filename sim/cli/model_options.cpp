@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iostream>
 #include <set>
 #include <string_view>
 #include <thread>
@@ -60,6 +61,14 @@ Geometry StatedBy(const VitGeometry& model, Geometry geometry) {
   return geometry;
 }
 
+// Behind the work: a calibration that fails leaves its one line of error.
+void NoteLengths(const InputReader& calibration, Bundle& bundle) {
+  if (!calibration.lengths()) return;
+  const std::string text = Format(*calibration.lengths(), "calibration");
+  std::cerr << text << '\n';
+  bundle.notes.push_back({LoweringNote::Kind::kInfo, "inputs", text});
+}
+
 }  // namespace
 
 void AddThreadsOption(CLI::App& command, int& threads) {
@@ -106,6 +115,11 @@ void AddModelOptions(CLI::App& command, ModelOptions& options) {
       ->check(CLI::IsMember({"exact", "nearest"}))
       ->type_name("HOW")
       ->capture_default_str();
+  command
+      .add_option("--min-length", options.min_length,
+                  "Leave out calibration inputs of fewer tokens; for token inputs")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
   AddThreadsOption(command, options.threads);
 }
 
@@ -122,13 +136,18 @@ LoadedModel LoadModel(const ModelOptions& options) {
   calibrate.blocks = ParseBlocks(options.blocks, model.geometry.depth);
   calibrate.realise = options.realise == "nearest" ? Realise::kNearest : Realise::kExact;
   calibrate.threads = ThreadCount(options.threads);
-  return {std::move(config), std::move(manifest), std::move(model), std::move(calibrate)};
+  return {std::move(config), std::move(manifest), std::move(model), std::move(calibrate),
+          options.min_length};
 }
 
 Bundle CalibrateLoaded(const LoadedModel& loaded) {
+  const InputSpec& spec = loaded.manifest.Calibration();
+  const InputReader reader(loaded.manifest, spec, InputUse::kCalibration, loaded.min_length);
   const ModelInputs inputs =
-      LoadInputs(loaded.manifest, loaded.manifest.Calibration(), InputUse::kCalibration);
-  return Calibrate(loaded.model, loaded.config, inputs, loaded.calibrate);
+      LoadInputs(loaded.manifest, spec, InputUse::kCalibration, loaded.min_length);
+  Bundle bundle = Calibrate(loaded.model, loaded.config, inputs, loaded.calibrate);
+  NoteLengths(reader, bundle);
+  return bundle;
 }
 
 ModelInputs LoadEvaluation(const Manifest& manifest, std::int64_t requested) {
@@ -150,7 +169,7 @@ void AddBundleOrModelOptions(CLI::App& command, std::filesystem::path& bundle,
   CLI::Option* input = command.get_option("--input")->excludes(from_bundle);
   config->needs(input);
   input->needs(config);
-  for (const char* name : {"--set", "--blocks", "--realise"}) {
+  for (const char* name : {"--set", "--blocks", "--realise", "--min-length"}) {
     command.get_option(name)->excludes(from_bundle);
   }
 }

@@ -21,10 +21,11 @@ struct ModelOptions {
   std::string until;
   std::string blocks = "all";
   std::string realise = "exact";
-  int threads = 0;  // 0: one for each core
+  std::int64_t min_length = 0;  // of token inputs for calibration
+  int threads = 0;              // 0: one for each core
 };
 
-// Adds --config, --input, --set, --scope, --until, --blocks, --realise and --threads.
+// Adds --config, --input, --set, --scope, --until, --blocks, --realise, --min-length and --threads.
 void AddModelOptions(CLI::App& command, ModelOptions& options);
 // --threads alone, for commands that run a bundle.
 void AddThreadsOption(CLI::App& command, int& threads);
@@ -43,10 +44,12 @@ struct LoadedModel {
   Manifest manifest;
   VitModel model;
   CalibrateOptions calibrate;
+  std::int64_t min_length = 0;
 };
 LoadedModel LoadModel(const ModelOptions& options);
 
-// The program and its scales, from the manifest's calibration inputs; without bundle inputs.
+// The program and its scales, from the manifest's calibration inputs; without bundle inputs. The
+// lengths of token inputs go to stderr and into the notes.
 Bundle CalibrateLoaded(const LoadedModel& loaded);
 
 // The evaluation inputs. `requested` < 0: the first 8, or all where there are fewer. Throws

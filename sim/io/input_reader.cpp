@@ -232,8 +232,9 @@ ModelInputs InputReader::Read(std::int64_t first, std::int64_t count) const {
   return inputs;
 }
 
-ModelInputs LoadInputs(const Manifest& manifest, const InputSpec& spec, InputUse use) {
-  const InputReader reader(manifest, spec, use);
+ModelInputs LoadInputs(const Manifest& manifest, const InputSpec& spec, InputUse use,
+                       std::int64_t least_length) {
+  const InputReader reader(manifest, spec, use, least_length);
   if (reader.EqualRun(0, reader.count()) != reader.count()) {
     Fail(spec.tokens.front(), "the files of the list differ in length: read them in pieces");
   }

@@ -83,7 +83,9 @@ enum class InputUse : std::uint8_t { kCalibration, kEvaluation };
 
 // Loads and checks the files of a section against the manifest's geometry. Throws InputError:
 // missing file, zero samples, wrong dtype, rank or size, NaN or Inf, std <= 0, labels of another
-// length or outside the classes; for calibration also inputs that are all one value.
-ModelInputs LoadInputs(const Manifest& manifest, const InputSpec& spec, InputUse use);
+// length or outside the classes; for calibration also inputs that are all one value. Token inputs
+// below `least_length` are left out (InputReader).
+ModelInputs LoadInputs(const Manifest& manifest, const InputSpec& spec, InputUse use,
+                       std::int64_t least_length = 0);
 
 }  // namespace qsim

@@ -183,10 +183,29 @@ FloatTensor Safetensors::Load(std::string_view name, const std::optional<Shape>&
   }
   for (std::size_t i = 0; i < tensor.data.size(); ++i) {
     if (std::isfinite(tensor.data[i])) continue;
-    fail(fmt::format("{} at {}", std::isnan(tensor.data[i]) ? "NaN" : "Inf",
-                     FormatIndex(tensor.shape, static_cast<std::int64_t>(i))));
+    FailNotFinite(name, tensor.shape, i, std::isnan(tensor.data[i]));
   }
   return tensor;
+}
+
+void Safetensors::CheckFinite(std::string_view name) const {
+  const Entry& entry = Find(name);
+  if (entry.dtype == "F32" || entry.dtype == "F16" || entry.dtype == "BF16") {
+    Load(name);
+  } else if (entry.dtype == "F64") {
+    std::vector<double> values(entry.bytes / sizeof(double));
+    file_->ReadAt(entry.begin, values.data(), entry.bytes);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (!std::isfinite(values[i])) FailNotFinite(name, entry.shape, i, std::isnan(values[i]));
+    }
+  }
+}
+
+void Safetensors::FailNotFinite(std::string_view name, const Shape& shape, std::size_t element,
+                                bool is_nan) const {
+  throw InputError(fmt::format("{}: tensor '{}': {} at {}", path().string(), Printable(name),
+                               is_nan ? "NaN" : "Inf",
+                               FormatIndex(shape, static_cast<std::int64_t>(element))));
 }
 
 void WriteSafetensors(const std::filesystem::path& path,

@@ -35,6 +35,8 @@ class Safetensors {
   // dtype, a shape other than `expected` (prints both), NaN or Inf (with the index).
   FloatTensor Load(std::string_view name,
                    const std::optional<Shape>& expected = std::nullopt) const;
+  // The same check alone, of F64 too; integers pass.
+  void CheckFinite(std::string_view name) const;
 
  private:
   struct Entry {
@@ -43,6 +45,8 @@ class Safetensors {
     std::uint64_t begin = 0;  // in the file
     std::uint64_t bytes = 0;
   };
+  [[noreturn]] void FailNotFinite(std::string_view name, const Shape& shape, std::size_t element,
+                                  bool is_nan) const;
   const Entry& Find(std::string_view name) const;
   void ParseHeader(std::string_view header, std::uint64_t data_offset);
 

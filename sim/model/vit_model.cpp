@@ -2,44 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <charconv>
-#include <iterator>
-#include <string_view>
-
 #include "sim/error.h"
 #include "sim/io/hash.h"
-#include "sim/io/printable.h"
+#include "sim/model/weight_coverage.h"
 
 namespace qsim {
 namespace {
-
-// timm's variants of the vision transformer that compute something else, by a part of a tensor's
-// name that only they have.
-struct Unsupported {
-  std::string_view part;
-  std::string_view what;
-};
-constexpr Unsupported kUnsupported[] = {
-    {".ls1.", "layer scale is not supported; fold it into the linear layer before it"},
-    {".ls2.", "layer scale is not supported; fold it into the linear layer before it"},
-    {"dist_token", "distilled models, with a second token and head, are not supported"},
-    {"head_dist.", "distilled models, with a second token and head, are not supported"},
-    {"reg_token", "register tokens are not supported; tokens are the class token and the patches"},
-    {".q_norm.", "normalised queries and keys are not supported"},
-    {".k_norm.", "normalised queries and keys are not supported"},
-    {"norm_pre.", "a norm before the first block is not supported"},
-    {"fc_norm.",
-     "average pooling is not supported; the head must read the class token behind 'norm'"},
-    {"attn_pool.", "attention pooling is not supported; the head must read the class token"},
-    {"pre_logits.", "a layer between the final norm and the head is not supported"},
-    {"relative_position_bias", "relative position biases are not supported"},
-};
-
-constexpr std::string_view kBlockTensors[] = {
-    ".norm1.weight",     ".norm1.bias",     ".attn.qkv.weight", ".attn.qkv.bias",
-    ".attn.proj.weight", ".attn.proj.bias", ".norm2.weight",    ".norm2.bias",
-    ".mlp.fc1.weight",   ".mlp.fc1.bias",   ".mlp.fc2.weight",  ".mlp.fc2.bias"};
 
 class Loader {
  public:
@@ -47,12 +15,15 @@ class Loader {
       : manifest_(manifest), file_(Safetensors::Open(manifest.model)) {}
 
   VitModel Load() {
-    RejectUnsupported();
-    ResolveGeometry();
+    RejectVariants(file_);
+    const bool patches =
+        manifest_.Calibration().images || (manifest_.evaluation && manifest_.evaluation->images);
+    const NetworkParts parts = PartsOf(file_, manifest_, patches);
+    RequireTensors(file_, manifest_, parts);
+    ResolveGeometry(parts);
     VitModel model;
     model.geometry = g_;
-    if (g_.image_size > 0) LoadEmbedding(model);
-    const bool qkv_bias = AnyBlockHas("attn.qkv.bias");
+    if (patches) LoadEmbedding(model);
     const std::string fc1 = "blocks.0.mlp.fc1.weight";
     const std::int64_t hidden =
         Agreed(manifest_.geometry.mlp_hidden, ShapeOf(fc1, 2)[0], "mlp_hidden", fc1);
@@ -60,15 +31,15 @@ class Loader {
       const std::string prefix = fmt::format("blocks.{}.", n);
       BlockWeights block;
       block.norm1 = LoadNorm(prefix + "norm1");
-      block.qkv = LoadLinear(prefix + "attn.qkv", 3 * g_.dim, g_.dim, qkv_bias);
+      block.qkv = LoadLinear(prefix + "attn.qkv", 3 * g_.dim, g_.dim, parts.qkv_bias);
       block.proj = LoadLinear(prefix + "attn.proj", g_.dim, g_.dim);
       block.norm2 = LoadNorm(prefix + "norm2");
       block.fc1 = LoadLinear(prefix + "mlp.fc1", hidden, g_.dim);
       block.fc2 = LoadLinear(prefix + "mlp.fc2", g_.dim, hidden);
       model.blocks.push_back(std::move(block));
     }
-    RejectUnknownBlockTensors();
-    if (file_.Has("head.weight")) LoadHead(model);
+    if (parts.head) LoadHead(model);
+    RejectUnusedTensors(file_, manifest_, parts);
     model.weights_hash = Sha256HexOfFile(manifest_.model);
     return model;
   }
@@ -76,39 +47,6 @@ class Loader {
  private:
   [[noreturn]] void Fail(const std::string& what) const {
     throw InputError(manifest_.model.string() + ": " + what);
-  }
-
-  // What would change the result must not be left out in silence.
-  void RejectUnsupported() const {
-    for (const std::string& name : file_.names()) {
-      for (const Unsupported& variant : kUnsupported) {
-        if (name.find(variant.part) == std::string::npos) continue;
-        Fail(fmt::format("tensor '{}': {}", Printable(name), variant.what));
-      }
-    }
-  }
-
-  // Once every tensor that is needed has been found: a misspelt one is better reported as missing.
-  void RejectUnknownBlockTensors() const {
-    for (const std::string& name : file_.names()) {
-      constexpr std::string_view kBlocks = "blocks.";
-      if (!name.starts_with(kBlocks)) continue;
-      std::int64_t block = -1;
-      const char* const end = name.data() + name.size();
-      const char* const dot = std::from_chars(name.data() + kBlocks.size(), end, block).ptr;
-      if (block >= g_.depth) {
-        Fail(fmt::format("holds tensor '{}' but no 'blocks.{}.norm1.weight'", Printable(name),
-                         g_.depth));
-      }
-      const std::string_view rest(dot, static_cast<std::size_t>(end - dot));
-      if (std::find(std::begin(kBlockTensors), std::end(kBlockTensors), rest) ==
-          std::end(kBlockTensors)) {
-        Fail(
-            fmt::format("tensor '{}' is no part of a block that is supported: norm1, attn.qkv, "
-                        "attn.proj, norm2, mlp.fc1, mlp.fc2",
-                        Printable(name)));
-      }
-    }
   }
 
   // A dimension that manifest and tensors may both state: they must agree.
@@ -130,21 +68,9 @@ class Loader {
     return shape;
   }
 
-  void ResolveGeometry() {
+  void ResolveGeometry(const NetworkParts& parts) {
     const Geometry& stated = manifest_.geometry;
-    std::int64_t depth = 0;
-    while (file_.Has(fmt::format("blocks.{}.norm1.weight", depth))) ++depth;
-    // Without the manifest's depth, the first missing block would pass for the end of the model.
-    g_.depth = stated.depth.value_or(depth);
-    if (g_.depth < depth) {
-      Fail(fmt::format("holds at least {} blocks, but {} says depth {}", depth,
-                       manifest_.path.string(), g_.depth));
-    }
-    if (g_.depth > depth) {
-      throw InputError(fmt::format("{}: depth is {}, but {} has no tensor 'blocks.{}.norm1.weight'",
-                                   manifest_.path.string(), g_.depth, manifest_.model.string(),
-                                   depth));
-    }
+    g_.depth = parts.depth;
     const std::string first = "blocks.0.norm1.weight";
     g_.dim = Agreed(stated.dim, ShapeOf(first, 1)[0], "dim", first);
     if (!stated.heads) {
@@ -157,9 +83,7 @@ class Loader {
                                    g_.heads, g_.dim));
     }
     g_.eps = stated.eps.value_or(1e-6);
-    const bool images =
-        manifest_.Calibration().images || (manifest_.evaluation && manifest_.evaluation->images);
-    if (images) {
+    if (parts.patches) {
       ResolveImage(stated);
     } else if (stated.tokens) {
       g_.tokens = *stated.tokens;
@@ -185,13 +109,6 @@ class Loader {
     g_.image_size = Agreed(stated.image, side * g_.patch, "image", "pos_embed");
   }
 
-  bool AnyBlockHas(const std::string& suffix) const {
-    for (std::int64_t n = 0; n < g_.depth; ++n) {
-      if (file_.Has(fmt::format("blocks.{}.{}", n, suffix))) return true;
-    }
-    return false;
-  }
-
   Norm LoadNorm(const std::string& name) const {
     return {file_.Load(name + ".weight", Shape{g_.dim}).data,
             file_.Load(name + ".bias", Shape{g_.dim}).data};
@@ -211,9 +128,6 @@ class Loader {
     weight.shape = {g_.dim, g_.image_channels * g_.patch * g_.patch};
     model.patch_embed = {std::move(weight),
                          file_.Load("patch_embed.proj.bias", Shape{g_.dim}).data};
-    if (!file_.Has("cls_token")) {
-      Fail("no tensor 'cls_token': models without a class token are not supported");
-    }
     model.cls_token = file_.Load("cls_token", Shape{1, 1, g_.dim}).data;
     model.pos_embed = file_.Load("pos_embed", Shape{1, g_.tokens, g_.dim});
     model.pos_embed.shape = {g_.tokens, g_.dim};

@@ -244,9 +244,33 @@ TEST_F(BadInput, Geometry) {
   ExpectRefusedEverywhere({"manifest.yaml", "'head'", "heads"});
   Replace(manifest_, "head: 2", "heads: 2");
   Replace(manifest_, "depth: 4", "depth: 5");
-  ExpectRefusedEverywhere({"blocks.4.norm1.weight"});
+  ExpectRefusedEverywhere({"no tensor 'blocks.4.*'", "depth 5"});
   Replace(manifest_, "depth: 5", "depth: 3");
   ExpectRefusedEverywhere({"depth 3"});
+}
+
+// A layer that nothing uses is a layer that nobody calibrates.
+TEST_F(BadInput, TensorsThatNothingUses) {
+  EditHeader([](nlohmann::ordered_json& header) {
+    header["head.weight_v2"] = {{"dtype", "F32"}, {"shape", {0}}, {"data_offsets", {0, 0}}};
+    header["blocks.1.mlp.gate.weight"] = {
+        {"dtype", "I8"}, {"shape", {0}}, {"data_offsets", {0, 0}}};
+  });
+  ExpectRefusedEverywhere(
+      {"model.safetensors: tensors 'blocks.1.mlp.gate.weight', "
+       "'head.weight_v2': no layer of the model uses them",
+       "list them under ignore_tensors in vectors/manifest.yaml"});
+  Replace(manifest_, "name: digits", "ignore_tensors: ['*.gate.*']");
+  ExpectRefusedEverywhere({"tensor 'head.weight_v2': no layer of the model uses it"});
+  Replace(manifest_, "['*.gate.*']", "['*.gate.*', 'head.weight_v?', spare]");
+  ExpectRefusedEverywhere(
+      {"manifest.yaml:2: key 'ignore_tensors': 'spare' matches no unused tensor"});
+  Replace(manifest_, ", spare", "");
+  EXPECT_EQ(testing::RunQsim({"run", "--config", "config.yaml", "--input", "vectors", "--rtl",
+                              "off", "--images", "1"},
+                             sandbox_.path())
+                .exit_status,
+            0);
 }
 
 TEST_F(BadInput, NpyFiles) {

@@ -302,7 +302,7 @@ TEST_F(ManifestTest, ConstantCalibrationDataAreAnErrorAndConstantChannelsAreNot)
 TEST_F(ManifestTest, TheDocumentedManifestsLoad) {
   int manifests = 0;
   for (const std::string& yaml : testing::DocumentedYaml()) {
-    if (!yaml.starts_with("model:")) continue;
+    if (!yaml.starts_with("model:") && !yaml.starts_with("name:")) continue;
     const Manifest manifest = Load(yaml);
     EXPECT_TRUE(manifest.calibration && manifest.evaluation && manifest.geometry.dim) << yaml;
     ++manifests;

@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <limits>
 
 #include "sim/error.h"
 #include "tests/test_support.h"
@@ -119,13 +121,62 @@ TEST(LoadVit, NamesBothSidesOfEveryDimension) {
 }
 
 TEST(LoadVit, ABlockThatIsMissingInTheMiddleIsNotTheEnd) {
-  EXPECT_THAT(ErrorFor(
-                  [](auto& items) {
-                    std::erase_if(items,
-                                  [](const auto& i) { return i.name.starts_with("blocks.1."); });
-                  },
-                  "depth: 1"),
-              AllOf(HasSubstr("blocks.2."), HasSubstr("blocks.1.norm1.weight")));
+  const auto without_block_1 = [](auto& items) {
+    std::erase_if(items, [](const auto& i) { return i.name.starts_with("blocks.1."); });
+  };
+  EXPECT_THAT(ErrorFor(without_block_1, "depth: 1"),
+              AllOf(HasSubstr("holds tensor 'blocks.3."), HasSubstr("depth 1: blocks 0..0")));
+  EXPECT_THAT(ErrorFor(without_block_1), HasSubstr("no tensor 'blocks.1.*'"));
+}
+
+TEST(LoadVit, NamesEveryMissingTensor) {
+  EXPECT_THAT(
+      ErrorFor([](auto& items) {
+        Item(items, "blocks.0.mlp.fc2.weight").name = "blocks.0.mlp.fc2.weigth";
+        std::erase_if(items, [](const auto& i) {
+          return i.name.starts_with("blocks.2.") || i.name == "norm.bias" || i.name == "pos_embed";
+        });
+      }),
+      HasSubstr("no tensors 'blocks.0.mlp.fc2.weight', 'blocks.2.*', 'norm.bias', 'pos_embed'; the "
+                "nearest to 'blocks.0.mlp.fc2.weight' is 'blocks.0.mlp.fc2.weigth'"));
+}
+
+const SafetensorsItem kAdapter = {"adapter.down.weight", WeightDType::kF16, {{2}, {1, 2}}};
+const SafetensorsItem kGate = {"blocks.2.mlp.gate.weight", WeightDType::kBf16, {{2}, {1, 2}}};
+
+// A layer that nothing reads would never be calibrated.
+TEST(LoadVit, NamesEveryTensorThatNothingUses) {
+  const auto add = [](auto& items) {
+    items.push_back(kAdapter);
+    items.push_back(kGate);
+  };
+  EXPECT_THAT(ErrorFor(add),
+              AllOf(HasSubstr("model.safetensors: tensors 'adapter.down.weight', "
+                              "'blocks.2.mlp.gate.weight': no layer of the model uses them"),
+                    HasSubstr("under ignore_tensors in")));
+  EXPECT_THAT(ErrorFor(add, "mean: 0.3\nignore_tensors: [adapter.*]"),
+              AllOf(HasSubstr("tensor 'blocks.2.mlp.gate.weight': no layer"),
+                    ::testing::Not(HasSubstr("adapter"))));
+  EXPECT_EQ(ErrorFor(add, "mean: 0.3\nignore_tensors: ['*.down.*', 'blocks.?.mlp.gate.weight']"),
+            "");
+  EXPECT_THAT(ErrorFor(add, "mean: 0.3\nignore_tensors: ['*gate*', 'adapter*', 'blocks.0.*']"),
+              HasSubstr("'blocks.0.*' matches no unused tensor of"));
+}
+
+TEST(LoadVit, NamesTheFirstNanOfAnyTensorUsedOrNot) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_THAT(ErrorFor([&](auto& items) {
+                Item(items, "blocks.3.mlp.fc1.weight").tensor.data[64 * 7 + 5] = nan;
+              }),
+              HasSubstr("tensor 'blocks.3.mlp.fc1.weight': NaN at [7, 5]"));
+  for (const WeightDType dtype : {WeightDType::kF32, WeightDType::kF16, WeightDType::kBf16}) {
+    EXPECT_THAT(ErrorFor(
+                    [&](auto& items) {
+                      items.push_back({"spare", dtype, {{2, 2}, {0, 1, 2, -HUGE_VALF}}});
+                    },
+                    "mean: 0.3\nignore_tensors: [spare]"),
+                HasSubstr("tensor 'spare': Inf at [1, 1]"));
+  }
 }
 
 // What timm's variants add, and what the message must say. None may be left out in silence.
@@ -150,6 +201,13 @@ TEST(LoadVit, RejectsVariantsThatComputeSomethingElse) {
                 }),
                 AllOf(HasSubstr("model.safetensors"), HasSubstr(name), HasSubstr(what)));
   }
+  EXPECT_THAT(ErrorFor([](auto& items) {
+                for (const char* name : {"dist_token", "head_dist.bias", "norm_pre.weight"}) {
+                  items.push_back({name, WeightDType::kF32, {{1}, {1}}});
+                }
+              }),
+              HasSubstr("tensor 'norm_pre.weight': a norm before the first block is not supported; "
+                        "tensors 'dist_token', 'head_dist.bias': distilled models"));
   // timm's models with average pooling have fc_norm instead of norm, and may lack a class token.
   EXPECT_THAT(ErrorFor([](auto& items) {
                 std::erase_if(items, [](const auto& i) { return i.name == "cls_token"; });

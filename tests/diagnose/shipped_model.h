@@ -1,0 +1,56 @@
+// The shipped model with its inputs, and bundles of it.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "sim/calibrate/calibrate.h"
+#include "sim/config/config.h"
+#include "sim/io/manifest.h"
+#include "sim/model/vit_model.h"
+
+namespace qsim::testing {
+
+class ShippedModel {
+ public:
+  ShippedModel() : ShippedModel(std::filesystem::path(QSIM_SOURCE_DIR) / "vectors") {}
+  explicit ShippedModel(const std::filesystem::path& directory)
+      : manifest_(Manifest::Load(directory)),
+        model_(LoadVit(manifest_)),
+        calibration_(LoadInputs(manifest_, manifest_.Calibration(), InputUse::kCalibration)),
+        evaluation_(LoadInputs(manifest_, manifest_.Evaluation(), InputUse::kEvaluation)) {}
+
+  static Config ConfigWith(const std::vector<std::string>& settings = {}) {
+    std::vector<std::filesystem::path> files;
+    for (const char* name : {"attn", "block", "mlp", "model"}) {
+      files.push_back(std::filesystem::path(QSIM_SOURCE_DIR) / "configs" /
+                      (std::string(name) + "_config.yaml"));
+    }
+    Config config = Config::Load(files);
+    for (const std::string& setting : settings) config.Set(setting);
+    return config;
+  }
+
+  Bundle Calibrated(const Config& config, Scope scope) const {
+    CalibrateOptions options;
+    options.scope = scope;
+    options.realise = Realise::kNearest;
+    options.threads = 2;
+    return Calibrate(model_, config, calibration_, options);
+  }
+  Bundle Calibrated(const std::vector<std::string>& settings, Scope scope) const {
+    return Calibrated(ConfigWith(settings), scope);
+  }
+
+  const VitModel& model() const { return model_; }
+  const ModelInputs& calibration() const { return calibration_; }
+  const ModelInputs& evaluation() const { return evaluation_; }
+
+ private:
+  Manifest manifest_;
+  VitModel model_;
+  ModelInputs calibration_, evaluation_;
+};
+
+}  // namespace qsim::testing
