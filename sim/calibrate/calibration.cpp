@@ -10,6 +10,8 @@
 namespace qsim {
 namespace {
 
+constexpr std::int64_t kObserverBatch = 32;
+
 // Groups of a [tokens, channels] tensor.
 ChannelLayout TokenLayout(const VitGeometry& g, CalibrationMode mode, std::int64_t channels) {
   switch (mode) {

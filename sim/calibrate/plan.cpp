@@ -122,20 +122,11 @@ class Planner {
 
   Section Get(TensorRole role, int block) {
     const Section section = config_.Get(block, role);
-    if (role != TensorRole::kIntSoft) RequireAvailable(section, Name(role));
     if (section.origin == "default") {
       notes_.push_back({LoweringNote::Kind::kInfo, FullName(Name(role)),
                         "no section in the configuration: the documented default is used"});
     }
     return section;
-  }
-
-  void RequireAvailable(const Section& section, std::string_view tensor) const {
-    if (Observer::IsAvailable(section.observer)) return;
-    throw InputError(
-        fmt::format("{}: blocks.{}.{}: {} is not available in this version; use MinmaxObserver, "
-                    "PercentileObserver, EmaObserver or OmseObserver",
-                    section.origin, block_, tensor, Name(section.observer)));
   }
 
   // An operand of the array: at most 8 bits.
@@ -151,7 +142,6 @@ class Planner {
     Section section = config_.Get(block_, role);
     if (!section.output_quant_enable) return section;
     const std::string name(Name(role));
-    RequireAvailable(section, name);
     LimitBits(section, name, 8);
     if (section.has_zero_point && section.calibration_mode != CalibrationMode::kLayerWise) {
       Substitute(section, name, "one zero point per channel on the requantizer's input",
@@ -169,7 +159,9 @@ class Planner {
   Section Residual(TensorRole role, int block, const std::string& tensor) {
     Section section = Get(role, block);
     RejectHeadWise(section, tensor);
-    if (section.calibration_mode == CalibrationMode::kChannelWise && section.has_zero_point) {
+    // PtfObserver's channels share one zero point.
+    if (section.calibration_mode == CalibrationMode::kChannelWise && section.has_zero_point &&
+        section.observer != ObserverKind::kPtf) {
       Substitute(section, tensor, "channel_wise residual stream with a zero point for each channel",
                  "channel_wise symmetric", [](Section& s) {
                    s.has_zero_point = false;

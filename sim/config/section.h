@@ -19,7 +19,17 @@
 namespace qsim {
 
 enum class CalibrationMode : std::uint8_t { kLayerWise, kChannelWise, kHeadWise };
-enum class ObserverKind : std::uint8_t { kMinmax, kPercentile, kEma, kOmse, kKl, kPtf };
+enum class ObserverKind : std::uint8_t {
+  kMinmax,
+  kPercentile,
+  kEma,
+  kOmse,
+  kKl,
+  kPtf,
+  kHistogramPercentile,
+  kHistogramKl,
+  kHistogramOmse,
+};
 enum class QuantMethod : std::uint8_t { kUniform, kLog2 };
 enum class RequantMode : std::uint8_t { kMultiplier, kPowerOfTwo };
 

@@ -75,7 +75,7 @@ struct BlockSettings {
 struct Settings {
   std::map<int, BlockSettings> blocks;  // -1: without a blocks.N prefix
   std::map<GlobalSection, SectionSettings> globals;
-  bool global_format = false;  // some file has `outputs` or `weight` at its top level
+  bool global_format = false;          // some file has `outputs` or `weight` at its top level
   std::vector<std::string> conflicts;  // keys to which two files give different values
 };
 

@@ -22,9 +22,15 @@ inline constexpr Word<CalibrationMode> kCalibrationModeWords[] = {
     {"head_wise", CalibrationMode::kHeadWise},
 };
 inline constexpr Word<ObserverKind> kObserverWords[] = {
-    {"MinmaxObserver", ObserverKind::kMinmax}, {"PercentileObserver", ObserverKind::kPercentile},
-    {"EmaObserver", ObserverKind::kEma},       {"OmseObserver", ObserverKind::kOmse},
-    {"KLObserver", ObserverKind::kKl},         {"PtfObserver", ObserverKind::kPtf},
+    {"MinmaxObserver", ObserverKind::kMinmax},
+    {"PercentileObserver", ObserverKind::kPercentile},
+    {"EmaObserver", ObserverKind::kEma},
+    {"OmseObserver", ObserverKind::kOmse},
+    {"KLObserver", ObserverKind::kKl},
+    {"PtfObserver", ObserverKind::kPtf},
+    {"HistogramPercentileObserver", ObserverKind::kHistogramPercentile},
+    {"HistogramKLObserver", ObserverKind::kHistogramKl},
+    {"HistogramOmseObserver", ObserverKind::kHistogramOmse},
 };
 // Older files say Affine for Uniform. The first word of a value is its name.
 inline constexpr Word<QuantMethod> kQuantMethodWords[] = {

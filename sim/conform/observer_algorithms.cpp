@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "sim/calibrate/observer.h"
-#include "sim/calibrate/ptf_observer.h"
 #include "sim/conform/algorithms.h"
 
 namespace qsim {
@@ -87,7 +86,8 @@ CaseTensors Results(const ObserverCase& c, const std::vector<Quantization>& quan
 
 template <ObserverKind kKind>
 CaseTensors RunRange(const ConformCase& c) {
-  const ObserverCase read = Read(c, kKind);
+  ObserverCase read = Read(c, kKind);
+  if (kKind == ObserverKind::kPtf) read.channel_wise = true;
   std::unique_ptr<Observer> observer;
   for (const std::vector<float>& batch : read.batches) {
     if (!observer) {
@@ -96,7 +96,8 @@ CaseTensors RunRange(const ConformCase& c) {
     const std::span<const float> image = batch;
     observer->Observe({&image, 1});
   }
-  const bool zero_point = read.section.has_zero_point || kKind == ObserverKind::kOmse;
+  const bool zero_point =
+      read.section.has_zero_point || kKind == ObserverKind::kOmse || kKind == ObserverKind::kPtf;
   std::vector<Quantization> quantization;
   std::vector<double> scales;
   std::vector<std::int64_t> zeros;
@@ -105,28 +106,9 @@ CaseTensors RunRange(const ConformCase& c) {
     scales.push_back(quantization.back().scale);
     zeros.push_back(quantization.back().zero);
   }
+  // Ptf's channels share one zero point.
+  if (kKind == ObserverKind::kPtf) zeros.resize(1);
   return Results(read, quantization, std::move(scales), std::move(zeros));
-}
-
-CaseTensors RunPtf(const ConformCase& c) {
-  ObserverCase read = Read(c, ObserverKind::kPtf);
-  RealRange overall = {HUGE_VAL, -HUGE_VAL};
-  for (const std::vector<float>& batch : read.batches) {
-    for (const float x : batch) {
-      overall.min = std::min(overall.min, static_cast<double>(x));
-      overall.max = std::max(overall.max, static_cast<double>(x));
-    }
-  }
-  read.channel_wise = true;
-  const std::vector<float>& last = read.batches.back();
-  const PtfQuantization ptf = EstimatePtf(overall, read.q, read.Layout(last.size()), last);
-  std::vector<Quantization> quantization;
-  std::vector<double> scales;
-  for (std::size_t channel = 0; channel < ptf.factor.size(); ++channel) {
-    quantization.push_back(ptf.Of(channel));
-    scales.push_back(quantization.back().scale);
-  }
-  return Results(read, quantization, std::move(scales), {ptf.zero});
 }
 
 }  // namespace
@@ -137,7 +119,7 @@ std::span<const ConformAlgorithm> ObserverAlgorithms() {
       {"observer", "fqvit_ema", RunRange<ObserverKind::kEma>},
       {"observer", "fqvit_percentile", RunRange<ObserverKind::kPercentile>},
       {"observer", "fqvit_omse", RunRange<ObserverKind::kOmse>},
-      {"observer", "fqvit_ptf", RunPtf},
+      {"observer", "fqvit_ptf", RunRange<ObserverKind::kPtf>},
   }};
   return kAlgorithms;
 }

@@ -73,6 +73,23 @@ double Exp(double x) {
   return std::ldexp(Horner(kInverseFactorials, r), static_cast<int>(k));
 }
 
+double Log(double x) {
+  constexpr double kLn2 = 6.93147180559945309417e-01;
+  constexpr double kSqrtHalf = 0.70710678118654752440;
+  int exponent = 0;
+  double m = std::frexp(x, &exponent);  // [1/2, 1)
+  if (m < kSqrtHalf) {
+    m *= 2;
+    --exponent;
+  }
+  // log m = 2 atanh((m - 1) / (m + 1)); |z| < 0.172, so z^23 / 23 is below 2^-53 of the sum.
+  const double z = (m - 1) / (m + 1);
+  constexpr std::array<double, 11> kSeries = {1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15,
+                                              1.0 / 13, 1.0 / 11, 1.0 / 9,  1.0 / 7,
+                                              1.0 / 5,  1.0 / 3,  1.0};
+  return 2 * z * Horner(kSeries, z * z) + exponent * kLn2;
+}
+
 double Erf(double x) {
   constexpr std::array<double, 5> kP = {1.85777706184603153e-1, 3.16112374387056560e0,
                                         1.13864154151050156e2, 3.77485237685302021e2,

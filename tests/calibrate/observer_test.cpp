@@ -103,21 +103,6 @@ TEST(Observer, OmseClipsAnOutlierOfManyValues) {
   EXPECT_GT(ranges[0].max, 0.9);
 }
 
-TEST(Observer, EveryAvailableKindCanBeMade) {
-  int available = 0;
-  for (int kind = 0; kind <= static_cast<int>(ObserverKind::kPtf); ++kind) {
-    const auto observer = static_cast<ObserverKind>(kind);
-    const Section section = SectionOf(observer, 8, true, false);
-    if (Observer::IsAvailable(observer)) {
-      EXPECT_NE(Observer::Make(section, {1, 1, 1}), nullptr);
-      ++available;
-    } else {
-      EXPECT_THROW(Observer::Make(section, {1, 1, 1}), InternalError);
-    }
-  }
-  EXPECT_EQ(available, 4);
-}
-
 TEST(Quantization, FormulasAndEdges) {
   const QuantRange int8 = {-128, 127};
   const QuantRange uint8 = {0, 255};

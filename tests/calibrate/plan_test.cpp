@@ -214,14 +214,23 @@ TEST(Plan, RealisableRequestsPass) {
     EXPECT_EQ(ErrorOf(settings), "") << ::testing::PrintToString(settings);
 }
 
-TEST(Plan, ObserversOfALaterVersionAreNamed) {
-  for (const char* observer : {"KLObserver", "PtfObserver"}) {
+TEST(Plan, EveryObserverServesEveryTensor) {
+  for (const char* observer :
+       {"MinmaxObserver", "PercentileObserver", "EmaObserver", "OmseObserver", "KLObserver",
+        "PtfObserver", "HistogramPercentileObserver", "HistogramKLObserver",
+        "HistogramOmseObserver"}) {
     for (const char* tensor : {"norm1", "attn_v_out", "attn_qkv.weight", "embed"}) {
-      const std::string error = ErrorOf({std::string(tensor) + ".observer_type=" + observer});
-      EXPECT_THAT(error, HasSubstr("--set: blocks.0." + std::string(tensor)));
-      EXPECT_THAT(error, HasSubstr(std::string(observer) + " is not available"));
+      EXPECT_EQ(ErrorOf({std::string(tensor) + ".observer_type=" + observer}), "") << observer;
     }
   }
+}
+
+// Its channels share one zero point; those of other observers do not.
+TEST(Plan, PtfGivesTheStreamChannelsAndAZeroPoint) {
+  const std::string channels = "residual1.calibration_mode=channel_wise";
+  const std::string zero_point = "residual1.bit_type={bits: 8, symmetric: False, name: uint8}";
+  EXPECT_EQ(ErrorOf({channels, zero_point, "residual1.observer_type=PtfObserver"}), "");
+  EXPECT_NE(ErrorOf({channels, zero_point, "residual1.observer_type=OmseObserver"}), "");
 }
 
 TEST(Plan, BlocksReadTheResidualStreamOfTheBlockBefore) {

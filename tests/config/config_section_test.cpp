@@ -70,9 +70,15 @@ attn_qkv:
 
 TEST(ConfigSectionTest, EveryObserverIsAKnownWord) {
   const std::pair<const char*, ObserverKind> observers[] = {
-      {"MinmaxObserver", ObserverKind::kMinmax}, {"PercentileObserver", ObserverKind::kPercentile},
-      {"EmaObserver", ObserverKind::kEma},       {"OmseObserver", ObserverKind::kOmse},
-      {"KLObserver", ObserverKind::kKl},         {"PtfObserver", ObserverKind::kPtf}};
+      {"MinmaxObserver", ObserverKind::kMinmax},
+      {"PercentileObserver", ObserverKind::kPercentile},
+      {"EmaObserver", ObserverKind::kEma},
+      {"OmseObserver", ObserverKind::kOmse},
+      {"KLObserver", ObserverKind::kKl},
+      {"PtfObserver", ObserverKind::kPtf},
+      {"HistogramPercentileObserver", ObserverKind::kHistogramPercentile},
+      {"HistogramKLObserver", ObserverKind::kHistogramKl},
+      {"HistogramOmseObserver", ObserverKind::kHistogramOmse}};
   for (const auto& [word, kind] : observers) {
     const Config config = LoadText(std::string("norm1: {observer_type: ") + word + "}\n");
     EXPECT_EQ(config.Get(0, TensorRole::kNorm1).observer, kind);
