@@ -18,6 +18,7 @@
 #include "sim/cli/help_formatter.h"
 #include "sim/cli/run_command.h"
 #include "sim/cli/selftest_command.h"
+#include "sim/cli/sweep_command.h"
 #include "sim/error.h"
 #include "sim/io/nearest_word.h"
 #include "sim/io/printable.h"
@@ -63,9 +64,11 @@ int Dispatch(int argc, char** argv) {
   qsim::ConformOptions conform;
   qsim::DescribeOptions describe;
   qsim::SelftestOptions selftest;
+  qsim::SweepOptions sweep;
   const CLI::App* calibrate_command = qsim::AddCalibrate(app, calibrate);
   const CLI::App* run_command = qsim::AddRun(app, run);
   const CLI::App* eval_command = qsim::AddEval(app, eval);
+  const CLI::App* sweep_command = qsim::AddSweep(app, sweep);
   const CLI::App* diff_command = qsim::AddDiff(app, diff);
   const CLI::App* explain_command = qsim::AddExplain(app, explain);
   const CLI::App* export_command = qsim::AddExport(app, exporting);
@@ -82,6 +85,7 @@ int Dispatch(int argc, char** argv) {
   if (*calibrate_command) return qsim::RunCalibrate(calibrate);
   if (*run_command) return qsim::RunRun(run);
   if (*eval_command) return qsim::RunEval(eval);
+  if (*sweep_command) return qsim::RunSweep(sweep);
   if (*diff_command) return qsim::RunDiff(diff);
   if (*explain_command) return qsim::RunExplain(explain);
   if (*export_command) return qsim::RunExport(exporting);

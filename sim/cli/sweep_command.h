@@ -1,0 +1,31 @@
+// qsim sweep --config F --input DIR --space F: many configurations, and which of them nothing beats
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "sim/cli/model_options.h"
+
+namespace qsim {
+
+struct SweepOptions {
+  ModelOptions model;
+  std::filesystem::path space;
+  std::int64_t points = -1;  // < 0: what the space says, else 200
+  std::int64_t seed = -1;    // < 0: what the space says, else 1
+  std::int64_t images = 64;  // at most what there are
+  std::string objective = "qsnr";
+  std::filesystem::path state;   // resume from and record to this file
+  std::filesystem::path output;  // directory: best.yaml, sweep.json
+  bool json = false;
+};
+
+CLI::App* AddSweep(CLI::App& app, SweepOptions& options);
+
+// Returns 0. Throws InputError: a space that no configuration can follow, a base configuration that
+// cannot be lowered, objective top1 without labels, a state file of another sweep.
+int RunSweep(const SweepOptions& options);
+
+}  // namespace qsim

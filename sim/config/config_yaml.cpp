@@ -1,0 +1,80 @@
+#include "sim/config/config_yaml.h"
+
+#include <fmt/format.h>
+
+namespace qsim {
+namespace {
+
+const char* Word(bool value) { return value ? "True" : "False"; }
+
+std::string SectionText(const std::string& key, TensorRole role, const Section& s) {
+  std::string text = fmt::format(
+      "{}.calibration_mode: {}\n{}.bit_type: {{bits: {}, signed: {}, symmetric: {}}}\n"
+      "{}.observer_type: {}\n{}.quantization_method: {}\n{}.percentile_alpha: {}\n"
+      "{}.percentile_sigma: {}\n{}.kl_bins: {}\n{}.enable_profiler: {}\n",
+      key, Name(s.calibration_mode), key, s.bits, Word(s.is_signed), Word(!s.has_zero_point), key,
+      Name(s.observer), key, Name(s.method), key, s.percentile_alpha, key, s.percentile_sigma, key,
+      s.kl_bins, key, Word(s.enable_profiler));
+  if (IsLinearOutput(role)) {
+    text += fmt::format("{}.output_quant_enable: {}\n", key, Word(s.output_quant_enable));
+  }
+  return text;
+}
+
+std::string HardwareText(const std::string& prefix, const Hardware& h) {
+  return fmt::format(
+      "{0}hardware.acc_bits: {1}\n{0}hardware.acc_policy: {2}\n{0}hardware.multiplier_bits: {3}\n"
+      "{0}hardware.requant: {4}\n",
+      prefix, h.acc.bits, Name(h.acc.policy), h.multiplier_bits, Name(h.requant));
+}
+
+std::string NumericsText(const std::string& prefix, const std::string& contract,
+                         const Numerics& n) {
+  std::string text;
+  if (contract != "custom") text = fmt::format("{}numerics.contract: {}\n", prefix, contract);
+  return text + fmt::format(
+                    "{0}numerics.rounding: {1}\n{0}numerics.requantize: {2}\n"
+                    "{0}numerics.residual_add: {3}\n{0}numerics.softmax: {4}\n"
+                    "{0}numerics.layernorm: {5}\n{0}numerics.gelu: {6}\n",
+                    prefix, Name(n.rounding), Name(n.requantize), Name(n.residual_add),
+                    Name(n.softmax), Name(n.layernorm), Name(n.gelu));
+}
+
+}  // namespace
+
+std::string ConfigYaml(const Config& config, int depth) {
+  const ModelContracts contracts = config.Contracts();
+  const auto contract_of = [&](int block) {
+    const auto found = contracts.blocks.find(block);
+    return found == contracts.blocks.end() ? contracts.model.name : found->second.name;
+  };
+  const Hardware hardware = config.HardwareFor(-1);
+  std::string text = fmt::format("hardware.array_rows: {}\nhardware.array_cols: {}\n",
+                                 hardware.array_rows, hardware.array_cols);
+  const std::string common_hardware = HardwareText("", hardware);
+  const std::string common_numerics = NumericsText("", contract_of(-1), config.NumericsFor(-1));
+  text += common_hardware + common_numerics;
+  for (const TensorRole role : AllTensorRoles()) {
+    text += SectionText(std::string(Name(role)), role, config.Get(-1, role));
+  }
+  for (int block = 0; block < depth; ++block) {
+    const std::string prefix = fmt::format("blocks.{}.", block);
+    if (HardwareText("", config.HardwareFor(block)) != common_hardware) {
+      text += HardwareText(prefix, config.HardwareFor(block));
+    }
+    if (NumericsText("", contract_of(block), config.NumericsFor(block)) != common_numerics) {
+      text += NumericsText(prefix, contract_of(block), config.NumericsFor(block));
+    }
+    for (const TensorRole role : AllTensorRoles()) {
+      if (!IsPerBlock(role)) continue;
+      const std::string name(Name(role));
+      const Section section = config.Get(block, role);
+      if (SectionText(name, role, section) != SectionText(name, role, config.Get(-1, role))) {
+        text += SectionText(prefix + name, role, section);
+      }
+    }
+  }
+  return text;
+}
+
+}  // namespace qsim

@@ -1,0 +1,96 @@
+#include "sim/report/sweep_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "sim/report/text_util.h"
+
+namespace qsim {
+namespace {
+
+double Percent(std::int64_t part, std::int64_t all) {
+  return 100 * static_cast<double>(part) / static_cast<double>(all);
+}
+
+std::string KiloBits(std::int64_t bits) {
+  return fmt::format("{:.1f}", static_cast<double>(bits) / 1000);
+}
+
+std::string Row(const SweepReport& report, const std::string& name, const SweepRow& row) {
+  const std::string top1 =
+      report.labels ? fmt::format("{:.2f}", Percent(row.correct, report.images)) : "-";
+  const std::string same =
+      report.classes ? fmt::format("{:.1f}", Percent(row.same_class, report.images)) : "-";
+  return fmt::format("{:>7}{:>9.2f}{:>9}{:>13}{:>13}{:>14}{:>12}\n", name, row.qsnr_db, top1, same,
+                     KiloBits(row.table_bits), KiloBits(row.weight_bits), row.multiplier_width);
+}
+
+nlohmann::ordered_json JsonOf(const SweepReport& report, const SweepRow& row) {
+  nlohmann::ordered_json json;
+  json["point"] = row.point;
+  json["settings"] = row.settings;
+  if (!row.refused.empty()) {
+    json["refused"] = row.refused;
+    return json;
+  }
+  json["qsnr_db"] = std::isfinite(row.qsnr_db) ? nlohmann::ordered_json(row.qsnr_db)
+                                               : nlohmann::ordered_json(nullptr);
+  if (report.labels) json["correct"] = row.correct;
+  if (report.classes) json["same_class_as_float"] = row.same_class;
+  json["table_bits"] = row.table_bits;
+  json["weight_bits"] = row.weight_bits;
+  json["multiplier_width"] = row.multiplier_width;
+  return json;
+}
+
+}  // namespace
+
+std::string FormatSweep(const SweepReport& report) {
+  const auto points = static_cast<std::int64_t>(report.rows.size()) - 1;
+  std::string text =
+      report.drawn ? fmt::format("{} of {} points (seed {})", points, report.space, report.seed)
+                   : Count(points, "point", "points");
+  text += fmt::format(", {}, {}, objective {}\n\n", Count(report.images, "image", "images"),
+                      report.scope, report.objective);
+  text += fmt::format("{:>7}{:>9}{:>9}{:>13}{:>13}{:>14}{:>12}\n", "point", "QSNR dB", "top-1 %",
+                      "as float %", "tables kbit", "weights kbit", "multiplier");
+  text += Row(report, "base", report.rows.front());
+  text += "Pareto front, best first:\n";
+  for (const std::size_t index : report.front) {
+    const SweepRow& row = report.rows[index];
+    text += Row(report, row.point == 0 ? "base" : std::to_string(row.point), row);
+    if (!row.changes.empty()) {
+      text += WrapText("    ", fmt::format("{}", fmt::join(row.changes, ", ")));
+    }
+  }
+  const auto refused = std::count_if(report.rows.begin(), report.rows.end(),
+                                     [](const SweepRow& row) { return !row.refused.empty(); });
+  if (refused > 0) {
+    const auto first = std::find_if(report.rows.begin(), report.rows.end(),
+                                    [](const SweepRow& row) { return !row.refused.empty(); });
+    text +=
+        WrapText("", fmt::format("{} cannot be lowered to integers; the first, point {}: {}",
+                                 Count(refused, "point", "points"), first->point, first->refused));
+  }
+  if (!report.best_file.empty()) text += fmt::format("best written to {}\n", report.best_file);
+  return text;
+}
+
+std::string SweepJsonText(const SweepReport& report) {
+  nlohmann::ordered_json json;
+  json["space"] = report.space;
+  json["seed"] = report.seed;
+  json["images"] = report.images;
+  json["scope"] = report.scope;
+  json["objective"] = report.objective;
+  json["points"] = nlohmann::ordered_json::array();
+  for (const SweepRow& row : report.rows) json["points"].push_back(JsonOf(report, row));
+  json["front"] = nlohmann::ordered_json::array();
+  for (const std::size_t index : report.front) json["front"].push_back(report.rows[index].point);
+  return json.dump(2) + "\n";
+}
+
+}  // namespace qsim
