@@ -1,10 +1,8 @@
 #include "sim/cli/eval_command.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -18,19 +16,17 @@
 #include "sim/calibrate/dequantize.h"
 #include "sim/calibrate/ideal_backend.h"
 #include "sim/cli/float_taps.h"
+#include "sim/cli/progress.h"
 #include "sim/error.h"
-#include "sim/io/atomic_file.h"
 #include "sim/io/hash.h"
 #include "sim/io/image_folder.h"
 #include "sim/io/input_reader.h"
-#include "sim/io/printable.h"
+#include "sim/io/resume_log.h"
 #include "sim/parallel.h"
 #include "sim/report/eval_report.h"
 
 namespace qsim {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr const char* kLogits = "logits";
 constexpr int kUnreadable = 2;  // some images could not be read
@@ -147,83 +143,27 @@ std::string Identity(const Bundle& bundle, const LabelledImages& images) {
   return hash.Finish();
 }
 
-// One line for each image that is done, so that a long run can be taken up again.
-class StateFile {
- public:
-  StateFile(fs::path path, std::string identity)
-      : path_(std::move(path)), header_("qsim eval 1 " + std::move(identity)) {
-    if (path_.empty()) return;
-    Read();
-    // Rewritten from what was read: a line cut short by an interruption must not stay.
-    std::string text = header_ + "\n";
-    for (const auto& [index, verdict] : done_) text += Line(verdict);
-    WriteFileAtomically(path_, text);
-    out_.open(path_, std::ios::app);
+std::string LineOf(const ImageVerdict& v) {
+  return fmt::format("{}\t{}\t{}\t{}\t{}", v.label, fmt::join(v.reference, ","),
+                     fmt::join(v.ideal, ","), fmt::join(v.integer, ","), v.name);
+}
+
+// Nothing for a text that LineOf does not write.
+std::optional<ImageVerdict> ParseLine(std::int64_t index, const std::string& line) {
+  std::istringstream in(line);
+  ImageVerdict v;
+  v.index = index;
+  in >> v.label;
+  in.get();
+  for (TopClasses* top : {&v.reference, &v.ideal, &v.integer}) {
+    std::string field;
+    std::getline(in, field, '\t');
+    std::istringstream classes(field);
+    for (std::int32_t c = 0; classes >> c; classes.get()) top->push_back(c);
   }
-
-  // By image index.
-  const std::map<std::int64_t, ImageVerdict>& done() const { return done_; }
-
-  void Add(const ImageVerdict& verdict) {
-    done_[verdict.index] = verdict;
-    if (!path_.empty()) out_ << Line(verdict);
-  }
-  void Flush() {
-    if (path_.empty()) return;
-    out_.flush();
-    if (!out_) throw InputError(path_.string() + ": cannot be written (disk full?)");
-  }
-
- private:
-  void Read() {
-    std::ifstream in(path_);
-    std::string line;
-    if (!in || !std::getline(in, line)) return;
-    if (line != header_) {
-      throw InputError(
-          path_.string() +
-          ": belongs to another model, configuration or data; name another --state file");
-    }
-    while (std::getline(in, line) && !in.eof()) Parse(line);
-  }
-
-  static std::string Line(const ImageVerdict& v) {
-    return fmt::format("{}\t{}\t{}\t{}\t{}\t{}\n", v.index, v.label, fmt::join(v.reference, ","),
-                       fmt::join(v.ideal, ","), fmt::join(v.integer, ","), v.name);
-  }
-
-  void Parse(const std::string& line) {
-    std::istringstream in(line);
-    ImageVerdict v;
-    in >> v.index >> v.label;
-    in.get();
-    for (TopClasses* top : {&v.reference, &v.ideal, &v.integer}) {
-      std::string field;
-      std::getline(in, field, '\t');
-      std::istringstream classes(field);
-      for (std::int32_t c = 0; classes >> c; classes.get()) top->push_back(c);
-    }
-    std::getline(in, v.name);
-    if (!in || v.reference.empty() || v.ideal.empty() || v.integer.empty()) {
-      throw InputError(path_.string() + ": damaged line '" + Printable(line) +
-                       "'; delete the file to start anew");
-    }
-    done_[v.index] = std::move(v);
-  }
-
-  fs::path path_;
-  std::string header_;
-  std::map<std::int64_t, ImageVerdict> done_;
-  std::ofstream out_;
-};
-
-void ShowProgress(std::int64_t done, std::int64_t all) {
-  if (isatty(STDERR_FILENO) == 0) return;
-  constexpr std::int64_t kWidth = 40;
-  const auto filled = static_cast<std::size_t>(done * kWidth / all);
-  std::cerr << fmt::format("\r[{:<40}] {}/{}{}", std::string(filled, '#'), done, all,
-                           done == all ? "\n" : "")
-            << std::flush;
+  std::getline(in, v.name);
+  if (!in || v.reference.empty() || v.ideal.empty() || v.integer.empty()) return std::nullopt;
+  return v;
 }
 
 }  // namespace
@@ -274,12 +214,19 @@ int RunEval(const EvalOptions& options) {
   }
   const std::int64_t count = options.images < 0 ? images.count() : options.images;
   const Bundle bundle = CalibrateLoaded(loaded);
-  StateFile state(options.state, Identity(bundle, images));
+  ResumeLog state(options.state, "qsim eval 2 " + Identity(bundle, images));
+  std::map<std::int64_t, ImageVerdict> judged;
+  for (const auto& [index, line] : state.done()) {
+    auto verdict = ParseLine(index, line);
+    if (!verdict) state.FailDamaged(line);
+    judged.emplace(index, *std::move(verdict));
+  }
   std::vector<std::int64_t> missing;
   for (std::int64_t i = 0; i < count; ++i) {
-    if (!state.done().contains(i)) missing.push_back(i);
+    if (!judged.contains(i)) missing.push_back(i);
   }
   const auto todo = static_cast<std::int64_t>(missing.size());
+  Progress progress("images", todo);
   std::vector<std::string> unreadable;
   for (std::int64_t first = 0; first < todo; first += options.batch) {
     const std::int64_t size = std::min(options.batch, todo - first);
@@ -296,17 +243,17 @@ int RunEval(const EvalOptions& options) {
     });
     for (std::size_t i = 0; i < batch.size(); ++i) {
       if (errors[i].empty()) {
-        state.Add(batch[i]);
+        state.Add(batch[i].index, LineOf(batch[i]));
+        judged.emplace(batch[i].index, std::move(batch[i]));
       } else {
         unreadable.push_back(errors[i]);
       }
     }
-    state.Flush();
-    ShowProgress(first + size, todo);
+    progress.Show(first + size);
   }
   std::vector<ImageVerdict> verdicts;
-  for (const auto& [index, verdict] : state.done()) {
-    if (index < count) verdicts.push_back(verdict);
+  for (auto& [index, verdict] : judged) {
+    if (index < count) verdicts.push_back(std::move(verdict));
   }
   // One bad image must not cost the others' result, nor pass unseen.
   for (const std::string& error : unreadable) std::cerr << "qsim: " << error << '\n';

@@ -12,7 +12,6 @@
 #include "sim/cli/float_taps.h"
 #include "sim/error.h"
 #include "sim/io/hash.h"
-#include "sim/io/printable.h"
 #include "sim/parallel.h"
 #include "sim/report/eval_report.h"
 #include "sim/report/metrics.h"
@@ -111,7 +110,10 @@ SweepResult SweepBench::Try(const Config& config) const {
   try {
     bundle = Calibrate(loaded_.model, config, calibration_, options);
   } catch (const InputError& error) {
-    result.refused = Printable(error.what());
+    result.refused = error.what();
+    // One field of one line in a log.
+    std::replace(result.refused.begin(), result.refused.end(), '\n', ' ');
+    std::replace(result.refused.begin(), result.refused.end(), '\t', ' ');
     return result;
   }
   result.cost = CostOf(bundle);

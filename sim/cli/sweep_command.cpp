@@ -74,7 +74,7 @@ std::vector<SweepRow> RowsOf(const SweepSpace& space, const std::vector<SweepPoi
 
 std::vector<SweepResult> TryAll(const SweepBench& bench, const Config& base,
                                 const std::vector<SweepRow>& rows, int threads, ResumeLog& log) {
-  std::vector<SweepResult> results(settings.size());
+  std::vector<SweepResult> results(rows.size());
   std::vector<std::size_t> missing;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto found = log.done().find(static_cast<std::int64_t>(i));
@@ -171,7 +171,8 @@ int RunSweep(const SweepOptions& options) {
       options.points > 0 ? options.points : space.points().value_or(kDefaultPoints);
   const std::uint64_t seed =
       options.seed >= 0 ? static_cast<std::uint64_t>(options.seed) : space.seed();
-  const std::int64_t available = InputReader(loaded.manifest, loaded.manifest.Evaluation()).count();
+  const std::int64_t available =
+      InputReader(loaded.manifest, loaded.manifest.Evaluation(), InputUse::kEvaluation).count();
   const int threads = loaded.calibrate.threads;
   const SweepBench bench(loaded, std::min(options.images, available), threads);
   if (options.objective == "top1" && !bench.has_labels()) {

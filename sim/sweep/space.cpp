@@ -183,10 +183,15 @@ class SpaceReader {
       Template choice;
       choice.line = item->line;
       for (const YamlEntry& entry : item->entries) {
+        if (entry.key == "name") {
+          choice.label = Text(*entry.value, "key 'axes.choices.name'");
+          continue;
+        }
         choice.settings.push_back(
             fmt::format("{}={}", entry.key, Text(*entry.value, "key 'axes.choices'")));
       }
-      choice.label = fmt::format("{}", fmt::join(choice.settings, " "));
+      if (choice.settings.empty()) Fail(item->line, "axes: a choice without settings");
+      if (choice.label.empty()) choice.label = fmt::format("{}", fmt::join(choice.settings, " "));
       choices.push_back(std::move(choice));
     }
     return choices;
