@@ -39,7 +39,7 @@ class Sweep : public ::testing::Test {
                                         "--images",
                                         "2",
                                         "--points",
-                                        "10"};
+                                        "6"};
     command.insert(command.end(), more.begin(), more.end());
     return command;
   }
