@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "sim/error.h"
+#include "sim/model/elementary.h"
 
 namespace qsim {
 namespace {
@@ -49,6 +50,15 @@ double SetShiftGelu(double s, ShiftGeluParams& params) {
 }
 
 }  // namespace
+
+std::vector<std::int32_t> GeluTable(Quantization in, QuantRange in_range, Quantization out,
+                                    QuantRange out_range) {
+  std::vector<std::int32_t> table;
+  for (std::int32_t q = in_range.qmin; q <= in_range.qmax; ++q) {
+    table.push_back(Quantize(Gelu(in.scale * (q - in.zero)), out, out_range));
+  }
+  return table;
+}
 
 double SetGeluConstants(double s, GeluOp& op) {
   switch (op.kind) {

@@ -8,10 +8,7 @@
 #include "sim/calibrate/multiplier.h"
 
 namespace qsim {
-namespace {
 
-// W x with x = (p / 255 - mean) / std: std moves into the weights, mean into the bias, and a pixel
-// keeps its code with the scale 1 / 255.
 LinearRequest FoldedPatchEmbedding(const VitModel& model, const std::vector<double>& mean,
                                    const std::vector<double>& stddev) {
   const Linear& layer = model.patch_embed;
@@ -33,7 +30,6 @@ LinearRequest FoldedPatchEmbedding(const VitModel& model, const std::vector<doub
   return request;
 }
 
-// Positions (row 0: with the class token) in the residual stream's scale.
 IntTensor PositionCodes(const VitModel& model, const Activation& embed) {
   const VitGeometry& g = model.geometry;
   IntTensor codes(DType::kInt32, {g.tokens, g.dim});
@@ -49,8 +45,6 @@ IntTensor PositionCodes(const VitModel& model, const Activation& embed) {
   }
   return codes;
 }
-
-}  // namespace
 
 Activation LowerEmbedding(const VitModel& model, const EndsPlan& plan,
                           const std::vector<RealRange>& embed_ranges,

@@ -7,23 +7,8 @@
 #include "sim/calibrate/gelu_lowering.h"
 #include "sim/calibrate/lowering.h"
 #include "sim/calibrate/multiplier.h"
-#include "sim/model/elementary.h"
 
 namespace qsim {
-namespace {
-
-// What each input code becomes: GELU of the real number it stands for, quantized once.
-std::vector<std::int32_t> GeluTable(const Activation& in, const Activation& out) {
-  std::vector<std::int32_t> table;
-  for (std::int32_t q = in.range.qmin; q <= in.range.qmax; ++q) {
-    const double x = in.scale[0] * (q - in.zero[0]);
-    table.push_back(Quantize(Gelu(x), {out.scale[0], out.zero[0]}, out.range));
-  }
-  return table;
-}
-
-}  // namespace
-
 Activation LowerMlp(const VitModel& model, std::int64_t block, const MlpPlan& plan,
                     const MlpRanges& ranges, const Activation& residual1, Bundle& bundle) {
   const VitGeometry& g = model.geometry;
@@ -59,7 +44,8 @@ Activation LowerMlp(const VitModel& model, std::int64_t block, const MlpPlan& pl
   op.input = input.name;
   op.kind = plan.numerics.gelu;
   if (op.kind == GeluKind::kTable) {
-    op.table = GeluTable(input, gelu);
+    op.table = GeluTable({input.scale[0], input.zero[0]}, input.range,
+                         {gelu.scale[0], gelu.zero[0]}, gelu.range);
   } else {
     op.input_zero = input.zero[0];
     // ita brings its own last rounding.

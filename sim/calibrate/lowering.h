@@ -32,6 +32,13 @@ Activation LowerEmbedding(const VitModel& model, const EndsPlan& plan,
                           const std::vector<double>& mean, const std::vector<double>& stddev,
                           Bundle& bundle);
 
+// W x with x = (p / 255 - mean) / std: std moves into the weights, mean into the bias, and a pixel
+// keeps its code with the scale 1 / 255.
+LinearRequest FoldedPatchEmbedding(const VitModel& model, const std::vector<double>& mean,
+                                   const std::vector<double>& stddev);
+// Positions (row 0: with the class token) in the residual stream's scale.
+IntTensor PositionCodes(const VitModel& model, const Activation& embed);
+
 // The final norm, and the class token's `logits`.
 void LowerHead(const VitModel& model, const EndsPlan& plan, const HeadRanges& ranges,
                const Activation& stream, Bundle& bundle);

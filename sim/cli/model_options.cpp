@@ -120,33 +120,47 @@ void AddModelOptions(CLI::App& command, ModelOptions& options) {
                   "Leave out calibration inputs of fewer tokens; for token inputs")
       ->check(CLI::PositiveNumber)
       ->type_name("N");
+  command
+      .add_option("--inject", options.inject,
+                  "Plant a fault, e.g. clipping or scale_mismatch@blocks.0.attn_k_out; repeatable")
+      ->type_name("FAULT")
+      ->allow_extra_args(false);
   AddThreadsOption(command, options.threads);
 }
 
 LoadedModel LoadModel(const ModelOptions& options) {
   Config config = Config::Load(options.config);
   for (const std::string& setting : options.set) config.Set(setting);
+  Faults faults(options.inject);
   Manifest manifest = Manifest::Load(options.input);
   VitModel model = LoadVit(manifest);
   // Inputs are checked against the model, not only against what the manifest happens to say.
   manifest.geometry = StatedBy(model.geometry, manifest.geometry);
+  faults.PlantInConfig(model, config);
   CalibrateOptions calibrate;
   calibrate.scope = ParseScope(options.scope);
   calibrate.until = options.until;
   calibrate.blocks = ParseBlocks(options.blocks, model.geometry.depth);
   calibrate.realise = options.realise == "nearest" ? Realise::kNearest : Realise::kExact;
   calibrate.threads = ThreadCount(options.threads);
-  return {std::move(config), std::move(manifest), std::move(model), std::move(calibrate),
-          options.min_length};
+  return {std::move(config),    std::move(manifest), std::move(model),
+          std::move(calibrate), options.min_length,  std::move(faults)};
+}
+
+ModelInputs LoadCalibration(const LoadedModel& loaded) {
+  ModelInputs inputs = LoadInputs(loaded.manifest, loaded.manifest.Calibration(),
+                                  InputUse::kCalibration, loaded.min_length);
+  loaded.faults.PlantInCalibration(inputs);
+  return inputs;
 }
 
 Bundle CalibrateLoaded(const LoadedModel& loaded) {
-  const InputSpec& spec = loaded.manifest.Calibration();
-  const InputReader reader(loaded.manifest, spec, InputUse::kCalibration, loaded.min_length);
-  const ModelInputs inputs =
-      LoadInputs(loaded.manifest, spec, InputUse::kCalibration, loaded.min_length);
+  const InputReader reader(loaded.manifest, loaded.manifest.Calibration(), InputUse::kCalibration,
+                           loaded.min_length);
+  const ModelInputs inputs = LoadCalibration(loaded);
   Bundle bundle = Calibrate(loaded.model, loaded.config, inputs, loaded.calibrate);
   NoteLengths(reader, bundle);
+  loaded.faults.PlantInBundle(loaded.model, inputs, bundle);
   return bundle;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sim/calibrate/calibrate.h"
+#include "sim/diagnose/faults.h"
 #include "sim/io/manifest.h"
 #include "sim/model/vit_model.h"
 
@@ -21,6 +22,7 @@ struct ModelOptions {
   std::string until;
   std::string blocks = "all";
   std::string realise = "exact";
+  std::vector<std::string> inject;
   std::int64_t min_length = 0;  // of token inputs for calibration
   int threads = 0;              // 0: one for each core
 };
@@ -38,16 +40,20 @@ void AddBundleOrModelOptions(CLI::App& command, std::filesystem::path& bundle,
 // What those options name. Throws InputError.
 Bundle LoadBundleOrCalibrate(const std::filesystem::path& bundle, const ModelOptions& options);
 
-// Everything that the options name, loaded and checked.
+// Everything that the options name, loaded and checked. Faults are planted in the configuration
+// already; CalibrateLoaded plants the others.
 struct LoadedModel {
   Config config;
   Manifest manifest;
   VitModel model;
   CalibrateOptions calibrate;
   std::int64_t min_length = 0;
+  Faults faults;
 };
 LoadedModel LoadModel(const ModelOptions& options);
 
+// The manifest's calibration inputs, with the faults that are planted in them.
+ModelInputs LoadCalibration(const LoadedModel& loaded);
 // The program and its scales, from the manifest's calibration inputs; without bundle inputs. The
 // lengths of token inputs go to stderr and into the notes.
 Bundle CalibrateLoaded(const LoadedModel& loaded);

@@ -192,8 +192,10 @@ void CheckOptions(const RunOptions& options) {
   if (options.bundle.empty() && options.model.input.empty()) {
     throw InputError("--input DIR is missing: the vectors directory with manifest.yaml");
   }
-  if (!options.bundle.empty() && (!options.model.set.empty() || options.model.blocks != "all")) {
-    throw InputError("--set and --blocks change a calibration; a bundle is already calibrated");
+  if (!options.bundle.empty() && (!options.model.set.empty() || options.model.blocks != "all" ||
+                                  !options.model.inject.empty())) {
+    throw InputError(
+        "--set, --blocks and --inject change a calibration; a bundle is already calibrated");
   }
   if (options.bundle.empty() && !options.inputs.empty()) {
     throw InputError("--inputs goes with --bundle; a model's own inputs are named by --input");

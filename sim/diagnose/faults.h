@@ -1,0 +1,50 @@
+// Faults planted on purpose, for demonstrations and to test a diagnosis: `--inject NAME[@TENSOR]`.
+// A fault changes the configuration, the calibration inputs, or the bundle after its lowering,
+// where it stands for a mistake in another tool's flow. The result is a valid program that computes
+// something else than the model. docs/architecture.md, "Faults".
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/calibrate/bundle.h"
+#include "sim/config/config.h"
+#include "sim/io/manifest.h"
+#include "sim/model/vit_model.h"
+
+namespace qsim {
+
+struct FaultInfo {
+  std::string_view name;
+  std::string_view text;    // what goes wrong, one line
+  std::string_view victim;  // the tap that is hit unless another is named; empty: all of them
+};
+// Every fault there is, in the order of the documentation.
+const std::vector<FaultInfo>& KnownFaults();
+
+class Faults {
+ public:
+  Faults() = default;
+  // "clipping", "scale_mismatch@blocks.2.attn_k_out". Throws InputError for an unknown name.
+  explicit Faults(const std::vector<std::string>& words);
+
+  bool empty() const { return faults_.empty(); }
+
+  // Each in its turn, before and after the calibration. A fault that belongs to another turn does
+  // nothing. Throw InputError for a tensor that does not exist or cannot have the fault.
+  void PlantInConfig(const VitModel& model, Config& config) const;
+  void PlantInCalibration(ModelInputs& inputs) const;
+  // Also notes every fault in the bundle. `inputs` name the mean and deviation of the pixels.
+  // Throws InputError where a fault changes nothing in this program.
+  void PlantInBundle(const VitModel& model, const ModelInputs& inputs, Bundle& bundle) const;
+
+ private:
+  struct Fault {
+    std::size_t kind = 0;  // in KnownFaults()
+    std::string tensor;    // empty: the usual victim
+  };
+  std::vector<Fault> faults_;
+};
+
+}  // namespace qsim
