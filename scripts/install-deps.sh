@@ -12,6 +12,7 @@ build_packages=(
   zlib1g-dev             # its waveforms (FST)
   libpng-dev libjpeg-dev # image folders
   libgmp-dev             # the second derivations: tests and selftest
+  libjs-chart.js         # the plots of report.html
   libeigen3-dev libyaml-cpp-dev libcli11-dev libfmt-dev nlohmann-json3-dev
 )
 test_packages=(

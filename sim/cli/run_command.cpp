@@ -284,7 +284,7 @@ int RunRun(const RunOptions& options) {
   if (output) {
     WriteFileAtomically(output->path() / kContractFile, ContractsYaml(subject.bundle.contracts));
     if (options.memh) WriteMemhFiles(subject.bundle.program, output->path());
-    WriteReportFiles(report, output->path());
+    WriteReportFiles(report, subject.bundle, output->path());
     output->Commit();
   }
   if (options.json) {

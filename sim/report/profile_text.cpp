@@ -31,6 +31,12 @@ TextCell ErrorOf(const TensorProfile& tensor, double ErrorSummary::*field,
 
 std::string Outliers(const ValueSummary& values) { return Percent(values.outlier_share); }
 
+// An accumulator's range is that of its width: its table of bits says more.
+std::string RangeUse(const TensorProfile& tap) {
+  return tap.dtype == Name(DType::kInt32) ? "-"
+                                          : fmt::format("{:.0f}", 100 * tap.codes.range_share);
+}
+
 std::string FormatTaps(const RunProfile& profile, bool color) {
   const TextTable table(16,
                         {{"float min", 10},
@@ -55,7 +61,7 @@ std::string FormatTaps(const RunProfile& profile, bool color) {
                                  {tap.exact ? Outliers(*tap.exact) : "-"},
                                  {Outliers(tap.quantized)},
                                  ErrorOf(tap, &ErrorSummary::kl, "{:.4f}"),
-                                 {fmt::format("{:.0f}", 100 * tap.codes.range_share)}});
+                                 {RangeUse(tap)}});
   }
   return out.empty() ? "" : "\nprofile of the taps, float and integers\n" + out.substr(1);
 }

@@ -6,9 +6,10 @@
 
 namespace qsim {
 
-void WriteReportFiles(const RunReport& report, const std::filesystem::path& directory) {
+void WriteReportFiles(const RunReport& report, const Bundle& bundle,
+                      const std::filesystem::path& directory) {
   WriteFileAtomically(directory / "report.json", RunReportJsonText(report));
-  WriteFileAtomically(directory / "report.html", RunReportHtml(report));
+  WriteFileAtomically(directory / "report.html", ReportHtml(report, bundle));
 }
 
 }  // namespace qsim

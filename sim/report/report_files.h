@@ -3,11 +3,14 @@
 
 #include <filesystem>
 
+#include "sim/calibrate/bundle.h"
 #include "sim/report/run_report.h"
 
 namespace qsim {
 
-// Writes both, each to a temporary name and renamed. The directory must exist. Throws InputError.
-void WriteReportFiles(const RunReport& report, const std::filesystem::path& directory);
+// Writes both, each to a temporary name and renamed. `bundle`: what was run; the page draws its
+// program and lists its scales. The directory must exist. Throws InputError.
+void WriteReportFiles(const RunReport& report, const Bundle& bundle,
+                      const std::filesystem::path& directory);
 
 }  // namespace qsim

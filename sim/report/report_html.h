@@ -1,12 +1,16 @@
-// A run report as one self-contained HTML page: inline style and SVG, no network, no script needed.
+// A run's report as one HTML page: it opens offline, asks no network for anything, and has its
+// data, its style, its scripts and the plotting library (Chart.js, MIT licence) inside.
 #pragma once
 
 #include <string>
 
+#include "sim/calibrate/bundle.h"
 #include "sim/report/run_report.h"
 
 namespace qsim {
 
-std::string RunReportHtml(const RunReport& report);
+// The same report and bundle give the same bytes. Everything that comes from outside (names, paths,
+// notes) reaches the page as data and never as markup. docs/outputs.md, "report.html".
+std::string ReportHtml(const RunReport& report, const Bundle& bundle);
 
 }  // namespace qsim

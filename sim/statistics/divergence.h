@@ -21,8 +21,8 @@ struct PairedHistogram {
 // Merges pairs of bins until both have the same width and reach from the smallest value of the two
 // tensors to the largest in at most `most_bins` (>= 2) bins. Exact: the counts are those of a
 // histogram that had these bins from the start. An 8-bit tensor has 255 steps, so with the default
-// a bin holds three to five of them, and the divergences see the shape, not the gaps between codes.
-inline constexpr std::int64_t kPairedBins = 96;
+// a bin holds four to eight of them, and the divergences see the shape, not the gaps between codes.
+inline constexpr std::int64_t kPairedBins = 64;
 PairedHistogram Pair(const DoublingHistogram& exact, const DoublingHistogram& quantized,
                      std::int64_t most_bins = kPairedBins);
 

@@ -154,11 +154,11 @@ TEST(ExportCommand, RefusesBadOutputs) {
 
 TEST(ReportFiles, AreWrittenTogether) {
   testing::TempDir temp;
-  WriteReportFiles(testing::SampleReport(1, true), temp.path());
+  WriteReportFiles(testing::SampleReport(1, true), Bundle(), temp.path());
   std::ifstream file(temp.path() / "report.json");
   EXPECT_EQ(nlohmann::json::parse(file)["taps"].size(), 10u);
   EXPECT_GT(fs::file_size(temp.path() / "report.html"), 5000u);
-  EXPECT_THROW(WriteReportFiles(testing::SampleReport(1, true), temp.path() / "absent"),
+  EXPECT_THROW(WriteReportFiles(testing::SampleReport(1, true), Bundle(), temp.path() / "absent"),
                InputError);
 }
 

@@ -1,0 +1,76 @@
+// Puts the page together.
+
+const page = {tapTable: null, errors: []};
+window.addEventListener('error', (e) => page.errors.push(e.message));
+document.addEventListener('securitypolicyviolation', (e) => page.errors.push(`refused: ${e.blockedURI}`));
+
+const MEDIA_DARK = window.matchMedia('(prefers-color-scheme: dark)');
+
+function isDark() {
+  const chosen = document.documentElement.dataset.theme;
+  return chosen ? chosen === 'dark' : MEDIA_DARK.matches;
+}
+
+function setTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  redrawCharts();
+}
+
+function navigation(sections) {
+  const short = (id) => id[0].toUpperCase() + id.slice(1);
+  const links = sections.map((node) => h('a', {href: `#${node.id}`}, short(node.id)));
+  const toggle = h('button', {type: 'button', class: 'theme', onclick: () => setTheme(isDark() ? 'light' : 'dark')},
+                   'light / dark');
+  return h('nav', {'aria-label': 'Sections'}, h('div', {}, links), toggle);
+}
+
+// For a test in a headless browser (#selfcheck): what a person would see at a glance. The result is an
+// attribute of the document element.
+function selfCheck() {
+  const blank = charts.filter(({canvas}) => {
+    const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+    return !pixels.some((value, i) => i % 4 === 3 && value !== 0);
+  }).map(({canvas}) => canvas.getAttribute('aria-label'));
+  const sorts = (column, down) => {
+    page.tapTable.sortBy(column);  // a second time turns it round
+    const keys = page.tapTable.keysShown(column).filter((key) => key !== null);
+    return keys.every((key, i) => i === 0 || typeof key === 'string' ||
+                                  (down ? keys[i - 1] >= key : keys[i - 1] <= key));
+  };
+  const sorted = page.tapTable.columns.every((_, i) => sorts(i, false) && sorts(i, true));
+  page.tapTable.filter((tap) => tap === RUN.taps[0]);
+  const filtered = page.tapTable.keysShown(0).length;
+  page.tapTable.filter(() => true);
+  document.documentElement.dataset.selfcheck = JSON.stringify({
+    errors: page.errors, charts: charts.length, blank, taps: page.tapTable.rows.length, sorted, filtered,
+    requests: performance.getEntriesByType('resource').map((entry) => entry.name),
+    wide: document.documentElement.scrollWidth > document.documentElement.clientWidth,
+    edges: document.querySelectorAll('.datapath .edge').length,
+    parts: document.querySelectorAll('.strip .part').length,
+    theme: isDark() ? 'dark' : 'light',
+  });
+}
+
+function start() {
+  const options = location.hash.slice(1).split('&');
+  for (const theme of ['light', 'dark']) {
+    if (options.includes(theme)) document.documentElement.dataset.theme = theme;
+  }
+  const sections = [
+    summarySection(), diagnosisSection(), mismatchSection(), datapathSection(), lossSection(), tapsSection(),
+    distributionsSection(), weightsSection(), scalesSection(), accumulatorsSection(), cyclesSection(),
+    costsSection(), notesSection(), contractSection(),
+  ].filter(Boolean);
+  document.getElementById('app').replaceChildren(navigation(sections), h('main', {}, sections));
+  const worst = worstTap();
+  const first = worst ? partOf(worst.name) : PARTS[0];
+  if (first) selectPart(first.id);
+  mounted = true;
+  drawCharts();
+  MEDIA_DARK.addEventListener('change', redrawCharts);
+  window.addEventListener('beforeprint', printCharts);
+  window.addEventListener('afterprint', screenCharts);
+  if (options.includes('selfcheck')) setTimeout(selfCheck, 200);
+}
+
+start();

@@ -1,0 +1,185 @@
+#include "sim/report/page_data.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <variant>
+
+#include "sim/report/profile_json.h"
+#include "sim/report/report_json.h"
+#include "sim/report/tables.h"
+
+namespace qsim {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+double SevenDigits(double value) {
+  const std::string text = fmt::format("{:.7g}", value);
+  return std::strtod(text.c_str(), nullptr);
+}
+
+// One entry where all are equal: a list per channel need not be written out.
+template <typename T, typename F>
+Json ListJson(const std::vector<T>& list, F value_of) {
+  Json json = Json::array();
+  const bool constant = std::all_of(list.begin(), list.end(),
+                                    [&](const T& v) { return value_of(v) == value_of(list[0]); });
+  for (const T& value : list) {
+    json.push_back(value_of(value));
+    if (constant) break;
+  }
+  return json;
+}
+
+Json IntsJson(const std::vector<std::int32_t>& list) {
+  return ListJson(list, [](std::int32_t v) { return v; });
+}
+
+void AddMultipliers(const std::vector<Multiplier>& list, Json& json) {
+  json["multiplier"] = ListJson(list, [](const Multiplier& m) { return m.m; });
+  json["shift"] = ListJson(list, [](const Multiplier& m) { return m.shift; });
+}
+
+// The integers that an operation rescales with.
+Json RescaleJson(const Op& op) {
+  Json json = Json::object();
+  if (const auto* requantize = std::get_if<RequantizeOp>(&op)) {
+    AddMultipliers(requantize->scale, json);
+  } else if (const auto* layernorm = std::get_if<LayernormOp>(&op)) {
+    AddMultipliers(layernorm->scale, json);
+  } else if (const auto* add = std::get_if<ResidualAddOp>(&op)) {
+    json["multiplier"] = IntsJson(add->a_multiplier);
+    json["other_multiplier"] = IntsJson(add->b_multiplier);
+    json["shift"] = {add->shift};
+  } else if (const auto* embed = std::get_if<EmbedOp>(&op)) {
+    json["multiplier"] = IntsJson(embed->a_multiplier);
+    json["other_multiplier"] = {embed->b_multiplier};
+    json["shift"] = {embed->shift};
+  } else if (const auto* gelu = std::get_if<GeluOp>(&op); gelu && gelu->kind != GeluKind::kTable) {
+    AddMultipliers({gelu->scale}, json);
+  }
+  return json;
+}
+
+std::string_view AxisName(const TensorScale& scale, bool weight) {
+  if (scale.scale.size() <= 1 && scale.zero.size() <= 1) return "tensor";
+  if (weight || scale.axis == ChannelAxis::kLast) return "channel";
+  return "head";
+}
+
+Json ScaleJson(const std::string& name, const TensorScale& scale, bool weight, Json rescale) {
+  Json json = {{"name", name}, {"weight", weight}, {"axis", AxisName(scale, weight)}};
+  if (scale.kind == TensorScale::Kind::kLog2) {
+    json["axis"] = "log2 code";
+  } else {
+    json["scale"] = ListJson(scale.scale, SevenDigits);
+    json["zero"] = IntsJson(scale.zero);
+  }
+  json.update(rescale);
+  return json;
+}
+
+Json ScalesJson(const Bundle& bundle) {
+  std::map<std::string, Json> rescale;
+  std::map<std::string, std::string> weights;  // by output
+  for (const Op& op : bundle.program.ops) {
+    rescale[OutputOf(op)] = RescaleJson(op);
+    if (const auto* gemm = std::get_if<GemmOp>(&op)) weights[gemm->output] = gemm->weight;
+  }
+  Json json = Json::array();
+  for (const TensorInfo& info : bundle.program.tensors) {
+    if (const auto weight = weights.find(info.name); weight != weights.end()) {
+      const auto found = bundle.scales.find(weight->second);
+      if (found != bundle.scales.end())
+        json.push_back(ScaleJson(found->first, found->second, true, Json::object()));
+    }
+    const auto found = bundle.scales.find(info.name);
+    if (found == bundle.scales.end()) continue;
+    const auto integers = rescale.find(info.name);
+    json.push_back(ScaleJson(info.name, found->second, false,
+                             integers == rescale.end() ? Json::object() : integers->second));
+  }
+  return json;
+}
+
+Json GraphJson(const Program& program) {
+  Json json = {{"inputs", program.inputs}, {"operations", Json::array()}};
+  for (const Op& op : program.ops) {
+    Json entry = {{"kind", KindName(op)}, {"output", OutputOf(op)}, {"inputs", InputsOf(op)}};
+    if (const auto* gemm = std::get_if<GemmOp>(&op)) entry["weight"] = gemm->weight;
+    json["operations"].push_back(std::move(entry));
+  }
+  return json;
+}
+
+template <typename T, typename F>
+Json RowsJson(const std::vector<T>& rows, F to_json) {
+  Json json = Json::array();
+  for (const T& row : rows) json.push_back(to_json(row));
+  return json;
+}
+
+Json OrNull(const std::optional<double>& value) {
+  return value ? JsonNumber(*value) : Json(nullptr);
+}
+
+Json DiagnosisJson(const DiagnosisPage& page) {
+  Json json = {{"title", page.title},
+               {"verdict", page.verdict},
+               {"output", page.output},
+               {"output_db", OrNull(page.output_db)},
+               {"top1", OrNull(page.top1)}};
+  json["findings"] = RowsJson(page.findings, [](const FindingRow& row) {
+    return Json{{"rank", row.rank},
+                {"cause", row.cause},
+                {"tensor", row.tensor},
+                {"text", row.text},
+                {"evidence", row.evidence},
+                {"repair", row.repair},
+                {"measured_at", row.measured_at},
+                {"before_db", OrNull(row.before_db)},
+                {"after_db", OrNull(row.after_db)}};
+  });
+  json["ranking"] = RowsJson(page.ranking, [](const RankingRow& row) {
+    return Json{{"tensor", row.tensor},           {"part", row.part},
+                {"own_db", OrNull(row.own_db)},   {"alone_db", OrNull(row.alone_db)},
+                {"gain_db", OrNull(row.gain_db)}, {"cumulative_db", OrNull(row.cumulative_db)}};
+  });
+  json["budget"] = RowsJson(page.budget, [](const BudgetRow& row) {
+    return Json{{"cause", row.cause},
+                {"noise_share", JsonNumber(row.noise_share)},
+                {"low", OrNull(row.low)},
+                {"high", OrNull(row.high)},
+                {"after_db", OrNull(row.after_db)},
+                {"top1_after", OrNull(row.top1_after)}};
+  });
+  return json;
+}
+
+// Every tensor, whether it was asked for or not.
+Json FullProfileJson(RunProfile profile) {
+  for (TensorProfile& tensor : profile.taps) tensor.requested = true;
+  for (TensorProfile& tensor : profile.weights) tensor.requested = true;
+  return ProfileJson(profile);
+}
+
+}  // namespace
+
+Json PageData(const RunReport& report, const Bundle& bundle) {
+  Json run = RunReportToJson(report);
+  run.erase("profile");
+  Json json = {{"verdict", Verdict(report)}, {"low_qsnr_db", kLowQsnrDb}};
+  json["run"] = std::move(run);
+  json["profile"] = report.profile ? FullProfileJson(*report.profile) : Json(nullptr);
+  json["graph"] = GraphJson(bundle.program);
+  json["scales"] = ScalesJson(bundle);
+  json["contract"] = ContractsYaml(bundle.contracts);
+  json["diagnosis"] = report.diagnosis ? DiagnosisJson(*report.diagnosis) : Json(nullptr);
+  return json;
+}
+
+}  // namespace qsim
