@@ -11,6 +11,7 @@
 #include "sim/cli/calibrate_command.h"
 #include "sim/cli/conform_command.h"
 #include "sim/cli/describe_command.h"
+#include "sim/cli/diagnose_command.h"
 #include "sim/cli/diff_command.h"
 #include "sim/cli/eval_command.h"
 #include "sim/cli/explain_command.h"
@@ -60,6 +61,7 @@ int Dispatch(int argc, char** argv) {
   qsim::EvalOptions eval;
   qsim::DiffOptions diff;
   qsim::ExplainOptions explain;
+  qsim::DiagnoseCommandOptions diagnose;
   qsim::ExportOptions exporting;
   qsim::ConformOptions conform;
   qsim::DescribeOptions describe;
@@ -71,6 +73,7 @@ int Dispatch(int argc, char** argv) {
   const CLI::App* sweep_command = qsim::AddSweep(app, sweep);
   const CLI::App* diff_command = qsim::AddDiff(app, diff);
   const CLI::App* explain_command = qsim::AddExplain(app, explain);
+  const CLI::App* diagnose_command = qsim::AddDiagnose(app, diagnose);
   const CLI::App* export_command = qsim::AddExport(app, exporting);
   const CLI::App* describe_command = qsim::AddDescribe(app, describe);
   const CLI::App* conform_command = qsim::AddConform(app, conform);
@@ -88,6 +91,7 @@ int Dispatch(int argc, char** argv) {
   if (*sweep_command) return qsim::RunSweep(sweep);
   if (*diff_command) return qsim::RunDiff(diff);
   if (*explain_command) return qsim::RunExplain(explain);
+  if (*diagnose_command) return qsim::RunDiagnose(diagnose);
   if (*export_command) return qsim::RunExport(exporting);
   if (*describe_command) return qsim::RunDescribe(describe);
   if (*selftest_command) return qsim::RunSelftest(selftest);

@@ -7,7 +7,6 @@
 #include <set>
 #include <utility>
 
-#include "sim/calibrate/calibrate.h"
 #include "sim/calibrate/dequantize.h"
 #include "sim/diagnose/grid.h"
 #include "sim/error.h"
@@ -191,9 +190,7 @@ Tensor HybridNetwork::Compute(std::size_t node, Exactness exactness,
 }
 
 Tensor HybridNetwork::OnGrid(const std::string& tensor, const FloatTensor& real) const {
-  const TensorScale& scale = bundle_.scales.at(tensor);
-  return std::make_shared<HybridTensor>(QuantizeTensor(real, bundle_.program.Tensor(tensor), scale),
-                                        scale);
+  return FromReal(tensor, real, {}, {});
 }
 
 Tensor HybridNetwork::Node(std::size_t node, Exactness e, const Lookup& values) const {

@@ -68,6 +68,8 @@ class HybridNetwork {
   std::vector<std::size_t> Last() const;
   Modes AllOf(Exactness exactness) const { return Modes(nodes(), exactness); }
   const Bundle& bundle() const { return bundle_; }
+  // The float layer that a GEMM stands for.
+  const Linear* LinearOf(const std::string& output) const { return exact_.LinearOf(output); }
 
   // The program's inputs for one image before they are quantized; pixels are on their grid.
   HybridState ExactInputs(std::int64_t image) const;

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sim/calibrate/calibrate.h"
@@ -32,9 +33,11 @@ class ShippedModel {
     return config;
   }
 
-  Bundle Calibrated(const Config& config, Scope scope) const {
+  Bundle Calibrated(const Config& config, Scope scope,
+                    std::vector<std::int64_t> blocks = {}) const {
     CalibrateOptions options;
     options.scope = scope;
+    options.blocks = std::move(blocks);
     options.realise = Realise::kNearest;
     options.threads = 2;
     return Calibrate(model_, config, calibration_, options);

@@ -1,0 +1,154 @@
+#include "sim/cli/diagnose_command.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+#include <optional>
+#include <utility>
+
+#include "sim/cli/run_images.h"
+#include "sim/diagnose/diagnosis.h"
+#include "sim/diagnose/diagnosis_json.h"
+#include "sim/diagnose/diagnosis_text.h"
+#include "sim/error.h"
+#include "sim/io/atomic_file.h"
+#include "sim/io/input_reader.h"
+#include "sim/io/output_directory.h"
+#include "sim/report/report_files.h"
+
+namespace qsim {
+namespace {
+
+constexpr std::int64_t kDefaultImages = 16;
+constexpr std::int64_t kLeastImages = 2;
+constexpr double kPasses =
+    40;  // of the whole network for each image, beside the steps' experiments
+constexpr const char* kBundleScope = "bundle";
+
+// As many of the default as the work allows; never more than there are.
+std::int64_t ImagesFor(const DiagnoseCommandOptions& options, const Manifest& manifest,
+                       const Bundle& bundle, double work) {
+  if (options.images > 0) return options.images;
+  const InputReader reader(manifest, manifest.Evaluation(), InputUse::kEvaluation);
+  const double one =
+      kPasses * static_cast<double>(std::max<std::int64_t>(MacsOf(bundle.program), 1));
+  const auto affordable = static_cast<std::int64_t>(std::min(work / one, 1e9));
+  return std::min({std::max(affordable, kLeastImages), kDefaultImages, reader.count()});
+}
+
+// The scope that was asked for, else the widest that the model has.
+void ChooseScope(const DiagnoseCommandOptions& options, LoadedModel& loaded) {
+  if (!options.model.scope.empty()) return;
+  const bool chained = loaded.model.geometry.classes > 0 && loaded.calibrate.blocks.empty();
+  loaded.calibrate.scope = chained ? Scope::kModel : Scope::kBlock;
+}
+
+void CheckOptions(const DiagnoseCommandOptions& options) {
+  if (options.model.input.empty()) {
+    throw InputError("--input DIR is missing: the vectors directory with manifest.yaml");
+  }
+  if (options.bundle.empty() && options.model.config.empty()) {
+    throw InputError("nothing to diagnose: give --config FILE, or --bundle DIR, with --input DIR");
+  }
+}
+
+void WriteOutput(const Diagnosis& diagnosis, const DiagnosisSubject& subject,
+                 const DiagnoseCommandOptions& options, OutputDirectory& output) {
+  const FloatSource floats = {subject.model, subject.inputs};
+  RunSettings settings;
+  settings.images = subject.inputs.count();
+  settings.threads = ThreadCount(options.model.threads);
+  RunReport report = RunImages(subject.bundle, &floats, settings);
+  for (const std::filesystem::path& file : options.model.config)
+    report.config_files.push_back(file.string());
+  report.scope = diagnosis.scope;
+  report.input = options.model.input.string();
+  report.diagnosis = PageOf(diagnosis);
+  WriteReportFiles(report, output.path());
+  WriteFileAtomically(output.path() / "diagnosis.json", DiagnosisJsonText(diagnosis));
+  output.Commit();
+}
+
+void Say(const std::string& text) {
+  if (::isatty(STDERR_FILENO) != 0) std::cerr << text << '\n';
+}
+
+}  // namespace
+
+CLI::App* AddDiagnose(CLI::App& app, DiagnoseCommandOptions& options) {
+  CLI::App* command =
+      app.add_subcommand("diagnose", "Find the step that costs the accuracy, try its repair");
+  options.model.scope.clear();
+  AddModelOptions(*command, options.model);
+  CLI::Option* scope = command->get_option("--scope");
+  scope->description(
+      "attention, block or model (default: model where the weights have a head, else block)");
+  scope->default_str("");
+  CLI::Option* bundle = command
+                            ->add_option("--bundle", options.bundle,
+                                         "Diagnose this bundle; --input supplies the float weights")
+                            ->type_name("DIR");
+  for (CLI::Option* option : command->get_options()) {
+    for (const char* name :
+         {"--config", "--set", "--scope", "--until", "--blocks", "--realise", "--inject"}) {
+      if (option->check_lname(name + 2)) option->excludes(bundle);
+    }
+  }
+  command
+      ->add_option("--images", options.images,
+                   "Evaluation inputs, the same for every experiment (default 16, fewer for large "
+                   "models)")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
+  command
+      ->add_option("--output", options.output,
+                   "Directory for report.html, report.json and diagnosis.json")
+      ->type_name("DIR");
+  command->add_flag("--json", options.json, "Print the complete result as JSON");
+  command->add_flag("--verbose", options.verbose, "List every tap, step and head");
+  command->footer("Exit status: 0 no culprit; 1 a culprit was found; 2 bad input.");
+  return command;
+}
+
+int RunDiagnose(const DiagnoseCommandOptions& options) {
+  CheckOptions(options);
+  std::optional<OutputDirectory> output;
+  if (!options.output.empty()) output.emplace(options.output);
+  ModelOptions model_options = options.model;
+  if (model_options.scope.empty()) model_options.scope = Name(Scope::kBlock);
+  LoadedModel loaded = LoadModel(model_options);
+  ChooseScope(options, loaded);
+  DiagnoseOptions settings;
+  settings.threads = loaded.calibrate.threads;
+  settings.scope = options.bundle.empty() ? Name(loaded.calibrate.scope) : kBundleScope;
+  Say(fmt::format("diagnosing {}", loaded.manifest.model.string()));
+  Bundle bundle;
+  std::optional<ModelInputs> calibration;
+  if (!options.bundle.empty()) {
+    bundle = LoadBundle(options.bundle);
+  } else {
+    calibration = LoadCalibration(loaded);
+    // The flow's faults stay in it, whatever the configuration says.
+    settings.calibrate = [&](const Config& config) {
+      Bundle result = Calibrate(loaded.model, config, *calibration, loaded.calibrate);
+      loaded.faults.PlantInBundle(loaded.model, *calibration, result);
+      return result;
+    };
+    bundle = settings.calibrate(loaded.config);
+  }
+  const ModelInputs inputs =
+      LoadEvaluation(loaded.manifest, ImagesFor(options, loaded.manifest, bundle, settings.work));
+  const DiagnosisSubject subject = {loaded.model, bundle, inputs,
+                                    options.bundle.empty() ? &loaded.config : nullptr,
+                                    calibration ? &*calibration : nullptr};
+  const Diagnosis diagnosis = Diagnose(subject, settings);
+  if (output) WriteOutput(diagnosis, subject, options, *output);
+  std::cout << (options.json ? DiagnosisJsonText(diagnosis)
+                             : DiagnosisText(diagnosis, {options.verbose}));
+  return diagnosis.healthy() ? 0 : 1;
+}
+
+}  // namespace qsim

@@ -1,0 +1,26 @@
+// qsim diagnose --config F --input DIR, or qsim diagnose --bundle B --input DIR
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <filesystem>
+
+#include "sim/cli/model_options.h"
+
+namespace qsim {
+
+struct DiagnoseCommandOptions {
+  ModelOptions model;            // scope: empty for the default
+  std::filesystem::path bundle;  // diagnosed in place of a fresh calibration
+  std::int64_t images = -1;      // < 0: the first 16, fewer for large models
+  std::filesystem::path output;
+  bool json = false;
+  bool verbose = false;
+};
+
+CLI::App* AddDiagnose(CLI::App& app, DiagnoseCommandOptions& options);
+
+// Returns 0 when no culprit was found, 1 when one was. Throws InputError.
+int RunDiagnose(const DiagnoseCommandOptions& options);
+
+}  // namespace qsim

@@ -1,0 +1,275 @@
+#include "sim/diagnose/culprits.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "sim/diagnose/relower.h"
+#include "sim/error.h"
+
+namespace qsim {
+namespace {
+
+constexpr int kRounds = 5;           // culprits that are looked for, one behind the other
+constexpr int kMostSuspicions = 8;   // of one round that are tried
+constexpr int kMostRepairs = 2;      // of one suspicion
+constexpr int kMostUnexplained = 4;  // steps that are made anew where no cause was recognised
+
+// What counts, in dB. Healthy steps lose up to 12 dB more than evenly distributed rounding errors
+// would, and whatever changes an integer network moves its output by 1 or 2 dB.
+constexpr double kAbnormalExcess = 6;
+constexpr double kStrangeExcess = 10;
+constexpr double kIrreparableExcess = 15;
+constexpr double kGainAtOutput = 3;
+constexpr double kGainAtCulprit = 6;
+constexpr double kHarmAtOutput = -1;
+// A step with few bits on purpose is a culprit only when most of the output's noise is its own.
+constexpr double kDominant = 0.5;
+
+double Finite(double db) { return std::clamp(db, -200.0, 200.0); }
+
+class Hunt {
+ public:
+  Hunt(const DiagnosisSubject& subject, const Measurement& measured, const DiagnoseOptions& options)
+      : subject_(subject), options_(options), bundle_(subject.bundle), measured_(measured) {
+    if (subject.config != nullptr) config_ = *subject.config;
+  }
+
+  std::vector<Finding> Run() {
+    std::vector<Finding> findings;
+    for (int round = 0; round < kRounds; ++round) {
+      std::optional<Candidate> best = BestSuspicion();
+      if (!best) best = BestRemade();
+      if (!best) break;
+      findings.push_back(std::move(best->finding));
+      bundle_ = std::move(best->bundle);
+      measured_ = std::move(best->measured);
+      config_ = std::move(best->config);
+      if (best->change) changes_.push_back(std::move(best->change));
+    }
+    if (static_cast<int>(findings.size()) < kRounds) {
+      if (auto last = Irreparable()) findings.push_back(std::move(*last));
+    }
+    std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) {
+      return Harm(a.trial) > Harm(b.trial);
+    });
+    return findings;
+  }
+
+  double output_db() const { return measured_.output.Db(); }
+
+ private:
+  // A repair that helped, and the network with it.
+  struct Candidate {
+    Finding finding;
+    Bundle bundle;
+    Measurement measured;
+    std::optional<Config> config;
+    std::function<void(Bundle&)> change;
+  };
+
+  // What the output gains counts first; without an effect there, what the step itself gains.
+  static double Harm(const Trial& trial) {
+    const double output = trial.output_after - trial.output_before;
+    const double own = trial.own_after - trial.own_before;
+    return (output >= kGainAtOutput ? 1e3 + output : 0) + own / 1e3;
+  }
+
+  DiagnosisSubject Current() const {
+    return {subject_.model, bundle_, subject_.inputs, config_ ? &*config_ : nullptr,
+            subject_.calibration};
+  }
+
+  Measurement MeasureBundle(const Bundle& bundle) const {
+    const HybridNetwork network(bundle, subject_.model, subject_.inputs);
+    return Measure(network, subject_.model, subject_.inputs, options_.threads);
+  }
+
+  // The network with a repair; nullopt where it cannot be carried out.
+  std::optional<Candidate> Try(const Repair& repair, const std::string& tensor) const {
+    Candidate c;
+    c.bundle = bundle_;
+    c.config = config_;
+    try {
+      if (repair.change) {
+        repair.change(c.bundle);
+        c.change = repair.change;
+      } else {
+        if (!c.config || !options_.calibrate) return std::nullopt;
+        for (const std::string& setting : repair.settings) c.config->Set(setting);
+        c.bundle = options_.calibrate(*c.config);
+        for (const auto& change : changes_) change(c.bundle);
+      }
+      Validate(c.bundle.program);
+    } catch (const InputError&) {
+      return std::nullopt;
+    } catch (const ProgramError&) {
+      return std::nullopt;
+    }
+    c.measured = MeasureBundle(c.bundle);
+    Trial& trial = c.finding.trial;
+    trial.text = repair.text;
+    trial.settings = repair.settings;
+    trial.output_before = Finite(measured_.output.Db());
+    trial.output_after = Finite(c.measured.output.Db());
+    const TapLoss* before = measured_.Find(tensor);
+    const TapLoss* after = c.measured.Find(tensor);
+    if (before != nullptr && after != nullptr) {
+      trial.own_before = Finite(before->OwnDb());
+      trial.own_after = Finite(after->OwnDb());
+    }
+    return c;
+  }
+
+  // Whether the step at fault loses more than its bits explain, and less once it is repaired.
+  bool Confirmed(Cause cause, const Candidate& c, const std::string& tensor) const {
+    const Trial& trial = c.finding.trial;
+    const double output = trial.output_after - trial.output_before;
+    const double own = trial.own_after - trial.own_before;
+    if (output < kHarmAtOutput) return false;
+    const TapLoss* tap = measured_.Find(tensor);
+    const bool abnormal = tap != nullptr && tap->ExcessDb() >= kAbnormalExcess;
+    if (cause == Cause::kTooFewBits) {
+      const auto effect = EffectOf(tensor);
+      return output >= kGainAtOutput && effect && Dominates(*effect);
+    }
+    return abnormal && (output >= kGainAtOutput || own >= kGainAtCulprit);
+  }
+
+  // The effects of one step in the network as it is; nullopt for a tensor that is no step.
+  std::optional<StepEffect> EffectOf(const std::string& tensor) const {
+    const HybridNetwork network(bundle_, subject_.model, subject_.inputs);
+    std::vector<Step> steps = StepsOf(network);
+    std::erase_if(steps, [&](const Step& step) { return step.tensor != tensor; });
+    if (steps.empty()) return std::nullopt;
+    return MeasureEffects(network, subject_.inputs, steps, options_.threads).front();
+  }
+
+  bool Dominates(const StepEffect& effect) const {
+    return effect.alone.Ratio() >= kDominant * measured_.output.Ratio();
+  }
+
+  void Keep(Candidate candidate, std::optional<Candidate>& best) const {
+    if (!best || Harm(candidate.finding.trial) > Harm(best->finding.trial))
+      best = std::move(candidate);
+  }
+
+  std::optional<Candidate> BestSuspicion() const {
+    if (!options_.recognise) return std::nullopt;
+    std::vector<Suspicion> suspicions = options_.recognise(Current(), options_.threads);
+    if (suspicions.size() > kMostSuspicions) suspicions.resize(kMostSuspicions);
+    std::optional<Candidate> best;
+    for (Suspicion& suspicion : suspicions) {
+      int tried = 0;
+      for (const Repair& repair : suspicion.repairs) {
+        if (tried++ == kMostRepairs) break;
+        std::optional<Candidate> candidate = Try(repair, suspicion.tensor);
+        if (!candidate || !Confirmed(suspicion.cause, *candidate, suspicion.tensor)) continue;
+        candidate->finding.cause = suspicion.cause;
+        candidate->finding.tensor = suspicion.tensor;
+        candidate->finding.text = suspicion.text;
+        candidate->finding.evidence = suspicion.evidence;
+        Keep(std::move(*candidate), best);
+        break;
+      }
+    }
+    return best;
+  }
+
+  // The steps that lose far more than their bits explain, the strangest first.
+  std::vector<const TapLoss*> Strange(double excess) const {
+    std::vector<const TapLoss*> strange;
+    for (const TapLoss& tap : measured_.taps) {
+      if (tap.ExcessDb() >= excess) strange.push_back(&tap);
+    }
+    std::stable_sort(strange.begin(), strange.end(), [](const TapLoss* a, const TapLoss* b) {
+      return a->ExcessDb() > b->ExcessDb();
+    });
+    if (strange.size() > kMostUnexplained) strange.resize(kMostUnexplained);
+    return strange;
+  }
+
+  static void Explain(const TapLoss& tap, Finding& finding) {
+    finding.tensor = tap.tensor;
+    finding.text = fmt::format(
+        "the operation does not compute what it stands for: {:.1f} dB more noise than its bits "
+        "explain",
+        tap.ExcessDb());
+    finding.evidence = {{"QSNR alone", Finite(tap.OwnDb()), "dB"},
+                        {"QSNR in place", Finite(tap.InPlaceDb()), "dB"}};
+  }
+
+  // Strange steps, made anew from the float weights and the scales around them.
+  std::optional<Candidate> BestRemade() const {
+    const auto relowering = std::make_shared<Relowering>(subject_.model, subject_.inputs);
+    std::optional<Candidate> best;
+    for (const TapLoss* tap : Strange(kStrangeExcess)) {
+      Repair repair;
+      repair.text = "make the operation anew from the float weights and the scales around it";
+      repair.change = [relowering, tensor = tap->tensor, linear = tap->accumulator](Bundle& b) {
+        if (linear) {
+          relowering->RemakeLinear(tensor, b);
+        } else {
+          relowering->Remake(tensor, b);
+        }
+      };
+      std::optional<Candidate> candidate = Try(repair, tap->tensor);
+      if (!candidate || !Confirmed(Cause::kUnexplained, *candidate, tap->tensor)) continue;
+      Explain(*tap, candidate->finding);
+      Keep(std::move(*candidate), best);
+    }
+    return best;
+  }
+
+  // A step that no repair helps, and to which the output owes most of its noise. The algorithms
+  // that approximate a function are chosen with what they lose.
+  std::optional<Finding> Irreparable() const {
+    const HybridNetwork network(bundle_, subject_.model, subject_.inputs);
+    for (const TapLoss* tap : Strange(kIrreparableExcess)) {
+      const Op* op = network.OpOf(network.NodeOf(tap->tensor));
+      const bool approximates = op != nullptr && (std::holds_alternative<SoftmaxOp>(*op) ||
+                                                  std::holds_alternative<GeluOp>(*op) ||
+                                                  std::holds_alternative<LayernormOp>(*op));
+      if (approximates) continue;
+      const auto effect = EffectOf(tap->tensor);
+      if (!effect || !Dominates(*effect)) continue;
+      const double before = Finite(measured_.output.Db());
+      const double after = Finite(effect->without.Db());
+      if (after - before < kGainAtOutput) continue;
+      Finding finding;
+      Explain(*tap, finding);
+      finding.exact_instead = true;
+      finding.trial = {"none is known; tried: the exact operation in its place",
+                       {},
+                       before,
+                       after,
+                       Finite(tap->OwnDb()),
+                       Finite(tap->OwnDb())};
+      return finding;
+    }
+    return std::nullopt;
+  }
+
+  const DiagnosisSubject& subject_;
+  const DiagnoseOptions& options_;
+  Bundle bundle_;
+  Measurement measured_;
+  std::optional<Config> config_;
+  std::vector<std::function<void(Bundle&)>> changes_;  // repairs of the bundle so far
+};
+
+}  // namespace
+
+std::vector<Finding> FindCulprits(const DiagnosisSubject& subject, const Measurement& measured,
+                                  const DiagnoseOptions& options, double* repaired_db) {
+  Hunt hunt(subject, measured, options);
+  std::vector<Finding> findings = hunt.Run();
+  *repaired_db = hunt.output_db();
+  return findings;
+}
+
+}  // namespace qsim

@@ -1,0 +1,54 @@
+#include "sim/diagnose/diagnosis.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "sim/diagnose/culprits.h"
+
+namespace qsim {
+namespace {
+
+// Each step's experiments carry it through half of the network on the average: once in float, once
+// in integers, and once more in float for all before it.
+constexpr double kPassesOfStep = 1.5;
+constexpr double kLeastSteps = 8;
+
+// The steps whose effects are measured: all of them, or as many as the work allows of those that
+// lose most by themselves.
+std::vector<Step> Chosen(const HybridNetwork& network, const Measurement& measured, double work,
+                         std::int64_t images) {
+  std::vector<Step> steps = StepsOf(network);
+  const double one = kPassesOfStep * static_cast<double>(MacsOf(network.bundle().program)) *
+                     static_cast<double>(images);
+  const double affordable = std::max(work / std::max(one, 1.0), kLeastSteps);
+  if (affordable >= static_cast<double>(steps.size())) return steps;
+  std::vector<double> losses;
+  for (const TapLoss& tap : measured.taps) losses.push_back(tap.own.Ratio());
+  std::vector<double> sorted = losses;
+  std::sort(sorted.rbegin(), sorted.rend());
+  const double least = sorted[static_cast<std::size_t>(affordable) - 1];
+  std::vector<Step> chosen;
+  for (std::size_t s = 0; s < steps.size(); ++s) {
+    if (losses[s] >= least) chosen.push_back(std::move(steps[s]));
+  }
+  return chosen;
+}
+
+}  // namespace
+
+Diagnosis Diagnose(const DiagnosisSubject& subject, const DiagnoseOptions& options) {
+  const HybridNetwork network(subject.bundle, subject.model, subject.inputs);
+  Diagnosis diagnosis;
+  diagnosis.scope = options.scope;
+  diagnosis.images = subject.inputs.count();
+  diagnosis.measured = Measure(network, subject.model, subject.inputs, options.threads);
+  diagnosis.weights = MeasureWeights(subject.bundle, subject.model, subject.inputs);
+  const std::vector<Step> steps =
+      Chosen(network, diagnosis.measured, options.work, diagnosis.images);
+  diagnosis.effects = MeasureEffects(network, subject.inputs, steps, options.threads);
+  diagnosis.budget = MeasureBudget(network, subject.inputs, options.threads);
+  diagnosis.findings = FindCulprits(subject, diagnosis.measured, options, &diagnosis.repaired_db);
+  return diagnosis;
+}
+
+}  // namespace qsim

@@ -1,0 +1,64 @@
+// What qsim diagnose finds: measurements, experiments, and the culprits whose repair was tried.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/diagnose/budget.h"
+#include "sim/diagnose/effects.h"
+#include "sim/diagnose/finding.h"
+#include "sim/diagnose/taps.h"
+
+namespace qsim {
+
+// A repair, carried out: QSNR in dB before and after it, at the output and of the step at fault.
+struct Trial {
+  std::string text;
+  std::vector<std::string> settings;  // empty where the bundle itself was changed
+  double output_before = 0, output_after = 0;
+  double own_before = 0, own_after = 0;
+};
+
+// A culprit: a suspicion that an experiment has confirmed.
+struct Finding {
+  Cause cause = Cause::kUnexplained;
+  std::string tensor;
+  std::string text;
+  std::vector<Evidence> evidence;
+  Trial trial;
+  // The trial was the exact operation in the step's place: no repair is known.
+  bool exact_instead = false;
+};
+
+struct Diagnosis {
+  std::string scope;
+  std::int64_t images = 0;
+  Measurement measured;
+  std::vector<WeightLoss> weights;
+  std::vector<StepEffect> effects;  // of the steps that were looked at, in order
+  LossBudget budget;
+  std::vector<Finding> findings;  // the worst first
+  double repaired_db = 0;         // QSNR at the output with every finding's repair
+  bool healthy() const { return findings.empty(); }
+};
+
+struct DiagnoseOptions {
+  std::string scope;
+  int threads = 1;
+  // How a configuration becomes a bundle, for repairs that are settings. Empty where there is no
+  // configuration.
+  std::function<Bundle(const Config& config)> calibrate;
+  // What is suspected of a network. Empty: nothing has a name, and culprits are kUnexplained.
+  std::function<std::vector<Suspicion>(const DiagnosisSubject& subject, int threads)> recognise;
+  // Products of all experiments together. Where every step would take more, only the steps that
+  // lose most by themselves are looked at.
+  double work = 1.5e11;
+};
+
+// Throws InputError where the bundle is not one of the model.
+Diagnosis Diagnose(const DiagnosisSubject& subject, const DiagnoseOptions& options);
+
+}  // namespace qsim

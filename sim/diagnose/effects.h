@@ -1,0 +1,25 @@
+// What each step does to the network's output, by experiment.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sim/diagnose/hybrid.h"
+#include "sim/diagnose/noise.h"
+#include "sim/diagnose/steps.h"
+
+namespace qsim {
+
+struct StepEffect {
+  std::string tensor;
+  OutputPower alone;       // this step's own error, carried by the float network
+  OutputPower without;     // the integer network with this step exact
+  OutputPower cumulative;  // this step and all before it integer, the rest float
+};
+
+// The effects of `steps`, which are in order; others stay as they are in each network. Images run
+// in parallel on `threads` threads.
+std::vector<StepEffect> MeasureEffects(const HybridNetwork& network, const ModelInputs& inputs,
+                                       const std::vector<Step>& steps, int threads);
+
+}  // namespace qsim

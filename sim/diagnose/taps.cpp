@@ -1,0 +1,256 @@
+#include "sim/diagnose/taps.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "sim/diagnose/grid.h"
+#include "sim/parallel.h"
+
+namespace qsim {
+namespace {
+
+constexpr double kRoundingNoise = 1.0 / 12;  // of a step of 1, evenly distributed
+
+struct Bounds {
+  double min = std::numeric_limits<double>::infinity();
+  double max = -std::numeric_limits<double>::infinity();
+  void Include(double x) {
+    min = std::min(min, x);
+    max = std::max(max, x);
+  }
+  void Include(const Bounds& other) {
+    min = std::min(min, other.min);
+    max = std::max(max, other.max);
+  }
+  Span span() const { return {min, max}; }
+};
+
+void MergeAll(std::vector<Power>& into, const std::vector<Power>& later) {
+  for (std::size_t i = 0; i < into.size(); ++i) into[i].Merge(later[i]);
+}
+
+// What one image, or all of them, tell of a step.
+struct Seen {
+  Power own, in_place;
+  std::vector<Power> own_by_head, in_place_by_head;
+  Bounds exact, integer;
+  std::vector<Bounds> groups;  // of the exact values, one for each scale of the tensor
+  double input_energy = 0;     // of a linear layer: sum of (x / s)^2
+
+  void Merge(const Seen& later) {
+    own.Merge(later.own);
+    in_place.Merge(later.in_place);
+    MergeAll(own_by_head, later.own_by_head);
+    MergeAll(in_place_by_head, later.in_place_by_head);
+    exact.Include(later.exact);
+    integer.Include(later.integer);
+    for (std::size_t i = 0; i < groups.size(); ++i) groups[i].Include(later.groups[i]);
+    input_energy += later.input_energy;
+  }
+};
+
+class Taps {
+ public:
+  Taps(const HybridNetwork& network, const VitModel& model)
+      : network_(network), model_(model), steps_(StepsOf(network)) {}
+
+  const std::vector<Step>& steps() const { return steps_; }
+
+  Seen See(const Step& step, const HybridState& exact, const HybridState& golden) const {
+    Seen seen;
+    const TensorScale& scale = network_.bundle().scales.at(step.tensor);
+    const Grid grid(network_.bundle().program.Tensor(step.tensor), scale);
+    const FloatTensor& x = exact.at(step.tensor)->real();
+    const FloatTensor& y = golden.at(step.tensor)->real();
+    const std::size_t heads = HeadsOf(step.tensor, static_cast<std::size_t>(model_.geometry.heads));
+    if (heads > 1) {
+      seen.own_by_head.resize(heads);
+      seen.in_place_by_head.resize(heads);
+    }
+    const auto [alone_exact, alone_golden] = Alone(step, exact);
+    seen.groups.resize(scale.scale.size());
+    for (std::size_t i = 0; i < x.data.size(); ++i) {
+      const double reference = static_cast<double>(x.data[i]);
+      const double error = static_cast<double>(y.data[i]) - reference;
+      const double alone_reference = static_cast<double>(alone_exact.data[i]);
+      const double alone_error = static_cast<double>(alone_golden.data[i]) - alone_reference;
+      seen.in_place.Add(reference, error);
+      seen.own.Add(alone_reference, alone_error);
+      if (heads > 1) {
+        const std::size_t head = HeadOfElement(x.shape, heads, i);
+        seen.own_by_head[head].Add(alone_reference, alone_error);
+        seen.in_place_by_head[head].Add(reference, error);
+      }
+      seen.exact.Include(reference);
+      seen.integer.Include(static_cast<double>(y.data[i]));
+      seen.groups[seen.groups.size() == 1 ? 0 : grid.ChannelOf(i)].Include(reference);
+    }
+    if (const GemmOp* gemm = GemmOf(step)) seen.input_energy = InputEnergy(*gemm, exact);
+    return seen;
+  }
+
+  TapLoss Loss(const Step& step, const Seen& seen, std::int64_t images) const {
+    TapLoss loss;
+    loss.tensor = step.tensor;
+    loss.own = seen.own;
+    loss.in_place = seen.in_place;
+    loss.own_by_head = seen.own_by_head;
+    loss.in_place_by_head = seen.in_place_by_head;
+    loss.exact = seen.exact.span();
+    loss.integer = seen.integer.span();
+    const GemmOp* gemm = GemmOf(step);
+    loss.accumulator = gemm != nullptr;
+    loss.expected_noise = gemm != nullptr ? ExpectedOfWeights(*gemm, seen.input_energy)
+                                          : ExpectedOfRounding(step.tensor, seen, images);
+    return loss;
+  }
+
+ private:
+  // The step exact and golden, both from the float network's values on their grids.
+  std::pair<FloatTensor, FloatTensor> Alone(const Step& step, const HybridState& exact) const {
+    const Op* op = network_.OpOf(step.nodes.front());
+    if (op == nullptr) {
+      const FloatTensor& x = exact.at(step.tensor)->real();
+      return {x, network_.OnGrid(step.tensor, x)->real()};
+    }
+    HybridState values;
+    for (const std::string& name : ReadsOf(network_, step)) {
+      const HybridTensor& value = *exact.at(name);
+      values[name] =
+          value.codes() != nullptr ? exact.at(name) : network_.OnGrid(name, value.real());
+    }
+    HybridState golden = values;
+    for (const std::size_t n : step.nodes) {
+      values[network_.NameOf(n)] = network_.Compute(n, Exactness::All(), values);
+      golden[network_.NameOf(n)] = network_.Compute(n, {}, golden);
+    }
+    return {values.at(step.tensor)->real(), golden.at(step.tensor)->real()};
+  }
+
+  const GemmOp* GemmOf(const Step& step) const {
+    const Op* op = network_.OpOf(step.nodes.back());
+    return op == nullptr ? nullptr : std::get_if<GemmOp>(op);
+  }
+
+  Grid GridOf(const std::string& tensor) const {
+    return {network_.bundle().program.Tensor(tensor), network_.bundle().scales.at(tensor)};
+  }
+
+  double InputEnergy(const GemmOp& gemm, const HybridState& exact) const {
+    const Grid grid = GridOf(gemm.input);
+    const FloatTensor& x = exact.at(gemm.input)->real();
+    const std::size_t used =
+        gemm.rows > 0 ? static_cast<std::size_t>(gemm.rows * x.shape.back()) : x.data.size();
+    double energy = 0;
+    for (std::size_t i = 0; i < used; ++i) {
+      const double units = static_cast<double>(x.data[i]) / grid.ScaleAt(grid.ChannelOf(i));
+      energy += units * units;
+    }
+    return energy;
+  }
+
+  // Weights rounded to as many steps as their codes use, from the largest weight of each scale.
+  double ExpectedOfWeights(const GemmOp& gemm, double input_energy) const {
+    const Program& program = network_.bundle().program;
+    const FloatTensor& weight = network_.LinearOf(gemm.output)->weight;
+    const std::vector<double>& scales = network_.bundle().scales.at(gemm.weight).scale;
+    const auto& codes = program.Constant(gemm.weight).As<std::int8_t>();
+    const Grid in = GridOf(gemm.input);
+    const auto depth = static_cast<std::size_t>(weight.shape[1]);
+    const std::size_t rows = weight.data.size() / depth;
+    int steps = 1;
+    for (const std::int8_t code : codes) steps = std::max(steps, std::abs(int{code}));
+    std::map<double, double> largest;  // by scale
+    const auto scale_of = [&](std::size_t n) { return scales[scales.size() == 1 ? 0 : n]; };
+    for (std::size_t i = 0; i < weight.data.size(); ++i) {
+      double& most = largest[scale_of(i / depth)];
+      most = std::max(most, std::abs(static_cast<double>(weight.data[i])) * in.ScaleAt(i % depth));
+    }
+    double squares = 0;
+    for (std::size_t n = 0; n < rows; ++n) {
+      const double step = largest.at(scale_of(n)) / steps;
+      squares += step * step;
+    }
+    return kRoundingNoise * squares * input_energy;
+  }
+
+  double ExpectedOfRounding(const std::string& tensor, const Seen& seen,
+                            std::int64_t images) const {
+    const TensorInfo& info = network_.bundle().program.Tensor(tensor);
+    const TensorScale& scale = network_.bundle().scales.at(tensor);
+    const double elements = static_cast<double>(ElementCount(info.shape) * images) /
+                            static_cast<double>(seen.groups.size());
+    if (scale.kind == TensorScale::Kind::kLog2) return seen.own.noise;
+    if (tensor.ends_with(".intSoft")) {
+      // The algorithm fixes its output's scale.
+      return kRoundingNoise * elements * scale.scale[0] * scale.scale[0];
+    }
+    const bool symmetric =
+        info.range.qmin < 0 && std::all_of(scale.zero.begin(), scale.zero.end(),
+                                           [](std::int32_t zero) { return zero == 0; });
+    const double steps = static_cast<double>(info.range.qmax) - info.range.qmin;
+    double noise = 0;
+    for (const Bounds& group : seen.groups) {
+      const double low = std::min(group.min, 0.0);
+      const double high = std::max(group.max, 0.0);
+      const double step = (symmetric ? 2 * std::max(-low, high) : high - low) / steps;
+      noise += kRoundingNoise * elements * step * step;
+    }
+    return noise;
+  }
+
+  const HybridNetwork& network_;
+  const VitModel& model_;
+  std::vector<Step> steps_;
+};
+
+}  // namespace
+
+double TapLoss::ExcessDb() const {
+  if (own.noise == 0) return -std::numeric_limits<double>::infinity();
+  return 10 * std::log10(own.noise / expected_noise);
+}
+
+const TapLoss* Measurement::Find(const std::string& tensor) const {
+  const auto found =
+      std::find_if(taps.begin(), taps.end(), [&](const TapLoss& t) { return t.tensor == tensor; });
+  return found == taps.end() ? nullptr : &*found;
+}
+
+Measurement Measure(const HybridNetwork& network, const VitModel& model, const ModelInputs& inputs,
+                    int threads) {
+  const Taps taps(network, model);
+  const std::vector<Step>& steps = taps.steps();
+  const OutputMeter meter(network, inputs);
+  struct Image {
+    std::vector<Seen> seen;
+    OutputPower output, exact;
+  };
+  std::vector<Image> images(static_cast<std::size_t>(inputs.count()));
+  ParallelFor(inputs.count(), threads, [&](std::int64_t i, int) {
+    Image& image = images[static_cast<std::size_t>(i)];
+    const HybridState start = network.ExactInputs(i);
+    const HybridState exact = network.Run(start, network.AllOf(Exactness::All()));
+    const HybridState golden = network.Run(start, network.AllOf({}));
+    for (const Step& step : steps) image.seen.push_back(taps.See(step, exact, golden));
+    image.output = meter.Of(i, exact, golden, golden);
+    image.exact = meter.Of(i, exact, exact, exact);
+  });
+  Measurement result;
+  result.output = meter.Zero();
+  result.exact = meter.Zero();
+  for (const Image& image : images) {
+    result.output.Merge(image.output);
+    result.exact.Merge(image.exact);
+  }
+  for (std::size_t s = 0; s < steps.size(); ++s) {
+    Seen all = std::move(images[0].seen[s]);
+    for (std::size_t i = 1; i < images.size(); ++i) all.Merge(images[i].seen[s]);
+    result.taps.push_back(taps.Loss(steps[s], all, inputs.count()));
+  }
+  return result;
+}
+
+}  // namespace qsim

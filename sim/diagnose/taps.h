@@ -1,0 +1,58 @@
+// What every step loses by itself, and what has been lost where it stands.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sim/diagnose/hybrid.h"
+#include "sim/diagnose/noise.h"
+#include "sim/diagnose/steps.h"
+
+namespace qsim {
+
+struct Span {
+  double min = 0;
+  double max = 0;
+};
+
+// One step over all inputs.
+struct TapLoss {
+  std::string tensor;
+  bool accumulator = false;  // a linear layer's int32 output: what it loses, its weights lose
+  Span exact, integer;       // real values in the float and in the integer network
+  Power own;                 // golden against exact, both on the float network's values, quantized
+  Power in_place;            // golden network against float network
+  // The noise that a range taken from these very values would leave in these bits. What is far
+  // above it is more than bits can explain.
+  double expected_noise = 0;
+  std::vector<Power> own_by_head, in_place_by_head;  // empty where there are no heads
+  double OwnDb() const { return Decibel(own.Ratio()); }
+  double InPlaceDb() const { return Decibel(in_place.Ratio()); }
+  // How much more noise than expected, in dB.
+  double ExcessDb() const;
+};
+
+// A linear layer's weights as integers, by themselves: dequantized with their own scales.
+struct WeightLoss {
+  std::string tensor;  // "blocks.0.attn_qkv.weight"
+  Span exact, integer;
+  Power own;
+};
+
+struct Measurement {
+  std::vector<TapLoss> taps;  // one for each step, in order
+  OutputPower output;         // of the integer network
+  OutputPower exact;          // of the float network: no noise, but its classes
+  const TapLoss* Find(const std::string& tensor) const;
+};
+
+// Images run in parallel on `threads` threads.
+Measurement Measure(const HybridNetwork& network, const VitModel& model, const ModelInputs& inputs,
+                    int threads);
+
+// The weights of every linear layer of the program.
+std::vector<WeightLoss> MeasureWeights(const Bundle& bundle, const VitModel& model,
+                                       const ModelInputs& inputs);
+
+}  // namespace qsim
