@@ -34,8 +34,6 @@ constexpr const char* kFooter =
     "2 wrong usage, configuration or input; 3 a defect in qsim itself.\n\n"
     "Examples:\n"
     "  qsim run --config configs/attn_config.yaml --input vectors/\n"
-    "  qsim conform conformance/\n"
-    "  qsim export --config configs/attn_config.yaml --input vectors/ --format svh\n"
     "'qsim COMMAND --help' describes a command.";
 
 // CLI11 asks for a subcommand before it looks at what was given in its place.

@@ -46,8 +46,8 @@ TEST_F(Commands, HelpFitsAScreen) {
   EXPECT_LE(Lines(top.out).size(), 26u);
   for (const char* word : {"run", "calibrate", "diff", "export", "Exit status", "Examples"})
     EXPECT_THAT(top.out, HasSubstr(word));
-  for (const char* command : {"", "run", "calibrate", "eval", "diff", "explain", "export",
-                              "describe", "conform", "selftest"}) {
+  for (const char* command : {"", "run", "calibrate", "eval", "diff", "explain", "diagnose",
+                              "export", "describe", "conform", "selftest"}) {
     const ProcessResult help = command[0] == '\0' ? top : Qsim({command, "--help"});
     EXPECT_EQ(help.exit_status, 0);
     EXPECT_EQ(help.err, "");
