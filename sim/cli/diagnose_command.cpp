@@ -67,7 +67,7 @@ void WriteOutput(const Diagnosis& diagnosis, const DiagnosisSubject& subject,
   report.scope = diagnosis.scope;
   report.input = options.model.input.string();
   report.diagnosis = PageOf(diagnosis);
-  WriteReportFiles(report, output.path());
+  WriteReportFiles(report, subject.bundle, output.path());
   WriteFileAtomically(output.path() / "diagnosis.json", DiagnosisJsonText(diagnosis));
   output.Commit();
 }
