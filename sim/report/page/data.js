@@ -53,13 +53,25 @@ function worstTap() {
   return worst;
 }
 
+// The findings of a diagnosis by the tensor they name.
+const CULPRITS = new Map(
+    (DATA.diagnosis ? DATA.diagnosis.findings : []).map((finding) => [finding.tensor, finding]).reverse());
+
 // What is selected, and who wants to know.
-const selection = {part: null, listeners: []};
+const selection = {part: null, listeners: [], tapListeners: []};
 
 function selectPart(id) {
   if (!PARTS.some((part) => part.id === id) || selection.part === id) return;
   selection.part = id;
   for (const listener of selection.listeners) listener(PARTS.find((part) => part.id === id));
+}
+
+// Selects the part that a tensor belongs to, and the tensor in it.
+function showTap(name) {
+  const part = partOf(name);
+  if (!part) return;
+  selectPart(part.id);
+  for (const listener of selection.tapListeners) listener(name);
 }
 
 function partSelect(label) {

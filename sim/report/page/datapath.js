@@ -16,16 +16,19 @@ function drawStrip() {
         'rect', {class: `fill q${quality(tap.qsnr_db)}`, x: (x + i * cell).toFixed(2), y: 4,
                  width: Math.max(0.8, cell - 1).toFixed(2), height, rx: 1},
         s('title', {}, `${tap.name}: ${db(tap.qsnr_db)} dB`)));
+    const marks = part.taps.map((tap, i) => (CULPRITS.has(tap.name) ? s(
+        'path', {class: 'mark', d: `M${(x + (i + 0.5) * cell).toFixed(1)} 5l-4 -6h8z`}) : null));
     // Neighbours must not overlap: a short title where there is little room.
-    const label = w > 46 ? part.title : part.title.replace('block ', '').slice(0, w > 28 ? 5 : 2);
+    const number = /^block (\d+)$/.exec(part.title)?.[1] ?? '';
+    const label = part.title.length * 6 < w ? part.title : number.length * 6 < w ? number : '';
     const text = s('text', {x: (x + w / 2).toFixed(1), y: height + 22, class: 'middle'}, label);
     groups.push(s('g', {class: 'part', tabindex: 0, role: 'button', 'data-part': part.id,
                         'aria-label': part.title, onclick: () => selectPart(part.id),
                         onkeydown: (e) => { if (e.key === 'Enter') selectPart(part.id); }},
-                  frame, bars, text));
+                  frame, bars, marks, text));
     x += w + gap;
   }
-  const strip = s('svg', {class: 'strip', viewBox: `-3 0 ${width + 6} ${height + 28}`, role: 'group',
+  const strip = s('svg', {class: 'strip', viewBox: `-3 -2 ${width + 6} ${height + 30}`, role: 'group',
                           'aria-label': 'QSNR of every tensor, part by part'}, groups);
   selection.listeners.push((part) => {
     for (const g of groups) g.classList.toggle('chosen', g.dataset.part === part.id);
@@ -111,7 +114,8 @@ function drawNode(node, choose) {
   const middle = node.x + NODE_W / 2;
   const first = node.y + (lines.length === 2 ? 3 : 8);
   const kind = node.kind === 'source' ? 'input' : node.kind.replace('_', ' ');
-  return s('g', {class: `node ${node.kind}`, tabindex: 0, role: 'button', 'data-tap': node.name,
+  const culprit = node.kind !== 'source' && CULPRITS.get(node.name);
+  return s('g', {class: `node ${node.kind}${culprit ? ' culprit' : ''}`, tabindex: 0, role: 'button', 'data-tap': node.name,
                  'aria-label': describeTap(node.name), onclick: () => choose(node.name),
                  onkeydown: (e) => { if (e.key === 'Enter') choose(node.name); }},
       s('title', {}, describeTap(node.name)),
@@ -120,7 +124,9 @@ function drawNode(node, choose) {
       lines.map((line, i) => s('text', {class: 'name', x: middle, y: first + 12 * i}, line)),
       s('rect', {class: `port q${q}`, x: node.x + NODE_W, y: node.y - 8, width: PILL_W, height: 16, rx: 3}),
       s('text', {class: 'db', x: node.x + NODE_W + PILL_W / 2, y: node.y + 3.5},
-        tap && num(tap.qsnr_db) !== null ? fixed(tap.qsnr_db, 1) : NONE));
+        tap && num(tap.qsnr_db) !== null ? fixed(tap.qsnr_db, 1) : NONE),
+      culprit ? [s('circle', {class: 'rank', cx: node.x, cy: node.y - NODE_H / 2, r: 7.5}),
+                 s('text', {class: 'rank', x: node.x, y: node.y - NODE_H / 2 + 3.5}, culprit.rank)] : null);
 }
 
 function drawPart(part, choose) {
@@ -204,9 +210,10 @@ function datapathSection() {
     picture.replaceChildren(drawPart(part, choose));
     const worst = part.taps.filter((tap) => num(tap.qsnr_db) !== null)
                       .sort((a, b) => num(a.qsnr_db) - num(b.qsnr_db))[0];
-    const first = worst || part.taps[0];
+    const first = part.taps.find((tap) => CULPRITS.has(tap.name)) || worst || part.taps[0];
     if (first) choose(first.name);
   });
+  selection.tapListeners.push(choose);
   return section('datapath', 'Datapath',
       h('div', {class: 'toolbar'}, partSelect('Part of the network'), legend()),
       h('div', {class: 'scroll'}, drawStrip()), picture, details,

@@ -63,7 +63,8 @@ function start() {
   ].filter(Boolean);
   document.getElementById('app').replaceChildren(navigation(sections), h('main', {}, sections));
   const worst = worstTap();
-  const first = worst ? partOf(worst.name) : PARTS[0];
+  const culprit = DATA.diagnosis?.findings.find((finding) => partOf(finding.tensor));
+  const first = culprit ? partOf(culprit.tensor) : worst ? partOf(worst.name) : PARTS[0];
   if (first) selectPart(first.id);
   mounted = true;
   drawCharts();

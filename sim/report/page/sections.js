@@ -1,5 +1,11 @@
 // The sections that are mostly tables.
 
+function diagnosisBadge() {
+  if (!DATA.diagnosis) return null;
+  const found = DATA.diagnosis.findings.length;
+  return h('span', {class: `badge ${found ? 'bad' : 'good'}`}, found ? count(found, 'culprit', 'culprits') : 'no culprit');
+}
+
 function summarySection() {
   const compared = RUN.rtl && RUN.taps.some((tap) => tap.mismatches !== null);
   let badge = 'none';
@@ -26,8 +32,8 @@ function summarySection() {
   const files = RUN.config_files.map((file) => h('div', {}, h('code', {}, file)));
   const stalls = RUN.stall_seed === null ? '' : `, random stalls with seed ${RUN.stall_seed}`;
   return h('section', {id: 'summary', 'aria-label': 'Summary'},
-      h('header', {}, h('h1', {}, DATA.diagnosis ? DATA.diagnosis.title : 'qsim run'),
-        h('span', {class: `badge ${badge}`}, DATA.verdict)),
+      h('header', {}, h('h1', {}, DATA.diagnosis ? DATA.diagnosis.title : 'qsim run'), diagnosisBadge(),
+        RUN.rtl || !DATA.diagnosis ? h('span', {class: `badge ${badge}`}, DATA.verdict) : null),
       h('dl', {class: 'tiles'}, tiles),
       h('dl', {class: 'about'},
         fact('Scope', `${RUN.scope}, ${count(RUN.images, 'image', 'images')}`),
@@ -73,8 +79,8 @@ function lossChart() {
     data: {
       labels: RUN.taps.map((tap) => tap.name),
       datasets: [
-        series('ideal fake quantization', 'ideal_qsnr_db', 'second', {pointRadius: 0}),
-        series('against float', 'qsnr_db', 'accent', {}),
+        series('ideal fake quantization', 'ideal_qsnr_db', 'second', {pointRadius: 0, borderDash: [4, 4]}),
+        series('against float', 'qsnr_db', 'accent', {borderWidth: 2}),
         series('step alone', 'step_qsnr_db', 'soft', {showLine: false, pointStyle: 'crossRot', pointRadius: 3}),
       ],
     },

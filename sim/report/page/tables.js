@@ -7,9 +7,11 @@ class SortableTable {
     this.columns = columns;
     this.rows = rows;
     this.sorted = {column: -1, down: false};
+    // Not buttons: a browser does not repeat a heading with controls on every sheet of paper.
     this.heads = columns.map((column, i) => h(
-        'th', {class: column.left ? 'left' : null, title: column.hint, scope: 'col'},
-        h('button', {type: 'button', onclick: () => this.sortBy(i)}, column.title)));
+        'th', {class: `sorts${column.left ? ' left' : ''}`, title: column.hint, scope: 'col', tabindex: 0,
+               onclick: () => this.sortBy(i), onkeydown: (e) => { if (e.key === 'Enter') this.sortBy(i); }},
+        column.title));
     this.lines = rows.map((row) => h(
         'tr', rowAttributes(row),
         columns.map((column) => h('td', {class: column.left ? 'left' : null}, column.cell(row)))));
