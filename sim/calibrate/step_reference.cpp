@@ -45,6 +45,11 @@ const Linear* StepReference::LinearOf(const std::string& output) const {
   return found == linears_.end() ? nullptr : found->second;
 }
 
+const Norm* StepReference::NormOf(const std::string& output) const {
+  const auto found = norms_.find(output);
+  return found == norms_.end() ? nullptr : found->second;
+}
+
 std::vector<float> StepReference::Of(const GemmOp& op, const RealTensors& real) const {
   FloatTensor x = real(op.input);
   if (op.rows > 0) {

@@ -30,8 +30,10 @@ class StepReference {
   // The same from inputs that need not be on any grid.
   std::vector<float> Output(const Op& op, const RealTensors& real) const;
 
-  // The float layer that a GEMM stands for, by its output; null where the model has none.
+  // The float layer that a GEMM or a layer norm stands for, by its output; null where the model has
+  // none.
   const Linear* LinearOf(const std::string& output) const;
+  const Norm* NormOf(const std::string& output) const;
 
  private:
   std::vector<float> Of(const GemmOp& op, const RealTensors& real) const;

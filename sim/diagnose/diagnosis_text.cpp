@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <sstream>
 
 #include "sim/report/text_util.h"
 
@@ -55,25 +56,40 @@ std::string HeaderText(const Diagnosis& d) {
   return out;
 }
 
+// A label, and a text in lines that start behind it.
+std::string Labelled(const std::string& label, const std::string& text) {
+  constexpr std::size_t kIndent = 13;
+  std::string out;
+  std::string line = fmt::format("   {:<{}}", label, kIndent - 3);
+  std::istringstream words(text);
+  bool first = true;
+  for (std::string word; words >> word; first = false) {
+    if (!first && line.size() + 1 + word.size() > kTextColumns) {
+      out += line + "\n";
+      line = std::string(kIndent, ' ') + word;
+    } else {
+      line += (first ? "" : " ") + word;
+    }
+  }
+  return out + line + "\n";
+}
+
 std::string FindingText(const Diagnosis& d, const Finding& f, std::size_t rank) {
   std::string out = fmt::format("\n{}. {}: {}\n", rank, f.tensor, Name(f.cause));
-  const auto line = [&](const char* label, const std::string& text) {
-    out += WrapText(fmt::format("   {:<9} ", label), text);
-  };
-  line("what", f.text);
+  out += Labelled("what", f.text);
   std::vector<std::string> evidence;
   for (const Evidence& e : f.evidence) evidence.push_back(EvidenceText(e));
-  if (!evidence.empty()) line("evidence", fmt::format("{}", fmt::join(evidence, ", ")));
-  line("repair", f.trial.text);
-  for (const std::string& setting : f.trial.settings) line("", "--set " + setting);
+  if (!evidence.empty()) out += Labelled("evidence", fmt::format("{}", fmt::join(evidence, ", ")));
+  out += Labelled("repair", f.trial.text);
+  for (const std::string& setting : f.trial.settings) out += Labelled("", "--set " + setting);
   const Trial& t = f.trial;
   const std::string output =
       fmt::format("output {} -> {} dB", Db(t.output_before), Db(t.output_after));
-  line("tried", f.exact_instead ? output
-                                : fmt::format("{} {} -> {} dB; {}", f.tensor, Db(t.own_before),
-                                              Db(t.own_after), output));
+  const std::string own =
+      fmt::format("{} {} -> {} dB, ", f.tensor, Db(t.own_before), Db(t.own_after));
+  out += Labelled("tried", f.exact_instead ? output : own + output);
   if (rank == d.findings.size() && rank > 1) {
-    line("all", fmt::format("with every repair the output has {} dB", Db(d.repaired_db)));
+    out += fmt::format("\nWith every repair the output has {} dB.\n", Db(d.repaired_db));
   }
   return out;
 }

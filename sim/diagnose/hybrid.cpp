@@ -9,6 +9,7 @@
 
 #include "sim/calibrate/dequantize.h"
 #include "sim/diagnose/grid.h"
+#include "sim/diagnose/model_check.h"
 #include "sim/error.h"
 #include "sim/model/float_reference.h"
 
@@ -72,35 +73,9 @@ HybridNetwork::HybridNetwork(const Bundle& bundle, const VitModel& model, const 
       names_(bundle.program.inputs) {
   for (const Op& op : bundle.program.ops) {
     names_.push_back(OutputOf(op));
-    if (std::holds_alternative<AddOp>(op)) {
-      throw InputError(
-          fmt::format("{}: an operation 'add' is of a network that was imported as integers, and "
-                      "has no float model to compare with",
-                      OutputOf(op)));
-    }
-    if (const auto* gemm = std::get_if<GemmOp>(&op)) CheckGemm(*gemm);
   }
   for (std::size_t n = 0; n < names_.size(); ++n) nodes_[names_[n]] = n;
-  const bool pixels = std::holds_alternative<ImageInputs>(inputs.data);
-  for (const std::string& name : bundle.program.inputs) {
-    if ((name == "image") == pixels || name.starts_with("blocks.")) continue;
-    throw InputError(fmt::format("the program's input '{}' needs {}, and the inputs are {}", name,
-                                 pixels ? "token embeddings" : "images",
-                                 pixels ? "images" : "token embeddings"));
-  }
-}
-
-void HybridNetwork::CheckGemm(const GemmOp& op) const {
-  const Linear* layer = exact_.LinearOf(op.output);
-  const Shape& shape = bundle_.program.Constant(op.weight).shape();
-  if (layer == nullptr) {
-    throw InputError(fmt::format("{}: the model has no such linear layer", op.output));
-  }
-  if (layer->weight.shape != shape) {
-    throw InputError(fmt::format(
-        "{}: the program's weights are [{}], the model's [{}]: the bundle is of another model",
-        op.output, fmt::join(shape, ", "), fmt::join(layer->weight.shape, ", ")));
-  }
+  CheckStandsFor(bundle, model, inputs, exact_);
 }
 
 const Op* HybridNetwork::OpOf(std::size_t node) const {

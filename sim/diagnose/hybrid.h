@@ -105,7 +105,6 @@ class HybridNetwork {
                                                       const Accumulator& acc, bool unclipped) const;
   std::shared_ptr<const HybridTensor> FromReal(const std::string& name, const FloatTensor& real,
                                                Exactness e, const std::vector<double>& error) const;
-  void CheckGemm(const GemmOp& op) const;
 
   const Bundle& bundle_;
   const VitModel& model_;

@@ -15,8 +15,8 @@ void Power::Add(std::span<const float> reference, std::span<const float> value) 
 
 double Power::Ratio() const {
   if (noise == 0) return 0;
-  if (signal == 0 || std::isnan(noise)) return std::numeric_limits<double>::infinity();
-  return noise / signal;
+  const double ratio = noise / signal;
+  return std::isnan(ratio) ? std::numeric_limits<double>::infinity() : ratio;
 }
 
 double Decibel(double noise_to_signal) { return -10 * std::log10(noise_to_signal); }

@@ -1,0 +1,16 @@
+// Whether a bundle's program is one of a model: what comparing the two relies on.
+#pragma once
+
+#include "sim/calibrate/bundle.h"
+#include "sim/calibrate/step_reference.h"
+#include "sim/io/manifest.h"
+#include "sim/model/vit_model.h"
+
+namespace qsim {
+
+// Throws InputError naming the tensor: an operation or an input that the model does not have,
+// another shape, weights without scales, inputs of another kind or size.
+void CheckStandsFor(const Bundle& bundle, const VitModel& model, const ModelInputs& inputs,
+                    const StepReference& exact);
+
+}  // namespace qsim
