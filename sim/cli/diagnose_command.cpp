@@ -61,6 +61,10 @@ void WriteOutput(const Diagnosis& diagnosis, const DiagnosisSubject& subject,
   RunSettings settings;
   settings.images = subject.inputs.count();
   settings.threads = ThreadCount(options.model.threads);
+  settings.profile = ProfileRequest{
+      .costs = false,
+      .requested = [](const std::string&) { return true; },
+      .weight_range = [](const std::string&) { return std::optional<QuantRange>(); }};
   RunReport report = RunImages(subject.bundle, &floats, settings);
   for (const std::filesystem::path& file : options.model.config)
     report.config_files.push_back(file.string());

@@ -33,7 +33,8 @@ struct TapLoss {
   double ExcessDb() const;
 };
 
-// A linear layer's weights as integers, by themselves: dequantized with their own scales.
+// A linear layer's weights as integers, by themselves: each output channel with the scale that fits
+// its codes best, whatever scale the flow reads them with.
 struct WeightLoss {
   std::string tensor;  // "blocks.0.attn_qkv.weight"
   Span exact, integer;
