@@ -21,13 +21,6 @@ bool Wanted(const CalibrateOptions& options, std::int64_t block) {
          std::find(options.blocks.begin(), options.blocks.end(), block) != options.blocks.end();
 }
 
-// The plans of one block; mlp only in the scopes that reach it.
-struct BlockPlans {
-  std::int64_t block = 0;
-  AttentionPlan attention;
-  std::optional<MlpPlan> mlp;
-};
-
 void CheckScope(const VitModel& model, const CalibrateOptions& options) {
   if (options.scope != Scope::kModel) return;
   if (!options.blocks.empty()) {
@@ -35,44 +28,6 @@ void CheckScope(const VitModel& model, const CalibrateOptions& options) {
   }
   if (model.geometry.classes == 0) {
     throw InputError("scope model needs a head: the weights have no tensor 'head.weight'");
-  }
-}
-
-void LowerModel(const VitModel& model, const ModelInputs& inputs, const EndsPlan& ends,
-                const std::vector<BlockPlans>& plans, Realise realise, Calibration& observations,
-                Bundle& bundle) {
-  std::vector<double> mean;
-  std::vector<double> stddev;
-  if (const auto* images = std::get_if<ImageInputs>(&inputs.data)) {
-    mean = images->mean;
-    stddev = images->stddev;
-  }
-  Activation stream;
-  for (const BlockPlans& plan : plans) {
-    MlpRanges mlp_ranges;
-    const AttentionRanges ranges =
-        observations.Observe(plan.block, plan.attention, &*plan.mlp, &mlp_ranges);
-    if (plan.block == 0) stream = LowerEmbedding(model, ends, ranges.input, mean, stddev, bundle);
-    const Activation residual1 =
-        LowerAttention(model, plan.block, plan.attention, ranges, realise, bundle, &stream);
-    stream = LowerMlp(model, plan.block, *plan.mlp, mlp_ranges, residual1, bundle);
-  }
-  LowerHead(model, ends, observations.ObserveHead(ends), stream, bundle);
-}
-
-void LowerBlocks(const VitModel& model, const std::vector<BlockPlans>& plans, Realise realise,
-                 Calibration& observations, Bundle& bundle) {
-  std::int64_t next = 0;
-  for (const BlockPlans& plan : plans) {
-    for (; next < plan.block; ++next) observations.Advance(next);
-    MlpRanges mlp_ranges;
-    const MlpPlan* mlp = plan.mlp ? &*plan.mlp : nullptr;
-    const AttentionRanges ranges =
-        observations.Observe(plan.block, plan.attention, mlp, &mlp_ranges);
-    next = plan.block + 1;
-    const Activation residual1 =
-        LowerAttention(model, plan.block, plan.attention, ranges, realise, bundle);
-    if (mlp != nullptr) LowerMlp(model, plan.block, *mlp, mlp_ranges, residual1, bundle);
   }
 }
 
@@ -115,47 +70,92 @@ std::optional<Scope> ScopeFromName(std::string_view name) {
   return std::nullopt;
 }
 
-Bundle Calibrate(const VitModel& model, const Config& config, const ModelInputs& calibration,
-                 const CalibrateOptions& options) {
+Calibrator::Calibrator(const VitModel& model, const Config& config, const CalibrateOptions& options)
+    : model_(model), config_(config), options_(options) {
   const std::int64_t depth = model.geometry.depth;
   config.CheckBlocks(static_cast<int>(depth));
   CheckScope(model, options);
-  Bundle bundle;
-  const Hardware hardware = config.HardwareFor(-1);
-  bundle.hardware = {hardware.array_rows, hardware.array_cols, hardware.multiplier_bits,
-                     hardware.requant == RequantMode::kPowerOfTwo};
   for (const std::string& note : config.notes()) {
-    bundle.notes.push_back({LoweringNote::Kind::kInfo, "config", note});
+    notes_.push_back({LoweringNote::Kind::kInfo, "config", note});
   }
-  // Every plan is checked before the first of them costs time.
-  std::vector<BlockPlans> plans;
   for (std::int64_t n = 0; n < depth; ++n) {
     if (!Wanted(options, n)) continue;
     BlockPlans plan;
     plan.block = n;
-    plan.attention = PlanAttention(config, static_cast<int>(n), options.realise, bundle.notes);
+    plan.attention = PlanAttention(config, static_cast<int>(n), options.realise, notes_);
     if (options.scope != Scope::kAttention) {
-      plan.mlp = PlanMlp(config, static_cast<int>(n), options.realise, bundle.notes);
+      plan.mlp = PlanMlp(config, static_cast<int>(n), options.realise, notes_);
     }
-    plans.push_back(std::move(plan));
+    plan_.blocks.push_back(std::move(plan));
   }
-  Calibration observations(model, calibration, options.threads);
-  if (options.scope == Scope::kModel) {
-    const EndsPlan ends = PlanEnds(config, options.realise, bundle.notes);
-    LowerModel(model, calibration, ends, plans, options.realise, observations, bundle);
+  if (options.scope == Scope::kModel) plan_.ends = PlanEnds(config, options.realise, notes_);
+}
+
+void Calibrator::Observe(const CalibrationInputs& inputs, Observations& observations) const {
+  ObserveInputs(model_, inputs, {options_.batch, options_.threads}, observations);
+}
+
+void Calibrator::LowerModel(const Observations& observations, const std::vector<double>& mean,
+                            const std::vector<double>& stddev, Bundle& bundle) const {
+  Activation stream;
+  for (const BlockPlans& plan : plan_.blocks) {
+    const AttentionRanges ranges = observations.Attention(plan);
+    if (plan.block == 0) {
+      stream = LowerEmbedding(model_, *plan_.ends, ranges.input, mean, stddev, bundle);
+    }
+    const Activation residual1 = LowerAttention(model_, plan.block, plan.attention, ranges,
+                                                options_.realise, bundle, &stream);
+    stream = LowerMlp(model_, plan.block, *plan.mlp, observations.Mlp(plan), residual1, bundle);
+  }
+  LowerHead(model_, *plan_.ends, observations.Head(), stream, bundle);
+}
+
+void Calibrator::LowerBlocks(const Observations& observations, Bundle& bundle) const {
+  for (const BlockPlans& plan : plan_.blocks) {
+    const Activation residual1 = LowerAttention(
+        model_, plan.block, plan.attention, observations.Attention(plan), options_.realise, bundle);
+    if (plan.mlp) {
+      LowerMlp(model_, plan.block, *plan.mlp, observations.Mlp(plan), residual1, bundle);
+    }
+  }
+}
+
+Bundle Calibrator::Lower(const Observations& observations, const std::vector<double>& mean,
+                         const std::vector<double>& stddev) const {
+  observations.RequireComplete();
+  Bundle bundle;
+  const Hardware hardware = config_.HardwareFor(-1);
+  bundle.hardware = {hardware.array_rows, hardware.array_cols, hardware.multiplier_bits,
+                     hardware.requant == RequantMode::kPowerOfTwo};
+  bundle.notes = notes_;
+  if (options_.scope == Scope::kModel) {
+    LowerModel(observations, mean, stddev, bundle);
   } else {
-    LowerBlocks(model, plans, options.realise, observations, bundle);
+    LowerBlocks(observations, bundle);
   }
-  if (!options.until.empty()) CutAfter(options.until, bundle);
+  if (!options_.until.empty()) CutAfter(options_.until, bundle);
   try {
     Validate(bundle.program);
   } catch (const ProgramError& error) {
     throw InputError(error.what());
   }
-  bundle.contracts = config.Contracts();
-  bundle.provenance = {QSIM_VERSION, Sha256Hex(config.Canonical()), model.weights_hash,
+  bundle.contracts = config_.Contracts();
+  bundle.provenance = {QSIM_VERSION, Sha256Hex(config_.Canonical()), model_.weights_hash,
                        bundle.contracts.Label(), bundle.contracts.Hash()};
   return bundle;
+}
+
+Bundle Calibrate(const VitModel& model, const Config& config, const CalibrationInputs& inputs,
+                 const CalibrateOptions& options) {
+  const Calibrator calibrator(model, config, options);
+  Observations observations = calibrator.NoObservations();
+  calibrator.Observe(inputs, observations);
+  return calibrator.Lower(observations, inputs.mean, inputs.stddev);
+}
+
+Bundle Calibrate(const VitModel& model, const Config& config, const ModelInputs& inputs,
+                 const CalibrateOptions& options) {
+  return Calibrate(model, config, CalibrationInputs::From(inputs), options);
 }
 
 IntTensor QuantizeTensor(const FloatTensor& values, const TensorInfo& info,

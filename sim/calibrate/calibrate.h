@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "sim/calibrate/bundle.h"
-#include "sim/calibrate/plan.h"
+#include "sim/calibrate/calibration.h"
+#include "sim/calibrate/network_plan.h"
+#include "sim/calibrate/observations.h"
 #include "sim/config/config.h"
 #include "sim/io/manifest.h"
 #include "sim/model/vit_model.h"
@@ -28,13 +30,46 @@ struct CalibrateOptions {
   std::string until;                 // a tap: the program ends there; empty: at its end
   std::vector<std::int64_t> blocks;  // ascending, unique; empty: all of the model's
   Realise realise = Realise::kExact;
+  // Inputs that make one batch of the observers. Those that are not mergeable depend on it.
+  std::int64_t batch = 32;
   int threads = 1;
 };
 
-// The program of the chosen blocks, its scales and notes; without inputs. The result depends on
-// neither the number of threads, the machine nor the compiler. Throws InputError; also when an
-// accumulator is too narrow under policy `error`.
-Bundle Calibrate(const VitModel& model, const Config& config, const ModelInputs& calibration,
+// The steps of a calibration, for those who take them apart (shards).
+class Calibrator {
+ public:
+  // Plans everything, so that a request which cannot be realised costs no time. `model` and
+  // `config` must outlive the object. Throws InputError.
+  Calibrator(const VitModel& model, const Config& config, const CalibrateOptions& options);
+
+  const NetworkPlan& plan() const { return plan_; }
+  const CalibrateOptions& options() const { return options_; }
+  Observations NoObservations() const { return {model_, plan_}; }
+  // Throws InputError for NaN or Inf in a tensor.
+  void Observe(const CalibrationInputs& inputs, Observations& observations) const;
+  // The program of the chosen blocks, its scales and notes; without inputs. `mean` and `stddev`
+  // are those of the images; empty for tokens. Throws InputError for a tensor that was never seen,
+  // and when an accumulator is too narrow under policy `error`.
+  Bundle Lower(const Observations& observations, const std::vector<double>& mean,
+               const std::vector<double>& stddev) const;
+
+ private:
+  void LowerModel(const Observations& observations, const std::vector<double>& mean,
+                  const std::vector<double>& stddev, Bundle& bundle) const;
+  void LowerBlocks(const Observations& observations, Bundle& bundle) const;
+
+  const VitModel& model_;
+  const Config& config_;
+  CalibrateOptions options_;
+  NetworkPlan plan_;
+  std::vector<LoweringNote> notes_;  // of the plan
+};
+
+// All of it. The result does not depend on the number of threads, the machine or the compiler;
+// with mergeable observers, not on the batch or the order of the inputs either.
+Bundle Calibrate(const VitModel& model, const Config& config, const CalibrationInputs& inputs,
+                 const CalibrateOptions& options);
+Bundle Calibrate(const VitModel& model, const Config& config, const ModelInputs& inputs,
                  const CalibrateOptions& options);
 
 // Quantizes float values with a tensor's own scale, docs/numerics.md section 1. `values` is one

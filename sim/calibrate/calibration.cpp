@@ -1,257 +1,225 @@
 #include "sim/calibrate/calibration.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <string>
+#include <utility>
 
+#include "sim/error.h"
+#include "sim/model/float_reference.h"
 #include "sim/parallel.h"
 
 namespace qsim {
 namespace {
 
-constexpr std::int64_t kObserverBatch = 32;
+template <typename T>
+std::vector<T> Slice(const std::vector<T>& values, std::int64_t begin, std::int64_t count) {
+  return {values.begin() + begin, values.begin() + begin + count};
+}
 
-// Groups of a [tokens, channels] tensor.
-ChannelLayout TokenLayout(const VitGeometry& g, CalibrationMode mode, std::int64_t channels) {
-  switch (mode) {
-    case CalibrationMode::kChannelWise:
-      return {g.tokens, channels, 1};
-    case CalibrationMode::kHeadWise:
-      return {g.tokens, channels / g.head_dim(), g.head_dim()};
-    case CalibrationMode::kLayerWise:
-      break;
+template <typename T>
+RealRange RangeOfValues(const std::vector<T>& values) {
+  const auto [min, max] = std::minmax_element(values.begin(), values.end());
+  return {static_cast<double>(*min), static_cast<double>(*max)};
+}
+
+RealRange RangeOfInputs(const ModelInputs& inputs) {
+  const auto* images = std::get_if<ImageInputs>(&inputs.data);
+  return images != nullptr ? RangeOfValues(images->pixels.As<std::uint8_t>())
+                           : RangeOfValues(std::get<FloatTensor>(inputs.data).data);
+}
+
+// "[2, 17]" of a flat index.
+std::string IndexIn(const Shape& shape, std::int64_t element) {
+  std::vector<std::int64_t> index(shape.size());
+  for (std::size_t axis = shape.size(); axis-- > 0;) {
+    index[axis] = element % shape[axis];
+    element /= shape[axis];
   }
-  return {1, 1, g.tokens * channels};
+  return fmt::format("[{}]", fmt::join(index, ", "));
 }
 
-ChannelLayout ScoreLayout(const VitGeometry& g, CalibrationMode mode) {
-  const std::int64_t per_head = g.tokens * g.tokens;
-  if (mode == CalibrationMode::kHeadWise) return {1, g.heads, per_head};
-  return {1, 1, g.heads * per_head};
-}
+// What one input leaves of a block: the tensors that are observed.
+struct Taps {
+  std::map<std::string, FloatTensor> values;
+  std::array<double, 8> softmax_error{};
+};
 
-double Extent(const RealRange& range, bool has_zero_point) {
-  return has_zero_point ? range.max - range.min : std::max(-range.min, range.max);
-}
+class Pass {
+ public:
+  Pass(const VitModel& model, const CalibrationInputs& inputs, const CalibrationSettings& settings,
+       Observations& observations)
+      : reference_(model),
+        depth_(model.geometry.depth),
+        inputs_(inputs),
+        threads_(settings.threads),
+        batch_(settings.batch),
+        observations_(observations) {}
 
-// f_c = extent_c / largest extent: after division by it, every channel spans the same.
-std::vector<double> Factors(const std::vector<RealRange>& channels, bool has_zero_point) {
-  double largest = 0;
-  for (const RealRange& range : channels)
-    largest = std::max(largest, Extent(range, has_zero_point));
-  std::vector<double> factors;
-  for (const RealRange& range : channels) {
-    const double extent = Extent(range, has_zero_point);
-    // A (nearly) dead channel keeps a factor that its partner's weights can absorb.
-    factors.push_back(largest == 0 ? 1.0 : std::max(extent / largest, 1.0 / 256));
+  void Run() {
+    for (first_ = 0; first_ < inputs_.count; first_ += static_cast<std::int64_t>(x_.size())) {
+      Embed(std::min(batch_, inputs_.count - first_));
+      const auto& blocks = observations_.blocks();
+      // Behind the last block that is observed only the head is of interest.
+      const std::int64_t end =
+          observations_.head() ? depth_ : (blocks.empty() ? 0 : blocks.rbegin()->first + 1);
+      for (std::int64_t block = 0; block < end; ++block) Block(block);
+      if (observations_.head()) Head();
+    }
   }
-  return factors;
-}
 
-FloatTensor ScaleColumns(const FloatTensor& x, const std::vector<double>& factors) {
-  FloatTensor scaled = x;
-  for (std::size_t i = 0; i < scaled.data.size(); ++i) {
-    scaled.data[i] =
-        static_cast<float>(static_cast<double>(x.data[i]) * factors[i % factors.size()]);
+ private:
+  void Embed(std::int64_t count) {
+    x_.clear();
+    x_.resize(static_cast<std::size_t>(count));
+    std::int64_t done = 0;
+    while (done < count) {
+      const ModelInputs piece = inputs_.read(first_ + done, count - done);
+      ParallelFor(piece.count(), threads_, [&](std::int64_t i, int) {
+        x_[static_cast<std::size_t>(done + i)] =
+            reference_.Embed(piece, i, [&](const std::string& name, const FloatTensor& value) {
+              CheckFinite(name, value, done + i);
+            });
+      });
+      observations_.IncludeInputs(piece.count(), RangeOfInputs(piece));
+      done += piece.count();
+    }
   }
-  return scaled;
-}
+
+  // Only a few inputs' tensors exist at once, however many make a batch.
+  template <typename Step, typename Take>
+  void InPieces(Step step, Take take) {
+    const auto count = static_cast<std::int64_t>(x_.size());
+    for (std::int64_t first = 0; first < count; first += 2 * threads_) {
+      const std::int64_t size = std::min<std::int64_t>(2 * threads_, count - first);
+      std::vector<Taps> taps(static_cast<std::size_t>(size));
+      ParallelFor(size, threads_,
+                  [&](std::int64_t i, int) { step(first + i, taps[static_cast<std::size_t>(i)]); });
+      take(taps);
+    }
+  }
+
+  // Each tensor's observer by itself, its inputs in order.
+  void Observe(const std::vector<Taps>& taps, TensorObservers& tensors) const {
+    const std::vector<std::string> names = tensors.names();
+    ParallelFor(static_cast<std::int64_t>(names.size()), threads_, [&](std::int64_t n, int) {
+      const std::string& name = names[static_cast<std::size_t>(n)];
+      for (const Taps& input : taps) {
+        const auto found = input.values.find(name);
+        if (found != input.values.end()) tensors.Add(name, found->second);
+      }
+    });
+  }
+
+  void Block(std::int64_t block) {
+    const auto found = observations_.blocks().find(block);
+    BlockObservations* observed = found == observations_.blocks().end() ? nullptr : &found->second;
+    const std::string prefix = fmt::format("blocks.{}.", block);
+    InPieces(
+        [&](std::int64_t i, Taps& taps) {
+          FloatTensor& x = x_[static_cast<std::size_t>(i)];
+          x = reference_.Block(block, x, [&](const std::string& name, const FloatTensor& value) {
+            CheckFinite(prefix + name, value, i);
+            if (observed == nullptr) return;
+            if (name == "intSoft") taps.softmax_error = SoftmaxErrors(value);
+            if (observed->tensors.Wants(name)) taps.values.emplace(name, value);
+          });
+        },
+        [&](const std::vector<Taps>& taps) {
+          if (observed == nullptr) return;
+          Observe(taps, observed->tensors);
+          for (const Taps& input : taps) {
+            for (std::size_t j = 0; j < input.softmax_error.size(); ++j) {
+              observed->softmax_error[j].Add(input.softmax_error[j]);
+            }
+          }
+        });
+    if (observed != nullptr) observed->tensors.EndBatch();
+  }
+
+  void Head() {
+    TensorObservers& tensors = *observations_.head();
+    InPieces(
+        [&](std::int64_t i, Taps& taps) {
+          reference_.Head(x_[static_cast<std::size_t>(i)],
+                          [&](const std::string& name, const FloatTensor& value) {
+                            CheckFinite(name, value, i);
+                            if (tensors.Wants(name)) taps.values.emplace(name, value);
+                          });
+        },
+        [&](const std::vector<Taps>& taps) { Observe(taps, tensors); });
+    tensors.EndBatch();
+  }
+
+  void CheckFinite(const std::string& name, const FloatTensor& value, std::int64_t input) const {
+    const auto found = std::find_if(value.data.begin(), value.data.end(),
+                                    [](float x) { return !std::isfinite(x); });
+    if (found == value.data.end()) return;
+    throw InputError(fmt::format(
+        "{}{} is {} for calibration input {}: the float network leaves the range of float32 "
+        "there; check the weights and inputs that lead to it",
+        name, IndexIn(value.shape, found - value.data.begin()),
+        std::isnan(*found) ? "NaN" : (*found > 0 ? "Inf" : "-Inf"),
+        inputs_.offset + first_ + input));
+  }
+
+  FloatReference reference_;
+  std::int64_t depth_;
+  const CalibrationInputs& inputs_;
+  int threads_;
+  std::int64_t batch_;
+  Observations& observations_;
+  std::int64_t first_ = 0;      // of the batch
+  std::vector<FloatTensor> x_;  // the residual stream of the batch
+};
 
 }  // namespace
 
-// The observers of one block, by tensor name.
-class Calibration::BlockObservers {
- public:
-  BlockObservers(const VitGeometry& g, const AttentionPlan& plan, const MlpPlan* mlp,
-                 std::int64_t mlp_hidden, std::vector<double> q_factor,
-                 std::vector<double> k_factor)
-      : factors_{{"attn_q_out", std::move(q_factor)}, {"attn_k_out", std::move(k_factor)}} {
-    const auto add = [&](const char* name, const Section& section, std::int64_t channels) {
-      observers_[name] =
-          Observer::Make(section, TokenLayout(g, section.calibration_mode, channels));
-    };
-    add("input", plan.input, g.dim);
-    add("norm1", plan.norm1, g.dim);
-    if (plan.qkv_output.output_quant_enable) add("attn_qkv", plan.qkv_output, 3 * g.dim);
-    add("attn_q_out", plan.q, g.dim);
-    add("attn_k_out", plan.k, g.dim);
-    add("attn_v_input", plan.v, g.dim);
-    observers_["attn_kv_out"] =
-        Observer::Make(plan.scores, ScoreLayout(g, plan.scores.calibration_mode));
-    add("attn_v_out", plan.attention, g.dim);
-    if (plan.proj_output.output_quant_enable) add("attn_proj", plan.proj_output, g.dim);
-    add("residual1", plan.residual1, g.dim);
-    if (mlp == nullptr) return;
-    add("norm2", mlp->norm2, g.dim);
-    add("mlp_fc1", mlp->fc1_output, mlp_hidden);
-    add("mlp_gelu", mlp->gelu, mlp_hidden);
-    if (mlp->fc2_output.output_quant_enable) add("mlp_fc2", mlp->fc2_output, g.dim);
-    add("residual2", mlp->residual2, g.dim);
+CalibrationInputs CalibrationInputs::From(const ModelInputs& inputs) {
+  CalibrationInputs result;
+  result.count = inputs.count();
+  if (const auto* images = std::get_if<ImageInputs>(&inputs.data)) {
+    result.mean = images->mean;
+    result.stddev = images->stddev;
   }
-
-  bool Wants(const std::string& name) const {
-    return observers_.contains(name) || name == "intSoft";
-  }
-
-  // The values of one image as the observer should see them.
-  FloatTensor Prepare(const std::string& name, const FloatTensor& value) const {
-    const auto found = factors_.find(name);
-    if (found == factors_.end() || found->second.empty()) return value;
-    return ScaleColumns(value, found->second);
-  }
-
-  // The next image's values, of every tensor that is wanted.
-  void Add(const std::map<std::string, FloatTensor>& taps) {
-    for (const auto& [name, value] : taps) {
-      if (name == "intSoft") {
-        AddSoftmaxError(value.data);
-      } else {
-        observers_.at(name)->Add(value.data);
-      }
+  result.read = [&inputs](std::int64_t first, std::int64_t most) {
+    ModelInputs piece;
+    const std::int64_t count = std::min(most, inputs.count() - first);
+    if (const auto* images = std::get_if<ImageInputs>(&inputs.data)) {
+      Shape shape = images->pixels.shape();
+      const std::int64_t each = ElementCount(shape) / shape[0];
+      shape[0] = count;
+      IntTensor pixels(DType::kUint8, shape);
+      pixels.As<std::uint8_t>() =
+          Slice(images->pixels.As<std::uint8_t>(), first * each, count * each);
+      piece.data = ImageInputs{std::move(pixels), images->mean, images->stddev};
+      return piece;
     }
-  }
-  void EndBatch() {
-    for (const auto& [name, observer] : observers_) observer->EndBatch();
-  }
-
-  std::vector<RealRange> Ranges(const std::string& name) const {
-    const auto found = observers_.find(name);
-    return found == observers_.end() ? std::vector<RealRange>{} : found->second->Ranges();
-  }
-  const std::array<double, 8>& softmax_error() const { return softmax_error_; }
-
- private:
-  void AddSoftmaxError(std::span<const float> probabilities) {
-    for (std::size_t j = 0; j < softmax_error_.size(); ++j) {
-      const double steps = std::ldexp(1.0, 8 + static_cast<int>(j));
-      double error = 0;
-      for (const float p : probabilities) {
-        const double x = static_cast<double>(p);
-        const double d = x - std::min(std::floor(x * steps + 0.5), 255.0) / steps;
-        error += d * d;
-      }
-      softmax_error_[j] += error;
-    }
-  }
-
-  std::map<std::string, std::unique_ptr<Observer>> observers_;
-  std::map<std::string, std::vector<double>> factors_;
-  std::array<double, 8> softmax_error_{};
-};
-
-Calibration::Calibration(const VitModel& model, const ModelInputs& inputs, int threads)
-    : reference_(model), model_(model), threads_(threads) {
-  x_.resize(static_cast<std::size_t>(inputs.count()));
-  ParallelFor(inputs.count(), threads_, [&](std::int64_t image, int) {
-    x_[static_cast<std::size_t>(image)] = reference_.Embed(inputs, image);
-  });
+    const auto& tokens = std::get<FloatTensor>(inputs.data);
+    const std::int64_t each = tokens.shape[1] * tokens.shape[2];
+    piece.data = FloatTensor{{count, tokens.shape[1], tokens.shape[2]},
+                             Slice(tokens.data, first * each, count * each)};
+    return piece;
+  };
+  return result;
 }
 
-void Calibration::Advance(std::int64_t block) {
-  ParallelFor(static_cast<std::int64_t>(x_.size()), threads_, [&](std::int64_t image, int) {
-    FloatTensor& x = x_[static_cast<std::size_t>(image)];
-    x = reference_.Block(block, x, {});
-  });
+CalibrationInputs CalibrationInputs::From(const InputReader& reader, const InputSpec& spec,
+                                          std::int64_t first, std::int64_t count) {
+  return {count, first, spec.mean, spec.stddev,
+          [&reader, first](std::int64_t from, std::int64_t most) {
+            return reader.Read(first + from, reader.EqualRun(first + from, most));
+          }};
 }
 
-void Calibration::Pass(std::int64_t block, BlockObservers& observers, bool advance) {
-  const auto count = static_cast<std::int64_t>(x_.size());
-  std::int64_t first = 0;
-  while (first < count) {
-    // Only a few images' tensors exist at once, however many make a batch.
-    const std::int64_t batch_end = std::min(count, (first / kObserverBatch + 1) * kObserverBatch);
-    const std::int64_t size = std::min<std::int64_t>(2 * threads_, batch_end - first);
-    std::vector<std::map<std::string, FloatTensor>> taps(static_cast<std::size_t>(size));
-    ParallelFor(size, threads_, [&](std::int64_t i, int) {
-      auto& mine = taps[static_cast<std::size_t>(i)];
-      FloatTensor& x = x_[static_cast<std::size_t>(first + i)];
-      FloatTensor next =
-          reference_.Block(block, x, [&](const std::string& name, const FloatTensor& value) {
-            if (observers.Wants(name)) mine.emplace(name, observers.Prepare(name, value));
-          });
-      if (advance) x = std::move(next);
-    });
-    for (const auto& image : taps) observers.Add(image);
-    first += size;
-    if (first == batch_end) observers.EndBatch();
-  }
-}
-
-AttentionRanges Calibration::Observe(std::int64_t block, const AttentionPlan& plan,
-                                     const MlpPlan* mlp, MlpRanges* mlp_ranges) {
-  const VitGeometry& g = model_.geometry;
-  const std::int64_t hidden = model_.blocks[static_cast<std::size_t>(block)].fc1.out_features();
-  AttentionRanges ranges;
-  ranges.qk_factor.assign(static_cast<std::size_t>(g.dim), 1.0);
-  AttentionPlan observed = plan;
-  std::vector<double> q_factor;
-  std::vector<double> k_factor;
-  const bool q_wise = plan.q.calibration_mode == CalibrationMode::kChannelWise;
-  const bool k_wise = plan.k.calibration_mode == CalibrationMode::kChannelWise;
-  if (q_wise || k_wise) {
-    BlockObservers first(g, plan, nullptr, hidden, {}, {});
-    Pass(block, first, false);
-    const Section& section = q_wise ? plan.q : plan.k;
-    ranges.qk_factor =
-        Factors(first.Ranges(q_wise ? "attn_q_out" : "attn_k_out"), section.has_zero_point);
-    std::vector<double> inverse;
-    for (double& f : ranges.qk_factor) {
-      if (k_wise) f = 1 / f;
-      inverse.push_back(1 / f);
-    }
-    q_factor = inverse;
-    k_factor = ranges.qk_factor;
-    (q_wise ? observed.q : observed.k).calibration_mode = CalibrationMode::kLayerWise;
-  }
-  BlockObservers observers(g, observed, mlp, hidden, std::move(q_factor), std::move(k_factor));
-  Pass(block, observers, true);
-  ranges.input = observers.Ranges("input");
-  ranges.norm1 = observers.Ranges("norm1");
-  ranges.qkv_output = observers.Ranges("attn_qkv");
-  ranges.q = observers.Ranges("attn_q_out");
-  ranges.k = observers.Ranges("attn_k_out");
-  ranges.v = observers.Ranges("attn_v_input");
-  ranges.scores = observers.Ranges("attn_kv_out");
-  ranges.attention = observers.Ranges("attn_v_out");
-  ranges.proj_output = observers.Ranges("attn_proj");
-  ranges.residual1 = observers.Ranges("residual1");
-  ranges.softmax_error = observers.softmax_error();
-  if (mlp != nullptr) {
-    mlp_ranges->norm2 = observers.Ranges("norm2");
-    mlp_ranges->fc1 = observers.Ranges("mlp_fc1");
-    mlp_ranges->gelu = observers.Ranges("mlp_gelu");
-    mlp_ranges->fc2_output = observers.Ranges("mlp_fc2");
-    mlp_ranges->residual2 = observers.Ranges("residual2");
-  }
-  return ranges;
-}
-
-HeadRanges Calibration::ObserveHead(const EndsPlan& plan) {
-  const VitGeometry& g = model_.geometry;
-  const auto norm = Observer::Make(plan.norm, TokenLayout(g, plan.norm.calibration_mode, g.dim));
-  const auto logits = Observer::Make(LogitsSection(), {1, 1, g.classes});
-  const auto count = static_cast<std::int64_t>(x_.size());
-  for (std::int64_t first = 0; first < count; first += kObserverBatch) {
-    const auto size = static_cast<std::size_t>(std::min(kObserverBatch, count - first));
-    std::vector<FloatTensor> norms(size);
-    std::vector<FloatTensor> outputs(size);
-    ParallelFor(static_cast<std::int64_t>(size), threads_, [&](std::int64_t i, int) {
-      const auto slot = static_cast<std::size_t>(i);
-      outputs[slot] = reference_.Head(x_[static_cast<std::size_t>(first + i)],
-                                      [&](const std::string& name, const FloatTensor& value) {
-                                        if (name == "norm") norms[slot] = value;
-                                      });
-    });
-    const auto observe = [](Observer& observer, const std::vector<FloatTensor>& tensors) {
-      std::vector<std::span<const float>> images;
-      for (const FloatTensor& tensor : tensors) images.emplace_back(tensor.data);
-      observer.Observe(images);
-    };
-    observe(*norm, norms);
-    observe(*logits, outputs);
-  }
-  return {norm->Ranges(), logits->Ranges()};
+void ObserveInputs(const VitModel& model, const CalibrationInputs& inputs,
+                   const CalibrationSettings& settings, Observations& observations) {
+  Pass(model, inputs, settings, observations).Run();
 }
 
 }  // namespace qsim

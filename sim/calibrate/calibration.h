@@ -1,61 +1,47 @@
-// Runs the float reference over the calibration inputs and observes every tensor that needs a
-// scale.
+// Runs the float reference over the calibration inputs, once, and shows every tensor that needs a
+// scale to its observer.
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
-#include "sim/calibrate/observer.h"
-#include "sim/calibrate/plan.h"
-#include "sim/model/float_reference.h"
+#include "sim/calibrate/network_plan.h"
+#include "sim/calibrate/observations.h"
+#include "sim/io/input_reader.h"
+#include "sim/io/manifest.h"
+#include "sim/model/vit_model.h"
 
 namespace qsim {
 
-// What one block's tensors were seen to span. One range per group of the plan's granularity: one
-// for layer_wise, one per head for head_wise, one per channel for channel_wise.
-struct AttentionRanges {
-  std::vector<RealRange> input, norm1, qkv_output, q, k, v, scores, attention, proj_output,
-      residual1;
-  // Squared error of the softmax output at scale 2^-(8+j), j = 0..7, saturating at 255.
-  std::array<double, 8> softmax_error{};
-  // channel_wise Q or K: reciprocal factors f_c moved between the rows of the weights. Q is
-  // observed divided by f_c and K multiplied by it; all ones otherwise. Q's and K's ranges are then
-  // those of one layer_wise group.
-  std::vector<double> qk_factor;
+// Calibration inputs, or a contiguous share of them, read in pieces.
+struct CalibrationInputs {
+  std::int64_t count = 0;
+  std::int64_t offset = 0;  // of the share in all inputs, for messages
+  // How images become reals; empty for tokens.
+  std::vector<double> mean, stddev;
+  // The inputs from `first` on: at most `most`, at least one, all of one length.
+  std::function<ModelInputs(std::int64_t first, std::int64_t most)> read;
+
+  // `inputs` must outlive the result.
+  static CalibrationInputs From(const ModelInputs& inputs);
+  // The inputs [first, first + count) of a reader, which must outlive the result.
+  static CalibrationInputs From(const InputReader& reader, const InputSpec& spec,
+                                std::int64_t first, std::int64_t count);
 };
 
-struct MlpRanges {
-  std::vector<RealRange> norm2, fc1, gelu, fc2_output, residual2;
+struct CalibrationSettings {
+  std::int64_t batch = 32;  // inputs in one batch of the observers; observers that are not
+                            // mergeable depend on it
+  int threads = 1;
 };
 
-struct HeadRanges {
-  std::vector<RealRange> norm, logits;
-};
-
-// Images run in parallel on `threads` threads; observers see them in order. Throws InputError for
-// observers that are not available.
-class Calibration {
- public:
-  Calibration(const VitModel& model, const ModelInputs& inputs, int threads);
-
-  // Observes a block on the activations that reach it, and moves past it. Blocks must be visited in
-  // order from 0. With `mlp`, its ranges go to *mlp_ranges.
-  AttentionRanges Observe(std::int64_t block, const AttentionPlan& plan,
-                          const MlpPlan* mlp = nullptr, MlpRanges* mlp_ranges = nullptr);
-  // Behind the last block.
-  HeadRanges ObserveHead(const EndsPlan& plan);
-  // Moves past a block that is not wanted.
-  void Advance(std::int64_t block);
-
- private:
-  class BlockObservers;
-  void Pass(std::int64_t block, BlockObservers& observers, bool advance);
-
-  FloatReference reference_;
-  const VitModel& model_;
-  int threads_;
-  std::vector<FloatTensor> x_;  // the residual stream of every calibration input
-};
+// Adds the inputs to what has been seen. They run in parallel; observers see them in order. Nothing
+// is kept of a batch when it is over, except by observers whose publication judges the last one: so
+// memory depends on model, batch and threads, not on the number of inputs. Throws InputError for a
+// NaN or Inf: it names tensor, index and the first input that has one, and the first such tensor in
+// the order of the network.
+void ObserveInputs(const VitModel& model, const CalibrationInputs& inputs,
+                   const CalibrationSettings& settings, Observations& observations);
 
 }  // namespace qsim

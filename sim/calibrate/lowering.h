@@ -5,7 +5,7 @@
 #include <string>
 
 #include "sim/calibrate/bundle.h"
-#include "sim/calibrate/calibration.h"
+#include "sim/calibrate/observed_ranges.h"
 #include "sim/calibrate/plan.h"
 #include "sim/calibrate/program_builder.h"
 #include "sim/model/vit_model.h"

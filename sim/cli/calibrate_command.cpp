@@ -2,12 +2,23 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <iostream>
 
 #include "sim/cli/run_images.h"
 #include "sim/io/output_directory.h"
+#include "sim/peak_memory.h"
 
 namespace qsim {
+namespace {
+
+void PrintCost(std::chrono::steady_clock::time_point start) {
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  std::cout << fmt::format("{:.1f} s, peak memory {:.1f} MB\n", seconds.count(),
+                           static_cast<double>(PeakMemory()) / 1e6);
+}
+
+}  // namespace
 
 CLI::App* AddCalibrate(CLI::App& app, CalibrateCommandOptions& options) {
   CLI::App* command =
@@ -20,6 +31,13 @@ CLI::App* AddCalibrate(CLI::App& app, CalibrateCommandOptions& options) {
                    "Evaluation inputs to store in the bundle (default 8)")
       ->check(CLI::PositiveNumber)
       ->type_name("N");
+  command
+      ->add_option("--batch", options.batch,
+                   "Calibration inputs in one batch. Of the observers, PercentileObserver, "
+                   "EmaObserver, OmseObserver, KLObserver and PtfObserver depend on it")
+      ->check(CLI::Range(1, 1 << 20))
+      ->type_name("N")
+      ->capture_default_str();
   command->add_option("--output", options.output, "Bundle directory to write")
       ->required()
       ->type_name("DIR");
@@ -29,13 +47,16 @@ CLI::App* AddCalibrate(CLI::App& app, CalibrateCommandOptions& options) {
 int RunCalibrate(const CalibrateCommandOptions& options) {
   // A path that cannot be written is better reported before the work than after it.
   OutputDirectory output(options.output);
-  const LoadedModel loaded = LoadModel(options.model);
+  const auto start = std::chrono::steady_clock::now();
+  LoadedModel loaded = LoadModel(options.model);
+  loaded.calibrate.batch = options.batch;
   const ModelInputs inputs = LoadEvaluation(loaded.manifest, options.images);
   Bundle bundle = CalibrateLoaded(loaded);
   AddBundleInputs(bundle, loaded.model, inputs, inputs.count(), loaded.calibrate.threads);
   SaveBundle(bundle, output);
   std::cout << fmt::format("{}: {} operations, {} images\n", options.output.string(),
                            bundle.program.ops.size(), inputs.count());
+  PrintCost(start);
   for (const LoweringNote& note : bundle.notes) {
     if (note.kind == LoweringNote::Kind::kInfo) continue;
     std::cout << fmt::format("note: {}: {}\n", note.tensor, note.text);

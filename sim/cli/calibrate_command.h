@@ -11,6 +11,7 @@ namespace qsim {
 
 struct CalibrateCommandOptions {
   ModelOptions model;
+  std::int64_t batch = 32;   // calibration inputs in one batch of the observers
   std::int64_t images = -1;  // evaluation inputs to store; < 0: the default
   std::filesystem::path output;
 };

@@ -154,14 +154,36 @@ ModelInputs LoadCalibration(const LoadedModel& loaded) {
   return inputs;
 }
 
+InputReader CalibrationReader(const LoadedModel& loaded) {
+  return {loaded.manifest, loaded.manifest.Calibration(), InputUse::kCalibration,
+          loaded.min_length};
+}
+
+CalibrationInputs CalibrationShare(const LoadedModel& loaded, const InputReader& reader,
+                                   std::int64_t first, std::int64_t count) {
+  CalibrationInputs inputs =
+      CalibrationInputs::From(reader, loaded.manifest.Calibration(), first, count);
+  if (loaded.faults.empty()) return inputs;
+  inputs.read = [read = inputs.read, &loaded](std::int64_t from, std::int64_t most) {
+    ModelInputs piece = read(from, most);
+    loaded.faults.PlantInCalibration(piece);
+    return piece;
+  };
+  return inputs;
+}
+
 Bundle CalibrateLoaded(const LoadedModel& loaded) {
-  const InputReader reader(loaded.manifest, loaded.manifest.Calibration(), InputUse::kCalibration,
-                           loaded.min_length);
-  const ModelInputs inputs = LoadCalibration(loaded);
-  Bundle bundle = Calibrate(loaded.model, loaded.config, inputs, loaded.calibrate);
-  NoteLengths(reader, bundle);
-  loaded.faults.PlantInBundle(loaded.model, inputs, bundle);
+  const InputReader reader = CalibrationReader(loaded);
+  Bundle bundle = Calibrate(loaded.model, loaded.config,
+                            CalibrationShare(loaded, reader, 0, reader.count()), loaded.calibrate);
+  FinishBundle(loaded, reader, bundle);
   return bundle;
+}
+
+void FinishBundle(const LoadedModel& loaded, const InputReader& reader, Bundle& bundle) {
+  NoteLengths(reader, bundle);
+  if (loaded.faults.empty()) return;
+  loaded.faults.PlantInBundle(loaded.model, reader.Read(0, 1), bundle);
 }
 
 ModelInputs LoadEvaluation(const Manifest& manifest, std::int64_t requested) {

@@ -54,6 +54,15 @@ LoadedModel LoadModel(const ModelOptions& options);
 
 // The manifest's calibration inputs, with the faults that are planted in them.
 ModelInputs LoadCalibration(const LoadedModel& loaded);
+
+// The steps of CalibrateLoaded: the inputs, read in pieces; a share of them, with the faults that
+// are planted in them (both arguments must outlive the result); what is noted and planted in the
+// bundle.
+InputReader CalibrationReader(const LoadedModel& loaded);
+CalibrationInputs CalibrationShare(const LoadedModel& loaded, const InputReader& reader,
+                                   std::int64_t first, std::int64_t count);
+void FinishBundle(const LoadedModel& loaded, const InputReader& reader, Bundle& bundle);
+
 // The program and its scales, from the manifest's calibration inputs; without bundle inputs. The
 // lengths of token inputs go to stderr and into the notes.
 Bundle CalibrateLoaded(const LoadedModel& loaded);

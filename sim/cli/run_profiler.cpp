@@ -1,11 +1,10 @@
 #include "sim/cli/run_profiler.h"
 
-#include <sys/resource.h>
-
 #include <utility>
 #include <variant>
 
 #include "sim/calibrate/real_weights.h"
+#include "sim/peak_memory.h"
 
 namespace qsim {
 namespace {
@@ -32,13 +31,6 @@ OperationCost CostOf(const Program& program, const Op& op, double seconds) {
     cost.operand_bytes += BytesOf(program.Constant(name));
   cost.result_bytes = BytesOf(program.Tensor(OutputOf(op)));
   return cost;
-}
-
-// Linux counts in kilobytes.
-std::int64_t PeakMemory() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return std::int64_t{usage.ru_maxrss} * 1024;
 }
 
 void AddMetrics(const TensorMetrics& metrics, TensorProfile& profile) {

@@ -1,0 +1,265 @@
+// One pass over the inputs in pieces: what it depends on, and what it refuses.
+#include "sim/calibrate/calibration.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "sim/calibrate/calibrate.h"
+#include "sim/error.h"
+#include "sim/model/float_reference.h"
+#include "tests/test_support.h"
+
+namespace qsim {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+const char* const kSource = QSIM_SOURCE_DIR;
+
+struct Loaded {
+  Manifest manifest = Manifest::Load(std::filesystem::path(kSource) / "vectors");
+  VitModel model = LoadVit(manifest);
+  InputReader reader{manifest, manifest.Calibration(), InputUse::kCalibration};
+};
+
+Loaded& Shipped() {
+  static Loaded loaded;
+  return loaded;
+}
+
+Config ConfigWith(const std::string& observer) {
+  Config config = Config::Defaults();
+  if (observer.empty()) return config;
+  for (const char* tensor :
+       {"norm1", "attn_q_out", "attn_k_out", "attn_v_input", "attn_kv_out", "attn_v_out",
+        "residual1", "residual2", "embed", "norm2", "mlp_fc1.output", "mlp_gelu", "norm"}) {
+    config.Set(std::string(tensor) + ".observer_type=" + observer);
+  }
+  config.Set("attn_v_input.calibration_mode=head_wise");
+  config.Set("attn_q_out.calibration_mode=channel_wise");
+  config.Set("residual1.calibration_mode=channel_wise");
+  return config;
+}
+
+// The range of every tensor, as bits.
+std::vector<double> Ranges(const Observations& observations) {
+  std::vector<double> all;
+  observations.ForEachTensor(
+      [&](const std::string&, const TensorObservers& tensors, const std::string& name) {
+        for (const RealRange& range : tensors.Ranges(name)) {
+          all.insert(all.end(), {range.min, range.max});
+        }
+      });
+  for (const auto& [block, seen] : observations.blocks()) {
+    for (const FixedSum& sum : seen.softmax_error) {
+      all.push_back(std::ldexp(static_cast<double>(sum.whole()), 0));
+      all.push_back(static_cast<double>(sum.fraction()));
+    }
+  }
+  return all;
+}
+
+// Images of the shipped set, in the order that `order` gives.
+CalibrationInputs Ordered(std::vector<std::int64_t> order) {
+  const Loaded& loaded = Shipped();
+  CalibrationInputs inputs;
+  inputs.count = static_cast<std::int64_t>(order.size());
+  inputs.mean = loaded.manifest.Calibration().mean;
+  inputs.stddev = loaded.manifest.Calibration().stddev;
+  inputs.read = [order = std::move(order)](std::int64_t first, std::int64_t) {
+    return Shipped().reader.Read(order[static_cast<std::size_t>(first)], 1);
+  };
+  return inputs;
+}
+
+std::vector<std::int64_t> FirstImages(std::int64_t count) {
+  std::vector<std::int64_t> order(static_cast<std::size_t>(count));
+  std::iota(order.begin(), order.end(), 0);
+  return order;
+}
+
+Observations Observe(const Config& config, const CalibrationInputs& inputs, std::int64_t batch,
+                     int threads, Scope scope = Scope::kModel) {
+  CalibrateOptions options;
+  options.scope = scope;
+  options.batch = batch;
+  options.threads = threads;
+  const Calibrator calibrator(Shipped().model, config, options);
+  Observations observations = calibrator.NoObservations();
+  calibrator.Observe(inputs, observations);
+  return observations;
+}
+
+TEST(Calibration, MergeableObserversDependOnNeitherBatchThreadsNorOrder) {
+  testing::SeededRandom random;
+  for (const char* observer : {"MinmaxObserver", "HistogramPercentileObserver",
+                               "HistogramKLObserver", "HistogramOmseObserver"}) {
+    const Config config = ConfigWith(observer);
+    const auto expected = Ranges(Observe(config, Ordered(FirstImages(20)), 32, 1));
+    ASSERT_GT(expected.size(), 500u);
+    EXPECT_EQ(Ranges(Observe(config, Ordered(FirstImages(20)), 7, 2)), expected) << observer;
+    std::vector<std::int64_t> shuffled = FirstImages(20);
+    std::ranges::shuffle(shuffled, random.engine());
+    EXPECT_EQ(Ranges(Observe(config, Ordered(shuffled), 1, 3)), expected) << observer;
+  }
+}
+
+TEST(Calibration, PublishedObserversDependOnTheBatchButNotOnThreads) {
+  for (const char* observer :
+       {"PercentileObserver", "EmaObserver", "OmseObserver", "KLObserver", "PtfObserver"}) {
+    const Config config = ConfigWith(observer);
+    const auto expected = Ranges(Observe(config, Ordered(FirstImages(12)), 5, 1));
+    EXPECT_EQ(Ranges(Observe(config, Ordered(FirstImages(12)), 5, 3)), expected) << observer;
+    EXPECT_NE(Ranges(Observe(config, Ordered(FirstImages(12)), 4, 1)), expected) << observer;
+  }
+}
+
+TEST(Calibration, InMemoryAndInPiecesAreTheSame) {
+  Loaded& loaded = Shipped();
+  const ModelInputs all = loaded.reader.Read(0, 40);
+  const Config config = ConfigWith("");
+  EXPECT_EQ(
+      Ranges(Observe(config, CalibrationInputs::From(all), 16, 2)),
+      Ranges(Observe(config,
+                     CalibrationInputs::From(loaded.reader, loaded.manifest.Calibration(), 0, 40),
+                     16, 2)));
+}
+
+// Ranges straight from the float reference.
+TEST(Calibration, ObservesWhatTheFloatReferenceComputes) {
+  const Loaded& loaded = Shipped();
+  const Observations seen = Observe(ConfigWith(""), Ordered(FirstImages(3)), 2, 2);
+  const FloatReference reference(loaded.model);
+  std::map<std::string, RealRange> expected;
+  for (std::int64_t i = 0; i < 3; ++i) {
+    const auto sink = [&](const std::string& prefix) {
+      return [&expected, prefix](const std::string& name, const FloatTensor& value) {
+        RealRange& range = expected[prefix + name];
+        for (const float v : value.data) {
+          range.min = std::min(range.min, static_cast<double>(v));
+          range.max = std::max(range.max, static_cast<double>(v));
+        }
+      };
+    };
+    FloatTensor x = reference.Embed(loaded.reader.Read(i, 1), 0);
+    for (std::int64_t block = 0; block < loaded.model.geometry.depth; ++block) {
+      x = reference.Block(block, x, sink("blocks." + std::to_string(block) + "."));
+    }
+    reference.Head(x, sink(""));
+  }
+  int compared = 0;
+  seen.ForEachTensor(
+      [&](const std::string& full, const TensorObservers& tensors, const std::string& name) {
+        const std::vector<RealRange> ranges = tensors.Ranges(name);
+        ASSERT_EQ(ranges.size(), 1u);
+        EXPECT_EQ(ranges[0].min, expected.at(full).min) << full;
+        EXPECT_EQ(ranges[0].max, expected.at(full).max) << full;
+        ++compared;
+      });
+  EXPECT_EQ(compared, 4 * 12 + 2);
+}
+
+std::string ErrorOf(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+// Finite weights whose product is not: the first tensor, and the first input, in that order.
+TEST(Calibration, NamesTheFirstTensorThatIsNotFinite) {
+  VitModel model = Shipped().model;
+  for (float& w : model.blocks[2].fc1.weight.data) w = std::copysign(3e38F, w);
+  for (const int threads : {1, 3}) {
+    CalibrateOptions options;
+    options.threads = threads;
+    const Config config = ConfigWith("");
+    EXPECT_THAT(
+        ErrorOf([&] { Calibrate(model, config, Ordered(FirstImages(9)), options); }),
+        AllOf(HasSubstr("blocks.2.mlp_fc1[0, "), HasSubstr("is NaN for calibration input 0: ")));
+  }
+}
+
+TEST(Calibration, NamesEveryTensorThatWasNeverSeen) {
+  CalibrateOptions options;
+  options.blocks = {1, 3};
+  const Config config = ConfigWith("");
+  const Calibrator calibrator(Shipped().model, config, options);
+  Observations observations = calibrator.NoObservations();
+  const std::string all = ErrorOf([&] { calibrator.Lower(observations, {}, {}); });
+  for (const char* block : {"blocks.1.", "blocks.3."}) {
+    for (const char* tensor : {"input", "norm1", "attn_q_out", "attn_k_out", "attn_v_input",
+                               "attn_kv_out", "attn_v_out", "residual1"}) {
+      EXPECT_THAT(all, HasSubstr(std::string(block) + tensor));
+    }
+  }
+  EXPECT_THAT(all, Not(HasSubstr("blocks.0")));
+  calibrator.Observe(Ordered(FirstImages(2)), observations);
+  EXPECT_EQ(ErrorOf([&] { calibrator.Lower(observations, {}, {}); }), "");
+}
+
+TEST(Calibration, RefusesInputsOfOneValue) {
+  ModelInputs inputs = Shipped().reader.Read(0, 3);
+  for (std::uint8_t& p : std::get<ImageInputs>(inputs.data).pixels.As<std::uint8_t>()) p = 7;
+  const Config config = ConfigWith("");
+  EXPECT_THAT(ErrorOf([&] { Calibrate(Shipped().model, config, inputs, {}); }),
+              HasSubstr("every value of the calibration inputs is the same (7)"));
+}
+
+TEST(Calibration, TokensMayDifferInLength) {
+  const VitModel& model = Shipped().model;
+  testing::SeededRandom random;
+  CalibrationInputs inputs;
+  inputs.count = 6;
+  std::vector<ModelInputs> all;
+  for (const std::int64_t tokens : {3, 3, 9, 1, 40, 17}) {
+    FloatTensor embeddings{{1, tokens, model.geometry.dim}, {}};
+    for (std::int64_t i = 0; i < tokens * model.geometry.dim; ++i) {
+      embeddings.data.push_back(static_cast<float>(random.Between(-1000, 1000)) / 500);
+    }
+    all.push_back({embeddings, {}});
+  }
+  inputs.read = [&](std::int64_t first, std::int64_t) {
+    return all[static_cast<std::size_t>(first)];
+  };
+  Config config = ConfigWith("HistogramOmseObserver");
+  config.Set("attn_kv_out.calibration_mode=head_wise");
+  const auto expected = Ranges(Observe(config, inputs, 4, 1));
+  std::ranges::reverse(all);
+  EXPECT_EQ(Ranges(Observe(config, inputs, 1, 2)), expected);
+}
+
+TEST(FixedSum, IsExactInEveryOrder) {
+  testing::SeededRandom random;
+  std::vector<double> values;
+  for (int i = 0; i < 500; ++i) {
+    values.push_back(std::ldexp(static_cast<double>(random.Between(0, std::int64_t{1} << 53)),
+                                static_cast<int>(random.Between(-140, -14))));
+  }
+  const auto sum = [&] {
+    FixedSum result;
+    for (const double v : values) result.Add(v);
+    return result;
+  };
+  const FixedSum expected = sum();
+  std::ranges::shuffle(values, random.engine());
+  const FixedSum found = sum();
+  EXPECT_EQ(found.whole(), expected.whole());
+  EXPECT_EQ(found.fraction(), expected.fraction());
+  const double naive = std::accumulate(values.begin(), values.end(), 0.0);
+  EXPECT_NEAR(expected.ToDouble(), naive, 1e-12 * naive);
+  FixedSum half(1, std::uint64_t{1} << 63);
+  half.Add(FixedSum(2, std::uint64_t{1} << 63));
+  EXPECT_EQ(half.ToDouble(), 4);
+}
+
+}  // namespace
+}  // namespace qsim
