@@ -95,13 +95,14 @@ void Calibrator::Observe(const CalibrationInputs& inputs, Observations& observat
   ObserveInputs(model_, inputs, {options_.batch, options_.threads}, observations);
 }
 
-void Calibrator::LowerModel(const Observations& observations, const std::vector<double>& mean,
-                            const std::vector<double>& stddev, Bundle& bundle) const {
+void Calibrator::LowerModel(const Observations& observations, const InputSource& source,
+                            Bundle& bundle) const {
   Activation stream;
   for (const BlockPlans& plan : plan_.blocks) {
     const AttentionRanges ranges = observations.Attention(plan);
     if (plan.block == 0) {
-      stream = LowerEmbedding(model_, *plan_.ends, ranges.input, mean, stddev, bundle);
+      stream =
+          LowerEmbedding(model_, *plan_.ends, ranges.input, source.mean, source.stddev, bundle);
     }
     const Activation residual1 = LowerAttention(model_, plan.block, plan.attention, ranges,
                                                 options_.realise, bundle, &stream);
@@ -120,16 +121,15 @@ void Calibrator::LowerBlocks(const Observations& observations, Bundle& bundle) c
   }
 }
 
-Bundle Calibrator::Lower(const Observations& observations, const std::vector<double>& mean,
-                         const std::vector<double>& stddev) const {
-  observations.RequireComplete();
+Bundle Calibrator::Lower(const Observations& observations, const InputSource& source) const {
+  observations.RequireComplete(source.file);
   Bundle bundle;
   const Hardware hardware = config_.HardwareFor(-1);
   bundle.hardware = {hardware.array_rows, hardware.array_cols, hardware.multiplier_bits,
                      hardware.requant == RequantMode::kPowerOfTwo};
   bundle.notes = notes_;
   if (options_.scope == Scope::kModel) {
-    LowerModel(observations, mean, stddev, bundle);
+    LowerModel(observations, source, bundle);
   } else {
     LowerBlocks(observations, bundle);
   }
@@ -150,7 +150,7 @@ Bundle Calibrate(const VitModel& model, const Config& config, const CalibrationI
   const Calibrator calibrator(model, config, options);
   Observations observations = calibrator.NoObservations();
   calibrator.Observe(inputs, observations);
-  return calibrator.Lower(observations, inputs.mean, inputs.stddev);
+  return calibrator.Lower(observations, inputs.source);
 }
 
 Bundle Calibrate(const VitModel& model, const Config& config, const ModelInputs& inputs,

@@ -47,15 +47,13 @@ class Calibrator {
   Observations NoObservations() const { return {model_, plan_}; }
   // Throws InputError for NaN or Inf in a tensor.
   void Observe(const CalibrationInputs& inputs, Observations& observations) const;
-  // The program of the chosen blocks, its scales and notes; without inputs. `mean` and `stddev`
-  // are those of the images; empty for tokens. Throws InputError for a tensor that was never seen,
-  // and when an accumulator is too narrow under policy `error`.
-  Bundle Lower(const Observations& observations, const std::vector<double>& mean,
-               const std::vector<double>& stddev) const;
+  // The program of the chosen blocks, its scales and notes; without inputs. Throws InputError for a
+  // tensor that was never seen, and when an accumulator is too narrow under policy `error`.
+  Bundle Lower(const Observations& observations, const InputSource& source) const;
 
  private:
-  void LowerModel(const Observations& observations, const std::vector<double>& mean,
-                  const std::vector<double>& stddev, Bundle& bundle) const;
+  void LowerModel(const Observations& observations, const InputSource& source,
+                  Bundle& bundle) const;
   void LowerBlocks(const Observations& observations, Bundle& bundle) const;
 
   const VitModel& model_;

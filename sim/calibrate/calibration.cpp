@@ -180,12 +180,15 @@ class Pass {
 
 }  // namespace
 
+InputSource InputSource::From(const InputSpec& spec) {
+  return {spec.mean, spec.stddev, (spec.images ? *spec.images : spec.tokens.front()).string()};
+}
+
 CalibrationInputs CalibrationInputs::From(const ModelInputs& inputs) {
   CalibrationInputs result;
   result.count = inputs.count();
   if (const auto* images = std::get_if<ImageInputs>(&inputs.data)) {
-    result.mean = images->mean;
-    result.stddev = images->stddev;
+    result.source = {images->mean, images->stddev, {}};
   }
   result.read = [&inputs](std::int64_t first, std::int64_t most) {
     ModelInputs piece;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "sim/calibrate/network_plan.h"
@@ -14,12 +15,20 @@
 
 namespace qsim {
 
+// What all calibration inputs have in common.
+struct InputSource {
+  // How images become reals; empty for tokens.
+  std::vector<double> mean, stddev;
+  std::string file;  // for messages; may be empty
+
+  static InputSource From(const InputSpec& spec);
+};
+
 // Calibration inputs, or a contiguous share of them, read in pieces.
 struct CalibrationInputs {
   std::int64_t count = 0;
   std::int64_t offset = 0;  // of the share in all inputs, for messages
-  // How images become reals; empty for tokens.
-  std::vector<double> mean, stddev;
+  InputSource source;
   // The inputs from `first` on: at most `most`, at least one, all of one length.
   std::function<ModelInputs(std::int64_t first, std::int64_t most)> read;
 

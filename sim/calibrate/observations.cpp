@@ -180,7 +180,7 @@ void Observations::ForEachTensor(
   for (const std::string& name : head_->names()) f(name, *head_, name);
 }
 
-void Observations::RequireComplete() const {
+void Observations::RequireComplete(const std::string& file) const {
   std::vector<std::string> missing;
   ForEachTensor(
       [&](const std::string& full, const TensorObservers& tensors, const std::string& name) {
@@ -193,9 +193,9 @@ void Observations::RequireComplete() const {
   }
   if (input_range.min == input_range.max) {
     throw InputError(
-        fmt::format("every value of the calibration inputs is the same ({}); no range can be "
-                    "calibrated from them",
-                    input_range.min));
+        fmt::format("{}{}every value of the calibration input is the same ({}); no range can be "
+                    "calibrated from it",
+                    file, file.empty() ? "" : ": ", input_range.min));
   }
 }
 

@@ -80,8 +80,8 @@ class Observations {
                                               const std::string&)>& f) const;
 
   // Throws InputError that names every tensor no value was seen of, or that says that every input
-  // has the same value.
-  void RequireComplete() const;
+  // has the same value; `file` is where the inputs come from, if from one.
+  void RequireComplete(const std::string& file) const;
 
   AttentionRanges Attention(const BlockPlans& plan) const;
   MlpRanges Mlp(const BlockPlans& plan) const;

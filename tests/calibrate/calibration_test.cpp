@@ -70,8 +70,7 @@ CalibrationInputs Ordered(std::vector<std::int64_t> order) {
   const Loaded& loaded = Shipped();
   CalibrationInputs inputs;
   inputs.count = static_cast<std::int64_t>(order.size());
-  inputs.mean = loaded.manifest.Calibration().mean;
-  inputs.stddev = loaded.manifest.Calibration().stddev;
+  inputs.source = InputSource::From(loaded.manifest.Calibration());
   inputs.read = [order = std::move(order)](std::int64_t first, std::int64_t) {
     return Shipped().reader.Read(order[static_cast<std::size_t>(first)], 1);
   };
@@ -194,7 +193,7 @@ TEST(Calibration, NamesEveryTensorThatWasNeverSeen) {
   const Config config = ConfigWith("");
   const Calibrator calibrator(Shipped().model, config, options);
   Observations observations = calibrator.NoObservations();
-  const std::string all = ErrorOf([&] { calibrator.Lower(observations, {}, {}); });
+  const std::string all = ErrorOf([&] { calibrator.Lower(observations, {}); });
   for (const char* block : {"blocks.1.", "blocks.3."}) {
     for (const char* tensor : {"input", "norm1", "attn_q_out", "attn_k_out", "attn_v_input",
                                "attn_kv_out", "attn_v_out", "residual1"}) {
@@ -203,7 +202,7 @@ TEST(Calibration, NamesEveryTensorThatWasNeverSeen) {
   }
   EXPECT_THAT(all, Not(HasSubstr("blocks.0")));
   calibrator.Observe(Ordered(FirstImages(2)), observations);
-  EXPECT_EQ(ErrorOf([&] { calibrator.Lower(observations, {}, {}); }), "");
+  EXPECT_EQ(ErrorOf([&] { calibrator.Lower(observations, {}); }), "");
 }
 
 TEST(Calibration, RefusesInputsOfOneValue) {
@@ -211,7 +210,7 @@ TEST(Calibration, RefusesInputsOfOneValue) {
   for (std::uint8_t& p : std::get<ImageInputs>(inputs.data).pixels.As<std::uint8_t>()) p = 7;
   const Config config = ConfigWith("");
   EXPECT_THAT(ErrorOf([&] { Calibrate(Shipped().model, config, inputs, {}); }),
-              HasSubstr("every value of the calibration inputs is the same (7)"));
+              HasSubstr("every value of the calibration input is the same (7)"));
 }
 
 TEST(Calibration, TokensMayDifferInLength) {

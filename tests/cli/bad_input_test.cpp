@@ -162,7 +162,6 @@ TEST_F(BadInput, SetOverrides) {
       {"blocks.9.norm1.bit_type.bits=7", "blocks.9"},
       {"blocks.4.norm1.calibration_mode=channel_wise", "blocks.4"},
       {"attn_kv_out.calibration_mode=channel_wise", "head_wise"},
-      {"norm1.observer_type=KLObserver", "blocks.0.norm1"},
   };
   for (const auto& [setting, fragment] : cases)
     ExpectRefusedEverywhere({"--set", fragment}, {"--set", setting});
