@@ -214,7 +214,7 @@ CalibrationInputs CalibrationInputs::From(const ModelInputs& inputs) {
 
 CalibrationInputs CalibrationInputs::From(const InputReader& reader, const InputSpec& spec,
                                           std::int64_t first, std::int64_t count) {
-  return {count, first, spec.mean, spec.stddev,
+  return {count, first, InputSource::From(spec),
           [&reader, first](std::int64_t from, std::int64_t most) {
             return reader.Read(first + from, reader.EqualRun(first + from, most));
           }};
