@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "sim/cli/profile_request.h"
 #include "sim/cli/run_images.h"
 #include "sim/diagnose/diagnosis.h"
 #include "sim/diagnose/diagnosis_json.h"
@@ -61,10 +62,8 @@ void WriteOutput(const Diagnosis& diagnosis, const DiagnosisSubject& subject,
   RunSettings settings;
   settings.images = subject.inputs.count();
   settings.threads = ThreadCount(options.model.threads);
-  settings.profile = ProfileRequest{
-      .costs = false,
-      .requested = [](const std::string&) { return true; },
-      .weight_range = [](const std::string&) { return std::optional<QuantRange>(); }};
+  settings.profile = RequestProfile(subject.config, false);
+  settings.profile->requested = [](const std::string&) { return true; };
   RunReport report = RunImages(subject.bundle, &floats, settings);
   for (const std::filesystem::path& file : options.model.config)
     report.config_files.push_back(file.string());

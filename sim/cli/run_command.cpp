@@ -4,13 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <iostream>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <utility>
 
+#include "sim/cli/profile_request.h"
 #include "sim/cli/run_images.h"
 #include "sim/cosim/rtl_backend.h"
 #include "sim/error.h"
@@ -22,7 +22,6 @@
 #include "sim/report/report_files.h"
 #include "sim/report/report_json.h"
 #include "sim/report/tables.h"
-#include "sim/report/text_util.h"
 
 namespace qsim {
 namespace {
@@ -138,49 +137,6 @@ Subject Load(const RunOptions& options) {
   return subject;
 }
 
-// The section that a tap or a weight belongs to: an accumulator's is that of the tap it becomes.
-std::optional<Section> SectionOf(const Config& config, const std::string& tensor) {
-  const BlockName name = SplitBlock(tensor);
-  const std::string rest = name.block.empty() ? tensor : name.rest;
-  std::optional<TensorRole> role = TensorRoleFromName(FloatNameOf(rest));
-  if (!role) role = TensorRoleFromName(FloatNameOf(rest) + ".output");
-  if (!role) return std::nullopt;
-  int block = -1;
-  if (!name.block.empty()) {
-    const std::string_view number = std::string_view(name.block).substr(name.block.find('.') + 1);
-    std::from_chars(number.data(), number.data() + number.size(), block);
-  }
-  return config.Get(block, *role);
-}
-
-// Every tensor with --profile, otherwise those whose section says enable_profiler: True.
-ProfileRequest RequestProfile(const RunOptions& options, const std::optional<LoadedModel>& loaded) {
-  ProfileRequest request;
-  request.costs = options.profile;
-  const Config* config = loaded ? &loaded->config : nullptr;
-  request.requested = [all = options.profile, config](const std::string& name) {
-    if (all || config == nullptr) return all;
-    const std::optional<Section> section = SectionOf(*config, name);
-    return section && section->enable_profiler;
-  };
-  request.weight_range = [config](const std::string& name) -> std::optional<QuantRange> {
-    if (config == nullptr) return std::nullopt;
-    const std::optional<Section> section = SectionOf(*config, name);
-    if (!section) return std::nullopt;
-    const int half = 1 << (section->bits - 1);
-    return QuantRange{-half, half - 1};
-  };
-  return request;
-}
-
-bool AnyRequested(const ProfileRequest& request, const Program& program) {
-  const auto requested = [&](const std::string& name) { return request.requested(name); };
-  return std::any_of(program.tensors.begin(), program.tensors.end(),
-                     [&](const TensorInfo& info) { return requested(info.name); }) ||
-         std::any_of(program.constants.begin(), program.constants.end(),
-                     [&](const auto& constant) { return requested(constant.first); });
-}
-
 void CheckOptions(const RunOptions& options) {
   const bool from_model = !options.model.config.empty() || !options.model.input.empty();
   if (!options.bundle.empty() && from_model) {
@@ -260,7 +216,8 @@ int RunRun(const RunOptions& options) {
   settings.images = subject.images;
   settings.batch = options.batch;
   settings.threads = ThreadCount(options.model.threads);
-  ProfileRequest profile = RequestProfile(options, subject.loaded);
+  const Config* config = subject.loaded ? &subject.loaded->config : nullptr;
+  ProfileRequest profile = RequestProfile(config, options.profile);
   // report.html shows the statistics of every tensor, asked for or not.
   if (output || AnyRequested(profile, subject.bundle.program)) settings.profile = profile;
   std::optional<TensorFiles> files;

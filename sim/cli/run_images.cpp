@@ -195,7 +195,7 @@ class Runner {
     const TensorScale& scale = bundle_.scales.at(name);
     const std::vector<double> quantized = Dequantize(golden, scale);
     if (profiler_) {
-      profiler_->Take(worker, r.profile, name, golden, quantized,
+      profiler_->Take(worker, image, r.profile, name, golden, quantized,
                       exact == nullptr ? std::span<const float>() : exact->data);
     }
     if (exact == nullptr) return;

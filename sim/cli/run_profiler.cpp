@@ -1,9 +1,14 @@
 #include "sim/cli/run_profiler.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
 #include <utility>
 #include <variant>
 
 #include "sim/calibrate/real_weights.h"
+#include "sim/error.h"
 #include "sim/peak_memory.h"
 
 namespace qsim {
@@ -33,6 +38,17 @@ OperationCost CostOf(const Program& program, const Op& op, double seconds) {
   return cost;
 }
 
+// What the configuration says, unless the codes know better: a bundle may be broken.
+QuantRange RangeOf(const IntTensor& weight, const std::optional<QuantRange>& stated) {
+  constexpr QuantRange kInt8 = {-128, 127};
+  if (!stated) return kInt8;
+  const auto& codes = weight.As<std::int8_t>();
+  const bool within = std::all_of(codes.begin(), codes.end(), [&](std::int8_t code) {
+    return stated->qmin <= code && code <= stated->qmax;
+  });
+  return within ? *stated : kInt8;
+}
+
 void AddMetrics(const TensorMetrics& metrics, TensorProfile& profile) {
   if (!profile.error) return;
   profile.error->mse = metrics.MeanSquaredError();
@@ -51,8 +67,17 @@ RunProfiler::RunProfiler(const Bundle& bundle, const FloatSource* floats, Profil
       counts_(static_cast<std::size_t>(workers)),
       seconds_(bundle.program.ops.size()) {}
 
-void RunProfiler::Take(int worker, Image& image, const std::string& name, const IntTensor& codes,
-                       std::span<const double> quantized, std::span<const float> exact) {
+void RunProfiler::Take(int worker, std::int64_t index, Image& image, const std::string& name,
+                       const IntTensor& codes, std::span<const double> quantized,
+                       std::span<const float> exact) {
+  const auto bad = std::find_if_not(exact.begin(), exact.end(),
+                                    [](float value) { return std::isfinite(value); });
+  if (bad != exact.end()) {
+    throw InputError(fmt::format(
+        "{}: the float reference of image {} has the value {} at element {}; statistics need "
+        "finite numbers: check the weights and this image",
+        name, index, *bad, bad - exact.begin()));
+  }
   std::map<std::string, TensorCounts>& counts = counts_[static_cast<std::size_t>(worker)];
   counts.try_emplace(name, bundle_.program.Tensor(name).range)
       .first->second.Add(codes, quantized, exact);
@@ -112,7 +137,7 @@ TensorProfile RunProfiler::ProfileWeight(const GemmOp& op) const {
       exact = found->second->weight.data;
   }
   const std::vector<double> real = RealWeights(bundle_, op, stddev);
-  TensorCounts counts(request_.weight_range(op.weight).value_or(QuantRange{-128, 127}));
+  TensorCounts counts(RangeOf(codes, request_.weight_range(op.weight)));
   counts.Add(codes, real, exact);
   TensorMoments moments;
   moments.Add(real, exact);

@@ -35,8 +35,10 @@ class RunProfiler {
   RunProfiler(const Bundle& bundle, const FloatSource* floats, ProfileRequest request, int workers);
 
   // One tensor of one image, from the thread `worker`; `exact` is empty where it has no reference.
-  void Take(int worker, Image& image, const std::string& name, const IntTensor& codes,
-            std::span<const double> quantized, std::span<const float> exact);
+  // Throws InputError naming tensor, image and element where the reference is not finite.
+  void Take(int worker, std::int64_t index, Image& image, const std::string& name,
+            const IntTensor& codes, std::span<const double> quantized,
+            std::span<const float> exact);
   bool costs() const { return request_.costs; }
   // Adds to the time of one operation.
   void TakeTime(Image& image, std::size_t op, double seconds) const;

@@ -1,6 +1,7 @@
 #include "sim/statistics/tensor_profile.h"
 
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 namespace qsim {
@@ -36,8 +37,13 @@ Tail Beyond(const DoublingHistogram& h, double limit, double sign) {
 void TensorCounts::Add(const IntTensor& codes, std::span<const double> quantized,
                        std::span<const float> exact) {
   codes_.Add(codes);
-  // Bins are of floats; the rounding moves a value by less than 2^-24 of itself.
-  const std::vector<float> narrow(quantized.begin(), quantized.end());
+  // Bins are of floats; the rounding moves a value by less than 2^-24 of itself. What a double can
+  // hold and a float cannot is counted at the end of the range.
+  const double largest = std::numeric_limits<float>::max();
+  std::vector<float> narrow(quantized.size());
+  std::transform(quantized.begin(), quantized.end(), narrow.begin(), [largest](double value) {
+    return static_cast<float>(std::clamp(value, -largest, largest));
+  });
   quantized_.Add(narrow);
   exact_.Add(exact);
 }

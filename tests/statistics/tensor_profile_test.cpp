@@ -125,6 +125,18 @@ TEST(TensorProfile, ALoneSpikeIsTheOutlier) {
   EXPECT_EQ(summary.outlier_error, 0);
 }
 
+// A bundle's scales may be anything finite.
+TEST(TensorProfile, NumbersBeyondFloatsEndSomewhere) {
+  TensorCounts counts({-128, 127});
+  const std::vector<double> real = {-1e300, 0, 1e300};
+  counts.Add(IntTensor({3}, std::vector<std::int8_t>{-1, 0, 1}), real, {});
+  TensorMoments moments;
+  moments.Add(real, {});
+  const TensorProfile profile = MakeProfile(counts, moments);
+  EXPECT_EQ(profile.quantized.max, 1e300);
+  EXPECT_EQ(counts.quantized().count(), 3);
+}
+
 TEST(TensorProfile, ConstantsAndNothing) {
   const ValueSummary nothing = Summarise(Moments(), DoublingHistogram(1024));
   EXPECT_EQ(nothing.count, 0);

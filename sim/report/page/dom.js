@@ -45,14 +45,15 @@ function fixed(value, digits) {
   if (v === null) return NONE;
   if (v === Infinity) return '∞';
   if (v === -Infinity) return MINUS + '∞';
-  return minus(v.toFixed(digits));
+  const text = v.toFixed(digits);
+  return Number(text) === 0 ? text.replace('-', '') : minus(text);
 }
 
 function db(value) { return fixed(value, 2); }
 
 function percent(share, digits = 2) {
   const v = num(share);
-  return v === null ? NONE : minus((100 * v).toFixed(digits));
+  return v === null ? NONE : fixed(100 * v, digits);
 }
 
 // Four digits, whatever the size.
