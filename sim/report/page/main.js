@@ -24,13 +24,28 @@ function navigation(sections) {
   return h('nav', {'aria-label': 'Sections'}, h('div', {}, links), toggle);
 }
 
+// Whether a plot has pixels in the colour of one of its series between its axes.
+function showsData({canvas, chart}) {
+  if (!chart) return false;
+  const {left, top, width, height} = chart.chartArea;
+  const device = chart.currentDevicePixelRatio;
+  const [x, y, w, h] = [left, top, width, height].map((v) => Math.max(1, Math.round(v * device)));
+  const pixels = canvas.getContext('2d').getImageData(x, y, w, h).data;
+  const colors = chart.data.datasets.flatMap((series) => [series.borderColor, series.backgroundColor])
+      .filter((name) => /^#[0-9a-f]{6}$/i.test(name))
+      .map((name) => [1, 3, 5].map((at) => parseInt(name.slice(at, at + 2), 16)));
+  for (let i = 0; i < pixels.length; i += 4) {
+    if (pixels[i + 3] > 200 && colors.some(
+        (rgb) => rgb.every((part, k) => Math.abs(part - pixels[i + k]) < 40))) return true;
+  }
+  return false;
+}
+
 // For a test in a headless browser (#selfcheck): what a person would see at a glance. The result is an
 // attribute of the document element.
 function selfCheck() {
-  const blank = charts.filter(({canvas}) => {
-    const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-    return !pixels.some((value, i) => i % 4 === 3 && value !== 0);
-  }).map(({canvas}) => canvas.getAttribute('aria-label'));
+  const blank = charts.filter((entry) => !showsData(entry))
+                      .map(({canvas}) => canvas.getAttribute('aria-label'));
   const sorts = (column, down) => {
     page.tapTable.sortBy(column);  // a second time turns it round
     const keys = page.tapTable.keysShown(column).filter((key) => key !== null);
