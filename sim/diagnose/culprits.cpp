@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 
 #include "sim/diagnose/relower.h"
 #include "sim/error.h"
+#include "sim/report/text_util.h"
 
 namespace qsim {
 namespace {
@@ -17,12 +19,11 @@ namespace {
 constexpr int kRounds = 5;           // culprits that are looked for, one behind the other
 constexpr int kMostSuspicions = 8;   // of one round that are tried
 constexpr int kMostRepairs = 2;      // of one suspicion
-constexpr int kMostUnexplained = 4;  // steps that are made anew where no cause was recognised
+constexpr int kMostUnexplained = 6;  // steps that are made anew where no cause was recognised
 
 // What counts, in dB. Healthy steps lose up to 12 dB more than evenly distributed rounding errors
 // would, and whatever changes an integer network moves its output by 1 or 2 dB.
 constexpr double kAbnormalExcess = 6;
-constexpr double kStrangeExcess = 10;
 constexpr double kIrreparableExcess = 15;
 constexpr double kGainAtOutput = 3;
 constexpr double kGainAtCulprit = 6;
@@ -180,17 +181,27 @@ class Hunt {
     return best;
   }
 
-  // The steps that lose far more than their bits explain, the strangest first.
+  // The steps that lose more than their bits explain. First those that do so more than the same
+  // steps of other blocks: an approximation loses its share in every block.
   std::vector<const TapLoss*> Strange(double excess) const {
-    std::vector<const TapLoss*> strange;
+    std::map<std::string, std::vector<double>> peers;
     for (const TapLoss& tap : measured_.taps) {
-      if (tap.ExcessDb() >= excess) strange.push_back(&tap);
+      peers[SplitBlock(tap.tensor).rest].push_back(tap.ExcessDb());
     }
-    std::stable_sort(strange.begin(), strange.end(), [](const TapLoss* a, const TapLoss* b) {
-      return a->ExcessDb() > b->ExcessDb();
-    });
+    std::vector<std::pair<double, const TapLoss*>> strange;
+    for (const TapLoss& tap : measured_.taps) {
+      if (!(tap.ExcessDb() >= excess)) continue;
+      std::vector<double>& all = peers.at(SplitBlock(tap.tensor).rest);
+      std::sort(all.begin(), all.end());
+      const double usual = all.size() > 2 ? std::max(all[(all.size() - 1) / 2], 0.0) : 0;
+      strange.emplace_back(tap.ExcessDb() - usual, &tap);
+    }
+    std::stable_sort(strange.begin(), strange.end(),
+                     [](const auto& a, const auto& b) { return a.first > b.first; });
     if (strange.size() > kMostUnexplained) strange.resize(kMostUnexplained);
-    return strange;
+    std::vector<const TapLoss*> taps;
+    for (const auto& [more, tap] : strange) taps.push_back(tap);
+    return taps;
   }
 
   static void Explain(const TapLoss& tap, Finding& finding) {
@@ -206,15 +217,23 @@ class Hunt {
   // Strange steps, made anew from the float weights and the scales around them.
   std::optional<Candidate> BestRemade() const {
     const auto relowering = std::make_shared<Relowering>(subject_.model, subject_.inputs);
+    const HybridNetwork network(bundle_, subject_.model, subject_.inputs);
+    const std::vector<Step> steps = StepsOf(network);
     std::optional<Candidate> best;
-    for (const TapLoss* tap : Strange(kStrangeExcess)) {
+    for (const TapLoss* tap : Strange(kAbnormalExcess)) {
+      const auto step = std::find_if(steps.begin(), steps.end(),
+                                     [&](const Step& s) { return s.tensor == tap->tensor; });
+      std::vector<std::string> tensors;
+      for (const std::size_t n : step->nodes) tensors.push_back(network.NameOf(n));
       Repair repair;
       repair.text = "make the operation anew from the float weights and the scales around it";
-      repair.change = [relowering, tensor = tap->tensor, linear = tap->accumulator](Bundle& b) {
-        if (linear) {
-          relowering->RemakeLinear(tensor, b);
-        } else {
-          relowering->Remake(tensor, b);
+      repair.change = [relowering, tensors, linear = tap->accumulator](Bundle& b) {
+        for (const std::string& tensor : tensors) {
+          if (linear) {
+            relowering->RemakeLinear(tensor, b);
+          } else {
+            relowering->Remake(tensor, b);
+          }
         }
       };
       std::optional<Candidate> candidate = Try(repair, tap->tensor);

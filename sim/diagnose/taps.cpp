@@ -210,7 +210,8 @@ class Taps {
 
 double TapLoss::ExcessDb() const {
   if (own.noise == 0) return -std::numeric_limits<double>::infinity();
-  return 10 * std::log10(own.noise / expected_noise);
+  const double excess = 10 * std::log10(own.noise / expected_noise);
+  return std::isnan(excess) ? std::numeric_limits<double>::infinity() : excess;
 }
 
 const TapLoss* Measurement::Find(const std::string& tensor) const {
