@@ -193,7 +193,7 @@ function inspector(name) {
         fact('clipped', `${percent(tap.saturated_share)} %`),
         acc ? fact('accumulator bits', `${acc.bits_seen ?? NONE} seen, ${acc.bits_needed} proven, ` +
                    `${acc.bits} given`) : null,
-        weight ? fact('weights, QSNR alone', `${db(weight.error?.qsnr_db)} dB`) : null,
+        weight ? fact('weights, as the program scales them', `${db(weight.error?.qsnr_db)} dB`) : null,
         tap.mismatches ? fact('golden against RTL', `${integer(tap.mismatches)} differ`) : null));
 }
 

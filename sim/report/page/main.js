@@ -74,7 +74,7 @@ function start() {
   const sections = [
     summarySection(), diagnosisSection(), mismatchSection(), datapathSection(), lossSection(), tapsSection(),
     distributionsSection(), weightsSection(), scalesSection(), accumulatorsSection(), cyclesSection(),
-    costsSection(), notesSection(), contractSection(),
+    sizeSection(), costsSection(), notesSection(), contractSection(),
   ].filter(Boolean);
   document.getElementById('app').replaceChildren(navigation(sections), h('main', {}, sections));
   const worst = worstTap();

@@ -28,26 +28,39 @@ function channelsOf(entry) {
 // Lists with one entry hold for every channel.
 function entryOf(list, i) { return list.length === 1 ? list[0] : list[i]; }
 
-function scaleChart(entry) {
+// What differs from channel to channel: the scales, or where they are one, the ratios of scales.
+function seriesOf(entry) {
+  const several = (key) => entry[key] && entry[key].length > 1;
+  if (several('scale')) return {title: 'scale', at: (i) => num(entry.scale[i])};
+  if (several('multiplier') || several('shift')) {
+    return {title: 'multiplier / 2^shift',
+            at: (i) => entryOf(entry.multiplier, i) / 2 ** entryOf(entry.shift, i)};
+  }
+  return null;
+}
+
+function unitOf(entry) { return entry.axis === 'tensor' ? 'channel' : entry.axis; }
+
+function scaleChart(entry, series) {
   const n = channelsOf(entry);
-  const points = Array.from({length: n}, (_, i) => ({x: i, y: num(entryOf(entry.scale, i))}));
+  const points = Array.from({length: n}, (_, i) => ({x: i, y: series.at(i)}));
   return () => ({
     type: n > 400 ? 'scatter' : 'bar',
-    data: {datasets: [{label: 'scale', data: points, backgroundColor: color('accent'), pointRadius: 1.2,
+    data: {datasets: [{label: series.title, data: points, backgroundColor: color('accent'), pointRadius: 1.2,
                        barPercentage: 1, categoryPercentage: n > 100 ? 1 : 0.85}]},
     options: {
       parsing: false,
       scales: {
-        x: axis(`${entry.axis}`, {type: 'linear', min: -0.5, max: n - 0.5, offset: false,
+        x: axis(unitOf(entry), {type: 'linear', min: -0.5, max: n - 0.5, offset: false,
                                   ticks: {color: color('soft'), maxRotation: 0,
                                           callback: (v) => (Number.isInteger(v) ? v : null)},
                                   grid: {display: false, drawBorder: false}}),
-        y: axis('scale', {beginAtZero: true,
+        y: axis(series.title, {beginAtZero: true,
                           ticks: {color: color('soft'), maxTicksLimit: 5, callback: (v) => real(v, 2)}}),
       },
       plugins: {
         legend: {display: false},
-        tooltip: {callbacks: {title: (items) => `${entry.axis} ${items[0].parsed.x}`,
+        tooltip: {callbacks: {title: (items) => `${unitOf(entry)} ${items[0].parsed.x}`,
                               label: (item) => real(item.parsed.y, 6)}},
       },
     },
@@ -66,7 +79,7 @@ function channelTable(entry) {
   ]);
   const rest = n > MOST_LINES ? note(`The first ${MOST_LINES} of ${integer(n)}; qsim export writes all.`) : null;
   return h('div', {class: 'channels'},
-           plainTable([entry.axis, ...lists.map(([, title]) => title)], lines), rest);
+           plainTable([unitOf(entry), ...lists.map(([, title]) => title)], lines), rest);
 }
 
 function scalesSection() {
@@ -76,10 +89,10 @@ function scalesSection() {
   const choose = (entry, line) => {
     const parts = [h('h3', {}, h('code', {}, entry.name), ' ', h('span', {class: 'soft'},
         `one scale for each ${entry.axis}`.replace('each tensor', 'the tensor')))];
-    const several = entry.scale && entry.scale.length > 1;
+    const series = seriesOf(entry);
     const body = [channelTable(entry)];
-    if (several) body.unshift(plot(`Scales of ${entry.name}`, 230, scaleChart(entry)));
-    details.replaceChildren(...parts, h('div', {class: several ? 'split' : ''}, body));
+    if (series) body.unshift(plot(`${series.title} of ${entry.name}`, 230, scaleChart(entry, series)));
+    details.replaceChildren(...parts, h('div', {class: series ? 'split' : ''}, body));
     for (const other of table.lines) other.classList.toggle('chosen', other === line);
     drawCharts();
   };

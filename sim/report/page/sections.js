@@ -25,6 +25,7 @@ function summarySection() {
     worst ? tile(`taps below ${LOW_DB} dB`, integer(below), `of ${integer(RUN.taps.length)}`) : null,
     clipped ? tile('most clipped', [percent(clipped.saturated_share), ' %'], name(clipped)) : null,
     acc ? tile('widest accumulator', [acc, ' bits'], 'proven worst case') : null,
+    RUN.size ? tile('size', bytes(RUN.size.integer_bytes), `${fixed(RUN.size.ratio, 2)} times smaller than float32`) : null,
     cycles ? tile('RTL cycles', integer(cycles), count(RUN.images, 'image', 'images')) : null,
   ];
   const {hardware} = RUN;
@@ -154,7 +155,7 @@ function weightsSection() {
   const table = new SortableTable('weights', [
     {title: 'weight', left: true, key: (w) => w.name, cell: (w) => tapName(w.name)},
     {title: 'shape', left: true, key: (w) => w.elements, cell: (w) => shape(w.shape)},
-    {title: 'QSNR', hint: 'dB, of the weight alone', key: error('qsnr_db'), cell: (w) => qsnrPill(w.error?.qsnr_db)},
+    {title: 'QSNR', hint: 'dB, with the scales that the program applies', key: error('qsnr_db'), cell: (w) => qsnrPill(w.error?.qsnr_db)},
     {title: 'range', key: (w) => num(side(w).max) - num(side(w).min), cell: (w) => range(side(w))},
     {title: 'σ', key: (w) => num(side(w).stddev), cell: (w) => real(side(w).stddev)},
     {title: '3σ %', key: (w) => num(side(w).outlier_share), cell: (w) => percent(side(w).outlier_share)},
@@ -231,6 +232,40 @@ function cyclesSection() {
   ], RUN.cycles);
   table.element.classList.add('tall');
   return section('cycles', 'RTL cycles', table.element, note(`${integer(total)} cycles in all.`));
+}
+
+function sizeChart() {
+  const {size} = RUN;
+  const bar = (label, values, name) => ({label, data: values, backgroundColor: color(name), barPercentage: 0.8});
+  return {
+    type: 'bar',
+    data: {
+      labels: ['float32', 'integers'],
+      datasets: [
+        bar('float32', [size.float_bytes, 0], 'soft'), bar('weights', [0, size.weight_bytes], 'accent'),
+        bar('biases, positions', [0, size.bias_bytes], 'second'), bar('tables', [0, size.table_bytes], 'q4'),
+      ],
+    },
+    options: {
+      indexAxis: 'y',
+      scales: {x: axis('', {stacked: true, ticks: {color: color('soft'), callback: bytes, maxRotation: 0}}),
+               y: axis('', {stacked: true, grid: {display: false, drawBorder: false}})},
+      plugins: {tooltip: {callbacks: {label: (item) => `${item.dataset.label} ${bytes(item.parsed.x)}`}}},
+    },
+  };
+}
+
+function sizeSection() {
+  const {size} = RUN;
+  if (!size) return null;
+  const share = (n) => `${percent(n / size.integer_bytes, 1)} %`;
+  const row = (title, n) => [title, bytes(n), share(n)];
+  return section('size', 'Size of the parameters', h('div', {class: 'split'},
+      plot('Size as float32 and as integers', 120, sizeChart),
+      plainTable(['', 'bytes', 'of the integers'], [
+        row('weights, int8', size.weight_bytes), row('biases and positions, int32', size.bias_bytes),
+        row('tables: multipliers, shifts, constants', size.table_bytes), row('integers together', size.integer_bytes),
+        ['the same in float32', bytes(size.float_bytes), `${fixed(size.ratio, 2)} times`]])));
 }
 
 function costsSection() {
