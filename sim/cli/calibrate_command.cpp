@@ -5,6 +5,7 @@
 #include <chrono>
 #include <iostream>
 
+#include "sim/cli/calibrate_shards.h"
 #include "sim/cli/run_images.h"
 #include "sim/io/output_directory.h"
 #include "sim/peak_memory.h"
@@ -38,20 +39,43 @@ CLI::App* AddCalibrate(CLI::App& app, CalibrateCommandOptions& options) {
       ->check(CLI::Range(1, 1 << 20))
       ->type_name("N")
       ->capture_default_str();
-  command->add_option("--output", options.output, "Bundle directory to write")
+  CLI::Option* shard =
+      command
+          ->add_option("--shard", options.shard,
+                       "Calibrate the I-th of N equal shares of the inputs only, and write what "
+                       "its observers have seen: to the file --output, or into that directory")
+          ->type_name("I/N");
+  command
+      ->add_option("--merge", options.merge,
+                   "Write the bundle of a calibration from all its shards: files, or directories "
+                   "of them")
+      ->excludes(shard)
+      ->type_name("SHARD");
+  command->add_option("--output", options.output, "Bundle directory (or shard) to write")
       ->required()
-      ->type_name("DIR");
+      ->type_name("PATH");
   return command;
 }
 
 int RunCalibrate(const CalibrateCommandOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  LoadedModel loaded;
+  const auto load = [&] {
+    loaded = LoadModel(options.model);
+    loaded.calibrate.batch = options.batch;
+  };
+  if (!options.shard.empty()) {
+    load();
+    std::cout << WriteShard(loaded, options.shard, options.output).string() << "\n";
+    PrintCost(start);
+    return 0;
+  }
   // A path that cannot be written is better reported before the work than after it.
   OutputDirectory output(options.output);
-  const auto start = std::chrono::steady_clock::now();
-  LoadedModel loaded = LoadModel(options.model);
-  loaded.calibrate.batch = options.batch;
+  load();
   const ModelInputs inputs = LoadEvaluation(loaded.manifest, options.images);
-  Bundle bundle = CalibrateLoaded(loaded);
+  Bundle bundle =
+      options.merge.empty() ? CalibrateLoaded(loaded) : MergeLoaded(loaded, options.merge);
   AddBundleInputs(bundle, loaded.model, inputs, inputs.count(), loaded.calibrate.threads);
   SaveBundle(bundle, output);
   std::cout << fmt::format("{}: {} operations, {} images\n", options.output.string(),

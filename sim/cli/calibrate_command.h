@@ -1,9 +1,11 @@
-// qsim calibrate --config F --input DIR --output BUNDLE
+// qsim calibrate --config F --input DIR [--shard I/N | --merge SHARD...] --output BUNDLE
 #pragma once
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "sim/cli/model_options.h"
 
@@ -11,14 +13,16 @@ namespace qsim {
 
 struct CalibrateCommandOptions {
   ModelOptions model;
-  std::int64_t batch = 32;   // calibration inputs in one batch of the observers
-  std::int64_t images = -1;  // evaluation inputs to store; < 0: the default
+  std::int64_t batch = 32;                   // calibration inputs in one batch of the observers
+  std::int64_t images = -1;                  // evaluation inputs to store; < 0: the default
+  std::string shard;                         // "2/5": calibrate that share only
+  std::vector<std::filesystem::path> merge;  // shards, instead of calibrating
   std::filesystem::path output;
 };
 
 CLI::App* AddCalibrate(CLI::App& app, CalibrateCommandOptions& options);
 
-// Writes a bundle with quantized inputs. Returns 0; throws InputError.
+// Writes a bundle with quantized inputs, or a shard. Returns 0; throws InputError.
 int RunCalibrate(const CalibrateCommandOptions& options);
 
 }  // namespace qsim

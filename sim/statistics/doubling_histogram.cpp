@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "sim/error.h"
 
@@ -11,6 +10,9 @@ namespace {
 
 // No float needs bins wider than this, however few there are.
 constexpr int kMaxExponent = 128;
+
+// Of a stored state: no data has as many values, and thousands of states can be merged.
+constexpr std::int64_t kMostCount = std::int64_t{1} << 50;
 
 }  // namespace
 
@@ -200,8 +202,8 @@ DoublingHistogram DoublingHistogram::FromState(const State& state) {
   check(state.counts.front() > 0 && state.counts.back() > 0,
         "a histogram's smallest and largest value must be counted");
   for (const std::int64_t count : state.counts) {
-    check(count >= 0 && count <= std::numeric_limits<std::int64_t>::max() - histogram.count_,
-          "a histogram's counts must not be negative, and their sum must fit 64 bits");
+    check(count >= 0 && count <= kMostCount - histogram.count_,
+          "a histogram's counts must not be negative, and their sum at most 2^50");
     histogram.count_ += count;
   }
   histogram.first_ = state.first;

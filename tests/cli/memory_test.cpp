@@ -65,6 +65,17 @@ TEST_F(Memory, CalibrationKeepsAFewImagesOfABatch) {
   EXPECT_LT(Peak({"calibrate", "--scope", "model", "--output", "out"}), 22);
 }
 
+// 4096 images are 48 MB of pixels, and as much again for each tensor of a block.
+TEST_F(Memory, CalibrationIsFlatInTheNumberOfImages) {
+  const auto peak = [&](const char* calibration) {
+    Write({"image=64", "patch=32", "dim=64", "heads=1", "depth=2", "hidden=64", "classes=10",
+           calibration, "evaluation=1"});
+    return Peak({"calibrate", "--scope", "model", "--output", "out"});
+  };
+  const double few = peak("calibration=256");
+  EXPECT_LT(peak("calibration=4096"), few * 1.05);
+}
+
 // 2000 images are 24 MB of pixels.
 TEST_F(Memory, EvalIsFlatInTheNumberOfImages) {
   Write({"image=64", "patch=32", "dim=16", "heads=1", "depth=1", "hidden=16", "classes=10",
