@@ -11,6 +11,7 @@
 
 #include "sim/cli/profile_request.h"
 #include "sim/cli/run_images.h"
+#include "sim/diagnose/causes/causes.h"
 #include "sim/diagnose/diagnosis.h"
 #include "sim/diagnose/diagnosis_json.h"
 #include "sim/diagnose/diagnosis_text.h"
@@ -125,6 +126,7 @@ int RunDiagnose(const DiagnoseCommandOptions& options) {
   LoadedModel loaded = LoadModel(model_options);
   ChooseScope(options, loaded);
   DiagnoseOptions settings;
+  settings.recognise = RecogniseCauses;
   settings.threads = loaded.calibrate.threads;
   settings.scope = options.bundle.empty() ? Name(loaded.calibrate.scope) : kBundleScope;
   Say(fmt::format("diagnosing {}", loaded.manifest.model.string()));

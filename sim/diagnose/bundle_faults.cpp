@@ -36,6 +36,22 @@ void Narrow(std::vector<Multiplier>& scale, int most_shift) {
   }
 }
 
+// Of the two products, which share a shift; the smallest multipliers may become 0.
+void NarrowPair(ResidualAddOp& add) {
+  constexpr int kBits = 3;
+  double most = 0;
+  for (const auto* side : {&add.a_multiplier, &add.b_multiplier}) {
+    for (const std::int32_t m : *side) most = std::max(most, std::fabs(static_cast<double>(m)));
+  }
+  const int dropped = std::max(0, std::ilogb(most / MaxMultiplier(kBits)) + 1);
+  for (auto* side : {&add.a_multiplier, &add.b_multiplier}) {
+    for (std::int32_t& m : *side) {
+      m = static_cast<std::int32_t>(std::nearbyint(std::ldexp(static_cast<double>(m), -dropped)));
+    }
+  }
+  add.shift -= dropped;
+}
+
 }  // namespace
 
 std::vector<std::string> BundleFault::Candidates(const Bundle& bundle) const {
@@ -100,21 +116,7 @@ BundleFault NarrowMultiplier() {
               Narrow(requantize->scale, LimitsOf(requantize->scheme).max_shift);
             }
             if (auto* norm = std::get_if<LayernormOp>(&op)) Narrow(norm->scale, 62);
-            if (auto* add = std::get_if<ResidualAddOp>(&op)) {
-              std::vector<double> ratios;
-              for (const auto* side : {&add->a_multiplier, &add->b_multiplier}) {
-                for (const std::int32_t m : *side) {
-                  ratios.push_back(std::ldexp(static_cast<double>(m), -add->shift));
-                }
-              }
-              constexpr int kBits = 3;  // one shift serves both products
-              const CommonShift common = CommonShiftFor(ratios, kBits, tensor);
-              const auto middle = common.multipliers.begin() +
-                                  static_cast<std::ptrdiff_t>(add->a_multiplier.size());
-              add->a_multiplier.assign(common.multipliers.begin(), middle);
-              add->b_multiplier.assign(middle, common.multipliers.end());
-              add->shift = common.shift;
-            }
+            if (auto* add = std::get_if<ResidualAddOp>(&op)) NarrowPair(*add);
           }};
 }
 

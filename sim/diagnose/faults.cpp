@@ -43,7 +43,7 @@ const std::vector<FaultKind>& Kinds() {
        Turn::kConfig,
        {"bit_type.signed=False", "bit_type.symmetric=True"},
        {}},
-      {{"clipping", "a percentile that clips a third of the values", "blocks.0.attn_v_input"},
+      {{"clipping", "a percentile that clips two of three values", "blocks.0.attn_v_input"},
        Turn::kConfig,
        {"observer_type=PercentileObserver", "percentile_alpha=0.67"},
        {}},

@@ -1,0 +1,20 @@
+// The operations behind the linear layers: their multipliers, zero points and tables beside those
+// that the scales around them ask for.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "sim/diagnose/causes/probe.h"
+#include "sim/diagnose/causes/suspect.h"
+
+namespace qsim {
+
+// The operations other than linear layers that differ from what `remade` has in their place.
+std::set<std::string> DifferingOperations(const Bundle& bundle, const Bundle& remade);
+
+std::vector<Suspect> ArithmeticCauses(const DiagnosisSubject& subject, const Bundle& remade,
+                                      const Probe& probe, const SharedRelowering& relowering);
+
+}  // namespace qsim

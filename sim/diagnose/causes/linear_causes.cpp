@@ -1,0 +1,409 @@
+#include "sim/diagnose/causes/linear_causes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "sim/diagnose/causes/layout.h"
+#include "sim/diagnose/causes/weight_fit.h"
+
+namespace qsim {
+namespace {
+
+// What a healthy layer of 6 bits or more stays on the right side of.
+constexpr double kAgreement = 0.8;     // of a row that stands for its weights
+constexpr double kFactorNoise = 2.5;   // in place, beside that of the codes alone
+constexpr double kGoodDb = 32;         // of a layer that needs no suspicion
+constexpr double kBiasDb = 26;         // of a layer whose bias is right
+constexpr double kSame = 0.04;         // relative difference of factors that are one
+constexpr double kStackedRange = 1.1;  // between Q, K and V
+constexpr double kFewBitsDb = 17;
+constexpr double kExtremes = 0.06;  // share of codes at the ends of their range
+
+double Median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+// Of values that should all be one number.
+bool AllNear(const std::vector<double>& values, double centre) {
+  return std::all_of(values.begin(), values.end(),
+                     [&](double v) { return std::fabs(v - centre) <= kSame * std::fabs(centre); });
+}
+
+double LargestWeight(const WeightFit& fit, std::size_t n) {
+  double largest = 0;
+  for (std::size_t k = 0; k < fit.depth(); ++k)
+    largest = std::max(largest, std::fabs(fit.Weight(n, k)));
+  return largest;
+}
+
+class LayerCauses {
+ public:
+  LayerCauses(const DiagnosisSubject& subject, const GemmOp& op, const Linear& layer,
+              const std::vector<double>& power, const SharedRelowering& relowering)
+      : subject_(subject),
+        op_(op),
+        fit_(subject.bundle, op, layer, power),
+        relowering_(relowering) {
+    for (std::size_t n = 0; n < fit_.rows(); ++n) {
+      if (!fit_.Alive(n)) continue;
+      alive_.push_back(n);
+      if (fit_.Row(n).both < 0 || fit_.Row(n).Agreement() < kAgreement) bad_.push_back(n);
+    }
+  }
+
+  std::vector<Suspect> Find() {
+    if (!bad_.empty()) {
+      ExplainCodes();
+    } else if (fit_.Noise() > kFactorNoise * fit_.NoiseAlone() && InPlaceDb() < kGoodDb) {
+      ExplainFactors();
+    } else if (!Clamped(alive_) && !Stacked() && AloneDb() < kFewBitsDb) {
+      FewBits();
+    }
+    if (found_.empty()) ExplainBias();
+    return std::move(found_);
+  }
+
+ private:
+  double InPlaceDb() const { return Db(fit_.Signal(), fit_.Noise() + fit_.BiasNoise()); }
+  double AloneDb() const { return Db(fit_.Signal(), fit_.NoiseAlone()); }
+
+  void Report(Cause cause, std::string text, std::vector<Evidence> evidence,
+              std::optional<double> factor = std::nullopt) {
+    Suspect suspect;
+    suspect.suspicion.cause = cause;
+    suspect.suspicion.tensor = op_.output;
+    suspect.suspicion.text = std::move(text);
+    suspect.suspicion.evidence = {{"weight QSNR alone", AloneDb(), "dB"},
+                                  {"weight QSNR in place", InPlaceDb(), "dB"}};
+    for (Evidence& e : evidence) suspect.suspicion.evidence.push_back(std::move(e));
+    suspect.suspicion.repairs.push_back(
+        {"quantize the float weights anew, with a scale for each output channel, and take the "
+         "multipliers behind it from the scales",
+         {},
+         [relowering = relowering_, tap = op_.output](Bundle& bundle) {
+           relowering->RemakeLinear(tap, bundle);
+         }});
+    suspect.damage = (fit_.Noise() + fit_.BiasNoise()) / fit_.Signal();
+    suspect.factor = factor;
+    found_.push_back(std::move(suspect));
+  }
+
+  // ---- codes that are not those of the weights ----
+
+  void ExplainCodes() {
+    const auto dead = std::count_if(bad_.begin(), bad_.end(),
+                                    [&](std::size_t n) { return fit_.Row(n).in_place <= 0; });
+    if (static_cast<std::size_t>(dead) == bad_.size()) {
+      Report(Cause::kUnexplained, fmt::format("{} holds nothing but zeros", Channels(bad_)),
+             {{"empty output channels", static_cast<double>(dead), ""}});
+    } else if (NegativesLost()) {
+      Report(Cause::kUnsignedOnSigned,
+             "the codes hold the positive weights only: an unsigned type on signed weights",
+             {{"negative weights", 100 * NegativeShare(), "%"}});
+    } else if (!Clamped(bad_) && !Permuted() && !Flipped()) {
+      Report(Cause::kUnexplained,
+             fmt::format("{} agree{} with no output channel of the float weights", Channels(bad_),
+                         bad_.size() == 1 ? "s" : ""),
+             {{"output channels at fault", static_cast<double>(bad_.size()), ""}});
+    }
+  }
+
+  double NegativeShare() const {
+    double negative = 0;
+    for (const std::size_t n : bad_) {
+      for (std::size_t k = 0; k < fit_.depth(); ++k) negative += fit_.Weight(n, k) < 0;
+    }
+    return negative / static_cast<double>(bad_.size() * fit_.depth());
+  }
+
+  bool NegativesLost() const {
+    double negative = 0;
+    for (const std::size_t n : bad_) {
+      for (std::size_t k = 0; k < fit_.depth(); ++k) negative += fit_.Code(n, k) < 0;
+    }
+    return negative < 0.005 * static_cast<double>(bad_.size() * fit_.depth()) &&
+           NegativeShare() > 0.2;
+  }
+
+  // Many codes at the ends of the range, and the others right.
+  bool Clamped(const std::vector<std::size_t>& rows) {
+    double extremes = 0;
+    for (const std::size_t n : rows) {
+      const double largest = fit_.LargestCode(n);
+      double at_end = 0;
+      for (std::size_t k = 0; k < fit_.depth(); ++k)
+        at_end += std::fabs(fit_.Code(n, k)) >= largest - 1;
+      if (largest > 2) extremes += at_end;
+    }
+    const double share = extremes / static_cast<double>(rows.size() * fit_.depth());
+    if (share < kExtremes || InPlaceDb() > 25) return false;
+    Report(Cause::kClipping,
+           "the weights are clipped: far too many codes lie at the ends of their range",
+           {{"codes at the ends", 100 * share, "%"}});
+    return true;
+  }
+
+  bool Flipped() {
+    const bool flipped = std::all_of(bad_.begin(), bad_.end(), [&](std::size_t n) {
+      return fit_.Row(n).both < 0 && fit_.Row(n).Agreement() >= kAgreement;
+    });
+    if (!flipped) return false;
+    Report(Cause::kUnexplained,
+           fmt::format("{} {} the wrong sign", Channels(bad_), bad_.size() == 1 ? "has" : "have"),
+           {{"output channels at fault", static_cast<double>(bad_.size()), ""}});
+    return true;
+  }
+
+  bool Permuted() {
+    constexpr double kMatch = 0.9;
+    std::vector<std::size_t> from(fit_.rows());
+    for (std::size_t n = 0; n < from.size(); ++n) from[n] = n;
+    std::size_t matched = 0;
+    for (const std::size_t n : bad_) {
+      const WeightFit::Match match = fit_.BestMatch(n);
+      if (match.correlation < kMatch) continue;
+      from[n] = match.row;
+      ++matched;
+    }
+    const VitGeometry& g = subject_.model.geometry;
+    if (matched * 5 >= bad_.size() * 4) {
+      Report(Cause::kHeadLayout, DescribeOrder(from, g, "output channel"),
+             {{"output channels out of place", static_cast<double>(matched), ""}});
+      return true;
+    }
+    if (bad_.size() * 2 < alive_.size()) return false;
+    std::vector<std::size_t> columns(fit_.depth());
+    matched = 0;
+    for (std::size_t k = 0; k < columns.size(); ++k) {
+      const WeightFit::Match match = fit_.BestColumn(k);
+      columns[k] = match.correlation < kMatch ? k : match.row;
+      matched += match.correlation >= kMatch;
+    }
+    if (matched * 5 < columns.size() * 4) return Transposed();
+    Report(Cause::kHeadLayout, DescribeOrder(columns, g, "input channel"),
+           {{"input channels out of place", static_cast<double>(Misplaced(columns)), ""}});
+    return true;
+  }
+
+  bool Transposed() {
+    if (fit_.rows() != fit_.depth()) return false;
+    double both = 0;
+    double exact = 0;
+    double own = 0;
+    for (std::size_t n = 0; n < fit_.rows(); ++n) {
+      for (std::size_t k = 0; k < fit_.depth(); ++k) {
+        both += fit_.Weight(k, n) * fit_.InPlace(n, k);
+        exact += fit_.Weight(k, n) * fit_.Weight(k, n);
+        own += fit_.InPlace(n, k) * fit_.InPlace(n, k);
+      }
+    }
+    if (both * both < kAgreement * exact * own || both <= 0) return false;
+    Report(Cause::kHeadLayout, "the weights are transposed: [in, out] in place of [out, in]", {});
+    return true;
+  }
+
+  // ---- codes of the weights, read through scales that are not theirs ----
+
+  void ExplainFactors() {
+    std::vector<double> factors;
+    std::vector<double> ranges;
+    std::vector<double> stated;
+    for (const std::size_t n : alive_) {
+      factors.push_back(fit_.Row(n).Factor());
+      ranges.push_back(LargestWeight(fit_, n));
+      stated.push_back(fit_.RowScale(n));
+    }
+    const auto [least, most] = std::minmax_element(ranges.begin(), ranges.end());
+    const double growth = std::sqrt(GrowthPower());
+    std::vector<Evidence> evidence = {{"output range ratio", growth, "x"},
+                                      {"range ratio between output channels", *most / *least, "x"}};
+    const double centre = Median(factors);
+    if (AllNear(factors, centre)) {
+      Report(
+          Cause::kScaleMismatch,
+          fmt::format("every weight counts {:.3g} times: the scale stated for the accumulator or "
+                      "the input is not the one that the codes were made with",
+                      centre),
+          std::move(evidence), centre);
+      return;
+    }
+    if (ConstantInParts()) {
+      for (const Evidence& e : PartEvidence()) evidence.push_back(e);
+      Report(AllNear(stated, Median(stated)) ? Cause::kStackedScale : Cause::kScaleMismatch,
+             "the codes of Q, K and V were made with a scale each and are read with another: one "
+             "scale decision for three matrices",
+             std::move(evidence));
+      return;
+    }
+    // Whether channels of small range are blown up to that of the others.
+    const double correlation = LogCorrelation(factors, ranges);
+    const auto off = std::count_if(factors.begin(), factors.end(),
+                                   [](double f) { return std::fabs(f - 1) > 0.1; });
+    evidence.push_back({"correlation of factor and range", correlation, ""});
+    if (static_cast<std::size_t>(off) * 4 <= factors.size()) {
+      Report(Cause::kScaleMismatch,
+             fmt::format("{} output channels are read with scales that are not theirs", off),
+             std::move(evidence));
+    } else if (AllNear(stated, Median(stated)) || correlation < -0.9) {
+      Report(Cause::kDoubleQuantization,
+             fmt::format("codes made with a scale for each output channel are read through one "
+                         "scale: the weight is quantized a second time, and outputs grow {:.1f} "
+                         "times",
+                         growth),
+             std::move(evidence));
+    } else {
+      Report(Cause::kScaleMismatch, "the output channels are read with scales that are not theirs",
+             std::move(evidence));
+    }
+  }
+
+  double GrowthPower() const {
+    double exact = 0;
+    double in_place = 0;
+    for (std::size_t n = 0; n < fit_.rows(); ++n) {
+      exact += fit_.Row(n).exact;
+      in_place += fit_.Row(n).in_place;
+    }
+    return in_place / exact;
+  }
+
+  static double LogCorrelation(const std::vector<double>& a, const std::vector<double>& b) {
+    const auto count = static_cast<double>(a.size());
+    double sa = 0, sb = 0, saa = 0, sbb = 0, sab = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      const double x = std::log(a[i]);
+      const double y = std::log(b[i]);
+      sa += x;
+      sb += y;
+      saa += x * x;
+      sbb += y * y;
+      sab += x * y;
+    }
+    const double va = saa - sa * sa / count;
+    const double vb = sbb - sb * sb / count;
+    return va > 0 && vb > 0 ? (sab - sa * sb / count) / std::sqrt(va * vb) : 0;
+  }
+
+  // ---- Q, K and V ----
+
+  bool IsStacked() const { return op_.output.ends_with(".attn_qkv"); }
+  std::size_t PartOf(std::size_t n) const { return n * 3 / fit_.rows(); }
+
+  bool ConstantInParts() const {
+    if (!IsStacked()) return false;
+    for (std::size_t part = 0; part < 3; ++part) {
+      std::vector<double> factors;
+      for (const std::size_t n : alive_) {
+        if (PartOf(n) == part) factors.push_back(fit_.Row(n).Factor());
+      }
+      if (!AllNear(factors, Median(factors))) return false;
+    }
+    return true;
+  }
+
+  std::vector<double> PartRanges() const {
+    std::vector<double> ranges(3, 0);
+    for (const std::size_t n : alive_)
+      ranges[PartOf(n)] = std::max(ranges[PartOf(n)], LargestWeight(fit_, n));
+    return ranges;
+  }
+  std::vector<Evidence> PartEvidence() const {
+    const std::vector<double> ranges = PartRanges();
+    return {{"range of Q", ranges[0], ""},
+            {"range of K", ranges[1], ""},
+            {"range of V", ranges[2], ""}};
+  }
+
+  // One scale for all of Q, K and V, though their ranges differ.
+  bool Stacked() {
+    if (!IsStacked()) return false;
+    std::vector<double> stated;
+    for (const std::size_t n : alive_) stated.push_back(fit_.RowScale(n));
+    const auto [low, high] = std::minmax_element(stated.begin(), stated.end());
+    if (*high > *low * (1 + 1e-9)) return false;
+    const std::vector<double> ranges = PartRanges();
+    const auto [least, most] = std::minmax_element(ranges.begin(), ranges.end());
+    if (*least <= 0 || *most < kStackedRange * *least) return false;
+    std::vector<Evidence> evidence = PartEvidence();
+    evidence.push_back({"scale ratio between Q, K and V", *most / *least, "x"});
+    Report(Cause::kStackedScale,
+           fmt::format("one weight scale serves Q, K and V, whose ranges differ {:.2f} times",
+                       *most / *least),
+           std::move(evidence));
+    return true;
+  }
+
+  void FewBits() {
+    double largest = 0;
+    for (const std::size_t n : alive_) largest = std::max(largest, fit_.LargestCode(n));
+    if (largest > 16) return;
+    Report(Cause::kTooFewBits,
+           fmt::format("the weights use codes up to {} only: too few bits", largest),
+           {{"largest code", largest, ""}});
+  }
+
+  // ---- biases ----
+
+  void ExplainBias() {
+    if (Db(fit_.Signal(), fit_.BiasNoise()) > kBiasDb) return;
+    double all = 0, rest_of_zero = 0, in_place = 0, exact = 0, both = 0, sums = 0;
+    std::vector<double> off;
+    for (std::size_t n = 0; n < fit_.rows(); ++n) {
+      off.push_back(fit_.BiasInPlace(n) - fit_.Bias(n));
+      double sum = 0;
+      for (std::size_t k = 0; k < fit_.depth(); ++k) sum += fit_.InPlace(n, k);
+      all += off[n] * off[n];
+      both += off[n] * sum;
+      sums += sum * sum;
+      in_place += fit_.BiasInPlace(n) * fit_.BiasInPlace(n);
+      exact += fit_.Bias(n) * fit_.Bias(n);
+    }
+    rest_of_zero = sums > 0 ? all - both * both / sums : all;
+    const std::vector<Evidence> evidence = {
+        {"bias off by", std::sqrt(all / static_cast<double>(off.size())), ""},
+        {"bias", std::sqrt(exact / static_cast<double>(off.size())), ""}};
+    if (rest_of_zero < 0.1 * all) {
+      Report(Cause::kZeroPointMismatch, "the biases are off as if the input had another zero point",
+             evidence);
+    } else if (in_place < 1e-3 * exact) {
+      Report(Cause::kUnexplained, "the bias is missing", evidence);
+    } else {
+      Report(Cause::kZeroPointMismatch, "the biases are not those of the layer", evidence);
+    }
+  }
+
+  std::string Channels(const std::vector<std::size_t>& rows) const {
+    if (rows.size() == 1) return fmt::format("output channel {}", rows[0]);
+    return fmt::format("{} of {} output channels", rows.size(), fit_.rows());
+  }
+
+  const DiagnosisSubject& subject_;
+  const GemmOp& op_;
+  WeightFit fit_;
+  SharedRelowering relowering_;
+  std::vector<std::size_t> alive_, bad_;
+  std::vector<Suspect> found_;
+};
+
+}  // namespace
+
+std::vector<Suspect> LinearCauses(const DiagnosisSubject& subject, const Probe& probe,
+                                  const SharedRelowering& relowering) {
+  std::vector<Suspect> suspects;
+  for (const Op& op : subject.bundle.program.ops) {
+    const auto* gemm = std::get_if<GemmOp>(&op);
+    if (gemm == nullptr) continue;
+    const Linear layer = relowering->LayerOf(gemm->output);
+    LayerCauses causes(subject, *gemm, layer, probe.column_power.at(gemm->output), relowering);
+    for (Suspect& suspect : causes.Find()) suspects.push_back(std::move(suspect));
+  }
+  return suspects;
+}
+
+}  // namespace qsim

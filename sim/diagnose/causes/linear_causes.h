@@ -1,0 +1,15 @@
+// Linear layers: what their codes amount to in place, with the scales that their neighbours apply,
+// beside the float weights.
+#pragma once
+
+#include <vector>
+
+#include "sim/diagnose/causes/probe.h"
+#include "sim/diagnose/causes/suspect.h"
+
+namespace qsim {
+
+std::vector<Suspect> LinearCauses(const DiagnosisSubject& subject, const Probe& probe,
+                                  const SharedRelowering& relowering);
+
+}  // namespace qsim

@@ -1,0 +1,55 @@
+#include "sim/diagnose/causes/multipliers.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace qsim {
+namespace {
+
+double Value(Multiplier m) { return std::ldexp(static_cast<double>(m.m), -m.shift); }
+
+}  // namespace
+
+MultiplierFit FitMultipliers(const std::vector<Multiplier>& actual,
+                             const std::vector<Multiplier>& wanted) {
+  constexpr double kHealthy = 0.005;
+  MultiplierFit fit;
+  fit.rounded = true;
+  std::vector<double> factors;
+  for (std::size_t c = 0; c < std::max(actual.size(), wanted.size()); ++c) {
+    const Multiplier a = actual[actual.size() == 1 ? 0 : c];
+    const Multiplier w = wanted[wanted.size() == 1 ? 0 : c];
+    const double value = Value(w);
+    if (value == 0) continue;
+    const double factor = Value(a) / value;
+    factors.push_back(factor);
+    fit.largest_error = std::max(fit.largest_error, std::fabs(factor - 1));
+    fit.off += std::fabs(factor - 1) > kHealthy;
+    fit.bits = std::max(
+        fit.bits, static_cast<int>(std::bit_width(static_cast<std::uint32_t>(std::abs(a.m)))));
+    // Some lists were rounded from a value that was rounded to 16 bits before.
+    const double exact = std::ldexp(value, a.shift);
+    fit.rounded = fit.rounded && std::fabs(static_cast<double>(a.m) - exact) <= 0.5 + 1e-3;
+  }
+  if (factors.empty()) return fit;
+  fit.least = *std::min_element(factors.begin(), factors.end());
+  fit.most = *std::max_element(factors.begin(), factors.end());
+  const auto middle = factors.begin() + static_cast<std::ptrdiff_t>(factors.size() / 2);
+  std::nth_element(factors.begin(), middle, factors.end());
+  fit.centre = *middle;
+  // Common shifts leave the smallest ratios a few bits: most channels decide.
+  const auto near = std::count_if(factors.begin(), factors.end(), [&](double f) {
+    return std::fabs(f - fit.centre) <= 0.02 * std::fabs(fit.centre);
+  });
+  fit.uniform = static_cast<std::size_t>(near) * 10 >= factors.size() * 9;
+  return fit;
+}
+
+std::vector<Multiplier> WithShift(const std::vector<std::int32_t>& multipliers, int shift) {
+  std::vector<Multiplier> list;
+  for (const std::int32_t m : multipliers) list.push_back({m, shift});
+  return list;
+}
+
+}  // namespace qsim

@@ -1,0 +1,215 @@
+#include "sim/diagnose/causes/probe.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "sim/diagnose/causes/suspect.h"
+#include "sim/diagnose/grid.h"
+#include "sim/diagnose/hybrid.h"
+#include "sim/parallel.h"
+
+namespace qsim {
+namespace {
+
+// Enough inputs that ranges and shares mean something; few where a single one takes seconds.
+std::int64_t ImagesToProbe(const VitGeometry& g, const ModelInputs& inputs) {
+  constexpr std::int64_t kElements = 4'000'000;
+  constexpr std::int64_t kMost = 16;
+  const std::int64_t wanted =
+      std::clamp<std::int64_t>(kElements / (g.tokens * g.dim * g.depth), 2, kMost);
+  return std::min(wanted, inputs.count());
+}
+
+double SquaredError(const FloatTensor& a, const FloatTensor& b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.data.size(); ++i) {
+    const double e = static_cast<double>(a.data[i]) - static_cast<double>(b.data[i]);
+    sum += e * e;
+  }
+  return sum;
+}
+
+double Power(const FloatTensor& x) {
+  double sum = 0;
+  for (const float v : x.data) sum += static_cast<double>(v) * static_cast<double>(v);
+  return sum;
+}
+
+TensorUse UseOf(const FloatTensor& x, const TensorInfo& info, const TensorScale& scale) {
+  const Grid grid(info, scale);
+  TensorUse use;
+  const auto channels = static_cast<std::size_t>(info.shape.back());
+  use.channel_min.assign(channels, 0);
+  use.channel_max.assign(channels, 0);
+  use.count = static_cast<std::int64_t>(x.data.size());
+  for (std::size_t i = 0; i < x.data.size(); ++i) {
+    const auto v = static_cast<double>(x.data[i]);
+    const double units = std::nearbyint(grid.Units(i, v));
+    const double kept = grid.Clamped(units);
+    const double error = grid.Real(i, kept) - v;
+    use.signal += v * v;
+    use.negative += v < 0;
+    // A value that rounds to the code beside the range is saturated by design.
+    use.high += units > kept + 1;
+    use.low += units < kept - 1;
+    (std::fabs(units - kept) > 1 ? use.clipped : use.rounded) += error * error;
+    use.channel_min[i % channels] = std::min(use.channel_min[i % channels], v);
+    use.channel_max[i % channels] = std::max(use.channel_max[i % channels], v);
+  }
+  return use;
+}
+
+void Merge(const TensorUse& from, TensorUse& to) {
+  to.count += from.count;
+  to.high += from.high;
+  to.low += from.low;
+  to.negative += from.negative;
+  to.signal += from.signal;
+  to.clipped += from.clipped;
+  to.rounded += from.rounded;
+  to.channel_min.resize(from.channel_min.size());
+  to.channel_max.resize(from.channel_max.size());
+  for (std::size_t c = 0; c < from.channel_min.size(); ++c) {
+    to.channel_min[c] = std::min(to.channel_min[c], from.channel_min[c]);
+    to.channel_max[c] = std::max(to.channel_max[c], from.channel_max[c]);
+  }
+}
+
+// Deviations of the rows in steps.
+std::vector<double> DeviationsInSteps(const FloatTensor& x, double scale) {
+  std::vector<double> deviations;
+  const auto row = static_cast<std::size_t>(x.shape.back());
+  for (std::size_t begin = 0; begin < x.data.size(); begin += row) {
+    double sum = 0;
+    double squares = 0;
+    for (std::size_t c = 0; c < row; ++c) {
+      const auto v = static_cast<double>(x.data[begin + c]);
+      sum += v;
+      squares += v * v;
+    }
+    const double mean = sum / static_cast<double>(row);
+    const double variance = std::max(0.0, squares / static_cast<double>(row) - mean * mean);
+    deviations.push_back(std::sqrt(variance) / scale);
+  }
+  return deviations;
+}
+
+class ImageProbe {
+ public:
+  ImageProbe(const Bundle& bundle, const HybridNetwork& network, const HybridNetwork* remade,
+             const std::set<std::string>& differing)
+      : bundle_(bundle), network_(network), remade_(remade), differing_(differing) {}
+
+  Probe Run(std::int64_t image) const {
+    Probe probe;
+    const HybridState exact =
+        network_.Run(network_.ExactInputs(image), network_.AllOf(Exactness::All()));
+    for (std::size_t node = 0; node < network_.nodes(); ++node) {
+      const std::string& name = network_.NameOf(node);
+      const TensorInfo& info = bundle_.program.Tensor(name);
+      const TensorScale& scale = bundle_.scales.at(name);
+      if (info.dtype != DType::kInt32 && scale.kind == TensorScale::Kind::kLinear) {
+        probe.tensors[name] = UseOf(exact.at(name)->real(), info, scale);
+      }
+      if (const Op* op = network_.OpOf(node)) Look(node, *op, exact, probe);
+    }
+    return probe;
+  }
+
+ private:
+  void Look(std::size_t node, const Op& op, const HybridState& exact, Probe& probe) const {
+    const std::string& name = OutputOf(op);
+    if (const auto* gemm = std::get_if<GemmOp>(&op)) {
+      const FloatTensor& x = exact.at(gemm->input)->real();
+      const auto depth = static_cast<std::size_t>(x.shape.back());
+      std::vector<double>& power = probe.column_power[name];
+      power.assign(depth, 0);
+      for (std::size_t i = 0; i < x.data.size(); ++i) {
+        power[i % depth] += static_cast<double>(x.data[i]) * static_cast<double>(x.data[i]);
+      }
+    }
+    const bool norm = std::holds_alternative<LayernormOp>(op);
+    if (!norm && !differing_.contains(name)) return;
+    HybridState inputs;
+    for (const std::string& input : InputsOf(op)) {
+      inputs[input] = network_.OnGrid(input, exact.at(input)->real());
+    }
+    const auto exact_step = network_.Compute(node, Exactness::All(), inputs);
+    const FloatTensor& wanted = exact_step->real();
+    if (norm) {
+      NormInput& in = probe.norms[name];
+      const std::string& stream = std::get<LayernormOp>(op).input;
+      const std::vector<double>& scale = bundle_.scales.at(stream).scale;
+      in.deviation = DeviationsInSteps(exact.at(stream)->real(),
+                                       *std::min_element(scale.begin(), scale.end()));
+      in.signal = Power(exact.at(name)->real());
+      in.noise = SquaredError(exact.at(name)->real(), wanted);
+    }
+    if (!differing_.contains(name)) return;
+    StepNoise& step = probe.steps[name];
+    step.signal = Power(wanted);
+    step.noise = SquaredError(wanted, network_.Compute(node, {}, inputs)->real());
+    step.remade = SquaredError(wanted, remade_->Compute(node, {}, inputs)->real());
+  }
+
+  const Bundle& bundle_;
+  const HybridNetwork& network_;
+  const HybridNetwork* remade_;
+  const std::set<std::string>& differing_;
+};
+
+void Merge(const Probe& from, Probe& to) {
+  for (const auto& [name, use] : from.tensors) Merge(use, to.tensors[name]);
+  for (const auto& [name, step] : from.steps) {
+    StepNoise& sum = to.steps[name];
+    sum.signal += step.signal;
+    sum.noise += step.noise;
+    sum.remade += step.remade;
+  }
+  for (const auto& [name, norm] : from.norms) {
+    NormInput& all = to.norms[name];
+    all.deviation.insert(all.deviation.end(), norm.deviation.begin(), norm.deviation.end());
+    all.signal += norm.signal;
+    all.noise += norm.noise;
+  }
+  for (const auto& [name, power] : from.column_power) {
+    std::vector<double>& sum = to.column_power[name];
+    sum.resize(power.size());
+    for (std::size_t k = 0; k < power.size(); ++k) sum[k] += power[k];
+  }
+}
+
+}  // namespace
+
+double TensorUse::Min() const { return *std::min_element(channel_min.begin(), channel_min.end()); }
+double TensorUse::Max() const { return *std::max_element(channel_max.begin(), channel_max.end()); }
+double TensorUse::ClippedShare() const {
+  return static_cast<double>(high + low) / static_cast<double>(count);
+}
+double TensorUse::QsnrDb() const { return Db(signal, clipped + rounded); }
+
+Probe RunProbe(const DiagnosisSubject& subject, const ModelInputs& inputs, const Bundle& remade,
+               const std::set<std::string>& differing, int threads) {
+  const HybridNetwork network(subject.bundle, subject.model, inputs);
+  std::optional<HybridNetwork> other;
+  if (!differing.empty()) other.emplace(remade, subject.model, inputs);
+  const ImageProbe image_probe(subject.bundle, network, other ? &*other : nullptr, differing);
+  const std::int64_t images = ImagesToProbe(subject.model.geometry, inputs);
+  std::vector<Probe> probes(static_cast<std::size_t>(images));
+  ParallelFor(images, threads, [&](std::int64_t image, int) {
+    probes[static_cast<std::size_t>(image)] = image_probe.Run(image);
+  });
+  Probe all;
+  for (const Probe& probe : probes) Merge(probe, all);
+  // From sums to means over the rows of the layer's input.
+  for (auto& [name, power] : all.column_power) {
+    const auto& gemm = std::get<GemmOp>(*ProducerOf(subject.bundle.program, name));
+    const auto count = static_cast<double>(all.tensors.at(gemm.input).count);
+    for (double& p : power) p /= count / static_cast<double>(power.size());
+  }
+  return all;
+}
+
+}  // namespace qsim

@@ -1,0 +1,57 @@
+// What a subject's data say: every tensor of the float network against the grid that the bundle has
+// for it, and single operations on the same inputs as they are and as they should be.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "sim/diagnose/finding.h"
+
+namespace qsim {
+
+// The float values of a tensor on its grid.
+struct TensorUse {
+  std::int64_t count = 0;
+  std::int64_t high = 0, low = 0;  // clipped
+  std::int64_t negative = 0;
+  double signal = 0;
+  double clipped = 0, rounded = 0;  // noise power of the elements that are, and of the others
+  // Of each channel of the last axis.
+  std::vector<double> channel_min, channel_max;
+  double Min() const;
+  double Max() const;
+  double ClippedShare() const;
+  double QsnrDb() const;
+};
+
+// One operation on inputs that are on their grids, against the exact one on the same inputs.
+struct StepNoise {
+  double signal = 0;
+  double noise = 0;   // of the program's operation
+  double remade = 0;  // of the operation as it should be
+};
+
+// A layer norm's input.
+struct NormInput {
+  std::vector<double> deviation;  // of each row, in steps of the input's scale
+  double signal = 0;              // of the exact output
+  double noise = 0;               // that the input's grid causes there
+};
+
+struct Probe {
+  std::map<std::string, TensorUse> tensors;  // narrow ones, by name
+  std::map<std::string, StepNoise> steps;    // of the operations asked for
+  std::map<std::string, NormInput> norms;    // by output
+  std::map<std::string, std::vector<double>>
+      column_power;  // mean square, of linear layers' inputs, by output
+};
+
+// `remade` is the subject's bundle with the operations `differing` (by output) as they should be;
+// both may be empty. `inputs` are some of the model's.
+Probe RunProbe(const DiagnosisSubject& subject, const ModelInputs& inputs, const Bundle& remade,
+               const std::set<std::string>& differing, int threads);
+
+}  // namespace qsim

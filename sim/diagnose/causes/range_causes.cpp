@@ -1,0 +1,313 @@
+#include "sim/diagnose/causes/range_causes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "sim/diagnose/tensor_key.h"
+
+namespace qsim {
+namespace {
+
+// Beyond what percentiles for 0.05 % of outliers, or 6 bits, do to a healthy tensor.
+constexpr double kSuspiciousDb = 24;
+constexpr double kClippedShare = 0.01;
+constexpr double kNegativesLost = 0.5;   // clipped; the others are within a step of zero
+constexpr double kCoverageShare = 0.25;  // clipped of the calibration inputs, beside these
+constexpr double kWasteDb = 9;           // between a grid and the one that the data need
+constexpr double kFewBitsDb = 16;
+constexpr double kUnderflowDb = 16;    // of a layer norm, from its input's grid alone
+constexpr double kUnderflowSteps = 3;  // standard deviation of a row
+
+class RangeSearch {
+ public:
+  RangeSearch(const DiagnosisSubject& subject, const Probe& probe,
+              const SharedRelowering& relowering, int threads)
+      : subject_(subject), probe_(probe), relowering_(relowering), threads_(threads) {}
+
+  std::vector<Suspect> Find() {
+    for (const Op& op : subject_.bundle.program.ops) {
+      if (const auto* norm = std::get_if<LayernormOp>(&op)) CheckVariance(*norm);
+    }
+    for (const auto& [name, use] : probe_.tensors) {
+      // The algorithm fixes the softmax's grid, and pixels are what they are.
+      if (name.ends_with("intSoft") || name == "image" || name == "patches") continue;
+      if (underflown_.contains(name) || use.signal <= 0) continue;
+      tensor_ = name;
+      use_ = &use;
+      if (use.QsnrDb() < kSuspiciousDb) Explain();
+    }
+    return std::move(found_);
+  }
+
+ private:
+  // ---- the grid of the tensor at hand ----
+
+  const TensorScale& Stated() const { return subject_.bundle.scales.at(tensor_); }
+  QuantRange Codes() const { return subject_.bundle.program.Tensor(tensor_).range; }
+  double Steps() const { return static_cast<double>(Codes().qmax) - Codes().qmin; }
+  // The real numbers that the widest channel of the grid reaches.
+  double GridMin() const {
+    double least = 0;
+    const Activation a = StatedActivation(subject_.bundle, tensor_);
+    for (std::size_t c = 0; c < a.scale.size(); ++c)
+      least = std::min(least, a.scale[c] * (static_cast<double>(a.range.qmin) - a.zero[c]));
+    return least;
+  }
+  double GridMax() const {
+    double most = 0;
+    const Activation a = StatedActivation(subject_.bundle, tensor_);
+    for (std::size_t c = 0; c < a.scale.size(); ++c)
+      most = std::max(most, a.scale[c] * (static_cast<double>(a.range.qmax) - a.zero[c]));
+    return most;
+  }
+  // One scale for the tensor, MinMax on these inputs, with the codes it has.
+  double NeededScale(const TensorUse& use) const {
+    return Symmetric() ? 2 * std::max(-use.Min(), use.Max()) / Steps()
+                       : (use.Max() - use.Min()) / Steps();
+  }
+  bool Symmetric() const {
+    const std::int32_t centre = (Codes().qmin + Codes().qmax + 1) / 2;
+    const auto& zero = Stated().zero;
+    return std::all_of(zero.begin(), zero.end(), [&](std::int32_t z) { return z == centre; });
+  }
+  // Q and K: their channels are summed over, so their scales are tied to each other.
+  bool Contracted() const {
+    return tensor_.ends_with(".attn_q_out") || tensor_.ends_with(".attn_k_out");
+  }
+
+  void Explain() {
+    if (use_->ClippedShare() > kClippedShare && use_->clipped > 2 * use_->rounded) {
+      ExplainClipping();
+    } else if (use_->rounded > use_->clipped) {
+      ExplainRounding();
+    }
+  }
+
+  Suspect& Report(Cause cause, std::string text, std::vector<Evidence> evidence) {
+    Suspect suspect;
+    suspect.suspicion.cause = cause;
+    suspect.suspicion.tensor = tensor_;
+    suspect.suspicion.text = std::move(text);
+    suspect.suspicion.evidence = std::move(evidence);
+    suspect.suspicion.evidence.push_back(
+        {"QSNR of the tensor, quantized from float", use_->QsnrDb(), "dB"});
+    suspect.damage = (use_->clipped + use_->rounded) / use_->signal;
+    AddRepairs(cause, suspect.suspicion);
+    found_.push_back(std::move(suspect));
+    return found_.back();
+  }
+
+  // ---- values that do not fit ----
+
+  void ExplainClipping() {
+    const auto count = static_cast<double>(use_->count);
+    const double negative = static_cast<double>(use_->negative) / count;
+    const double data = use_->Max() - use_->Min();
+    const double grid = GridMax() - GridMin();
+    const std::vector<Evidence> evidence = {
+        {"clipped high", 100 * static_cast<double>(use_->high) / count, "%"},
+        {"clipped low", 100 * static_cast<double>(use_->low) / count, "%"},
+        {"negative values", 100 * negative, "%"},
+        {"range of the data beside that of the type", data / grid, "x"}};
+    const bool no_negatives = -GridMin() < 0.02 * GridMax();
+    if (no_negatives && static_cast<double>(use_->low) > kNegativesLost * negative * count) {
+      Report(Cause::kUnsignedOnSigned,
+             fmt::format("an unsigned type without a zero point on signed data: {:.0f} % of the "
+                         "values are negative and become 0",
+                         100 * negative),
+             evidence);
+      return;
+    }
+    if (CalibrationFits()) {
+      Report(Cause::kCalibrationCoverage,
+             fmt::format("the range fits the calibration inputs and clips {:.1f} % of these: the "
+                         "calibration does not cover the data",
+                         100 * use_->ClippedShare()),
+             evidence);
+      return;
+    }
+    const bool one_sided = std::min(use_->high, use_->low) * 20 < std::max(use_->high, use_->low);
+    if (one_sided && grid > 0.8 * data) {
+      Report(Cause::kZeroPointMismatch,
+             fmt::format("the range [{:.3g}, {:.3g}] is wide enough for the data in [{:.3g}, "
+                         "{:.3g}], but lies elsewhere: its zero point is off",
+                         GridMin(), GridMax(), use_->Min(), use_->Max()),
+             evidence);
+      return;
+    }
+    Report(Cause::kClipping,
+           fmt::format("the range [{:.3g}, {:.3g}] clips {:.1f} % of the data in [{:.3g}, {:.3g}]",
+                       GridMin(), GridMax(), 100 * use_->ClippedShare(), use_->Min(), use_->Max()),
+           evidence);
+  }
+
+  // Whether the grid is right for the calibration inputs.
+  bool CalibrationFits() {
+    if (subject_.calibration == nullptr) return false;
+    if (!calibrated_) calibrated_ = RunProbe(subject_, *subject_.calibration, {}, {}, threads_);
+    const TensorUse& use = calibrated_->tensors.at(tensor_);
+    return use.ClippedShare() < kCoverageShare * use_->ClippedShare() &&
+           use.QsnrDb() > use_->QsnrDb() + 4;
+  }
+
+  // ---- steps that are too coarse ----
+
+  void ExplainRounding() {
+    const double needed = NeededScale(*use_);
+    const double step = needed * needed / 12 * static_cast<double>(use_->count);
+    const double waste = Db(use_->rounded, step);
+    const double grid = GridMax() - GridMin();
+    const double data = use_->Max() - use_->Min();
+    const auto& scale = Stated().scale;
+    const auto [finest, coarsest] = std::minmax_element(scale.begin(), scale.end());
+    std::vector<Evidence> evidence = {
+        {"range of the type beside that of the data", grid / data, "x"},
+        {"scale ratio between channels", *coarsest / *finest, "x"},
+        {"noise that one scale for these data would save", waste, "dB"}};
+    if (waste > kWasteDb) {
+      Report(
+          Cause::kChannelOutliers,
+          scale.size() > 1
+              ? fmt::format("scales for each of {} channels chase outliers: most are far coarser "
+                            "than the data need, and one scale would lose {:.0f} dB less",
+                            scale.size(), waste)
+              : fmt::format("the scale chases an outlier: its range is {:.1f} times that of the "
+                            "data",
+                            grid / data),
+          std::move(evidence));
+      return;
+    }
+    if (use_->QsnrDb() > kFewBitsDb) return;
+    if (Steps() < 64) {
+      Report(Cause::kTooFewBits, fmt::format("{:.0f} steps are too few for its values", Steps()),
+             {{"steps", Steps(), ""}});
+      return;
+    }
+    std::vector<double> extents;
+    for (std::size_t c = 0; c < use_->channel_max.size(); ++c)
+      extents.push_back(std::max(-use_->channel_min[c], use_->channel_max[c]));
+    std::sort(extents.begin(), extents.end());
+    const double typical = extents[extents.size() / 2];
+    if (typical <= 0 || extents.back() < 16 * typical) return;
+    evidence.push_back({"largest channel beside the typical one", extents.back() / typical, "x"});
+    Report(Cause::kChannelOutliers,
+           fmt::format("one scale serves channels that differ {:.0f} times: most use a few codes",
+                       extents.back() / typical),
+           std::move(evidence));
+  }
+
+  // ---- layer norms ----
+
+  void CheckVariance(const LayernormOp& op) {
+    const NormInput& in = probe_.norms.at(op.output);
+    std::vector<double> deviation = in.deviation;
+    const auto middle = deviation.begin() + static_cast<std::ptrdiff_t>(deviation.size() / 2);
+    std::nth_element(deviation.begin(), middle, deviation.end());
+    if (*middle > kUnderflowSteps || Db(in.signal, in.noise) > kUnderflowDb) return;
+    underflown_.insert(op.input);
+    tensor_ = op.input;
+    use_ = &probe_.tensors.at(op.input);
+    Suspect& suspect = Report(
+        Cause::kVarianceUnderflow,
+        fmt::format(
+            "the rows of '{}' deviate by {:.2g} steps from their mean: the integer variance "
+            "is almost nothing",
+            op.input, *middle),
+        {{"standard deviation", *middle, ""},
+         {"QSNR of the layer norm, from its input's steps alone", Db(in.signal, in.noise), "dB"}});
+    suspect.suspicion.tensor = op.output;
+    suspect.damage = std::max(suspect.damage, in.noise / in.signal);
+  }
+
+  // ---- repairs ----
+
+  void AddRepairs(Cause cause, Suspicion& suspicion) const {
+    const auto key = KeyOfTensor(tensor_);
+    if (subject_.config != nullptr && key) {
+      const Section section = subject_.config->Get(key->block, key->role);
+      Repair repair;
+      repair.settings = Settings(cause, section, key->text, repair.text);
+      if (!repair.settings.empty()) suspicion.repairs.push_back(std::move(repair));
+    }
+    suspicion.repairs.push_back(RescaleRepair(cause));
+  }
+
+  static std::vector<std::string> Settings(Cause cause, const Section& section,
+                                           const std::string& key, std::string& text) {
+    switch (cause) {
+      case Cause::kUnsignedOnSigned:
+        if (section.is_signed || section.has_zero_point) return {};
+        text = "make its type signed";
+        return {key + ".bit_type.signed=True", key + ".bit_type.symmetric=True"};
+      case Cause::kClipping:
+      case Cause::kZeroPointMismatch:
+        if (section.observer == ObserverKind::kMinmax) return {};
+        text = "observe its whole range";
+        return {key + ".observer_type=MinmaxObserver"};
+      case Cause::kChannelOutliers:
+        if (section.calibration_mode == CalibrationMode::kLayerWise) return {};
+        text = "give it one scale";
+        return {key + ".calibration_mode=layer_wise"};
+      case Cause::kTooFewBits:
+        if (section.bits >= 8) return {};
+        text = "give it 8 bits";
+        return {key + ".bit_type.bits=8"};
+      case Cause::kVarianceUnderflow:
+        if (section.bits >= 16) return {};
+        text = "give the residual stream 16 bits";
+        return {key + ".bit_type.bits=16"};
+      default:
+        return {};
+    }
+  }
+
+  // A grid for these data: signed and symmetric, MinMax.
+  Repair RescaleRepair(Cause cause) const {
+    const int bits = cause == Cause::kVarianceUnderflow
+                         ? 16
+                         : std::max(8, static_cast<int>(std::lround(std::log2(Steps() + 1))));
+    const auto half = static_cast<std::int32_t>(1 << (bits - 1));
+    StatedGrid grid;
+    grid.range = {-half, half - 1};
+    grid.zero = {0};
+    const double extent = std::max(-use_->Min(), use_->Max());
+    grid.scale = {std::max(extent / (half - 0.5), kMinScale)};
+    if (Contracted() && Stated().scale.size() > 1) {
+      const Activation a = StatedActivation(subject_.bundle, tensor_);
+      double most = 0;
+      for (std::size_t c = 0; c < a.scale.size(); ++c) {
+        const double reach = std::max(-use_->channel_min[c], use_->channel_max[c]);
+        most = std::max(most, reach / (half - 0.5) / a.scale[c]);
+      }
+      grid.scale = a.scale;
+      for (double& s : grid.scale) s *= most;
+    }
+    return {"give it the range of these inputs, and take the integers around it from there",
+            {},
+            [relowering = relowering_, tensor = tensor_, grid](Bundle& bundle) {
+              relowering->Rescale(tensor, grid, bundle);
+            }};
+  }
+
+  const DiagnosisSubject& subject_;
+  const Probe& probe_;
+  SharedRelowering relowering_;
+  int threads_;
+  std::optional<Probe> calibrated_;
+  std::set<std::string> underflown_;  // inputs of layer norms that are explained
+  std::string tensor_;
+  const TensorUse* use_ = nullptr;
+  std::vector<Suspect> found_;
+};
+
+}  // namespace
+
+std::vector<Suspect> RangeCauses(const DiagnosisSubject& subject, const Probe& probe,
+                                 const SharedRelowering& relowering, int threads) {
+  return RangeSearch(subject, probe, relowering, threads).Find();
+}
+
+}  // namespace qsim

@@ -1,0 +1,95 @@
+#include "sim/diagnose/causes/weight_fit.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace qsim {
+
+WeightFit::WeightFit(const Bundle& bundle, const GemmOp& op, const Linear& layer,
+                     const std::vector<double>& column_power)
+    : layer_(layer), depth_(static_cast<std::size_t>(layer.in_features())) {
+  const auto rows = layer.bias.size();
+  const auto& codes = bundle.program.Constant(op.weight).As<std::int8_t>();
+  const auto& bias = bundle.program.Constant(op.bias).As<std::int32_t>();
+  const Activation in = StatedActivation(bundle, op.input);
+  column_scale_.reserve(depth_);
+  for (const double s : in.scale) column_scale_.push_back(s);
+  row_scale_ = StatedActivation(bundle, op.output).scale;
+  double power_sum = 0;
+  for (const double p : column_power) power_sum += p;
+  const auto count = static_cast<double>(depth_);
+  for (std::size_t n = 0; n < rows; ++n) {
+    const double zero =
+        op.weight_zero.empty()
+            ? 0
+            : static_cast<double>(op.weight_zero[op.weight_zero.size() == 1 ? 0 : n]);
+    double input_zeros = 0;
+    RowFit fit;
+    for (std::size_t k = 0; k < depth_; ++k) {
+      codes_.push_back(static_cast<double>(codes[n * depth_ + k]) - zero);
+      input_zeros += static_cast<double>(in.zero[k]) * codes_.back();
+      const double w = Weight(n, k);
+      const double e = InPlace(n, k);
+      // Relative, so that a bias can be counted beside it.
+      const double p = power_sum > 0 ? column_power[k] / power_sum * count : 1;
+      fit.exact += p * w * w;
+      fit.both += p * w * e;
+      fit.in_place += p * e * e;
+    }
+    rows_.push_back(fit);
+    bias_.push_back(row_scale_[n] * (static_cast<double>(bias[n]) + input_zeros));
+    signal_ += fit.exact;
+    noise_ += fit.Noise();
+    noise_alone_ += fit.NoiseAlone();
+  }
+  mean_energy_ = signal_ / static_cast<double>(rows);
+  // A row's output is the sum of `depth` products whose inputs have the mean power over the
+  // columns.
+  const double mean_power = power_sum / count;
+  for (std::size_t n = 0; n < rows; ++n) {
+    const double off = bias_[n] - Bias(n);
+    if (mean_power > 0) bias_noise_ += off * off / mean_power;
+  }
+}
+
+double WeightFit::LargestCode(std::size_t n) const {
+  double largest = 0;
+  for (std::size_t k = 0; k < depth_; ++k) largest = std::max(largest, std::fabs(Code(n, k)));
+  return largest;
+}
+
+WeightFit::Match WeightFit::BestMatch(std::size_t n) const {
+  Match best;
+  double own = 0;
+  for (std::size_t k = 0; k < depth_; ++k) own += InPlace(n, k) * InPlace(n, k);
+  for (std::size_t m = 0; m < rows(); ++m) {
+    double both = 0;
+    double exact = 0;
+    for (std::size_t k = 0; k < depth_; ++k) {
+      both += Weight(m, k) * InPlace(n, k);
+      exact += Weight(m, k) * Weight(m, k);
+    }
+    const double correlation = own > 0 && exact > 0 ? both / std::sqrt(own * exact) : 0;
+    if (correlation > best.correlation) best = {m, correlation};
+  }
+  return best;
+}
+
+WeightFit::Match WeightFit::BestColumn(std::size_t k) const {
+  Match best;
+  double own = 0;
+  for (std::size_t n = 0; n < rows(); ++n) own += InPlace(n, k) * InPlace(n, k);
+  for (std::size_t j = 0; j < depth_; ++j) {
+    double both = 0;
+    double exact = 0;
+    for (std::size_t n = 0; n < rows(); ++n) {
+      both += Weight(n, j) * InPlace(n, k);
+      exact += Weight(n, j) * Weight(n, j);
+    }
+    const double correlation = own > 0 && exact > 0 ? both / std::sqrt(own * exact) : 0;
+    if (correlation > best.correlation) best = {j, correlation};
+  }
+  return best;
+}
+
+}  // namespace qsim
