@@ -27,7 +27,9 @@ constexpr double kAbnormalExcess = 6;
 constexpr double kIrreparableExcess = 15;
 constexpr double kGainAtOutput = 3;
 constexpr double kGainAtCulprit = 6;
-constexpr double kHarmAtOutput = -1;
+constexpr double kLeastGain = 1;  // of a culprit itself, whatever the output gains
+constexpr double kHarmAtOutput = -3;
+constexpr double kGainOfSplitting = 3;  // of one scale over Q, K and V, which no bits ask for
 // A step with few bits on purpose is a culprit only when most of the output's noise is its own.
 constexpr double kDominant = 0.5;
 
@@ -138,7 +140,8 @@ class Hunt {
       const auto effect = EffectOf(tensor);
       return output >= kGainAtOutput && effect && Dominates(*effect);
     }
-    return abnormal && (output >= kGainAtOutput || own >= kGainAtCulprit);
+    if (cause == Cause::kStackedScale && own >= kGainOfSplitting) return true;
+    return abnormal && own >= kLeastGain && (output >= kGainAtOutput || own >= kGainAtCulprit);
   }
 
   // The effects of one step in the network as it is; nullopt for a tensor that is no step.
