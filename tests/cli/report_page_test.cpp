@@ -65,6 +65,7 @@ class ReportPage : public ::testing::Test {
     EXPECT_EQ(check["errors"], Json::array());
     EXPECT_EQ(check["requests"], Json::array());
     EXPECT_EQ(check["blank"], Json::array()) << "plots that show none of their data";
+    EXPECT_EQ(check["undrawn"], Json::array()) << "parts or operations that cannot be seen";
     EXPECT_EQ(check["sorted"], true);
     EXPECT_EQ(check["filtered"], 1);
     EXPECT_EQ(check["wide"], false) << "the page is wider than its window";

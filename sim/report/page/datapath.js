@@ -183,17 +183,17 @@ function inspector(name) {
       h('h3', {}, h('code', {}, name), ' ', h('span', {class: 'soft'}, op ? op.kind : 'input')),
       h('dl', {class: 'facts'},
         fact('shape, type', `${shape(tap.shape)} ${tap.dtype}`),
-        fact('QSNR', [qsnrPill(tap.qsnr_db), ' dB']),
-        fact('ideal fake quantization', `${db(tap.ideal_qsnr_db)} dB`),
-        fact('this step alone', `${db(tap.step_qsnr_db)} dB`),
-        profile ? [fact('float range', range(profile.float)),
+        num(tap.qsnr_db) === null ? null : fact('QSNR', [qsnrPill(tap.qsnr_db), ' dB']),
+        num(tap.ideal_qsnr_db) === null ? null : fact('ideal fake quantization', `${db(tap.ideal_qsnr_db)} dB`),
+        num(tap.step_qsnr_db) === null ? null : fact('this step alone', `${db(tap.step_qsnr_db)} dB`),
+        profile ? [profile.float ? fact('float range', range(profile.float)) : null,
                    fact('integers stand for', range(profile.quantized)),
                    fact('codes seen', `${integer(profile.codes.min)} … ${integer(profile.codes.max)} of ` +
                         `${integer(profile.codes.qmin)} … ${integer(profile.codes.qmax)}`)] : null,
         fact('clipped', `${percent(tap.saturated_share)} %`),
         acc ? fact('accumulator bits', `${acc.bits_seen ?? NONE} seen, ${acc.bits_needed} proven, ` +
                    `${acc.bits} given`) : null,
-        weight ? fact('weights, as the program scales them', `${db(weight.error?.qsnr_db)} dB`) : null,
+        weight?.error ? fact('weights, as the program scales them', `${db(weight.error.qsnr_db)} dB`) : null,
         tap.mismatches ? fact('golden against RTL', `${integer(tap.mismatches)} differ`) : null));
 }
 

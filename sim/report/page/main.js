@@ -44,8 +44,28 @@ function showsData({canvas, chart}) {
 // For a test in a headless browser (#selfcheck): what a person would see at a glance. The result is an
 // attribute of the document element.
 function selfCheck() {
-  const blank = charts.filter((entry) => !showsData(entry))
-                      .map(({canvas}) => canvas.getAttribute('aria-label'));
+  const blank = new Set();
+  const look = () => {
+    for (const entry of charts) {
+      if (!showsData(entry)) blank.add(entry.canvas.getAttribute('aria-label'));
+    }
+  };
+  look();
+  // Every part of the network is drawn, and every operation in it can be chosen.
+  const undrawn = [];
+  const chosen = selection.part;
+  for (const part of PARTS) {
+    selectPart(part.id);
+    const nodes = [...document.querySelectorAll('.datapath .node:not(.source)')];
+    if (nodes.length !== part.operations.length) undrawn.push(part.id);
+    for (const node of nodes) {
+      node.dispatchEvent(new MouseEvent('click'));
+      if (!document.querySelector('.inspector h3')?.textContent.startsWith(node.dataset.tap))
+        undrawn.push(node.dataset.tap);
+    }
+    look();
+  }
+  selectPart(chosen);
   const sorts = (column, down) => {
     page.tapTable.sortBy(column);  // a second time turns it round
     const keys = page.tapTable.keysShown(column).filter((key) => key !== null);
@@ -57,7 +77,7 @@ function selfCheck() {
   const filtered = page.tapTable.keysShown(0).length;
   page.tapTable.filter(() => true);
   document.documentElement.dataset.selfcheck = JSON.stringify({
-    errors: page.errors, charts: charts.length, blank, taps: page.tapTable.rows.length, sorted, filtered,
+    errors: page.errors, charts: charts.length, blank: [...blank], undrawn, taps: page.tapTable.rows.length, sorted, filtered,
     requests: performance.getEntriesByType('resource').map((entry) => entry.name),
     wide: document.documentElement.scrollWidth > document.documentElement.clientWidth,
     edges: document.querySelectorAll('.datapath .edge').length,
