@@ -45,8 +45,11 @@ function showsData({canvas, chart}) {
 // attribute of the document element.
 function selfCheck() {
   const blank = new Set();
+  const seen = new Set();  // reading a canvas twice makes the browser complain
   const look = () => {
     for (const entry of charts) {
+      if (seen.has(entry.canvas)) continue;
+      seen.add(entry.canvas);
       if (!showsData(entry)) blank.add(entry.canvas.getAttribute('aria-label'));
     }
   };
