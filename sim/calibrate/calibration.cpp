@@ -192,21 +192,21 @@ CalibrationInputs CalibrationInputs::From(const ModelInputs& inputs) {
   }
   result.read = [&inputs](std::int64_t first, std::int64_t most) {
     ModelInputs piece;
-    const std::int64_t count = std::min(most, inputs.count() - first);
+    const std::int64_t taken = std::min(most, inputs.count() - first);
     if (const auto* images = std::get_if<ImageInputs>(&inputs.data)) {
       Shape shape = images->pixels.shape();
       const std::int64_t each = ElementCount(shape) / shape[0];
-      shape[0] = count;
+      shape[0] = taken;
       IntTensor pixels(DType::kUint8, shape);
       pixels.As<std::uint8_t>() =
-          Slice(images->pixels.As<std::uint8_t>(), first * each, count * each);
+          Slice(images->pixels.As<std::uint8_t>(), first * each, taken * each);
       piece.data = ImageInputs{std::move(pixels), images->mean, images->stddev};
       return piece;
     }
     const auto& tokens = std::get<FloatTensor>(inputs.data);
     const std::int64_t each = tokens.shape[1] * tokens.shape[2];
-    piece.data = FloatTensor{{count, tokens.shape[1], tokens.shape[2]},
-                             Slice(tokens.data, first * each, count * each)};
+    piece.data = FloatTensor{{taken, tokens.shape[1], tokens.shape[2]},
+                             Slice(tokens.data, first * each, taken * each)};
     return piece;
   };
   return result;

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <set>
 
 #include "sim/calibrate/calibrate.h"
 #include "sim/error.h"
@@ -40,6 +41,7 @@ Config ConfigWith(const std::string& observer) {
        {"norm1", "attn_q_out", "attn_k_out", "attn_v_input", "attn_kv_out", "attn_v_out",
         "residual1", "residual2", "embed", "norm2", "mlp_fc1.output", "mlp_gelu", "norm"}) {
     config.Set(std::string(tensor) + ".observer_type=" + observer);
+    config.Set(std::string(tensor) + ".kl_bins=256");  // quick
   }
   config.Set("attn_v_input.calibration_mode=head_wise");
   config.Set("attn_q_out.calibration_mode=channel_wise");
@@ -234,6 +236,45 @@ TEST(Calibration, TokensMayDifferInLength) {
   const auto expected = Ranges(Observe(config, inputs, 4, 1));
   std::ranges::reverse(all);
   EXPECT_EQ(Ranges(Observe(config, inputs, 1, 2)), expected);
+}
+
+// FQ-ViT's use of it: the factors and the one zero point arrive in the program as they were
+// observed.
+TEST(Calibration, PtfFactorsReachTheResidualStream) {
+  Config config = ConfigWith("");
+  for (const std::string tensor : {"embed", "residual1", "residual2"}) {
+    config.Set(tensor + ".calibration_mode=channel_wise");
+    config.Set(tensor + ".observer_type=PtfObserver");
+    config.Set(tensor + ".bit_type={bits: 8, symmetric: False, name: uint8}");
+  }
+  CalibrateOptions options;
+  options.scope = Scope::kModel;
+  const Calibrator calibrator(Shipped().model, config, options);
+  Observations observations = calibrator.NoObservations();
+  const CalibrationInputs inputs = Ordered(FirstImages(8));
+  calibrator.Observe(inputs, observations);
+  const Bundle bundle = calibrator.Lower(observations, inputs.source);
+  std::set<double> factors;
+  for (std::int64_t block = 0; block < Shipped().model.geometry.depth; ++block) {
+    for (const char* tensor : {"residual1", "residual2"}) {
+      const std::string name = "blocks." + std::to_string(block) + "." + tensor;
+      const TensorScale& scale = bundle.scales.at(name);
+      const auto ranges = observations.blocks().at(block).tensors.Ranges(tensor);
+      ASSERT_EQ(scale.scale.size(), ranges.size()) << name;
+      ASSERT_EQ(scale.zero.size(), ranges.size()) << name;
+      EXPECT_NE(scale.zero[0], 0) << name;
+      const double largest = *std::ranges::max_element(scale.scale);
+      for (std::size_t c = 0; c < ranges.size(); ++c) {
+        const Quantization expected = QuantizationOf(ranges[c], {0, 255}, true);
+        EXPECT_EQ(scale.scale[c], expected.scale) << name << " " << c;
+        EXPECT_EQ(scale.zero[c], expected.zero) << name << " " << c;
+        EXPECT_EQ(scale.zero[c], scale.zero[0]) << name << " " << c;
+        factors.insert(scale.scale[c] / largest);
+      }
+    }
+  }
+  EXPECT_GE(factors.size(), 2u);
+  for (const double f : factors) EXPECT_TRUE(f == 1 || f == 0.5 || f == 0.25 || f == 0.125) << f;
 }
 
 TEST(FixedSum, IsExactInEveryOrder) {
