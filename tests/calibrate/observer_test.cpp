@@ -103,6 +103,49 @@ TEST(Observer, OmseClipsAnOutlierOfManyValues) {
   EXPECT_GT(ranges[0].max, 0.9);
 }
 
+// Every kind, type and width, on groups of ordinary values, of one sign, of zeros, of one value,
+// and of a huge and a tiny one.
+TEST(Observer, EveryKindGivesAUsableRangeForEveryType) {
+  testing::SeededRandom random;
+  constexpr std::int64_t kRows = 40;
+  constexpr std::int64_t kGroups = 6;
+  std::vector<std::vector<float>> batches(3);
+  for (std::vector<float>& batch : batches) {
+    for (std::int64_t row = 0; row < kRows; ++row) {
+      const auto x = static_cast<float>(random.Between(-1000, 1000)) / 300;
+      batch.insert(batch.end(),
+                   {x, std::fabs(x), -std::fabs(x), 0.0F, 0.75F, row % 2 == 0 ? 1e30F : -1e-30F});
+    }
+  }
+  for (int kind = 0; kind <= static_cast<int>(ObserverKind::kHistogramOmse); ++kind) {
+    for (int bits = 2; bits <= 16; ++bits) {
+      for (const bool is_signed : {false, true}) {
+        for (const bool zero_point : {false, true}) {
+          Section section = SectionOf(static_cast<ObserverKind>(kind), bits, is_signed, zero_point);
+          section.kl_bins = 128;
+          const ChannelLayout channels = {kRows, kGroups, 1};
+          const ChannelLayout heads = {kRows, kGroups / 2, 2};
+          const ChannelLayout all = {1, 1, kRows * kGroups};
+          for (const ChannelLayout& layout : {channels, heads, all}) {
+            SCOPED_TRACE(std::string(Name(section.observer)) + " " + std::to_string(bits));
+            const auto ranges = RangesOf(section, layout, batches);
+            ASSERT_EQ(ranges.size(), static_cast<std::size_t>(layout.channels));
+            for (const RealRange& range : ranges) {
+              ASSERT_TRUE(std::isfinite(range.min) && std::isfinite(range.max));
+              ASSERT_TRUE(range.min <= 0 && range.max >= 0);
+              const QuantRange q = RangeOf(section);
+              const Quantization z = QuantizationOf(range, q, zero_point);
+              ASSERT_GE(z.scale, kMinScale);
+              ASSERT_TRUE(z.zero >= q.qmin && z.zero <= q.qmax);
+              ASSERT_EQ(Quantize(0, z, q), z.zero);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST(Quantization, FormulasAndEdges) {
   const QuantRange int8 = {-128, 127};
   const QuantRange uint8 = {0, 255};
