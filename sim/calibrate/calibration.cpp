@@ -75,11 +75,11 @@ class Pass {
 
  private:
   void Embed(std::int64_t count) {
-    x_.clear();
     x_.resize(static_cast<std::size_t>(count));
     std::int64_t done = 0;
     while (done < count) {
-      const ModelInputs piece = inputs_.read(first_ + done, count - done);
+      const ModelInputs piece =
+          inputs_.read(first_ + done, std::min<std::int64_t>(2 * threads_, count - done));
       ParallelFor(piece.count(), threads_, [&](std::int64_t i, int) {
         x_[static_cast<std::size_t>(done + i)] =
             reference_.Embed(piece, i, [&](const std::string& name, const FloatTensor& value) {
@@ -123,12 +123,14 @@ class Pass {
     InPieces(
         [&](std::int64_t i, Taps& taps) {
           FloatTensor& x = x_[static_cast<std::size_t>(i)];
-          x = reference_.Block(block, x, [&](const std::string& name, const FloatTensor& value) {
-            CheckFinite(prefix + name, value, i);
-            if (observed == nullptr) return;
-            if (name == "intSoft") taps.softmax_error = SoftmaxErrors(value);
-            if (observed->tensors.Wants(name)) taps.values.emplace(name, value);
-          });
+          const FloatTensor next =
+              reference_.Block(block, x, [&](const std::string& name, const FloatTensor& value) {
+                CheckFinite(prefix + name, value, i);
+                if (observed == nullptr) return;
+                if (name == "intSoft") taps.softmax_error = SoftmaxErrors(value);
+                if (observed->tensors.Wants(name)) taps.values.emplace(name, value);
+              });
+          x = next;
         },
         [&](const std::vector<Taps>& taps) {
           if (observed == nullptr) return;
@@ -174,8 +176,10 @@ class Pass {
   int threads_;
   std::int64_t batch_;
   Observations& observations_;
-  std::int64_t first_ = 0;      // of the batch
-  std::vector<FloatTensor> x_;  // the residual stream of the batch
+  std::int64_t first_ = 0;  // of the batch
+  // The residual stream of the batch. Copied into, so that its memory is taken once: tensors that
+  // come and go among smaller ones leave holes.
+  std::vector<FloatTensor> x_;
 };
 
 }  // namespace
