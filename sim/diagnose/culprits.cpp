@@ -57,9 +57,6 @@ class Hunt {
     if (static_cast<int>(findings.size()) < kRounds) {
       if (auto last = Irreparable()) findings.push_back(std::move(*last));
     }
-    std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) {
-      return Harm(a.trial) > Harm(b.trial);
-    });
     return findings;
   }
 
@@ -80,6 +77,16 @@ class Hunt {
     const double output = trial.output_after - trial.output_before;
     const double own = trial.own_after - trial.own_before;
     return (output >= kGainAtOutput ? 1e3 + output : 0) + own / 1e3;
+  }
+
+  // The step that computes a tensor: products are steps together with their requantization.
+  std::string StepOf(const std::string& tensor) const {
+    if (measured_.Find(tensor) != nullptr) return tensor;
+    for (const Op& op : bundle_.program.ops) {
+      const std::vector<std::string> reads = InputsOf(op);
+      if (std::find(reads.begin(), reads.end(), tensor) != reads.end()) return OutputOf(op);
+    }
+    return tensor;
   }
 
   DiagnosisSubject Current() const {
@@ -119,8 +126,9 @@ class Hunt {
     trial.settings = repair.settings;
     trial.output_before = Finite(measured_.output.Db());
     trial.output_after = Finite(c.measured.output.Db());
-    const TapLoss* before = measured_.Find(tensor);
-    const TapLoss* after = c.measured.Find(tensor);
+    const std::string step = StepOf(tensor);
+    const TapLoss* before = measured_.Find(step);
+    const TapLoss* after = c.measured.Find(step);
     if (before != nullptr && after != nullptr) {
       trial.own_before = Finite(before->OwnDb());
       trial.own_after = Finite(after->OwnDb());
@@ -134,7 +142,7 @@ class Hunt {
     const double output = trial.output_after - trial.output_before;
     const double own = trial.own_after - trial.own_before;
     if (output < kHarmAtOutput) return false;
-    const TapLoss* tap = measured_.Find(tensor);
+    const TapLoss* tap = measured_.Find(StepOf(tensor));
     const bool abnormal = tap != nullptr && tap->ExcessDb() >= kAbnormalExcess;
     if (cause == Cause::kTooFewBits) {
       const auto effect = EffectOf(tensor);
@@ -148,7 +156,7 @@ class Hunt {
   std::optional<StepEffect> EffectOf(const std::string& tensor) const {
     const HybridNetwork network(bundle_, subject_.model, subject_.inputs);
     std::vector<Step> steps = StepsOf(network);
-    std::erase_if(steps, [&](const Step& step) { return step.tensor != tensor; });
+    std::erase_if(steps, [&](const Step& step) { return step.tensor != StepOf(tensor); });
     if (steps.empty()) return std::nullopt;
     return MeasureEffects(network, subject_.inputs, steps, options_.threads).front();
   }

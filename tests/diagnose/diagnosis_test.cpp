@@ -9,6 +9,7 @@
 #include <regex>
 #include <sstream>
 
+#include "sim/diagnose/causes/causes.h"
 #include "sim/diagnose/diagnosis_json.h"
 #include "sim/diagnose/diagnosis_text.h"
 #include "sim/diagnose/relower.h"
@@ -185,6 +186,31 @@ TEST(Diagnosis, AConfirmedSuspicionGivesItsCauseAndNumbers) {
   EXPECT_GT(f.trial.output_after, f.trial.output_before + 3);
   EXPECT_THAT(DiagnosisText(d), HasSubstr("1. blocks.1.attn_k_out: scale_mismatch"));
   EXPECT_THAT(DiagnosisText(d), HasSubstr("ratio 0.5 x"));
+}
+
+// A scale that is stated wrongly harms no integer, but every reader of the bundle.
+TEST(Diagnosis, AStatedScaleIsMendedWhereItIsStated) {
+  Bundle bundle = OneBlock();
+  bundle.scales.at("blocks.1.attn_k_out").scale[0] *= 1.5;
+  DiagnoseOptions options;
+  options.recognise = RecogniseCauses;
+  const Diagnosis d = Of(bundle, FirstImages(2), options);
+  ASSERT_EQ(d.findings.size(), 1U) << DiagnosisText(d);
+  EXPECT_EQ(d.findings[0].tensor, "blocks.1.attn_k_out");
+  EXPECT_EQ(d.findings[0].cause, Cause::kScaleMismatch);
+  EXPECT_GT(d.findings[0].trial.own_after, 35);
+}
+
+// A product is a step together with its requantization, and its own faults are found there.
+TEST(Diagnosis, AProductsZeroPointIsFound) {
+  Bundle bundle = OneBlock();
+  std::get<MatmulOp>(OpOf(bundle, "blocks.1.attn_v_out.acc")).rhs_zero = {9};
+  DiagnoseOptions options;
+  options.recognise = RecogniseCauses;
+  const Diagnosis d = Of(bundle, FirstImages(2), options);
+  ASSERT_EQ(d.findings.size(), 1U) << DiagnosisText(d);
+  EXPECT_EQ(d.findings[0].tensor, "blocks.1.attn_v_out.acc");
+  EXPECT_EQ(d.findings[0].cause, Cause::kZeroPointMismatch);
 }
 
 // Settings are tried by calibrating again.

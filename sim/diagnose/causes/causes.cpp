@@ -62,12 +62,11 @@ void MergeStatements(const DiagnosisSubject& subject, std::vector<Suspect>& susp
     const double factor = *first.factor;
     first.suspicion.cause = Cause::kScaleMismatch;
     first.suspicion.text = fmt::format(
-        "the scale stated for it is {:.3g} times the one that its neighbours compute with",
-        1 / factor);
+        "the scale stated for it is {:.3g} times the one that its neighbours compute with", factor);
     Repair restate;
     restate.text = "state the scale that the operations around it compute with";
     restate.change = [tensor, factor](Bundle& bundle) {
-      for (double& s : bundle.scales.at(tensor).scale) s *= factor;
+      for (double& s : bundle.scales.at(tensor).scale) s /= factor;
     };
     first.suspicion.repairs = {std::move(restate)};
   }
