@@ -3,12 +3,16 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <filesystem>
 #include <iostream>
+#include <optional>
 
 #include "sim/cli/calibrate_shards.h"
 #include "sim/cli/run_images.h"
+#include "sim/error.h"
 #include "sim/io/output_directory.h"
 #include "sim/peak_memory.h"
+#include "sim/report/size_report.h"
 
 namespace qsim {
 namespace {
@@ -17,6 +21,13 @@ void PrintCost(std::chrono::steady_clock::time_point start) {
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   std::cout << fmt::format("{:.1f} s, peak memory {:.1f} MB\n", seconds.count(),
                            static_cast<double>(PeakMemory()) / 1e6);
+}
+
+std::filesystem::path NameOfArtefact(const LoadedModel& loaded) {
+  const std::optional<W8a8> w8a8 = loaded.config.W8a8Family();
+  if (w8a8) return fmt::format("qsim-{}-w8a8-{}", loaded.manifest.name, Name(w8a8->granularity));
+  throw InputError(
+      "--output DIR is missing: only a W8A8 configuration (key w8a8) names its bundle");
 }
 
 }  // namespace
@@ -51,8 +62,10 @@ CLI::App* AddCalibrate(CLI::App& app, CalibrateCommandOptions& options) {
                    "of them")
       ->excludes(shard)
       ->type_name("SHARD");
-  command->add_option("--output", options.output, "Bundle directory (or shard) to write")
-      ->required()
+  command
+      ->add_option("--output", options.output,
+                   "Bundle directory (or shard) to write; a W8A8 configuration has a directory of "
+                   "its own: qsim-MODEL-w8a8-GRANULARITY")
       ->type_name("PATH");
   return command;
 }
@@ -65,21 +78,26 @@ int RunCalibrate(const CalibrateCommandOptions& options) {
     loaded.calibrate.batch = options.batch;
   };
   if (!options.shard.empty()) {
+    if (options.output.empty()) throw InputError("--shard needs --output: the file to write");
     load();
     std::cout << WriteShard(loaded, options.shard, options.output).string() << "\n";
     PrintCost(start);
     return 0;
   }
   // A path that cannot be written is better reported before the work than after it.
-  OutputDirectory output(options.output);
+  std::optional<OutputDirectory> output;
+  if (!options.output.empty()) output.emplace(options.output);
   load();
+  if (!output) output.emplace(NameOfArtefact(loaded));
   const ModelInputs inputs = LoadEvaluation(loaded.manifest, options.images);
   Bundle bundle =
       options.merge.empty() ? CalibrateLoaded(loaded) : MergeLoaded(loaded, options.merge);
   AddBundleInputs(bundle, loaded.model, inputs, inputs.count(), loaded.calibrate.threads);
-  SaveBundle(bundle, output);
-  std::cout << fmt::format("{}: {} operations, {} images\n", options.output.string(),
-                           bundle.program.ops.size(), inputs.count());
+  SaveBundle(bundle, *output);
+  std::cout << fmt::format("{}: scope {}, {} operations, {} images\n",
+                           output->final_path().string(), Name(loaded.calibrate.scope),
+                           bundle.program.ops.size(), inputs.count())
+            << Format(SizeOf(bundle)) << '\n';
   PrintCost(start);
   for (const LoweringNote& note : bundle.notes) {
     if (note.kind == LoweringNote::Kind::kInfo) continue;

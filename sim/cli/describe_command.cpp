@@ -6,6 +6,7 @@
 
 #include "sim/error.h"
 #include "sim/report/describe.h"
+#include "sim/report/size_report.h"
 
 namespace qsim {
 
@@ -33,6 +34,7 @@ int RunDescribe(const DescribeOptions& options) {
   const std::string text = DescribeProgram(bundle, options.tap);
   std::cout << fmt::format("{} operations, numerics contract {}\n", bundle.program.ops.size(),
                            bundle.contracts.Label())
+            << Format(SizeOf(bundle)) << '\n'
             << text << std::flush;
   if (!std::cout) throw InputError("describe: standard output cannot be written");
   return 0;

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <thread>
 
+#include "sim/calibrate/scope_coverage.h"
 #include "sim/error.h"
 #include "sim/io/input_reader.h"
 #include "sim/io/nearest_word.h"
@@ -47,6 +48,18 @@ Scope ParseScope(const std::string& name) {
                                SuggestWord(name, {"attention", "block", "model"})));
 }
 
+// --blocks narrows on purpose, and a chained program has every block.
+Scope ChosenScope(const ModelOptions& options, const Config& config, const VitModel& model) {
+  const bool narrowed = options.blocks != "all";
+  if (options.scope.empty()) {
+    const Scope smallest = SmallestScope(config, model.geometry.classes > 0);
+    return narrowed ? std::min(smallest, Scope::kBlock) : smallest;
+  }
+  const Scope scope = ParseScope(options.scope);
+  RequireCovered(config, scope, narrowed);
+  return scope;
+}
+
 // A manifest's geometry with everything that the weights have told.
 Geometry StatedBy(const VitGeometry& model, Geometry geometry) {
   geometry.dim = model.dim;
@@ -67,6 +80,14 @@ void NoteLengths(const InputReader& calibration, Bundle& bundle) {
   const std::string text = Format(*calibration.lengths(), "calibration");
   std::cerr << text << '\n';
   bundle.notes.push_back({LoweringNote::Kind::kInfo, "inputs", text});
+}
+
+void NoteCutSections(const Config& config, Bundle& bundle) {
+  const auto cut = SectionsWithoutTensor(config, bundle.program);
+  if (cut.empty()) return;
+  bundle.notes.push_back({LoweringNote::Kind::kInfo, "config",
+                          fmt::format("sections of layers that --until or --blocks leaves out: {}",
+                                      fmt::join(cut, ", "))});
 }
 
 }  // namespace
@@ -100,9 +121,8 @@ void AddModelOptions(CLI::App& command, ModelOptions& options) {
       .add_option(
           "--scope", options.scope,
           "attention (norm1 to residual1 of each block), block (to residual2), or model (pixels to "
-          "logits, chained)")
-      ->type_name("SCOPE")
-      ->capture_default_str();
+          "logits, chained); default: the smallest that covers every section of the configuration")
+      ->type_name("SCOPE");
   command.add_option("--until", options.until, "End the program at this tap")->type_name("TAP");
   command.add_option("--blocks", options.blocks, "Blocks to run: 'all' or e.g. 0,2")
       ->type_name("LIST")
@@ -138,7 +158,7 @@ LoadedModel LoadModel(const ModelOptions& options) {
   manifest.geometry = StatedBy(model.geometry, manifest.geometry);
   faults.PlantInConfig(model, config);
   CalibrateOptions calibrate;
-  calibrate.scope = ParseScope(options.scope);
+  calibrate.scope = ChosenScope(options, config, model);
   calibrate.until = options.until;
   calibrate.blocks = ParseBlocks(options.blocks, model.geometry.depth);
   calibrate.realise = options.realise == "nearest" ? Realise::kNearest : Realise::kExact;
@@ -182,6 +202,7 @@ Bundle CalibrateLoaded(const LoadedModel& loaded) {
 
 void FinishBundle(const LoadedModel& loaded, const InputReader& reader, Bundle& bundle) {
   NoteLengths(reader, bundle);
+  NoteCutSections(loaded.config, bundle);
   if (loaded.faults.empty()) return;
   loaded.faults.PlantInBundle(loaded.model, reader.Read(0, 1), bundle);
 }
@@ -210,8 +231,14 @@ void AddBundleOrModelOptions(CLI::App& command, std::filesystem::path& bundle,
   }
 }
 
+Bundle LoadBundleOfScope(const std::filesystem::path& directory, const std::string& scope) {
+  Bundle bundle = LoadBundle(directory);
+  if (!scope.empty()) RequireScope(bundle.program, ParseScope(scope), directory.string());
+  return bundle;
+}
+
 Bundle LoadBundleOrCalibrate(const std::filesystem::path& bundle, const ModelOptions& options) {
-  if (!bundle.empty()) return LoadBundle(bundle);
+  if (!bundle.empty()) return LoadBundleOfScope(bundle, options.scope);
   return CalibrateLoaded(LoadModel(options));
 }
 

@@ -18,7 +18,7 @@ struct ModelOptions {
   std::vector<std::filesystem::path> config;
   std::filesystem::path input;
   std::vector<std::string> set;
-  std::string scope = "attention";
+  std::string scope;  // empty: the smallest that covers every section of the configuration
   std::string until;
   std::string blocks = "all";
   std::string realise = "exact";
@@ -37,7 +37,7 @@ int ThreadCount(int requested);
 // either the bundle or config and input must be given.
 void AddBundleOrModelOptions(CLI::App& command, std::filesystem::path& bundle,
                              ModelOptions& options);
-// What those options name. Throws InputError.
+// What those options name. Throws InputError: also for a bundle without layers of --scope.
 Bundle LoadBundleOrCalibrate(const std::filesystem::path& bundle, const ModelOptions& options);
 
 // Everything that the options name, loaded and checked. Faults are planted in the configuration
@@ -66,6 +66,9 @@ void FinishBundle(const LoadedModel& loaded, const InputReader& reader, Bundle& 
 // The program and its scales, from the manifest's calibration inputs; without bundle inputs. The
 // lengths of token inputs go to stderr and into the notes.
 Bundle CalibrateLoaded(const LoadedModel& loaded);
+
+// A bundle, with every layer of `scope` where that is not empty. Throws InputError.
+Bundle LoadBundleOfScope(const std::filesystem::path& directory, const std::string& scope);
 
 // The evaluation inputs. `requested` < 0: the first 8, or all where there are fewer. Throws
 // InputError when more are asked for than there are.

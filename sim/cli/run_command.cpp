@@ -21,6 +21,7 @@
 #include "sim/io/output_directory.h"
 #include "sim/report/report_files.h"
 #include "sim/report/report_json.h"
+#include "sim/report/size_report.h"
 #include "sim/report/tables.h"
 
 namespace qsim {
@@ -113,7 +114,7 @@ void CheckRtl(const RunOptions& options, cosim::ArrayShape array) {
 Subject Load(const RunOptions& options) {
   Subject subject;
   if (!options.bundle.empty()) {
-    subject.bundle = LoadBundle(options.bundle);
+    subject.bundle = LoadBundleOfScope(options.bundle, options.model.scope);
     CheckRtl(options, {subject.bundle.hardware.array_rows, subject.bundle.hardware.array_cols});
     if (!options.inputs.empty()) ReplaceInputs(subject.bundle, options.inputs);
     const std::int64_t available = subject.bundle.images();
@@ -235,7 +236,8 @@ int RunRun(const RunOptions& options) {
   if (subject.loaded) floats.emplace(FloatSource{subject.loaded->model, subject.inputs});
   RunReport report = RunImages(subject.bundle, floats ? &*floats : nullptr, settings);
   for (const fs::path& file : options.model.config) report.config_files.push_back(file.string());
-  report.scope = subject.loaded ? options.model.scope : "bundle";
+  report.scope = subject.loaded ? std::string(Name(subject.loaded->calibrate.scope)) : "bundle";
+  report.size = SizeOf(subject.bundle);
   report.input = subject.loaded ? options.model.input.string() : options.bundle.string();
 
   if (output) {

@@ -93,9 +93,41 @@ void ResolveSign(Section& section, const std::vector<const SectionSettings*>& le
   }
 }
 
+std::vector<const HardwareSettings*> HardwareLevels(const Settings& settings, int block) {
+  std::vector<const HardwareSettings*> levels;
+  for (const BlockSettings* level : BlockLevels(settings, block)) {
+    levels.push_back(&level->hardware);
+  }
+  return levels;
+}
+
+std::optional<W8a8> ResolveW8a8(const W8a8Settings& settings) {
+  if (!settings.first_origin) return std::nullopt;
+  W8a8 w8a8;
+  if (settings.granularity) w8a8.granularity = settings.granularity->value;
+  if (settings.a_symmetric) w8a8.a_symmetric = settings.a_symmetric->value;
+  if (settings.w_symmetric) w8a8.w_symmetric = settings.w_symmetric->value;
+  return w8a8;
+}
+
+// What a tensor has where no section says otherwise.
+Section BaseSection(const Settings& settings, TensorRole role) {
+  Section section = DefaultSection(role);
+  const std::optional<W8a8> w8a8 = ResolveW8a8(settings.w8a8);
+  if (!w8a8 || role == TensorRole::kIntSoft) return section;
+  const bool symmetric = IsWeight(role) ? w8a8->w_symmetric : w8a8->a_symmetric;
+  const bool per_channel = IsWeight(role) && w8a8->granularity == WeightGranularity::kPerChannel;
+  section.calibration_mode =
+      per_channel ? CalibrationMode::kChannelWise : CalibrationMode::kLayerWise;
+  section.is_signed = symmetric;
+  section.has_zero_point = !symmetric;
+  section.origin = settings.w8a8.first_origin->text;
+  return section;
+}
+
 Section ResolveSection(const Settings& settings, int block, TensorRole role) {
   const auto levels = SectionLevels(settings, block, role);
-  Section section = DefaultSection(role);
+  Section section = BaseSection(settings, role);
   Override(section.calibration_mode, levels, &SectionSettings::calibration_mode);
   Override(section.bits, levels, &SectionSettings::bits);
   ResolveSign(section, levels);
@@ -107,6 +139,10 @@ Section ResolveSection(const Settings& settings, int block, TensorRole role) {
   Override(section.enable_profiler, levels, &SectionSettings::enable_profiler);
   Override(section.output_quant_enable, levels, &SectionSettings::output_quant_enable);
   if (!levels.empty()) section.origin = OriginOf(*levels.front());
+  if (IsResidualStream(role)) {
+    const auto hardware = HardwareLevels(settings, IsPerBlock(role) ? block : -1);
+    Override(section.bits, hardware, &HardwareSettings::residual_bits);
+  }
   return section;
 }
 
@@ -168,10 +204,7 @@ Section Config::Get(int block, TensorRole role) const {
 }
 
 Hardware Config::HardwareFor(int block) const {
-  std::vector<const HardwareSettings*> levels;
-  for (const BlockSettings* level : BlockLevels(settings_, block)) {
-    levels.push_back(&level->hardware);
-  }
+  const std::vector<const HardwareSettings*> levels = HardwareLevels(settings_, block);
   Hardware hardware;
   Override(hardware.array_rows, levels, &HardwareSettings::array_rows);
   Override(hardware.array_cols, levels, &HardwareSettings::array_cols);
@@ -179,6 +212,9 @@ Hardware Config::HardwareFor(int block) const {
   Override(hardware.acc.policy, levels, &HardwareSettings::acc_policy);
   Override(hardware.multiplier_bits, levels, &HardwareSettings::multiplier_bits);
   Override(hardware.requant, levels, &HardwareSettings::requant);
+  if (const auto* bits = FirstSet(levels, &HardwareSettings::residual_bits)) {
+    hardware.residual_bits = bits->value;
+  }
   return hardware;
 }
 
@@ -211,6 +247,18 @@ Numerics Config::NumericsFor(int block) const {
     numerics.softmax = SoftmaxKind::kLogInt;
   }
   return numerics;
+}
+
+std::optional<W8a8> Config::W8a8Family() const { return ResolveW8a8(settings_.w8a8); }
+
+std::vector<OwnSection> Config::OwnSections() const {
+  std::vector<OwnSection> own;
+  for (const auto& [block, settings] : settings_.blocks) {
+    for (const auto& [role, section] : settings.sections) {
+      own.push_back({block, role, OriginOf(section)});
+    }
+  }
+  return own;
 }
 
 ModelContracts Config::Contracts() const {
@@ -265,17 +313,35 @@ void Config::CheckBlocks(int depth) const {
                       "Uniform, or softmax log_int",
                       method->origin.text, Name(softmax->value), softmax->origin.text));
     }
-    const auto* bits = FirstSet(levels, &SectionSettings::bits);
-    if (softmax == nullptr && bits != nullptr && bits->value != kLog2Bits) {
-      throw InputError(fmt::format(
-          "{}: key 'bits' of intSoft: {}, but a Log2 code has {} bits; write {}, or leave it out",
-          bits->origin.text, bits->value, kLog2Bits, kLog2Bits));
+  }
+}
+
+// Where hardware.residual_bits changes what a section says.
+void Config::NoteResidualBits(std::vector<std::string>& notes) const {
+  for (const auto& [block, settings] : settings_.blocks) {
+    for (const TensorRole role : AllTensorRoles()) {
+      if (!IsResidualStream(role) || (block >= 0 && !IsPerBlock(role))) continue;
+      // Said once for all blocks.
+      if (block >= 0 && !settings.hardware.residual_bits && !settings.sections.contains(role)) {
+        continue;
+      }
+      const auto levels = SectionLevels(settings_, block, role);
+      const auto* said = FirstSet(levels, &SectionSettings::bits);
+      const auto* taken =
+          FirstSet(HardwareLevels(settings_, block), &HardwareSettings::residual_bits);
+      if (said == nullptr || taken == nullptr || said->value == taken->value) continue;
+      notes.push_back(fmt::format(
+          "key 'hardware.residual_bits': {} ({}) overrules the {} bits of "
+          "{}{} ({})",
+          taken->value, taken->origin.text, said->value,
+          block < 0 ? "" : fmt::format("blocks.{}.", block), Name(role), said->origin.text));
     }
   }
 }
 
 std::vector<std::string> Config::notes() const {
   std::vector<std::string> notes = settings_.conflicts;
+  NoteResidualBits(notes);
   for (const auto& [block, settings] : settings_.blocks) {
     const bool has_own =
         settings.numerics.softmax || settings.sections.contains(TensorRole::kIntSoft);

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,13 @@
 #include "sim/config/tensor_role.h"
 
 namespace qsim {
+
+// A tensor that files or --set give a section of its own.
+struct OwnSection {
+  int block = -1;  // -1: in all blocks, or outside them
+  TensorRole role = TensorRole::kEmbed;
+  std::string origin;
+};
 
 class Config {
  public:
@@ -26,7 +34,8 @@ class Config {
   void Set(std::string_view key_equals_value);
 
   // Checks what only the whole configuration can tell: blocks.N within 0..depth-1, and a Log2
-  // softmax section that agrees with numerics.softmax. Call it once, after Load and every Set.
+  // softmax section that numerics.softmax does not contradict. Call it once, after Load and every
+  // Set.
   void CheckBlocks(int depth) const;
 
   // Resolved values. block < 0: as for a block without keys of its own (and for roles outside the
@@ -34,6 +43,11 @@ class Config {
   Section Get(int block, TensorRole role) const;
   Hardware HardwareFor(int block) const;
   Numerics NumericsFor(int block) const;
+
+  // The static W8A8 family, where the key w8a8 is there.
+  std::optional<W8a8> W8a8Family() const;
+
+  std::vector<OwnSection> OwnSections() const;
 
   // The contracts that the resolved numerics amount to: the one that is named, or "default"; where
   // other keys change single choices, "custom", whose source says what.
@@ -47,6 +61,8 @@ class Config {
   std::vector<std::string> notes() const;
 
  private:
+  void NoteResidualBits(std::vector<std::string>& notes) const;
+
   Settings settings_;
 };
 

@@ -28,6 +28,9 @@ std::string_view Name(QuantMethod method) {
   return FirstWord<QuantMethod>(kQuantMethodWords, method);
 }
 std::string_view Name(RequantMode mode) { return FirstWord<RequantMode>(kRequantModeWords, mode); }
+std::string_view Name(WeightGranularity granularity) {
+  return FirstWord<WeightGranularity>(kWeightGranularityWords, granularity);
+}
 
 std::string_view Name(const RequantRule& rule) {
   return rule.scheme == RequantScheme::kRoundShift ? Name(rule.rounding) : Name(rule.scheme);

@@ -32,12 +32,14 @@ enum class ObserverKind : std::uint8_t {
 };
 enum class QuantMethod : std::uint8_t { kUniform, kLog2 };
 enum class RequantMode : std::uint8_t { kMultiplier, kPowerOfTwo };
+enum class WeightGranularity : std::uint8_t { kPerTensor, kPerChannel };
 
 // The words of the configuration files: "layer_wise", "MinmaxObserver", "Uniform", "multiplier".
 std::string_view Name(CalibrationMode mode);
 std::string_view Name(ObserverKind observer);
 std::string_view Name(QuantMethod method);
 std::string_view Name(RequantMode mode);
+std::string_view Name(WeightGranularity granularity);
 
 struct Section {
   CalibrationMode calibration_mode = CalibrationMode::kLayerWise;
@@ -55,12 +57,20 @@ struct Section {
       "default";  // "attn_config.yaml:12", "--set" or "default": the most specific source
 };
 
+// Static W8A8: every weight and activation 8 bits, from one key.
+struct W8a8 {
+  WeightGranularity granularity = WeightGranularity::kPerChannel;  // of a weight's scales
+  bool a_symmetric = false;                                        // else with a zero point
+  bool w_symmetric = true;
+};
+
 struct Hardware {
   int array_rows = 16;       // 1..256
   int array_cols = 16;       // 1..256
   Accumulator acc;           // acc_bits 16..32, acc_policy
   int multiplier_bits = 16;  // 2..31
   RequantMode requant = RequantMode::kMultiplier;
+  std::optional<int> residual_bits;  // 8 or 16: of the whole residual stream, whatever sections say
 };
 
 // How a requantize step rounds: qsim's own formula with a rounding, or a published scheme, whose

@@ -50,6 +50,14 @@ struct HardwareSettings {
   Optional<AccPolicy> acc_policy;
   Optional<int> multiplier_bits;
   Optional<RequantMode> requant;
+  Optional<int> residual_bits;
+};
+
+struct W8a8Settings {
+  Optional<WeightGranularity> granularity;
+  Optional<bool> a_symmetric;
+  Optional<bool> w_symmetric;
+  std::optional<Origin> first_origin;  // where the key was written first; absent: not at all
 };
 
 struct NumericsSettings {
@@ -75,6 +83,7 @@ struct BlockSettings {
 struct Settings {
   std::map<int, BlockSettings> blocks;  // -1: without a blocks.N prefix
   std::map<GlobalSection, SectionSettings> globals;
+  W8a8Settings w8a8;
   bool global_format = false;          // some file has `outputs` or `weight` at its top level
   std::vector<std::string> conflicts;  // keys to which two files give different values
 };

@@ -113,7 +113,7 @@ std::vector<std::string> SettingsReader::Words(const Place& place) {
         for (const auto& word : kGlobalSectionWords) {
           if (word.value != GlobalSection::kNorm) words.emplace_back(word.text);
         }
-        words.emplace_back("blocks");
+        words.insert(words.end(), {"blocks", "w8a8"});
       }
       words.insert(words.end(), {"hardware", "numerics"});
       return words;
@@ -128,9 +128,12 @@ std::vector<std::string> SettingsReader::Words(const Place& place) {
     case PlaceKind::kBitType:
       return {"bits", "signed", "symmetric", "name"};
     case PlaceKind::kHardware:
-      return {"array_rows", "array_cols", "acc_bits", "acc_policy", "multiplier_bits", "requant"};
+      return {"array_rows",      "array_cols", "acc_bits",     "acc_policy",
+              "multiplier_bits", "requant",    "residual_bits"};
     case PlaceKind::kNumerics:
       return {"contract", "requantize", "softmax", "layernorm", "gelu", "residual_add", "rounding"};
+    case PlaceKind::kW8a8:
+      return {"granularity", "a_symmetric", "w_symmetric"};
   }
   throw InternalError("configuration place of an unknown kind");
 }
@@ -161,6 +164,7 @@ std::optional<SettingsReader::Place> SettingsReader::Enter(const Place& place,
     case PlaceKind::kBitType:
     case PlaceKind::kHardware:
     case PlaceKind::kNumerics:
+    case PlaceKind::kW8a8:
       return std::nullopt;
   }
   throw InternalError("configuration place of an unknown kind");
@@ -178,6 +182,11 @@ std::optional<SettingsReader::Place> SettingsReader::EnterRoot(const Place& plac
   }
   if (key == "blocks" && !in_block) {
     child.kind = PlaceKind::kBlocks;
+    return child;
+  }
+  if (key == "w8a8" && !in_block) {
+    child.kind = PlaceKind::kW8a8;
+    if (!settings_.w8a8.first_origin) settings_.w8a8.first_origin = OriginAt(line);
     return child;
   }
   const auto global = GlobalFromName(key);

@@ -35,6 +35,7 @@ class SettingsReader {
     kBitType,
     kHardware,
     kNumerics,
+    kW8a8,
   };
   struct Place {
     PlaceKind kind = PlaceKind::kRoot;
@@ -75,6 +76,7 @@ class SettingsReader {
   bool ReadBitTypeValue(const Place& place, const std::string& key, const Leaf& leaf);
   bool ReadHardwareValue(const Place& place, const std::string& key, const Leaf& leaf);
   bool ReadNumericsValue(const Place& place, const std::string& key, const Leaf& leaf);
+  bool ReadW8a8Value(const std::string& key, const Leaf& leaf);
   RequantRule ReadRequantRule(const Leaf& leaf) const;
   void ReadContract(const Place& place, const Leaf& leaf);
   void FinishNames();

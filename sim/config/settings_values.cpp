@@ -114,6 +114,8 @@ bool SettingsReader::ReadValue(const Place& place, const std::string& key, const
       return ReadHardwareValue(place, key, leaf);
     case PlaceKind::kNumerics:
       return ReadNumericsValue(place, key, leaf);
+    case PlaceKind::kW8a8:
+      return ReadW8a8Value(key, leaf);
     case PlaceKind::kRoot:
     case PlaceKind::kBlocks:
     case PlaceKind::kBlock:
@@ -148,10 +150,11 @@ bool SettingsReader::ReadSectionValue(const Place& place, const std::string& key
   } else if (key == "enable_profiler") {
     Assign(section.enable_profiler, Boolean(leaf), leaf);
   } else if (key == "output_quant_enable") {
-    if (!place.is_linear_output) {
+    const bool enable = Boolean(leaf);
+    if (enable && !place.is_linear_output) {
       Fail(leaf.path, leaf.line, "is for linear outputs (attn_qkv.output, ...) only; leave it out");
     }
-    Assign(section.output_quant_enable, Boolean(leaf), leaf);
+    Assign(section.output_quant_enable, enable, leaf);
   } else {
     return false;
   }
@@ -225,6 +228,12 @@ bool SettingsReader::ReadHardwareValue(const Place& place, const std::string& ke
     Assign(hardware.multiplier_bits, Integer(leaf, 2, 31), leaf);
   } else if (key == "requant") {
     Assign(hardware.requant, OneOf(leaf, kRequantModeWords, "requantize mode"), leaf);
+  } else if (key == "residual_bits") {
+    const auto bits = AsInteger(leaf.node);
+    if (bits != 8 && bits != 16) {
+      Fail(leaf.path, leaf.line, fmt::format("expected 8 or 16, got {}", leaf.node.Describe()));
+    }
+    Assign(hardware.residual_bits, static_cast<int>(*bits), leaf);
   } else {
     return false;
   }
@@ -249,6 +258,20 @@ bool SettingsReader::ReadNumericsValue(const Place& place, const std::string& ke
            leaf);
   } else if (key == "gelu") {
     Assign(numerics.gelu, OneOf(leaf, kGeluWords, "gelu"), leaf);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+bool SettingsReader::ReadW8a8Value(const std::string& key, const Leaf& leaf) {
+  W8a8Settings& w8a8 = settings_.w8a8;
+  if (key == "granularity") {
+    Assign(w8a8.granularity, OneOf(leaf, kWeightGranularityWords, "granularity"), leaf);
+  } else if (key == "a_symmetric") {
+    Assign(w8a8.a_symmetric, Boolean(leaf), leaf);
+  } else if (key == "w_symmetric") {
+    Assign(w8a8.w_symmetric, Boolean(leaf), leaf);
   } else {
     return false;
   }

@@ -69,6 +69,10 @@ std::optional<TensorRole> TensorRoleFromName(std::string_view name) {
 
 bool IsWeight(TensorRole role) { return RowOf(role).part == Part::kWeight; }
 bool IsLinearOutput(TensorRole role) { return RowOf(role).part == Part::kOutput; }
+bool IsResidualStream(TensorRole role) {
+  return role == TensorRole::kEmbed || role == TensorRole::kResidual1 ||
+         role == TensorRole::kResidual2;
+}
 bool IsPerBlock(TensorRole role) { return RowOf(role).place == Place::kInBlock; }
 
 }  // namespace qsim

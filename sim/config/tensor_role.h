@@ -47,6 +47,8 @@ std::optional<TensorRole> TensorRoleFromName(std::string_view name);
 
 bool IsWeight(TensorRole role);
 bool IsLinearOutput(TensorRole role);
+// embed, residual1, residual2.
+bool IsResidualStream(TensorRole role);
 // Whether every block has such a tensor; the others exist once, outside the blocks.
 bool IsPerBlock(TensorRole role);
 

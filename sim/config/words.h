@@ -42,6 +42,10 @@ inline constexpr Word<RequantMode> kRequantModeWords[] = {
     {"multiplier", RequantMode::kMultiplier},
     {"power_of_two", RequantMode::kPowerOfTwo},
 };
+inline constexpr Word<WeightGranularity> kWeightGranularityWords[] = {
+    {"per_tensor", WeightGranularity::kPerTensor},
+    {"per_channel", WeightGranularity::kPerChannel},
+};
 inline constexpr Word<LayernormKind> kLayernormWords[] = {
     {"ibert", LayernormKind::kIbert},
     {"ivit", LayernormKind::kIvit},

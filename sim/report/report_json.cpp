@@ -38,6 +38,15 @@ Json ProvenanceJson(const Provenance& provenance) {
           {"contract_sha256", provenance.contract_hash}};
 }
 
+Json SizeJson(const SizeReport& size) {
+  return {{"float_bytes", size.float_bytes},
+          {"integer_bytes", size.integer_bytes()},
+          {"weight_bytes", size.weight_bytes},
+          {"bias_bytes", size.bias_bytes},
+          {"table_bytes", size.table_bytes},
+          {"ratio", size.ratio()}};
+}
+
 Json MismatchJson(const FirstMismatch& mismatch) {
   return {{"index", mismatch.index},
           {"golden", mismatch.expected},
@@ -122,6 +131,7 @@ Json RunReportToJson(const RunReport& report) {
                {"hardware", HardwareJson(report.hardware)},
                {"provenance", ProvenanceJson(report.provenance)}};
   if (report.rtl) json["total_mismatches"] = report.total_mismatches();
+  json["size"] = report.size ? SizeJson(*report.size) : Json(nullptr);
   json["taps"] = ListJson(report.taps, TapJson);
   json["accumulators"] = ListJson(report.accumulators, AccumulatorJson);
   json["cycles"] = ListJson(report.cycles, CycleJson);

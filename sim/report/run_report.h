@@ -10,6 +10,7 @@
 #include "sim/calibrate/bundle.h"
 #include "sim/report/diagnosis_page.h"
 #include "sim/report/run_profile.h"
+#include "sim/report/size_report.h"
 
 namespace qsim {
 
@@ -69,6 +70,7 @@ struct RunReport {
   std::vector<LoweringNote> notes;
   bool rtl = false;
   std::optional<std::uint64_t> stall_seed;  // set when random stalls were on
+  std::optional<SizeReport> size;
   std::optional<RunProfile> profile;
   std::optional<DiagnosisPage> diagnosis;  // shown in report.html where it is given
   std::int64_t total_mismatches() const {

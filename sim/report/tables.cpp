@@ -234,7 +234,7 @@ std::string FormatRunReport(const RunReport& report, const TextOptions& options)
          (report.profile ? FormatProfile(*report.profile, options.color) : "") +
          FormatAccumulators(report, options.color) + FormatCycles(report, options.color) +
          FormatNotes(report, options.verbose) + FormatMismatches(report, options.color) + "\n" +
-         Verdict(report) + "\n";
+         (report.size ? Format(*report.size) + "\n" : "") + Verdict(report) + "\n";
 }
 
 std::string Verdict(const RunReport& report) {

@@ -13,26 +13,32 @@ namespace qsim {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using testing::kSourceDir;
 using testing::Lines;
+using ::testing::Not;
 using testing::ProcessResult;
 
 class Scopes : public ::testing::Test {
  protected:
-  ProcessResult Qsim(std::vector<std::string> arguments, bool all_configs = true) const {
-    for (const char* name : {"attn_config", "block_config", "mlp_config", "model_config"}) {
-      if (all_configs || std::string(name) == "attn_config") {
-        arguments.insert(
-            arguments.end(),
-            {"--config", (kSourceDir / "configs" / (std::string(name) + ".yaml")).string()});
-      }
+  static inline const std::vector<std::string> kAll = {"attn_config", "block_config", "mlp_config",
+                                                       "model_config"};
+  static inline const std::vector<std::string> kBlocks = {"attn_config", "block_config",
+                                                          "mlp_config"};
+
+  ProcessResult Qsim(std::vector<std::string> arguments,
+                     const std::vector<std::string>& configs = kAll) const {
+    for (const std::string& name : configs) {
+      arguments.insert(arguments.end(),
+                       {"--config", (kSourceDir / "configs" / (name + ".yaml")).string()});
     }
     arguments.insert(arguments.end(), {"--input", (kSourceDir / "vectors").string()});
     return testing::RunQsim(arguments, sandbox_.path());
   }
-  nlohmann::json Json(const std::vector<std::string>& arguments) const {
-    const ProcessResult result = Qsim(arguments);
+  nlohmann::json Json(const std::vector<std::string>& arguments,
+                      const std::vector<std::string>& configs = kAll) const {
+    const ProcessResult result = Qsim(arguments, configs);
     EXPECT_EQ(result.exit_status, 0) << result.err;
     return nlohmann::json::parse(result.out);
   }
@@ -64,7 +70,7 @@ TEST_F(Scopes, ModelChainsPixelsToLogitsAndTheRtlAgrees) {
 // What the integers lose beyond what their bits cost: the project's own limit is 2 dB.
 TEST_F(Scopes, EveryTapOfABlockIsWithinTwoDecibelsOfIdealFakeQuantization) {
   const nlohmann::json report =
-      Json({"run", "--scope", "block", "--images", "16", "--rtl", "off", "--json"});
+      Json({"run", "--scope", "block", "--images", "16", "--rtl", "off", "--json"}, kBlocks);
   int compared = 0;
   for (const auto& tap : report["taps"]) {
     if (!tap["ideal_qsnr_db"].is_number()) continue;
@@ -75,9 +81,9 @@ TEST_F(Scopes, EveryTapOfABlockIsWithinTwoDecibelsOfIdealFakeQuantization) {
 }
 
 TEST_F(Scopes, ABlockIsASubsequenceOfTheModel) {
-  ASSERT_EQ(Qsim({"calibrate", "--scope", "model", "--output", "model"}).exit_status, 0);
-  ASSERT_EQ(Qsim({"calibrate", "--scope", "block", "--output", "block"}).exit_status, 0);
-  ASSERT_EQ(Qsim({"calibrate", "--output", "attention"}).exit_status, 0);
+  ASSERT_EQ(Qsim({"calibrate", "--output", "model"}).exit_status, 0);
+  ASSERT_EQ(Qsim({"calibrate", "--output", "block"}, kBlocks).exit_status, 0);
+  ASSERT_EQ(Qsim({"calibrate", "--output", "attention"}, {"attn_config"}).exit_status, 0);
   for (const char* array : {"blocks.1.attn_qkv.weight.npy", "blocks.2.intSoft.x0.npy",
                             "blocks.1.attn_q_out.multiplier.npy", "blocks.3.attn_proj.bias.npy"}) {
     for (const char* scope : {"block", "attention"}) {
@@ -94,7 +100,8 @@ TEST_F(Scopes, TheResidualStreamMayBeEightBitsWide) {
       Json({"run", "--scope", "block", "--images", "2", "--rtl", Rtl(), "--json", "--set",
             "residual1={bit_type: {bits: 8, name: int8}}", "--set",
             "residual2={bit_type: {bits: 8, name: int8}}", "--set",
-            "embed={bit_type: {bits: 8, name: int8}}"});
+            "embed={bit_type: {bits: 8, name: int8}}"},
+           kBlocks);
   for (const auto& tap : report["taps"]) {
     const std::string name = tap["name"];
     if (name.ends_with("residual1") || name.ends_with("residual2")) {
@@ -113,7 +120,8 @@ TEST_F(Scopes, UntilCutsTheProgramBehindATap) {
   EXPECT_EQ(report["taps"].front()["name"], "image");
   // Where blocks are not chained, the later ones' inputs go with them.
   const nlohmann::json blocks =
-      Json({"run", "--until", "blocks.1.attn_proj", "--images", "1", "--rtl", "off", "--json"});
+      Json({"run", "--until", "blocks.1.attn_proj", "--images", "1", "--rtl", "off", "--json"},
+           {"attn_config"});
   EXPECT_EQ(blocks["taps"].back()["name"], "blocks.1.attn_proj");
   for (const auto& tap : blocks["taps"]) EXPECT_NE(tap["name"], "blocks.2.input");
 }
@@ -122,12 +130,99 @@ TEST_F(Scopes, UnknownScopesAndTapsNameTheNearest) {
   const ProcessResult scope = Qsim({"run", "--scope", "modle"});
   EXPECT_EQ(scope.exit_status, 2);
   EXPECT_THAT(scope.err, AllOf(HasSubstr("modle"), HasSubstr("'model'")));
-  const ProcessResult tap = Qsim({"run", "--rtl", "off", "--scope", "block", "--until",
-                                  "blocks.0.attn_v_oot", "--output", "out"});
+  const ProcessResult tap =
+      Qsim({"run", "--rtl", "off", "--until", "blocks.0.attn_v_oot", "--output", "out"}, kBlocks);
   EXPECT_EQ(tap.exit_status, 2);
   EXPECT_THAT(tap.err, AllOf(HasSubstr("blocks.0.attn_v_oot"), HasSubstr("'blocks.0.attn_v_out'")));
   EXPECT_FALSE(fs::exists(sandbox_.path() / "out"));
   EXPECT_EQ(Qsim({"run", "--scope", "model", "--blocks", "1"}).exit_status, 2);
+}
+
+// Without --scope, whatever has a section of its own is in the program.
+TEST_F(Scopes, TheScopeIsTheSmallestThatCoversTheConfiguration) {
+  const auto scope = [&](const std::vector<std::string>& configs,
+                         std::vector<std::string> more = {}) {
+    more.insert(more.begin(), {"run", "--images", "1", "--rtl", "off", "--json"});
+    return Json(more, configs)["scope"].get<std::string>();
+  };
+  EXPECT_EQ(scope({"attn_config"}), "attention");
+  EXPECT_EQ(scope({"global_config"}), "attention");
+  EXPECT_EQ(scope({"block_config"}), "block");
+  EXPECT_EQ(scope({"mlp_config"}), "block");
+  EXPECT_EQ(scope({"model_config"}), "model");
+  EXPECT_EQ(scope({"w8a8-per_channel"}), "model");
+  EXPECT_EQ(scope({"attn_config"}, {"--set", "mlp_gelu.bit_type.bits=6"}), "block");
+  // Some blocks cannot be chained: what lies outside them is left out on purpose, and noted.
+  const nlohmann::json some =
+      Json({"run", "--images", "1", "--rtl", "off", "--json", "--blocks", "1"}, kAll);
+  EXPECT_EQ(some["scope"], "block");
+  EXPECT_THAT(some["notes"].dump(),
+              HasSubstr("leaves out: patch_embed.weight (model_config.yaml:"));
+}
+
+TEST_F(Scopes, ALayerThatAScopeHidesIsAnErrorThatNamesThemAll) {
+  const ProcessResult attention = Qsim({"calibrate", "--scope", "attention", "--output", "a"});
+  EXPECT_EQ(attention.exit_status, 2);
+  EXPECT_EQ(Lines(attention.err).size(), 1u);
+  for (const char* layer :
+       {"patch_embed.weight (model_config.yaml:4)", "norm (model_config.yaml:", "head.weight",
+        "norm2 (block_config.yaml:12)", "mlp_fc1.weight (mlp_config.yaml:", "mlp_fc1.output",
+        "mlp_gelu", "mlp_fc2.weight", "mlp_fc2.output", "use --scope model"}) {
+    EXPECT_THAT(attention.err, HasSubstr(layer));
+  }
+  const ProcessResult block = Qsim({"run", "--scope", "block"});
+  EXPECT_EQ(block.exit_status, 2);
+  EXPECT_THAT(block.err, AllOf(HasSubstr("head.weight"), Not(HasSubstr("mlp_gelu"))));
+  EXPECT_EQ(Qsim({"run", "--scope", "block", "--blocks", "0", "--rtl", "off"}).exit_status, 0);
+}
+
+TEST_F(Scopes, ABundleWithoutTheLayersOfAScopeIsAnErrorThatNamesThemAll) {
+  ASSERT_EQ(Qsim({"calibrate", "--output", "b"}, {"attn_config"}).exit_status, 0);
+  const auto run = [&](const char* scope) {
+    return testing::RunQsim({"run", "--bundle", "b", "--rtl", "off", "--scope", scope},
+                            sandbox_.path());
+  };
+  EXPECT_EQ(run("attention").exit_status, 0);
+  const ProcessResult block = run("block");
+  EXPECT_EQ(block.exit_status, 2);
+  EXPECT_THAT(block.err,
+              HasSubstr("b: --scope block: the bundle has no norm2, mlp_fc1, mlp_gelu, mlp_fc2, "
+                        "residual2 of blocks 0, 1, 2, 3; calibrate it with --scope block"));
+  EXPECT_THAT(run("model").err, HasSubstr("of blocks 0, 1, 2, 3; patch_embed, embed, norm, head"));
+  EXPECT_THAT(testing::RunQsim({"export", "--bundle", "b", "--format", "csv", "--scope", "block"},
+                               sandbox_.path())
+                  .err,
+              HasSubstr("mlp_gelu"));
+}
+
+TEST_F(Scopes, TheResidualWidthIsASettingOfItsOwn) {
+  const auto widths = [&](std::vector<std::string> settings) {
+    std::vector<std::string> command = {"run", "--images", "1", "--rtl", Rtl(), "--json"};
+    for (std::string& setting : settings) command.insert(command.end(), {"--set", setting});
+    const nlohmann::json report = Json(command);
+    std::map<std::string, std::string> dtypes;
+    for (const auto& tap : report["taps"]) {
+      dtypes[tap["name"]] = tap["dtype"];
+      if (cosim::BuiltWithRtl()) {
+        EXPECT_EQ(tap["mismatches"], 0) << tap["name"];
+      }
+    }
+    return std::pair(dtypes, report["notes"].dump());
+  };
+  const auto [narrow, notes] = widths({"hardware.residual_bits=8"});
+  for (const char* name : {"embed", "blocks.0.residual1", "blocks.3.residual2"}) {
+    EXPECT_EQ(narrow.at(name), "int8") << name;
+  }
+  EXPECT_EQ(narrow.at("logits"), "int16");
+  EXPECT_THAT(notes, AllOf(HasSubstr("overrules the 16 bits of embed (model_config.yaml:"),
+                           HasSubstr("overrules the 16 bits of residual1 (block_config.yaml:"),
+                           HasSubstr("overrules the 16 bits of residual2 (block_config.yaml:")));
+  const auto [mixed, said] = widths({"blocks.1.hardware.residual_bits=8"});
+  EXPECT_EQ(mixed.at("blocks.0.residual2"), "int16");
+  EXPECT_EQ(mixed.at("blocks.1.residual1"), "int8");
+  EXPECT_EQ(mixed.at("blocks.1.residual2"), "int8");
+  EXPECT_EQ(mixed.at("blocks.2.residual1"), "int16");
+  EXPECT_THAT(said, HasSubstr("blocks.1.residual1"));
 }
 
 TEST_F(Scopes, EvalLosesNoMoreThanAFewImages) {

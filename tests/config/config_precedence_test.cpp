@@ -1,5 +1,6 @@
 // Which section wins: per-layer before global, a block before all blocks, later files before
 // earlier ones.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -129,9 +130,8 @@ TEST(ConfigPrecedenceTest, FilesThatAgreeAreNoConflict) {
 
 TEST(ConfigPrecedenceTest, TheShippedConfigurationsDoNotContradictEachOther) {
   const std::filesystem::path configs = std::filesystem::path(QSIM_SOURCE_DIR) / "configs";
-  const Config config =
-      Config::Load({configs / "attn_config.yaml", configs / "block_config.yaml",
-                    configs / "mlp_config.yaml", configs / "model_config.yaml"});
+  const Config config = Config::Load({configs / "attn_config.yaml", configs / "block_config.yaml",
+                                      configs / "mlp_config.yaml", configs / "model_config.yaml"});
   EXPECT_THAT(config.notes(), IsEmpty());
 }
 
@@ -206,11 +206,79 @@ TEST(ConfigPrecedenceTest, TheShippedConfigurationsLoad) {
   int loaded = 0;
   for (const auto& entry :
        std::filesystem::directory_iterator(std::filesystem::path(QSIM_SOURCE_DIR) / "configs")) {
-    if (entry.path().extension() != ".yaml") continue;
+    // A search space is no configuration.
+    if (entry.path().extension() != ".yaml" || entry.path().stem() == "sweep") continue;
     Config::Load({entry.path()}).CheckBlocks(4);
     ++loaded;
   }
   EXPECT_GT(loaded, 0);
+}
+
+// ---- one key that sets the width of the residual stream, and one for all of W8A8 ----
+
+TEST(ConfigPrecedenceTest, ResidualBitsOverruleSections) {
+  const Config config = LoadText(
+      "hardware: {residual_bits: 8}\nresidual1: {bit_type: {bits: 16, symmetric: False}}\n"
+      "blocks.1: {hardware: {residual_bits: 16}, residual2: {bit_type: {bits: 12}}}\n");
+  EXPECT_EQ(config.Get(0, TensorRole::kResidual1).bits, 8);
+  EXPECT_TRUE(config.Get(0, TensorRole::kResidual1).has_zero_point);
+  EXPECT_EQ(config.Get(-1, TensorRole::kEmbed).bits, 8);
+  EXPECT_EQ(config.Get(1, TensorRole::kEmbed).bits, 8);  // lies outside the blocks
+  EXPECT_EQ(config.Get(1, TensorRole::kResidual1).bits, 16);
+  EXPECT_EQ(config.Get(1, TensorRole::kResidual2).bits, 16);
+  EXPECT_EQ(config.Get(0, TensorRole::kNorm1).bits, 8);
+  EXPECT_EQ(config.Get(0, TensorRole::kAttnKvOut).bits, 8);
+  ASSERT_EQ(config.notes().size(), 2u);
+  EXPECT_EQ(config.notes()[0],
+            "key 'hardware.residual_bits': 8 (a.yaml:1) overrules the 16 bits of residual1 "
+            "(a.yaml:2)");
+  EXPECT_EQ(
+      config.notes()[1],
+      "key 'hardware.residual_bits': 16 (a.yaml:3) overrules the 12 bits of blocks.1.residual2 "
+      "(a.yaml:3)");
+  EXPECT_EQ(LoadText("hardware: {acc_bits: 24}\n").Get(0, TensorRole::kResidual1).bits, 16);
+}
+
+TEST(ConfigPrecedenceTest, W8a8LiesBelowEverySection) {
+  for (const bool per_channel : {false, true}) {
+    for (const bool a_symmetric : {false, true}) {
+      for (const bool w_symmetric : {false, true}) {
+        const Config config = LoadText(fmt::format(
+            "w8a8: {{granularity: {}, a_symmetric: {}, w_symmetric: {}}}\n"
+            "attn_q_out: {{bit_type: {{bits: 6}}}}\nattn_k_out: {{bit_type: {{signed: True}}}}\n",
+            per_channel ? "per_channel" : "per_tensor", a_symmetric, w_symmetric));
+        for (const TensorRole role : AllTensorRoles()) {
+          const Section section = config.Get(0, role);
+          const bool stream = IsResidualStream(role);
+          const bool own = role == TensorRole::kAttnQOut || role == TensorRole::kAttnKOut;
+          if (role == TensorRole::kIntSoft) {
+            EXPECT_FALSE(section.has_zero_point || section.is_signed);
+            EXPECT_EQ(section.origin, "default");
+            continue;
+          }
+          EXPECT_EQ(section.bits, stream ? 16 : role == TensorRole::kAttnQOut ? 6 : 8);
+          EXPECT_EQ(section.calibration_mode, IsWeight(role) && per_channel
+                                                  ? CalibrationMode::kChannelWise
+                                                  : CalibrationMode::kLayerWise);
+          const bool symmetric = role == TensorRole::kAttnKOut ? true
+                                 : IsWeight(role)              ? w_symmetric
+                                                               : a_symmetric;
+          EXPECT_EQ(section.has_zero_point, !symmetric) << Name(role);
+          EXPECT_EQ(section.is_signed, symmetric) << Name(role);
+          if (!own) {
+            EXPECT_EQ(section.origin, "a.yaml:1");
+          }
+        }
+      }
+    }
+  }
+  const Config only = LoadText("w8a8: {a_symmetric: True}\n");
+  ASSERT_TRUE(only.W8a8Family());
+  EXPECT_EQ(only.W8a8Family()->granularity, WeightGranularity::kPerChannel);
+  EXPECT_FALSE(LoadText("norm1: {kl_bins: 16}\n").W8a8Family());
+  Config set = Config::Defaults();
+  set.Set("w8a8.granularity=per_tensor");
+  EXPECT_EQ(set.Get(0, TensorRole::kMlpFc1Weight).calibration_mode, CalibrationMode::kLayerWise);
 }
 
 }  // namespace

@@ -160,8 +160,9 @@ TEST(RunReportJson, KeysHaveAFixedOrder) {
   for (const auto& item : json.items()) keys.push_back(item.key());
   EXPECT_EQ(keys, (std::vector<std::string>{"format", "format_version", "scope", "images",
                                             "config_files", "input", "rtl", "stall_seed",
-                                            "total_mismatches", "hardware", "provenance", "taps",
-                                            "accumulators", "cycles", "notes", "profile"}));
+                                            "total_mismatches", "hardware", "provenance", "size",
+                                            "taps", "accumulators", "cycles", "notes",
+                                            "profile"}));
 }
 
 TEST(RunReportJson, SurvivesTextThatIsNotUtf8) {
