@@ -46,9 +46,10 @@ SizeReport SizeOf(const Bundle& bundle) {
 
 std::string Format(const SizeReport& size) {
   return fmt::format(
-      "size: float {} bytes, integer {} (weights {}, biases {}, tables {}): {:.2f} times smaller",
-      size.float_bytes, size.integer_bytes(), size.weight_bytes, size.bias_bytes, size.table_bytes,
-      size.ratio());
+      "size in bytes: float {}, integers {}, {:.2f} times smaller\n"
+      "  weights {}, biases and positions {}, tables {}",
+      size.float_bytes, size.integer_bytes(), size.ratio(), size.weight_bytes, size.bias_bytes,
+      size.table_bytes);
 }
 
 }  // namespace qsim
