@@ -1,7 +1,7 @@
 // Faults planted on purpose, for demonstrations and to test a diagnosis: `--inject NAME[@TENSOR]`.
 // A fault changes the configuration, the calibration inputs, or the bundle after its lowering,
 // where it stands for a mistake in another tool's flow. The result is a valid program that computes
-// something else than the model. docs/diagnose.md, "Faults on purpose".
+// something else than the model. docs/causes.md.
 #pragma once
 
 #include <string>

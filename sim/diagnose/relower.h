@@ -1,6 +1,6 @@
 // Operations made anew: the integers that an operation should have, from the float weights and from
 // the scales that a bundle states for the tensors around it. What an operation's own integers are
-// compared with, and how a fault of one is mended. docs/diagnose.md.
+// compared with, and how a fault of one is mended. docs/causes.md.
 #pragma once
 
 #include <cstdint>

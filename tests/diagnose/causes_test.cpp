@@ -422,6 +422,74 @@ TEST(EditedBundle, ScoresWithoutAnyFactor) {
               Cause::kHeadDimScale, "blocks.1.attn_kv_out");
 }
 
+TEST(EditedBundle, AStatedZeroPoint) {
+  ExpectFirst(AfterEdit([](Bundle& b) { b.scales.at("blocks.2.attn_k_out").zero[0] += 20; }),
+              Cause::kZeroPointMismatch, "blocks.2.attn_k_out");
+}
+
+TEST(EditedBundle, AZeroPointOfWeights) {
+  ExpectFirst(AfterEdit([](Bundle& b) { OpOf<GemmOp>(b, "blocks.1.mlp_fc2").weight_zero = {11}; }),
+              Cause::kZeroPointMismatch, "blocks.1.mlp_fc2");
+}
+
+TEST(EditedBundle, OtherWeights) {
+  ExpectFirst(AfterEdit([](Bundle& b) {
+                auto& codes = b.program.constants.at("blocks.1.attn_qkv.weight").As<std::int8_t>();
+                for (std::size_t i = 0; i < codes.size(); i += 7)
+                  codes[i] = static_cast<std::int8_t>(codes[i] / 2);
+              }),
+              Cause::kUnexplained, "blocks.1.attn_qkv");
+}
+
+TEST(EditedBundle, OneScaleForEachOfThreeMatrices) {
+  ExpectFirst(AfterEdit([](Bundle& b) {
+                TensorScale& scale = b.scales.at("blocks.1.attn_qkv");
+                const std::vector<double> own = scale.scale;
+                for (std::size_t n = 0; n < 192; ++n)
+                  scale.scale[n] = *std::max_element(
+                      own.begin() + static_cast<std::ptrdiff_t>(n / 64 * 64),
+                      own.begin() + static_cast<std::ptrdiff_t>(n / 64 * 64 + 64));
+                const Relowering relowering(Digits().model(), Digits().evaluation());
+                for (const std::string& reader : ReadersOf(b.program, "blocks.1.attn_qkv"))
+                  relowering.Remake(reader, b);
+              }),
+              Cause::kDoubleQuantization, "blocks.1.attn_qkv");
+}
+
+TEST(EditedBundle, ANarrowAccumulator) {
+  const Calibrated narrow =
+      Faulty(Digits(), {}, Scope::kBlock, {"hardware.acc_bits=16", "hardware.acc_policy=wrap"});
+  const std::vector<Suspicion> found = Recognise(Digits(), narrow);
+  ASSERT_FALSE(found.empty());
+  EXPECT_EQ(Name(found[0].cause), Name(Cause::kUnexplained)) << Describe(found);
+  EXPECT_THAT(found[0].text, ::testing::HasSubstr("accumulator of 16 bits"));
+}
+
+TEST(EditedBundle, SettingsOfWeights) {
+  for (const char* setting : {"blocks.1.mlp_fc1.weight.observer_type=PercentileObserver",
+                              "blocks.1.mlp_fc1.weight.bit_type.bits=3"}) {
+    SCOPED_TRACE(setting);
+    Calibrated faulty = Faulty(Digits(), {}, Scope::kBlock,
+                               {setting, "blocks.1.mlp_fc1.weight.percentile_alpha=0.8"});
+    const std::vector<Suspicion> found = Recognise(Digits(), faulty);
+    ASSERT_FALSE(found.empty());
+    EXPECT_EQ(found[0].tensor, "blocks.1.mlp_fc1");
+    ASSERT_FALSE(found[0].repairs[0].settings.empty()) << Describe(found);
+    for (const std::string& repair : found[0].repairs[0].settings) faulty.config.Set(repair);
+    faulty.bundle = Digits().Calibrated(faulty.config, Scope::kBlock);
+    EXPECT_EQ(Describe(Recognise(Digits(), faulty)), "");
+  }
+}
+
+TEST(EditedBundle, AnOutlierInTheCalibrationInputs) {
+  Calibrated wide = Faulty(Digits(), {}, Scope::kBlock);
+  const Relowering relowering(Digits().model(), Digits().evaluation());
+  wide.bundle.scales.at("blocks.1.attn_q_out").scale[0] *= 12;
+  StatedGrid grid = {{-128, 127}, wide.bundle.scales.at("blocks.1.attn_q_out").scale, {0}};
+  relowering.Rescale("blocks.1.attn_q_out", grid, wide.bundle);
+  ExpectFirst(Recognise(Digits(), wide), Cause::kChannelOutliers, "blocks.1.attn_q_out");
+}
+
 TEST(EditedBundle, AZeroPointOfAProduct) {
   ExpectFirst(
       AfterEdit([](Bundle& b) { OpOf<MatmulOp>(b, "blocks.0.attn_v_out.acc").rhs_zero = {9}; }),

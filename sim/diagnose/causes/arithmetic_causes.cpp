@@ -102,7 +102,7 @@ class ArithmeticSearch {
         return;
       }
     }
-    Report(Cause::kScaleMismatch,
+    Report(factor > 0 ? Cause::kScaleMismatch : Cause::kUnexplained,
            fmt::format("{} {:.3g} times what the scales around it ask for", what, factor),
            {{"factor", factor, "x"}}, factor);
   }
@@ -228,6 +228,7 @@ class ArithmeticSearch {
   void Explain(const MatmulOp& op, const MatmulOp& good) {
     if (ExplainZeros(op.lhs_zero, good.lhs_zero, op.lhs)) return;
     if (ExplainZeros(op.rhs_zero, good.rhs_zero, op.rhs)) return;
+    if (ExplainAccumulator(op.acc, good.acc)) return;
     Unexplained();
   }
 
@@ -287,12 +288,37 @@ class ArithmeticSearch {
     Report(Cause::kUnexplained, text, std::move(evidence));
   }
 
-  void Explain(const GemmOp&, const GemmOp&) {}
+  void Explain(const GemmOp& op, const GemmOp& good) { ExplainAccumulator(op.acc, good.acc); }
   void Explain(const PatchifyOp&, const PatchifyOp&) {}
   void Explain(const AddOp&, const AddOp&) {}
 
   void Unexplained() {
     Report(Cause::kUnexplained, "it computes something else than the operation it stands for", {});
+  }
+
+  bool ExplainAccumulator(const Accumulator& acc, const Accumulator& good) {
+    if (acc == good) return false;
+    Report(
+        Cause::kUnexplained,
+        fmt::format("its accumulator of {} bits overflows (policy {})", acc.bits, Name(acc.policy)),
+        {{"accumulator bits", static_cast<double>(acc.bits), ""}});
+    Repair& repair = found_.back().suspicion.repairs.front();
+    repair.text = "give the accumulator 32 bits";
+    repair.change = [tap = tap_](Bundle& bundle) {
+      Op& op = *ProducerOf(bundle.program, tap);
+      if (auto* gemm = std::get_if<GemmOp>(&op)) gemm->acc.bits = 32;
+      if (auto* matmul = std::get_if<MatmulOp>(&op)) matmul->acc.bits = 32;
+      for (TensorInfo& info : bundle.program.tensors) {
+        if (info.name == tap) info.range = {INT32_MIN, INT32_MAX};
+      }
+    };
+    if (subject_.config == nullptr) return true;
+    Repair wider;
+    wider.text = repair.text;
+    wider.settings = {"hardware.acc_bits=32"};
+    auto& repairs = found_.back().suspicion.repairs;
+    repairs.insert(repairs.begin(), std::move(wider));
+    return true;
   }
 
   // ---- what only names and stated scales can tell ----
@@ -370,7 +396,6 @@ std::set<std::string> DifferingOperations(const Bundle& bundle, const Bundle& re
     const auto* embed = std::get_if<EmbedOp>(&op);
     const bool other_positions = embed != nullptr && !(bundle.program.Constant(embed->position) ==
                                                        remade.program.Constant(embed->position));
-    if (std::holds_alternative<GemmOp>(op)) continue;
     if (!(op == remade.program.ops[i]) || other_positions) names.insert(OutputOf(op));
   }
   return names;

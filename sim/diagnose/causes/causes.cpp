@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <set>
 #include <utility>
 
 #include "sim/diagnose/causes/arithmetic_causes.h"
@@ -15,17 +17,33 @@
 namespace qsim {
 namespace {
 
-// Every operation but the linear layers as the stated scales ask for.
+// An accumulator that nothing overflows.
+void Widen(Accumulator& acc, const std::string& tensor, Program& program) {
+  if (acc.policy == AccPolicy::kError) return;
+  acc.bits = 32;
+  for (TensorInfo& info : program.tensors) {
+    if (info.name == tensor) info.range = {INT32_MIN, INT32_MAX};
+  }
+}
+
+// Every operation as the stated scales ask for; linear layers but for their accumulators as they
+// are.
 Bundle Remade(const DiagnosisSubject& subject, const Relowering& relowering) {
   Bundle bundle = subject.bundle;
   for (const Op& op : subject.bundle.program.ops) {
-    if (std::holds_alternative<GemmOp>(op)) continue;
+    Op& good = *ProducerOf(bundle.program, OutputOf(op));
+    if (auto* gemm = std::get_if<GemmOp>(&good)) {
+      Widen(gemm->acc, gemm->output, bundle.program);
+      continue;
+    }
     try {
       relowering.Remake(OutputOf(op), bundle);
     } catch (const InputError&) {
       // A ratio without a multiplier: the range of one of its tensors is at fault.
-      *ProducerOf(bundle.program, OutputOf(op)) = op;
+      good = op;
     }
+    if (auto* matmul = std::get_if<MatmulOp>(&good))
+      Widen(matmul->acc, matmul->output, bundle.program);
   }
   bundle.scales = subject.bundle.scales;
   return bundle;
@@ -38,37 +56,72 @@ std::size_t PositionOf(const Program& program, const std::string& tensor) {
   return 0;
 }
 
-// A scale that was stated wrongly shows twice: in what computes the tensor, and reciprocally in
-// what reads it. Then it is the statement that is at fault.
-void MergeStatements(const DiagnosisSubject& subject, std::vector<Suspect>& suspects) {
+// Whether a suspicion of a reader of `tensor` follows from what is stated for the tensor: its scale
+// is off reciprocally, or its zero point is off as well.
+bool Follows(const Suspect& tensor, const Suspect& reader) {
   constexpr double kReciprocal = 0.03;
-  std::set<std::size_t> dropped;
-  for (std::size_t i = 0; i < suspects.size(); ++i) {
-    Suspect& first = suspects[i];
-    if (!first.factor) continue;
-    const std::string tensor = first.suspicion.tensor;
-    const std::vector<std::string> readers = ReadersOf(subject.bundle.program, tensor);
-    bool stated = false;
-    for (std::size_t j = 0; j < suspects.size(); ++j) {
-      const Suspect& other = suspects[j];
-      if (j == i || !other.factor || dropped.contains(j)) continue;
-      if (std::find(readers.begin(), readers.end(), other.suspicion.tensor) == readers.end())
-        continue;
-      if (std::fabs(*other.factor * *first.factor - 1) > kReciprocal) continue;
-      dropped.insert(j);
-      stated = true;
-    }
-    if (!stated) continue;
-    const double factor = *first.factor;
-    first.suspicion.cause = Cause::kScaleMismatch;
-    first.suspicion.text = fmt::format(
+  if (tensor.factor && reader.factor)
+    return std::fabs(*reader.factor * *tensor.factor - 1) <= kReciprocal;
+  return tensor.suspicion.cause == Cause::kZeroPointMismatch &&
+         reader.suspicion.cause == Cause::kZeroPointMismatch;
+}
+
+// The zero points that an operation gives its output; empty where it has none.
+std::vector<std::int32_t> OutputZeros(const Op& op) {
+  if (const auto* requantize = std::get_if<RequantizeOp>(&op)) return requantize->zero;
+  if (const auto* norm = std::get_if<LayernormOp>(&op)) return norm->zero;
+  if (const auto* add = std::get_if<ResidualAddOp>(&op)) return {add->out_zero};
+  if (const auto* gelu = std::get_if<GeluOp>(&op)) return {gelu->zero};
+  return {};
+}
+
+// States what the operations around a tensor compute with.
+void Restate(const DiagnosisSubject& subject, Suspect& suspect) {
+  const std::string tensor = suspect.suspicion.tensor;
+  Repair restate;
+  if (suspect.factor) {
+    const double factor = *suspect.factor;
+    suspect.suspicion.cause = Cause::kScaleMismatch;
+    suspect.suspicion.text = fmt::format(
         "the scale stated for it is {:.3g} times the one that its neighbours compute with", factor);
-    Repair restate;
     restate.text = "state the scale that the operations around it compute with";
     restate.change = [tensor, factor](Bundle& bundle) {
       for (double& s : bundle.scales.at(tensor).scale) s /= factor;
     };
-    first.suspicion.repairs = {std::move(restate)};
+  } else {
+    const std::vector<std::int32_t> zero = OutputZeros(*ProducerOf(subject.bundle.program, tensor));
+    if (zero.empty()) return;
+    suspect.suspicion.text =
+        "the zero point stated for it is not the one of the operations around it";
+    restate.text = "state the zero point that the operations around it compute with";
+    restate.change = [tensor, zero](Bundle& bundle) {
+      TensorScale& scale = bundle.scales.at(tensor);
+      scale.zero = zero;
+      if (zero.size() > 1) scale.axis = ChannelAxis::kLast;
+    };
+  }
+  suspect.suspicion.repairs = {std::move(restate)};
+}
+
+// A scale that was stated wrongly shows twice: in what computes the tensor, and reciprocally in
+// what reads it. Then it is the statement that is at fault.
+void MergeStatements(const DiagnosisSubject& subject, std::vector<Suspect>& suspects) {
+  std::set<std::size_t> dropped;
+  for (std::size_t i = 0; i < suspects.size(); ++i) {
+    const std::vector<std::string> readers =
+        ReadersOf(subject.bundle.program, suspects[i].suspicion.tensor);
+    bool stated = false;
+    for (std::size_t j = 0; j < suspects.size(); ++j) {
+      const std::string& tensor = suspects[j].suspicion.tensor;
+      if (j == i || dropped.contains(j) ||
+          std::find(readers.begin(), readers.end(), tensor) == readers.end() ||
+          !Follows(suspects[i], suspects[j])) {
+        continue;
+      }
+      dropped.insert(j);
+      stated = true;
+    }
+    if (stated) Restate(subject, suspects[i]);
   }
   for (auto j = dropped.rbegin(); j != dropped.rend(); ++j)
     suspects.erase(suspects.begin() + static_cast<std::ptrdiff_t>(*j));

@@ -1,6 +1,6 @@
 // Why an operation behaves unlike what it stands for. The float model says what every operation
 // should do; hypotheses about what it does instead are fitted to its integers and to the data, and
-// the one that explains them is named. docs/architecture.md, "Causes".
+// the one that explains them is named. docs/causes.md.
 #pragma once
 
 #include <vector>

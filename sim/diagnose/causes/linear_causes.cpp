@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <utility>
 
+#include "sim/config/tensor_role.h"
 #include "sim/diagnose/causes/layout.h"
 #include "sim/diagnose/causes/weight_fit.h"
 
@@ -58,12 +60,13 @@ class LayerCauses {
   }
 
   std::vector<Suspect> Find() {
+    if (ConstantOff()) return std::move(found_);
     if (!bad_.empty()) {
       ExplainCodes();
     } else if (fit_.Noise() > kFactorNoise * fit_.NoiseAlone() && InPlaceDb() < kGoodDb) {
       ExplainFactors();
-    } else if (!Clamped(alive_) && !Stacked() && AloneDb() < kFewBitsDb) {
-      FewBits();
+    } else if (!FewBits() && !Clamped(alive_) && !Stacked()) {
+      OtherWeights();
     }
     if (found_.empty()) ExplainBias();
     return std::move(found_);
@@ -94,6 +97,22 @@ class LayerCauses {
     found_.push_back(std::move(suspect));
   }
 
+  // What the configuration says about the weights, tried before the bundle is changed.
+  void AddSettings(const std::vector<std::string>& keys, std::string text) {
+    if (subject_.config == nullptr) return;
+    const std::string layer = op_.output == "head" || op_.output == "patch_embed"
+                                  ? op_.output
+                                  : op_.output.substr(op_.output.rfind('.') + 1);
+    const auto role = TensorRoleFromName(layer + ".weight");
+    if (!role) return;
+    Repair repair;
+    repair.text = std::move(text);
+    for (const std::string& key : keys)
+      repair.settings.push_back(fmt::format("{}.weight.{}", op_.output, key));
+    auto& repairs = found_.back().suspicion.repairs;
+    repairs.insert(repairs.begin(), std::move(repair));
+  }
+
   // ---- codes that are not those of the weights ----
 
   void ExplainCodes() {
@@ -106,6 +125,7 @@ class LayerCauses {
       Report(Cause::kUnsignedOnSigned,
              "the codes hold the positive weights only: an unsigned type on signed weights",
              {{"negative weights", 100 * NegativeShare(), "%"}});
+      AddSettings({"bit_type.signed=True", "bit_type.symmetric=True"}, "make its weights signed");
     } else if (!Clamped(bad_) && !Permuted() && !Flipped()) {
       Report(Cause::kUnexplained,
              fmt::format("{} agree{} with no output channel of the float weights", Channels(bad_),
@@ -139,13 +159,14 @@ class LayerCauses {
       double at_end = 0;
       for (std::size_t k = 0; k < fit_.depth(); ++k)
         at_end += std::fabs(fit_.Code(n, k)) >= largest - 1;
-      if (largest > 2) extremes += at_end;
+      if (largest > 8) extremes += at_end;  // of few bits, the ends are much of the range
     }
     const double share = extremes / static_cast<double>(rows.size() * fit_.depth());
     if (share < kExtremes || InPlaceDb() > 25) return false;
     Report(Cause::kClipping,
            "the weights are clipped: far too many codes lie at the ends of their range",
            {{"codes at the ends", 100 * share, "%"}});
+    AddSettings({"observer_type=MinmaxObserver"}, "observe the whole range of its weights");
     return true;
   }
 
@@ -250,7 +271,7 @@ class LayerCauses {
       Report(Cause::kScaleMismatch,
              fmt::format("{} output channels are read with scales that are not theirs", off),
              std::move(evidence));
-    } else if (AllNear(stated, Median(stated)) || correlation < -0.9) {
+    } else if (AllNear(stated, Median(stated)) || correlation < -0.9 || SharedScales()) {
       Report(Cause::kDoubleQuantization,
              fmt::format("codes made with a scale for each output channel are read through one "
                          "scale: the weight is quantized a second time, and outputs grow {:.1f} "
@@ -261,6 +282,19 @@ class LayerCauses {
       Report(Cause::kScaleMismatch, "the output channels are read with scales that are not theirs",
              std::move(evidence));
     }
+  }
+
+  // Codes that fill their range in every row, and a stated scale for many rows at once.
+  bool SharedScales() const {
+    std::set<double> stated;
+    std::size_t full = 0;
+    double largest = 0;
+    for (const std::size_t n : alive_) largest = std::max(largest, fit_.LargestCode(n));
+    for (const std::size_t n : alive_) {
+      stated.insert(fit_.RowScale(n));
+      full += fit_.LargestCode(n) > 0.95 * largest;
+    }
+    return stated.size() * 4 <= alive_.size() && full * 10 >= alive_.size() * 9;
   }
 
   double GrowthPower() const {
@@ -339,13 +373,55 @@ class LayerCauses {
     return true;
   }
 
-  void FewBits() {
+  bool FewBits() {
     double largest = 0;
     for (const std::size_t n : alive_) largest = std::max(largest, fit_.LargestCode(n));
-    if (largest > 16) return;
+    if (largest > 16 || AloneDb() > kFewBitsDb) return false;
     Report(Cause::kTooFewBits,
            fmt::format("the weights use codes up to {} only: too few bits", largest),
            {{"largest code", largest, ""}});
+    AddSettings({"bit_type.bits=8"}, "give its weights 8 bits");
+    return true;
+  }
+
+  // Weights beyond half a step of their codes, where those are not at the ends of the range.
+  void OtherWeights() {
+    if (InPlaceDb() > kGoodDb) return;
+    double other = 0;
+    for (const std::size_t n : alive_) {
+      const double largest = fit_.LargestCode(n);
+      for (std::size_t k = 0; k < fit_.depth(); ++k) {
+        const double off = fit_.Code(n, k) * (fit_.InPlace(n, k) - fit_.Weight(n, k));
+        const double step = std::fabs(fit_.InPlace(n, k));
+        other += std::fabs(fit_.Code(n, k)) < largest - 1 && std::fabs(off) > 1.5 * step;
+      }
+    }
+    const double share = other / static_cast<double>(alive_.size() * fit_.depth());
+    if (share < 0.005) return;
+    Report(Cause::kUnexplained,
+           fmt::format("{:.1f} % of the codes are not those of the float weights", 100 * share),
+           {{"codes at fault", 100 * share, "%"}});
+  }
+
+  // Every weight of a row off by one number: the zero point of the weights.
+  bool ConstantOff() {
+    if (InPlaceDb() > kGoodDb) return false;
+    double all = 0;
+    double constant = 0;
+    for (const std::size_t n : alive_) {
+      double sum = 0;
+      for (std::size_t k = 0; k < fit_.depth(); ++k) {
+        const double off = fit_.InPlace(n, k) - fit_.Weight(n, k);
+        sum += off;
+        all += off * off;
+      }
+      constant += sum * sum / static_cast<double>(fit_.depth());
+    }
+    if (constant < 0.9 * all) return false;
+    Report(Cause::kZeroPointMismatch,
+           "the weights are off by one number in each output channel: by their zero point",
+           {{"noise that a constant explains", 100 * constant / all, "%"}});
+    return true;
   }
 
   // ---- biases ----

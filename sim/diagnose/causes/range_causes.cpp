@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <utility>
 
 #include "sim/diagnose/tensor_key.h"
@@ -13,6 +14,7 @@ namespace {
 
 // Beyond what percentiles for 0.05 % of outliers, or 6 bits, do to a healthy tensor.
 constexpr double kSuspiciousDb = 24;
+constexpr double kWastefulDb = 30;  // a grid for other data shows earlier
 constexpr double kClippedShare = 0.01;
 constexpr double kNegativesLost = 0.5;   // clipped; the others are within a step of zero
 constexpr double kCoverageShare = 0.25;  // clipped of the calibration inputs, beside these
@@ -37,7 +39,7 @@ class RangeSearch {
       if (underflown_.contains(name) || use.signal <= 0) continue;
       tensor_ = name;
       use_ = &use;
-      if (use.QsnrDb() < kSuspiciousDb) Explain();
+      if (use.QsnrDb() < kWastefulDb) Explain();
     }
     return std::move(found_);
   }
@@ -78,10 +80,17 @@ class RangeSearch {
     return tensor_.ends_with(".attn_q_out") || tensor_.ends_with(".attn_k_out");
   }
 
+  // Q's channels and K's have reciprocal scales there: what one of them loses, the other makes up
+  // for in their product.
+  bool Tied() const {
+    const std::set<double> scales(Stated().scale.begin(), Stated().scale.end());
+    return Contracted() && static_cast<std::int64_t>(scales.size()) > subject_.model.geometry.heads;
+  }
+
   void Explain() {
     if (use_->ClippedShare() > kClippedShare && use_->clipped > 2 * use_->rounded) {
-      ExplainClipping();
-    } else if (use_->rounded > use_->clipped) {
+      if (use_->QsnrDb() < kSuspiciousDb) ExplainClipping();
+    } else if (use_->rounded > use_->clipped && !Tied()) {
       ExplainRounding();
     }
   }
