@@ -10,6 +10,7 @@
 #include "sim/config/tensor_role.h"
 #include "sim/diagnose/causes/layout.h"
 #include "sim/diagnose/causes/weight_fit.h"
+#include "sim/diagnose/causes/weight_shares.h"
 
 namespace qsim {
 namespace {
@@ -19,30 +20,9 @@ constexpr double kAgreement = 0.8;     // of a row that stands for its weights
 constexpr double kFactorNoise = 2.5;   // in place, beside that of the codes alone
 constexpr double kGoodDb = 32;         // of a layer that needs no suspicion
 constexpr double kBiasDb = 26;         // of a layer whose bias is right
-constexpr double kSame = 0.04;         // relative difference of factors that are one
 constexpr double kStackedRange = 1.1;  // between Q, K and V
 constexpr double kFewBitsDb = 17;
 constexpr double kExtremes = 0.06;  // share of codes at the ends of their range
-
-double Median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
-// Of values that should all be one number.
-bool AllNear(const std::vector<double>& values, double centre) {
-  return std::all_of(values.begin(), values.end(),
-                     [&](double v) { return std::fabs(v - centre) <= kSame * std::fabs(centre); });
-}
-
-double LargestWeight(const WeightFit& fit, std::size_t n) {
-  double largest = 0;
-  for (std::size_t k = 0; k < fit.depth(); ++k)
-    largest = std::max(largest, std::fabs(fit.Weight(n, k)));
-  return largest;
-}
 
 class LayerCauses {
  public:
@@ -121,10 +101,10 @@ class LayerCauses {
     if (static_cast<std::size_t>(dead) == bad_.size()) {
       Report(Cause::kUnexplained, fmt::format("{} holds nothing but zeros", Channels(bad_)),
              {{"empty output channels", static_cast<double>(dead), ""}});
-    } else if (NegativesLost()) {
+    } else if (NegativesLost(fit_, bad_)) {
       Report(Cause::kUnsignedOnSigned,
              "the codes hold the positive weights only: an unsigned type on signed weights",
-             {{"negative weights", 100 * NegativeShare(), "%"}});
+             {{"negative weights", 100 * NegativeShare(fit_, bad_), "%"}});
       AddSettings({"bit_type.signed=True", "bit_type.symmetric=True"}, "make its weights signed");
     } else if (!Clamped(bad_) && !Permuted() && !Flipped()) {
       Report(Cause::kUnexplained,
@@ -134,34 +114,9 @@ class LayerCauses {
     }
   }
 
-  double NegativeShare() const {
-    double negative = 0;
-    for (const std::size_t n : bad_) {
-      for (std::size_t k = 0; k < fit_.depth(); ++k) negative += fit_.Weight(n, k) < 0;
-    }
-    return negative / static_cast<double>(bad_.size() * fit_.depth());
-  }
-
-  bool NegativesLost() const {
-    double negative = 0;
-    for (const std::size_t n : bad_) {
-      for (std::size_t k = 0; k < fit_.depth(); ++k) negative += fit_.Code(n, k) < 0;
-    }
-    return negative < 0.005 * static_cast<double>(bad_.size() * fit_.depth()) &&
-           NegativeShare() > 0.2;
-  }
-
   // Many codes at the ends of the range, and the others right.
   bool Clamped(const std::vector<std::size_t>& rows) {
-    double extremes = 0;
-    for (const std::size_t n : rows) {
-      const double largest = fit_.LargestCode(n);
-      double at_end = 0;
-      for (std::size_t k = 0; k < fit_.depth(); ++k)
-        at_end += std::fabs(fit_.Code(n, k)) >= largest - 1;
-      if (largest > 8) extremes += at_end;  // of few bits, the ends are much of the range
-    }
-    const double share = extremes / static_cast<double>(rows.size() * fit_.depth());
+    const double share = ShareOfExtremes(fit_, rows);
     if (share < kExtremes || InPlaceDb() > 25) return false;
     Report(Cause::kClipping,
            "the weights are clipped: far too many codes lie at the ends of their range",
@@ -213,18 +168,7 @@ class LayerCauses {
   }
 
   bool Transposed() {
-    if (fit_.rows() != fit_.depth()) return false;
-    double both = 0;
-    double exact = 0;
-    double own = 0;
-    for (std::size_t n = 0; n < fit_.rows(); ++n) {
-      for (std::size_t k = 0; k < fit_.depth(); ++k) {
-        both += fit_.Weight(k, n) * fit_.InPlace(n, k);
-        exact += fit_.Weight(k, n) * fit_.Weight(k, n);
-        own += fit_.InPlace(n, k) * fit_.InPlace(n, k);
-      }
-    }
-    if (both * both < kAgreement * exact * own || both <= 0) return false;
+    if (TransposedAgreement(fit_) < kAgreement) return false;
     Report(Cause::kHeadLayout, "the weights are transposed: [in, out] in place of [out, in]", {});
     return true;
   }
@@ -241,7 +185,7 @@ class LayerCauses {
       stated.push_back(fit_.RowScale(n));
     }
     const auto [least, most] = std::minmax_element(ranges.begin(), ranges.end());
-    const double growth = std::sqrt(GrowthPower());
+    const double growth = std::sqrt(GrowthPower(fit_));
     std::vector<Evidence> evidence = {{"output range ratio", growth, "x"},
                                       {"range ratio between output channels", *most / *least, "x"}};
     const double centre = Median(factors);
@@ -295,33 +239,6 @@ class LayerCauses {
       full += fit_.LargestCode(n) > 0.95 * largest;
     }
     return stated.size() * 4 <= alive_.size() && full * 10 >= alive_.size() * 9;
-  }
-
-  double GrowthPower() const {
-    double exact = 0;
-    double in_place = 0;
-    for (std::size_t n = 0; n < fit_.rows(); ++n) {
-      exact += fit_.Row(n).exact;
-      in_place += fit_.Row(n).in_place;
-    }
-    return in_place / exact;
-  }
-
-  static double LogCorrelation(const std::vector<double>& a, const std::vector<double>& b) {
-    const auto count = static_cast<double>(a.size());
-    double sa = 0, sb = 0, saa = 0, sbb = 0, sab = 0;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-      const double x = std::log(a[i]);
-      const double y = std::log(b[i]);
-      sa += x;
-      sb += y;
-      saa += x * x;
-      sbb += y * y;
-      sab += x * y;
-    }
-    const double va = saa - sa * sa / count;
-    const double vb = sbb - sb * sb / count;
-    return va > 0 && vb > 0 ? (sab - sa * sb / count) / std::sqrt(va * vb) : 0;
   }
 
   // ---- Q, K and V ----
@@ -387,16 +304,7 @@ class LayerCauses {
   // Weights beyond half a step of their codes, where those are not at the ends of the range.
   void OtherWeights() {
     if (InPlaceDb() > kGoodDb) return;
-    double other = 0;
-    for (const std::size_t n : alive_) {
-      const double largest = fit_.LargestCode(n);
-      for (std::size_t k = 0; k < fit_.depth(); ++k) {
-        const double off = fit_.Code(n, k) * (fit_.InPlace(n, k) - fit_.Weight(n, k));
-        const double step = std::fabs(fit_.InPlace(n, k));
-        other += std::fabs(fit_.Code(n, k)) < largest - 1 && std::fabs(off) > 1.5 * step;
-      }
-    }
-    const double share = other / static_cast<double>(alive_.size() * fit_.depth());
+    const double share = ShareOfOtherCodes(fit_, alive_);
     if (share < 0.005) return;
     Report(Cause::kUnexplained,
            fmt::format("{:.1f} % of the codes are not those of the float weights", 100 * share),
@@ -406,21 +314,11 @@ class LayerCauses {
   // Every weight of a row off by one number: the zero point of the weights.
   bool ConstantOff() {
     if (InPlaceDb() > kGoodDb) return false;
-    double all = 0;
-    double constant = 0;
-    for (const std::size_t n : alive_) {
-      double sum = 0;
-      for (std::size_t k = 0; k < fit_.depth(); ++k) {
-        const double off = fit_.InPlace(n, k) - fit_.Weight(n, k);
-        sum += off;
-        all += off * off;
-      }
-      constant += sum * sum / static_cast<double>(fit_.depth());
-    }
-    if (constant < 0.9 * all) return false;
+    const double share = ShareOfConstants(fit_, alive_);
+    if (share < 0.9) return false;
     Report(Cause::kZeroPointMismatch,
            "the weights are off by one number in each output channel: by their zero point",
-           {{"noise that a constant explains", 100 * constant / all, "%"}});
+           {{"noise that a constant explains", 100 * share, "%"}});
     return true;
   }
 
