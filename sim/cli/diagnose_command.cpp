@@ -121,9 +121,7 @@ int RunDiagnose(const DiagnoseCommandOptions& options) {
   CheckOptions(options);
   std::optional<OutputDirectory> output;
   if (!options.output.empty()) output.emplace(options.output);
-  ModelOptions model_options = options.model;
-  if (model_options.scope.empty()) model_options.scope = Name(Scope::kBlock);
-  LoadedModel loaded = LoadModel(model_options);
+  LoadedModel loaded = LoadModel(options.model);
   ChooseScope(options, loaded);
   DiagnoseOptions settings;
   settings.recognise = RecogniseCauses;

@@ -84,6 +84,15 @@ TEST_F(DiagnoseCommand, ABundleWithoutAConfiguration) {
   EXPECT_NE(html.str().find("scale_mismatch"), std::string::npos);
 }
 
+// Sections of what lies outside the blocks do not narrow the default scope.
+TEST_F(DiagnoseCommand, EveryConfigurationFileTogether) {
+  const ProcessResult result = Diagnose({"--config", Source("configs/block_config.yaml"),
+                                         "--config", Source("configs/mlp_config.yaml"), "--config",
+                                         Source("configs/model_config.yaml"), "--images", "2"});
+  EXPECT_EQ(result.exit_status, 0) << result.err;
+  EXPECT_NE(result.out.find("scope model, 2 images"), std::string::npos);
+}
+
 TEST_F(DiagnoseCommand, BadInput) {
   ExpectBadInput(Qsim({"diagnose"}), "--input DIR is missing");
   ExpectBadInput(Diagnose({}, false), "give --config FILE, or --bundle DIR");
