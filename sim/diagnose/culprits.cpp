@@ -30,8 +30,10 @@ constexpr double kGainAtCulprit = 6;
 constexpr double kLeastGain = 1;  // of a culprit itself, whatever the output gains
 constexpr double kHarmAtOutput = -3;
 constexpr double kGainOfSplitting = 3;  // of one scale over Q, K and V, which no bits ask for
-// A step with few bits on purpose is a culprit only when most of the output's noise is its own.
+// A step with few bits on purpose is a culprit only when most of the output's noise is its own, or
+// when the same step of the other blocks has so many more dB.
 constexpr double kDominant = 0.5;
+constexpr double kOddOneOut = 15;
 
 double Finite(double db) { return std::clamp(db, -200.0, 200.0); }
 
@@ -145,11 +147,25 @@ class Hunt {
     const TapLoss* tap = measured_.Find(StepOf(tensor));
     const bool abnormal = tap != nullptr && tap->ExcessDb() >= kAbnormalExcess;
     if (cause == Cause::kTooFewBits) {
+      if (tap != nullptr && own >= kOddOneOut && IsOddOneOut(*tap)) return true;
       const auto effect = EffectOf(tensor);
       return output >= kGainAtOutput && effect && Dominates(*effect);
     }
     if (cause == Cause::kStackedScale && own >= kGainOfSplitting) return true;
     return abnormal && own >= kLeastGain && (output >= kGainAtOutput || own >= kGainAtCulprit);
+  }
+
+  // Against the median of the same step of the other blocks.
+  bool IsOddOneOut(const TapLoss& tap) const {
+    std::vector<double> peers;
+    for (const TapLoss& other : measured_.taps) {
+      const bool same_kind = SplitBlock(other.tensor).rest == SplitBlock(tap.tensor).rest;
+      if (same_kind && other.tensor != tap.tensor) peers.push_back(other.OwnDb());
+    }
+    if (peers.empty()) return false;
+    const auto middle = peers.begin() + static_cast<std::ptrdiff_t>(peers.size() / 2);
+    std::nth_element(peers.begin(), middle, peers.end());
+    return tap.OwnDb() <= *middle - kOddOneOut;
   }
 
   // The effects of one step in the network as it is; nullopt for a tensor that is no step.
