@@ -151,6 +151,11 @@ class Hunt {
       const auto effect = EffectOf(tensor);
       return output >= kGainAtOutput && effect && Dominates(*effect);
     }
+    // Outliers of the data themselves are in what is expected of the bits.
+    if (cause == Cause::kChannelOutliers && output >= kGainAtOutput) {
+      const auto effect = EffectOf(tensor);
+      if (effect && Dominates(*effect)) return true;
+    }
     if (cause == Cause::kStackedScale && own >= kGainOfSplitting) return true;
     return abnormal && own >= kLeastGain && (output >= kGainAtOutput || own >= kGainAtCulprit);
   }

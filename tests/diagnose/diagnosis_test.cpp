@@ -246,6 +246,36 @@ TEST(Diagnosis, ASettingIsTriedByCalibratingAgain) {
   EXPECT_THAT(DiagnosisText(d), HasSubstr("--set blocks.1.attn_v_input.bit_type.signed=True"));
 }
 
+// The same network in float: one channel of a norm is large, and its weights behind it are small.
+TEST(Diagnosis, OneScaleForChannelsThatDiffer) {
+  VitModel model = Shipped().model();
+  constexpr std::size_t kChannel = 7;
+  constexpr float kFactor = 60;
+  BlockWeights& block = model.blocks[1];
+  block.norm1.gamma[kChannel] *= kFactor;
+  block.norm1.beta[kChannel] *= kFactor;
+  const auto width = static_cast<std::size_t>(block.qkv.in_features());
+  for (std::size_t i = kChannel; i < block.qkv.weight.data.size(); i += width)
+    block.qkv.weight.data[i] /= kFactor;
+  const Config config = ShippedModel::ConfigWith({});
+  const ModelInputs inputs = FirstImages(4);
+  DiagnoseOptions options;
+  options.threads = 2;
+  options.recognise = RecogniseCauses;
+  options.calibrate = [&](const Config& c) {
+    CalibrateOptions calibrate;
+    calibrate.scope = Scope::kBlock;
+    calibrate.blocks = {1};
+    return Calibrate(model, c, Shipped().calibration(), calibrate);
+  };
+  const Bundle bundle = options.calibrate(config);
+  const Diagnosis d = Diagnose({model, bundle, inputs, &config, &Shipped().calibration()}, options);
+  ASSERT_EQ(d.findings.size(), 1U) << DiagnosisText(d);
+  EXPECT_EQ(d.findings[0].cause, Cause::kChannelOutliers);
+  EXPECT_EQ(d.findings[0].tensor, "blocks.1.norm1");
+  EXPECT_THAT(DiagnosisText(d), HasSubstr("--set blocks.1.norm1.calibration_mode=channel_wise"));
+}
+
 // Where nothing mends a step, the exact operation in its place shows that it is the culprit.
 TEST(Diagnosis, AStepWithoutARepairIsStillNamed) {
   const Bundle bundle = OneBlock({"blocks.1.attn_v_input.bit_type.symmetric=True",

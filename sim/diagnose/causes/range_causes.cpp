@@ -20,6 +20,7 @@ constexpr double kNegativesLost = 0.5;   // clipped; the others are within a ste
 constexpr double kCoverageShare = 0.25;  // clipped of the calibration inputs, beside these
 constexpr double kWasteDb = 9;           // between a grid and the one that the data need
 constexpr double kFewBitsDb = 16;
+constexpr double kFewCodes = 12;       // of a typical channel, beside one that needs them all
 constexpr double kUnderflowDb = 16;    // of a layer norm, from its input's grid alone
 constexpr double kUnderflowSteps = 3;  // standard deviation of a row
 
@@ -189,8 +190,8 @@ class RangeSearch {
           std::move(evidence));
       return;
     }
-    if (use_->QsnrDb() > kFewBitsDb) return;
     if (Steps() < 64) {
+      if (use_->QsnrDb() > kFewBitsDb) return;
       Report(Cause::kTooFewBits, fmt::format("{:.0f} steps are too few for its values", Steps()),
              {{"steps", Steps(), ""}});
       return;
@@ -200,12 +201,20 @@ class RangeSearch {
       extents.push_back(std::max(-use_->channel_min[c], use_->channel_max[c]));
     std::sort(extents.begin(), extents.end());
     const double typical = extents[extents.size() / 2];
-    if (typical <= 0 || extents.back() < 16 * typical) return;
+    // The tensor's QSNR says little: most of the signal is the outlier's own.
+    if (typical <= 0 || extents.back() < 16 * typical || typical > kFewCodes * *coarsest) return;
     evidence.push_back({"largest channel beside the typical one", extents.back() / typical, "x"});
-    Report(Cause::kChannelOutliers,
-           fmt::format("one scale serves channels that differ {:.0f} times: most use a few codes",
-                       extents.back() / typical),
-           std::move(evidence));
+    Suspect& suspect = Report(
+        Cause::kChannelOutliers,
+        fmt::format("one scale serves channels that differ {:.0f} times: most use a few codes",
+                    extents.back() / typical),
+        std::move(evidence));
+    const auto key = KeyOfTensor(tensor_);
+    if (subject_.config == nullptr || !key) return;
+    std::vector<Repair>& repairs = suspect.suspicion.repairs;
+    repairs.insert(repairs.begin(), Repair{"give each channel a scale of its own",
+                                           {key->text + ".calibration_mode=channel_wise"},
+                                           {}});
   }
 
   // ---- layer norms ----
