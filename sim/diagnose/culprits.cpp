@@ -44,8 +44,8 @@ class Hunt {
     if (subject.config != nullptr) config_ = *subject.config;
   }
 
-  std::vector<Finding> Run() {
-    std::vector<Finding> findings;
+  std::vector<Culprit> Run() {
+    std::vector<Culprit> findings;
     for (int round = 0; round < kRounds; ++round) {
       std::optional<Candidate> best = BestSuspicion();
       if (!best) best = BestRemade();
@@ -67,7 +67,7 @@ class Hunt {
  private:
   // A repair that helped, and the network with it.
   struct Candidate {
-    Finding finding;
+    Culprit finding;
     Bundle bundle;
     Measurement measured;
     std::optional<Config> config;
@@ -75,7 +75,7 @@ class Hunt {
   };
 
   // What the output gains counts first; without an effect there, what the step itself gains.
-  static double Harm(const Trial& trial) {
+  static double Harm(const RepairTrial& trial) {
     const double output = trial.output_after - trial.output_before;
     const double own = trial.own_after - trial.own_before;
     return (output >= kGainAtOutput ? 1e3 + output : 0) + own / 1e3;
@@ -123,7 +123,7 @@ class Hunt {
       return std::nullopt;
     }
     c.measured = MeasureBundle(c.bundle);
-    Trial& trial = c.finding.trial;
+    RepairTrial& trial = c.finding.trial;
     trial.text = repair.text;
     trial.settings = repair.settings;
     trial.output_before = Finite(measured_.output.Db());
@@ -140,7 +140,7 @@ class Hunt {
 
   // Whether the step at fault loses more than its bits explain, and less once it is repaired.
   bool Confirmed(Cause cause, const Candidate& c, const std::string& tensor) const {
-    const Trial& trial = c.finding.trial;
+    const RepairTrial& trial = c.finding.trial;
     const double output = trial.output_after - trial.output_before;
     const double own = trial.own_after - trial.own_before;
     if (output < kHarmAtOutput) return false;
@@ -236,7 +236,7 @@ class Hunt {
     return taps;
   }
 
-  static void Explain(const TapLoss& tap, Finding& finding) {
+  static void Explain(const TapLoss& tap, Culprit& finding) {
     finding.tensor = tap.tensor;
     finding.text = fmt::format(
         "the operation does not compute what it stands for: {:.1f} dB more noise than its bits "
@@ -278,7 +278,7 @@ class Hunt {
 
   // A step that no repair helps, and to which the output owes most of its noise. The algorithms
   // that approximate a function are chosen with what they lose.
-  std::optional<Finding> Irreparable() const {
+  std::optional<Culprit> Irreparable() const {
     const HybridNetwork network(bundle_, subject_.model, subject_.inputs);
     for (const TapLoss* tap : Strange(kIrreparableExcess)) {
       const Op* op = network.OpOf(network.NodeOf(tap->tensor));
@@ -291,7 +291,7 @@ class Hunt {
       const double before = Finite(measured_.output.Db());
       const double after = Finite(effect->without.Db());
       if (after - before < kGainAtOutput) continue;
-      Finding finding;
+      Culprit finding;
       Explain(*tap, finding);
       finding.exact_instead = true;
       finding.trial = {"none is known; tried: the exact operation in its place",
@@ -315,10 +315,10 @@ class Hunt {
 
 }  // namespace
 
-std::vector<Finding> FindCulprits(const DiagnosisSubject& subject, const Measurement& measured,
+std::vector<Culprit> FindCulprits(const DiagnosisSubject& subject, const Measurement& measured,
                                   const DiagnoseOptions& options, double* repaired_db) {
   Hunt hunt(subject, measured, options);
-  std::vector<Finding> findings = hunt.Run();
+  std::vector<Culprit> findings = hunt.Run();
   *repaired_db = hunt.output_db();
   return findings;
 }

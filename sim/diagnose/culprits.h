@@ -9,7 +9,7 @@ namespace qsim {
 
 // Looks for a culprit, repairs it, and looks again. `healed` is what is left to lose behind the
 // last repair. `measured` is that of the subject.
-std::vector<Finding> FindCulprits(const DiagnosisSubject& subject, const Measurement& measured,
+std::vector<Culprit> FindCulprits(const DiagnosisSubject& subject, const Measurement& measured,
                                   const DiagnoseOptions& options, double* repaired_db);
 
 }  // namespace qsim

@@ -15,7 +15,7 @@
 namespace qsim {
 
 // A repair, carried out: QSNR in dB before and after it, at the output and of the step at fault.
-struct Trial {
+struct RepairTrial {
   std::string text;
   std::vector<std::string> settings;  // empty where the bundle itself was changed
   double output_before = 0, output_after = 0;
@@ -23,12 +23,12 @@ struct Trial {
 };
 
 // A culprit: a suspicion that an experiment has confirmed.
-struct Finding {
+struct Culprit {
   Cause cause = Cause::kUnexplained;
   std::string tensor;
   std::string text;
   std::vector<Evidence> evidence;
-  Trial trial;
+  RepairTrial trial;
   // The trial was the exact operation in the step's place: no repair is known.
   bool exact_instead = false;
 };
@@ -40,7 +40,7 @@ struct Diagnosis {
   std::vector<WeightLoss> weights;
   std::vector<StepEffect> effects;  // of the steps that were looked at, in order
   LossBudget budget;
-  std::vector<Finding> findings;  // the worst first
+  std::vector<Culprit> findings;  // the worst first
   double repaired_db = 0;         // QSNR at the output with every finding's repair
   bool healthy() const { return findings.empty(); }
 };

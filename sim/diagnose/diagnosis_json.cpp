@@ -31,12 +31,12 @@ void AddTop1(Json& json, const char* key, const OutputPower& output) {
   if (const auto top1 = Top1(output)) json[key] = *top1;
 }
 
-Json FindingJson(const Finding& f) {
+Json FindingJson(const Culprit& f) {
   Json evidence = Json::array();
   for (const Evidence& e : f.evidence) {
     evidence.push_back({{"name", e.name}, {"value", Maybe(e.value)}, {"unit", e.unit}});
   }
-  const Trial& t = f.trial;
+  const RepairTrial& t = f.trial;
   return {{"tensor", f.tensor},
           {"cause", Name(f.cause)},
           {"text", f.text},
@@ -103,7 +103,7 @@ std::string DiagnosisJsonText(const Diagnosis& d) {
     json["outputs"].push_back({{"tensor", output.NameOf(p)}, {"qsnr_db", Maybe(output.DbOf(p))}});
   }
   json["findings"] = Json::array();
-  for (const Finding& f : d.findings) json["findings"].push_back(FindingJson(f));
+  for (const Culprit& f : d.findings) json["findings"].push_back(FindingJson(f));
   json["repaired_qsnr_db"] = Maybe(d.repaired_db);
   for (const TapLoss& tap : d.measured.taps) json["taps"].push_back(TapJson(tap));
   json["weights"] = Json::array();
@@ -133,7 +133,7 @@ DiagnosisPage PageOf(const Diagnosis& d) {
   page.output_db = Number(output.Db());
   page.top1 = Top1(output);
   for (std::size_t i = 0; i < d.findings.size(); ++i) {
-    const Finding& f = d.findings[i];
+    const Culprit& f = d.findings[i];
     FindingRow row;
     row.rank = static_cast<int>(i) + 1;
     row.cause = Name(f.cause);

@@ -74,7 +74,7 @@ std::string Labelled(const std::string& label, const std::string& text) {
   return out + line + "\n";
 }
 
-std::string FindingText(const Diagnosis& d, const Finding& f, std::size_t rank) {
+std::string FindingText(const Diagnosis& d, const Culprit& f, std::size_t rank) {
   std::string out = fmt::format("\n{}. {}: {}\n", rank, f.tensor, Name(f.cause));
   out += Labelled("what", f.text);
   std::vector<std::string> evidence;
@@ -82,7 +82,7 @@ std::string FindingText(const Diagnosis& d, const Finding& f, std::size_t rank) 
   if (!evidence.empty()) out += Labelled("evidence", fmt::format("{}", fmt::join(evidence, ", ")));
   out += Labelled("repair", f.trial.text);
   for (const std::string& setting : f.trial.settings) out += Labelled("", "--set " + setting);
-  const Trial& t = f.trial;
+  const RepairTrial& t = f.trial;
   const std::string output =
       fmt::format("output {} -> {} dB", Db(t.output_before), Db(t.output_after));
   const std::string own =
@@ -97,7 +97,7 @@ std::string FindingText(const Diagnosis& d, const Finding& f, std::size_t rank) 
 // The blocks whose taps are printed: those of the findings, else the one that loses most.
 std::set<std::string> BlocksToShow(const Diagnosis& d) {
   std::set<std::string> blocks;
-  for (const Finding& f : d.findings) blocks.insert(SplitBlock(f.tensor).block);
+  for (const Culprit& f : d.findings) blocks.insert(SplitBlock(f.tensor).block);
   if (!blocks.empty()) return blocks;
   const auto ranked = RankSteps(d);
   for (const StepEffect* step : ranked) {
@@ -228,7 +228,7 @@ std::string VerdictOf(const Diagnosis& d) {
     return fmt::format("no culprit; most of the loss: {}", Describe(most->cause));
   }
   std::vector<std::string> names;
-  for (const Finding& f : d.findings)
+  for (const Culprit& f : d.findings)
     names.push_back(fmt::format("{} ({})", f.tensor, Name(f.cause)));
   return fmt::format("{}: {}",
                      Count(static_cast<std::int64_t>(names.size()), "culprit", "culprits"),

@@ -179,7 +179,7 @@ TEST(Diagnosis, AConfirmedSuspicionGivesItsCauseAndNumbers) {
   };
   const Diagnosis d = Of(bundle, FirstImages(4), options);
   ASSERT_EQ(d.findings.size(), 1U);
-  const Finding& f = d.findings[0];
+  const Culprit& f = d.findings[0];
   EXPECT_EQ(f.cause, Cause::kScaleMismatch);
   EXPECT_NEAR(f.trial.own_before, 6, 0.5);
   EXPECT_GT(f.trial.own_after, 35);
