@@ -21,6 +21,7 @@ namespace {
 
 constexpr const char* kLogits = "logits";
 constexpr const char* kImage = "image";
+constexpr std::int64_t kPiece = 32;  // of the calibration inputs, in memory at once
 
 void Hash(const ModelInputs& inputs, Sha256& hash) {
   if (const auto* images = std::get_if<ImageInputs>(&inputs.data)) {
@@ -50,12 +51,10 @@ std::vector<std::string> UnreadTensors(const Program& program) {
 
 SweepBench::SweepBench(const LoadedModel& loaded, std::int64_t images, int threads)
     : loaded_(loaded),
-      calibration_(
-          LoadInputs(loaded.manifest, loaded.manifest.Calibration(), InputUse::kCalibration)),
+      reader_(CalibrationReader(loaded)),
+      calibration_(CalibrationShare(loaded, reader_, 0, reader_.count())),
       inputs_(LoadEvaluation(loaded.manifest, images)) {
-  CalibrateOptions options = loaded_.calibrate;
-  options.threads = threads;
-  const Bundle base = Calibrate(loaded_.model, loaded_.config, calibration_, options);
+  const Bundle base = Lower(loaded_.config, threads);
   outputs_ = UnreadTensors(base.program);
   logits_ = outputs_ == std::vector<std::string>{kLogits};
   // In the order of the network, which is that of the program's tensors.
@@ -83,9 +82,23 @@ std::string SweepBench::Identity() const {
                           Name(loaded_.calibrate.scope), loaded_.calibrate.until,
                           fmt::join(loaded_.calibrate.blocks, ","),
                           loaded_.calibrate.realise == Realise::kNearest));
-  Hash(calibration_, hash);
+  for (std::int64_t first = 0; first < calibration_.count;) {
+    const ModelInputs piece = calibration_.read(first, kPiece);
+    Hash(piece, hash);
+    first += piece.count();
+  }
   Hash(inputs_, hash);
   return hash.Finish();
+}
+
+Bundle SweepBench::Lower(const Config& config, int threads) const {
+  CalibrateOptions options = loaded_.calibrate;
+  options.threads = threads;
+  Bundle bundle = Calibrate(loaded_.model, config, calibration_, options);
+  if (!loaded_.faults.empty()) {
+    loaded_.faults.PlantInBundle(loaded_.model, reader_.Read(0, 1), bundle);
+  }
+  return bundle;
 }
 
 TensorMap SweepBench::ProgramInputs(const Bundle& bundle, std::size_t image) const {
@@ -104,11 +117,9 @@ TensorMap SweepBench::ProgramInputs(const Bundle& bundle, std::size_t image) con
 
 SweepResult SweepBench::Try(const Config& config) const {
   SweepResult result;
-  CalibrateOptions options = loaded_.calibrate;
-  options.threads = 1;
   Bundle bundle;
   try {
-    bundle = Calibrate(loaded_.model, config, calibration_, options);
+    bundle = Lower(config, 1);
   } catch (const InputError& error) {
     result.refused = error.what();
     // One field of one line in a log.

@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "golden/program/executor.h"
+#include "sim/calibrate/calibration.h"
 #include "sim/cli/model_options.h"
+#include "sim/io/input_reader.h"
 #include "sim/sweep/pareto.h"
 
 namespace qsim {
@@ -30,10 +32,12 @@ class SweepBench {
   SweepResult Try(const Config& config) const;
 
  private:
+  Bundle Lower(const Config& config, int threads) const;
   TensorMap ProgramInputs(const Bundle& bundle, std::size_t image) const;
 
   const LoadedModel& loaded_;
-  ModelInputs calibration_;
+  InputReader reader_;
+  CalibrationInputs calibration_;
   ModelInputs inputs_;
   bool logits_ = false;
   std::vector<std::string> outputs_;                        // what nothing in the program reads

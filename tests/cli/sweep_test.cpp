@@ -125,6 +125,18 @@ TEST_F(Sweep, KilledAndResumedEndsTheSame) {
   EXPECT_EQ(Qsim({"--json", "--state", "state"}).out, whole.out);
 }
 
+// Options of the calibration count here as in every other command.
+TEST_F(Sweep, HasTheFaultsThatArePlanted) {
+  const auto base = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const ProcessResult result = Qsim(arguments);
+    EXPECT_EQ(result.exit_status, 0) << result.err;
+    return nlohmann::json::parse(result.out)["points"][0]["qsnr_db"].get<double>();
+  };
+  EXPECT_LT(base({"--inject", "scale_mismatch"}), base({}) - 10);  // in the bundle
+}
+
 TEST_F(Sweep, NamesAPointThatIntegersCannotRealise) {
   testing::WriteBytes(sandbox_.path() / "space.yaml",
                       "axes:\n  - {key: attn_kv_out.calibration_mode, values: [layer_wise, "
