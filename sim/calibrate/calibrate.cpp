@@ -6,12 +6,12 @@
 #include <array>
 #include <set>
 
-#include "sim/calibrate/calibration.h"
-#include "sim/calibrate/lowering.h"
-#include "sim/calibrate/observer.h"
+#include "sim/calibrate/observe/calibration.h"
+#include "sim/calibrate/lower/lowering.h"
+#include "sim/calibrate/observe/observer.h"
 #include "sim/error.h"
-#include "sim/io/hash.h"
-#include "sim/io/nearest_word.h"
+#include "sim/io/files/hash.h"
+#include "sim/text/nearest_word.h"
 
 namespace qsim {
 namespace {

@@ -7,13 +7,13 @@
 #include <string_view>
 #include <vector>
 
-#include "sim/calibrate/bundle.h"
-#include "sim/calibrate/calibration.h"
-#include "sim/calibrate/network_plan.h"
-#include "sim/calibrate/observations.h"
+#include "sim/bundle/bundle.h"
+#include "sim/calibrate/observe/calibration.h"
+#include "sim/calibrate/plan/network_plan.h"
+#include "sim/calibrate/observe/observations.h"
 #include "sim/config/config.h"
-#include "sim/io/manifest.h"
-#include "sim/model/vit_model.h"
+#include "sim/inputs/manifest.h"
+#include "sim/network/vit_model.h"
 
 namespace qsim {
 

@@ -8,11 +8,11 @@
 #include <optional>
 
 #include "sim/cli/calibrate_shards.h"
-#include "sim/cli/run_images.h"
+#include "sim/run/run_images.h"
 #include "sim/error.h"
-#include "sim/io/output_directory.h"
+#include "sim/io/files/output_directory.h"
 #include "sim/peak_memory.h"
-#include "sim/report/size_report.h"
+#include "sim/bundle/size_report.h"
 
 namespace qsim {
 namespace {

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 
-#include "sim/calibrate/shard.h"
+#include "sim/calibrate/observe/shard.h"
 #include "sim/error.h"
-#include "sim/io/hash.h"
+#include "sim/io/files/hash.h"
 
 namespace qsim {
 namespace {

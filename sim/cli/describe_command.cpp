@@ -5,8 +5,8 @@
 #include <iostream>
 
 #include "sim/error.h"
-#include "sim/report/describe.h"
-#include "sim/report/size_report.h"
+#include "sim/export/describe.h"
+#include "sim/bundle/size_report.h"
 
 namespace qsim {
 

@@ -9,16 +9,16 @@
 #include <optional>
 #include <utility>
 
-#include "sim/cli/profile_request.h"
-#include "sim/cli/run_images.h"
+#include "sim/run/profile_request.h"
+#include "sim/run/run_images.h"
 #include "sim/diagnose/causes/causes.h"
 #include "sim/diagnose/diagnosis.h"
 #include "sim/diagnose/diagnosis_json.h"
 #include "sim/diagnose/diagnosis_text.h"
 #include "sim/error.h"
-#include "sim/io/atomic_file.h"
-#include "sim/io/input_reader.h"
-#include "sim/io/output_directory.h"
+#include "sim/io/files/atomic_file.h"
+#include "sim/inputs/input_reader.h"
+#include "sim/io/files/output_directory.h"
 #include "sim/report/report_files.h"
 
 namespace qsim {

@@ -13,15 +13,15 @@
 #include <vector>
 
 #include "golden/program/executor.h"
-#include "sim/calibrate/dequantize.h"
-#include "sim/calibrate/ideal_backend.h"
-#include "sim/cli/float_taps.h"
-#include "sim/cli/progress.h"
+#include "sim/bundle/dequantize.h"
+#include "sim/semantics/ideal_backend.h"
+#include "sim/run/float_taps.h"
+#include "sim/text/progress.h"
 #include "sim/error.h"
-#include "sim/io/hash.h"
-#include "sim/io/image_folder.h"
-#include "sim/io/input_reader.h"
-#include "sim/io/resume_log.h"
+#include "sim/io/files/hash.h"
+#include "sim/inputs/image_folder.h"
+#include "sim/inputs/input_reader.h"
+#include "sim/io/files/resume_log.h"
 #include "sim/parallel.h"
 #include "sim/report/eval_report.h"
 

@@ -2,7 +2,7 @@
 
 #include <iostream>
 
-#include "sim/calibrate/bundle.h"
+#include "sim/bundle/bundle.h"
 #include "sim/error.h"
 #include "sim/explain/bundle_explain.h"
 #include "sim/explain/explain_report.h"

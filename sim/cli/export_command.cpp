@@ -5,9 +5,9 @@
 #include <iostream>
 
 #include "sim/error.h"
-#include "sim/io/atomic_file.h"
-#include "sim/report/export_formats.h"
-#include "sim/report/export_table.h"
+#include "sim/io/files/atomic_file.h"
+#include "sim/export/export_formats.h"
+#include "sim/bundle/parameter_table.h"
 
 namespace qsim {
 namespace {

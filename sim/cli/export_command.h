@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <string>
 
-#include "sim/calibrate/bundle.h"
+#include "sim/bundle/bundle.h"
 #include "sim/cli/model_options.h"
 
 namespace qsim {

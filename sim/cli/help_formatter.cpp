@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-#include "sim/report/text_util.h"
+#include "sim/text/text_util.h"
 
 namespace qsim {
 namespace {

@@ -21,8 +21,8 @@
 #include "sim/cli/selftest_command.h"
 #include "sim/cli/sweep_command.h"
 #include "sim/error.h"
-#include "sim/io/nearest_word.h"
-#include "sim/io/printable.h"
+#include "sim/text/nearest_word.h"
+#include "sim/text/printable.h"
 
 namespace {
 

@@ -9,10 +9,10 @@
 #include <string_view>
 #include <thread>
 
-#include "sim/calibrate/scope_coverage.h"
+#include "sim/calibrate/plan/scope_coverage.h"
 #include "sim/error.h"
-#include "sim/io/input_reader.h"
-#include "sim/io/nearest_word.h"
+#include "sim/inputs/input_reader.h"
+#include "sim/text/nearest_word.h"
 
 namespace qsim {
 namespace {

@@ -10,18 +10,18 @@
 #include <optional>
 #include <utility>
 
-#include "sim/cli/profile_request.h"
-#include "sim/cli/run_images.h"
+#include "sim/run/profile_request.h"
+#include "sim/run/run_images.h"
 #include "sim/cosim/rtl_backend.h"
 #include "sim/error.h"
-#include "sim/io/atomic_file.h"
-#include "sim/io/memh.h"
-#include "sim/io/npy.h"
-#include "sim/io/npy_stack.h"
-#include "sim/io/output_directory.h"
+#include "sim/io/files/atomic_file.h"
+#include "sim/io/tensors/memh.h"
+#include "sim/io/tensors/npy.h"
+#include "sim/io/tensors/npy_stack.h"
+#include "sim/io/files/output_directory.h"
 #include "sim/report/report_files.h"
 #include "sim/report/report_json.h"
-#include "sim/report/size_report.h"
+#include "sim/bundle/size_report.h"
 #include "sim/report/tables.h"
 
 namespace qsim {

@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "sim/error.h"
-#include "sim/report/text_util.h"
-#include "tests/derivation/batteries.h"
+#include "sim/text/text_util.h"
+#include "derivation/batteries.h"
 
 namespace qsim {
 namespace {

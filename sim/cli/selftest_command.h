@@ -4,7 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 
-#include "tests/derivation/batteries.h"
+#include "derivation/batteries.h"
 
 namespace qsim {
 

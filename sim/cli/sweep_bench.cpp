@@ -8,13 +8,13 @@
 #include <utility>
 #include <variant>
 
-#include "sim/calibrate/dequantize.h"
-#include "sim/cli/float_taps.h"
+#include "sim/bundle/dequantize.h"
+#include "sim/run/float_taps.h"
 #include "sim/error.h"
-#include "sim/io/hash.h"
+#include "sim/io/files/hash.h"
 #include "sim/parallel.h"
 #include "sim/report/eval_report.h"
-#include "sim/report/metrics.h"
+#include "sim/statistics/metrics.h"
 
 namespace qsim {
 namespace {

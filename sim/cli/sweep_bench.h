@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "golden/program/executor.h"
-#include "sim/calibrate/calibration.h"
+#include "sim/calibrate/observe/calibration.h"
 #include "sim/cli/model_options.h"
-#include "sim/io/input_reader.h"
+#include "sim/inputs/input_reader.h"
 #include "sim/sweep/pareto.h"
 
 namespace qsim {

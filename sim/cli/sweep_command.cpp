@@ -11,15 +11,15 @@
 #include <utility>
 #include <vector>
 
-#include "sim/cli/progress.h"
+#include "sim/text/progress.h"
 #include "sim/cli/sweep_bench.h"
 #include "sim/config/config_yaml.h"
 #include "sim/error.h"
-#include "sim/io/atomic_file.h"
-#include "sim/io/hash.h"
-#include "sim/io/input_reader.h"
-#include "sim/io/output_directory.h"
-#include "sim/io/resume_log.h"
+#include "sim/io/files/atomic_file.h"
+#include "sim/io/files/hash.h"
+#include "sim/inputs/input_reader.h"
+#include "sim/io/files/output_directory.h"
+#include "sim/io/files/resume_log.h"
 #include "sim/parallel.h"
 #include "sim/report/sweep_report.h"
 #include "sim/sweep/space.h"

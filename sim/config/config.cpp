@@ -7,8 +7,8 @@
 #include "sim/config/defaults.h"
 #include "sim/config/settings_reader.h"
 #include "sim/error.h"
-#include "sim/io/printable.h"
-#include "sim/io/yaml_document.h"
+#include "sim/text/printable.h"
+#include "sim/io/yaml/yaml_document.h"
 
 namespace qsim {
 namespace {

@@ -11,11 +11,11 @@
 #include "sim/config/builtin_contracts.h"
 #include "sim/config/words.h"
 #include "sim/error.h"
-#include "sim/io/hash.h"
-#include "sim/io/nearest_word.h"
-#include "sim/io/printable.h"
-#include "sim/io/yaml_document.h"
-#include "sim/io/yaml_values.h"
+#include "sim/io/files/hash.h"
+#include "sim/text/nearest_word.h"
+#include "sim/text/printable.h"
+#include "sim/io/yaml/yaml_document.h"
+#include "sim/io/yaml/yaml_values.h"
 
 namespace qsim {
 namespace {

@@ -7,8 +7,8 @@
 #include <filesystem>
 
 #include "sim/error.h"
-#include "sim/io/nearest_word.h"
-#include "sim/io/printable.h"
+#include "sim/text/nearest_word.h"
+#include "sim/text/printable.h"
 
 namespace qsim {
 namespace {

@@ -12,7 +12,7 @@
 #include "sim/config/settings.h"
 #include "sim/config/tensor_role.h"
 #include "sim/config/words.h"
-#include "sim/io/yaml_document.h"
+#include "sim/io/yaml/yaml_document.h"
 
 namespace qsim {
 

@@ -8,8 +8,8 @@
 #include "sim/config/settings_reader.h"
 #include "sim/config/words.h"
 #include "sim/error.h"
-#include "sim/io/nearest_word.h"
-#include "sim/io/yaml_values.h"
+#include "sim/text/nearest_word.h"
+#include "sim/io/yaml/yaml_values.h"
 
 namespace qsim {
 namespace {

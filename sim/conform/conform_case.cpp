@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "sim/error.h"
-#include "sim/io/input_file.h"
-#include "sim/io/printable.h"
-#include "sim/io/shape.h"
+#include "sim/io/files/input_file.h"
+#include "sim/text/printable.h"
+#include "sim/io/tensors/shape.h"
 
 namespace qsim {
 namespace {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "golden/program/tensor.h"
-#include "sim/io/npy.h"
+#include "sim/io/tensors/npy.h"
 
 namespace qsim {
 

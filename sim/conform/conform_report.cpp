@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "sim/report/text_util.h"
+#include "sim/text/text_util.h"
 
 namespace qsim {
 namespace {

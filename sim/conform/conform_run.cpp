@@ -10,9 +10,9 @@
 #include "golden/program/program.h"
 #include "sim/conform/algorithms.h"
 #include "sim/error.h"
-#include "sim/io/nearest_word.h"
-#include "sim/io/printable.h"
-#include "sim/io/shape.h"
+#include "sim/text/nearest_word.h"
+#include "sim/text/printable.h"
+#include "sim/io/tensors/shape.h"
 
 namespace qsim {
 namespace {

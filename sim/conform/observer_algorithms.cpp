@@ -5,7 +5,7 @@
 #include <optional>
 #include <utility>
 
-#include "sim/calibrate/observer.h"
+#include "sim/calibrate/observe/observer.h"
 #include "sim/conform/algorithms.h"
 
 namespace qsim {

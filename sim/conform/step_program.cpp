@@ -7,8 +7,8 @@
 
 #include "golden/program/accumulator_proof.h"
 #include "sim/error.h"
-#include "sim/io/printable.h"
-#include "sim/io/shape.h"
+#include "sim/text/printable.h"
+#include "sim/io/tensors/shape.h"
 
 namespace qsim {
 namespace {

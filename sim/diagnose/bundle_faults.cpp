@@ -4,8 +4,8 @@
 #include <cmath>
 #include <utility>
 
-#include "sim/calibrate/multiplier.h"
-#include "sim/calibrate/softmax_lowering.h"
+#include "sim/semantics/multiplier.h"
+#include "sim/semantics/softmax_lowering.h"
 
 namespace qsim {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "sim/calibrate/bundle.h"
+#include "sim/bundle/bundle.h"
 #include "sim/diagnose/relower.h"
 
 namespace qsim {

@@ -11,7 +11,7 @@
 
 #include "sim/diagnose/relower.h"
 #include "sim/error.h"
-#include "sim/report/text_util.h"
+#include "sim/text/text_util.h"
 
 namespace qsim {
 namespace {

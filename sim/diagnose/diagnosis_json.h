@@ -4,7 +4,7 @@
 #include <string>
 
 #include "sim/diagnose/diagnosis.h"
-#include "sim/report/diagnosis_page.h"
+#include "sim/run/diagnosis_page.h"
 
 namespace qsim {
 

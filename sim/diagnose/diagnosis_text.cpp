@@ -7,7 +7,7 @@
 #include <set>
 #include <sstream>
 
-#include "sim/report/text_util.h"
+#include "sim/text/text_util.h"
 
 namespace qsim {
 namespace {

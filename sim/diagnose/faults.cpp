@@ -9,8 +9,8 @@
 #include "sim/diagnose/bundle_faults.h"
 #include "sim/diagnose/tensor_key.h"
 #include "sim/error.h"
-#include "sim/io/hash.h"
-#include "sim/io/nearest_word.h"
+#include "sim/io/files/hash.h"
+#include "sim/text/nearest_word.h"
 
 namespace qsim {
 namespace {

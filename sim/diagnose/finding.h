@@ -7,10 +7,10 @@
 #include <string_view>
 #include <vector>
 
-#include "sim/calibrate/bundle.h"
+#include "sim/bundle/bundle.h"
 #include "sim/config/config.h"
-#include "sim/io/manifest.h"
-#include "sim/model/vit_model.h"
+#include "sim/inputs/manifest.h"
+#include "sim/network/vit_model.h"
 
 namespace qsim {
 

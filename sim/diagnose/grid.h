@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "golden/program/program.h"
-#include "sim/calibrate/bundle.h"
+#include "sim/bundle/bundle.h"
 
 namespace qsim {
 

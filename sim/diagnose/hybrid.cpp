@@ -7,11 +7,11 @@
 #include <set>
 #include <utility>
 
-#include "sim/calibrate/dequantize.h"
+#include "sim/bundle/dequantize.h"
 #include "sim/diagnose/grid.h"
 #include "sim/diagnose/model_check.h"
 #include "sim/error.h"
-#include "sim/model/float_reference.h"
+#include "sim/semantics/float_reference.h"
 
 namespace qsim {
 namespace {

@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "golden/program/executor.h"
-#include "sim/calibrate/bundle.h"
-#include "sim/calibrate/step_reference.h"
-#include "sim/io/manifest.h"
-#include "sim/model/vit_model.h"
+#include "sim/bundle/bundle.h"
+#include "sim/semantics/step_reference.h"
+#include "sim/inputs/manifest.h"
+#include "sim/network/vit_model.h"
 
 namespace qsim {
 

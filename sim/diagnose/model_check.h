@@ -1,10 +1,10 @@
 // Whether a bundle's program is one of a model: what comparing the two relies on.
 #pragma once
 
-#include "sim/calibrate/bundle.h"
-#include "sim/calibrate/step_reference.h"
-#include "sim/io/manifest.h"
-#include "sim/model/vit_model.h"
+#include "sim/bundle/bundle.h"
+#include "sim/semantics/step_reference.h"
+#include "sim/inputs/manifest.h"
+#include "sim/network/vit_model.h"
 
 namespace qsim {
 

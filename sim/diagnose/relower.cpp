@@ -8,9 +8,9 @@
 #include <map>
 #include <utility>
 
-#include "sim/calibrate/gelu_lowering.h"
-#include "sim/calibrate/lowering.h"
-#include "sim/calibrate/softmax_lowering.h"
+#include "sim/semantics/gelu_lowering.h"
+#include "sim/calibrate/lower/lowering.h"
+#include "sim/semantics/softmax_lowering.h"
 #include "sim/error.h"
 
 namespace qsim {

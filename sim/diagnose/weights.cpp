@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "sim/calibrate/step_reference.h"
+#include "sim/semantics/step_reference.h"
 #include "sim/diagnose/grid.h"
 #include "sim/diagnose/taps.h"
 

@@ -9,8 +9,8 @@
 #include "sim/error.h"
 #include "sim/explain/op_models.h"
 #include "sim/explain/search.h"
-#include "sim/io/nearest_word.h"
-#include "sim/report/text_util.h"
+#include "sim/text/nearest_word.h"
+#include "sim/text/text_util.h"
 
 namespace qsim {
 namespace {

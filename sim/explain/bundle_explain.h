@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "sim/calibrate/bundle.h"
+#include "sim/bundle/bundle.h"
 #include "sim/explain/explanation.h"
 
 namespace qsim {

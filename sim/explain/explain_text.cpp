@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "sim/explain/explain_report.h"
-#include "sim/report/text_util.h"
+#include "sim/text/text_util.h"
 
 namespace qsim {
 namespace {

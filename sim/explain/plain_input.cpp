@@ -11,7 +11,7 @@
 #include "sim/explain/requant_model.h"
 #include "sim/explain/search.h"
 #include "sim/explain/tensor_file.h"
-#include "sim/report/text_util.h"
+#include "sim/text/text_util.h"
 
 namespace qsim {
 namespace {

@@ -5,8 +5,8 @@
 #include <charconv>
 
 #include "sim/error.h"
-#include "sim/io/memh.h"
-#include "sim/io/npy.h"
+#include "sim/io/tensors/memh.h"
+#include "sim/io/tensors/npy.h"
 
 namespace qsim {
 

@@ -3,8 +3,8 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "sim/calibrate/bundle.h"
-#include "sim/report/run_report.h"
+#include "sim/bundle/bundle.h"
+#include "sim/run/run_report.h"
 
 namespace qsim {
 

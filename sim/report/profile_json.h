@@ -3,7 +3,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "sim/report/run_profile.h"
+#include "sim/run/run_profile.h"
 
 namespace qsim {
 

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "sim/report/text_table.h"
+#include "sim/text/text_table.h"
 
 namespace qsim {
 namespace {

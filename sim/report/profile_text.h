@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "sim/report/run_profile.h"
+#include "sim/run/run_profile.h"
 
 namespace qsim {
 

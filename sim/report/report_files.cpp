@@ -1,6 +1,6 @@
 #include "sim/report/report_files.h"
 
-#include "sim/io/atomic_file.h"
+#include "sim/io/files/atomic_file.h"
 #include "sim/report/report_html.h"
 #include "sim/report/report_json.h"
 

@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "sim/calibrate/bundle.h"
-#include "sim/report/run_report.h"
+#include "sim/bundle/bundle.h"
+#include "sim/run/run_report.h"
 
 namespace qsim {
 

@@ -4,7 +4,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
-#include "sim/report/run_report.h"
+#include "sim/run/run_report.h"
 
 namespace qsim {
 

@@ -12,8 +12,8 @@
 #include <string_view>
 
 #include "sim/report/profile_text.h"
-#include "sim/report/text_table.h"
-#include "sim/report/text_util.h"
+#include "sim/text/text_table.h"
+#include "sim/text/text_util.h"
 
 namespace qsim {
 namespace {

@@ -12,9 +12,9 @@
 
 #include "golden/ops/int128.h"
 #include "sim/error.h"
-#include "sim/io/memh.h"
-#include "sim/io/npy.h"
-#include "sim/report/text_util.h"
+#include "sim/io/tensors/memh.h"
+#include "sim/io/tensors/npy.h"
+#include "sim/text/text_util.h"
 
 namespace qsim {
 namespace {

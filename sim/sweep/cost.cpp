@@ -7,7 +7,7 @@
 #include <variant>
 
 #include "golden/ops/gemm.h"
-#include "sim/report/export_table.h"
+#include "sim/bundle/parameter_table.h"
 
 namespace qsim {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "sim/calibrate/bundle.h"
+#include "sim/bundle/bundle.h"
 
 namespace qsim {
 

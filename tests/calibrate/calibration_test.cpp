@@ -1,5 +1,5 @@
 // One pass over the inputs in pieces: what it depends on, and what it refuses.
-#include "sim/calibrate/calibration.h"
+#include "sim/calibrate/observe/calibration.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 
 #include "sim/calibrate/calibrate.h"
 #include "sim/error.h"
-#include "sim/model/float_reference.h"
+#include "sim/semantics/float_reference.h"
 #include "tests/test_support.h"
 
 namespace qsim {

@@ -1,12 +1,12 @@
 // Weights and biases to integers.
-#include "sim/calibrate/linear_quantizer.h"
+#include "sim/calibrate/lower/linear_quantizer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "sim/calibrate/observer.h"
+#include "sim/calibrate/observe/observer.h"
 #include "sim/error.h"
 #include "tests/test_support.h"
 

@@ -1,6 +1,6 @@
 // The lowering of the shipped model, for a matrix of configurations.
-#include "sim/calibrate/lowering.h"
-#include "sim/calibrate/softmax_lowering.h"
+#include "sim/calibrate/lower/lowering.h"
+#include "sim/semantics/softmax_lowering.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "sim/calibrate/observer.h"
-#include "sim/calibrate/observers/histogram_omse_observer.h"
+#include "sim/calibrate/observe/observer.h"
+#include "sim/calibrate/observe/observers/histogram_omse_observer.h"
 #include "sim/error.h"
 #include "tests/test_support.h"
 

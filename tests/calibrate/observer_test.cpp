@@ -1,5 +1,5 @@
 // Range estimators: direct cases, and FQ-ViT's own results (shared/conformance/observer).
-#include "sim/calibrate/observer.h"
+#include "sim/calibrate/observe/observer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sim/error.h"
-#include "sim/io/npy.h"
+#include "sim/io/tensors/npy.h"
 #include "tests/test_support.h"
 
 namespace qsim {

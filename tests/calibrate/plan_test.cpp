@@ -1,5 +1,5 @@
 // Which requests are realised: docs/architecture.md, "What a granularity means in integers".
-#include "sim/calibrate/plan.h"
+#include "sim/calibrate/plan/plan.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

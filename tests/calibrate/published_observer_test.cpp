@@ -7,8 +7,8 @@
 #include <cmath>
 #include <limits>
 
-#include "sim/calibrate/observer.h"
-#include "sim/calibrate/observers/entropy_threshold.h"
+#include "sim/calibrate/observe/observer.h"
+#include "sim/calibrate/observe/observers/entropy_threshold.h"
 #include "tests/test_support.h"
 
 namespace qsim {

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "sim/calibrate/bundle.h"
-#include "sim/model/vit_model.h"
-#include "sim/report/metrics.h"
+#include "sim/bundle/bundle.h"
+#include "sim/network/vit_model.h"
+#include "sim/statistics/metrics.h"
 
 namespace qsim::testing {
 

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "sim/io/npy.h"
+#include "sim/io/tensors/npy.h"
 #include "tests/cli/process.h"
 
 namespace qsim {

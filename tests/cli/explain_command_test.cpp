@@ -1,7 +1,7 @@
 // qsim explain as a user runs it: exit statuses, one clear line for bad input, both ways to ask.
 #include <nlohmann/json.hpp>
 
-#include "sim/io/npy.h"
+#include "sim/io/tensors/npy.h"
 #include "tests/cli/process.h"
 
 namespace qsim::testing {

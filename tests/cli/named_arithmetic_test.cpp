@@ -8,7 +8,7 @@
 
 #include "sim/config/contract.h"
 #include "sim/cosim/rtl_backend.h"
-#include "sim/io/npy.h"
+#include "sim/io/tensors/npy.h"
 #include "tests/cli/process.h"
 
 namespace qsim {

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "sim/io/npy.h"
+#include "sim/io/tensors/npy.h"
 #include "tests/cli/process.h"
 
 namespace qsim {

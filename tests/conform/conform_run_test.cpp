@@ -8,7 +8,7 @@
 
 #include "sim/conform/conform_report.h"
 #include "sim/error.h"
-#include "sim/io/npy.h"
+#include "sim/io/tensors/npy.h"
 #include "tests/test_support.h"
 
 namespace qsim {

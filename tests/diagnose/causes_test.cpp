@@ -7,11 +7,11 @@
 
 #include <cmath>
 
-#include "sim/calibrate/multiplier.h"
+#include "sim/semantics/multiplier.h"
 #include "sim/diagnose/faults.h"
 #include "sim/diagnose/hybrid.h"
 #include "sim/diagnose/relower.h"
-#include "sim/io/output_directory.h"
+#include "sim/io/files/output_directory.h"
 #include "tests/diagnose/shipped_model.h"
 #include "tests/support/second_geometry.h"
 

@@ -7,7 +7,7 @@
 #include <map>
 
 #include "sim/error.h"
-#include "sim/model/float_reference.h"
+#include "sim/semantics/float_reference.h"
 #include "tests/diagnose/shipped_model.h"
 #include "tests/test_support.h"
 

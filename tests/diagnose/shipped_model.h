@@ -8,8 +8,8 @@
 
 #include "sim/calibrate/calibrate.h"
 #include "sim/config/config.h"
-#include "sim/io/manifest.h"
-#include "sim/model/vit_model.h"
+#include "sim/inputs/manifest.h"
+#include "sim/network/vit_model.h"
 
 namespace qsim::testing {
 

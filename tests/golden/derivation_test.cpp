@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/derivation/batteries.h"
+#include "derivation/batteries.h"
 #include "tests/test_support.h"
 
 namespace qsim::derivation {

@@ -1,4 +1,4 @@
-// The named requantizers: tie tables, edges and rejections by hand. tests/derivation compares them
+// The named requantizers: tie tables, edges and rejections by hand. derivation compares them
 // with their equations, tests/conform with their authors' own code.
 #include "golden/ops/requant/scheme.h"
 

@@ -1,5 +1,5 @@
 // The published softmaxes beyond I-BERT's: values worked out by hand, the ties of every rounding,
-// corners and rejects. tests/derivation/ compares them with exact rationals over wide ranges.
+// corners and rejects. derivation/ compares them with exact rationals over wide ranges.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-#include "sim/io/atomic_file.h"
+#include "sim/io/files/atomic_file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <string>
 
-#include "sim/io/output_directory.h"
+#include "sim/io/files/output_directory.h"
 #include "tests/io/io_test_util.h"
 
 namespace qsim {

@@ -1,4 +1,4 @@
-#include "sim/io/half.h"
+#include "sim/io/tensors/half.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "sim/io/hash.h"
+#include "sim/io/files/hash.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "sim/io/image.h"
+#include "sim/io/images/image.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "sim/io/image.h"
-#include "sim/io/npy.h"
+#include "sim/io/images/image.h"
+#include "sim/io/tensors/npy.h"
 #include "tests/test_support.h"
 
 namespace qsim::testing {

@@ -1,4 +1,4 @@
-#include "sim/io/memh.h"
+#include "sim/io/tensors/memh.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

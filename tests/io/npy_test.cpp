@@ -1,4 +1,4 @@
-#include "sim/io/npy.h"
+#include "sim/io/tensors/npy.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -9,8 +9,8 @@
 #include <limits>
 #include <string>
 
-#include "sim/io/half.h"
-#include "sim/io/npy_stack.h"
+#include "sim/io/tensors/half.h"
+#include "sim/io/tensors/npy_stack.h"
 #include "tests/io/io_test_util.h"
 
 namespace qsim {

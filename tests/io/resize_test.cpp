@@ -1,4 +1,4 @@
-#include "sim/io/resize.h"
+#include "sim/io/images/resize.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

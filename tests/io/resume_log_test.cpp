@@ -1,4 +1,4 @@
-#include "sim/io/resume_log.h"
+#include "sim/io/files/resume_log.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "sim/io/safetensors.h"
+#include "sim/io/tensors/safetensors.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

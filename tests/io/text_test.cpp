@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <limits>
 
-#include "sim/io/nearest_word.h"
-#include "sim/io/printable.h"
-#include "sim/io/shape.h"
+#include "sim/text/nearest_word.h"
+#include "sim/text/printable.h"
+#include "sim/io/tensors/shape.h"
 
 namespace qsim {
 namespace {

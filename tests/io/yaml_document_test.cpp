@@ -1,4 +1,4 @@
-#include "sim/io/yaml_document.h"
+#include "sim/io/yaml/yaml_document.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -7,7 +7,7 @@
 #include <limits>
 #include <string>
 
-#include "sim/io/yaml_values.h"
+#include "sim/io/yaml/yaml_values.h"
 #include "tests/io/io_test_util.h"
 
 namespace qsim {

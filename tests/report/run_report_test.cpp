@@ -12,7 +12,7 @@
 #include "sim/report/report_html.h"
 #include "sim/report/report_json.h"
 #include "sim/report/tables.h"
-#include "sim/report/text_util.h"
+#include "sim/text/text_util.h"
 #include "tests/report/sample_bundle.h"
 #include "tests/report/sample_report.h"
 

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "golden/program/program.h"
-#include "sim/calibrate/bundle.h"
+#include "sim/bundle/bundle.h"
 
 namespace qsim::testing {
 

@@ -3,7 +3,7 @@
 
 #include <limits>
 
-#include "sim/report/run_report.h"
+#include "sim/run/run_report.h"
 
 namespace qsim::testing {
 

@@ -9,8 +9,8 @@
 #include <sstream>
 
 #include "sim/error.h"
-#include "sim/io/memh.h"
-#include "sim/io/npy.h"
+#include "sim/io/tensors/memh.h"
+#include "sim/io/tensors/npy.h"
 #include "tests/test_support.h"
 
 namespace qsim {

@@ -20,8 +20,8 @@
 #include <vector>
 
 #include "sim/error.h"
-#include "sim/io/npy.h"
-#include "sim/io/safetensors.h"
+#include "sim/io/tensors/npy.h"
+#include "sim/io/tensors/safetensors.h"
 
 namespace qsim {
 namespace {

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "sim/io/npy.h"
-#include "sim/io/safetensors.h"
+#include "sim/io/tensors/npy.h"
+#include "sim/io/tensors/safetensors.h"
 #include "tests/test_support.h"
 
 namespace qsim::testing {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "sim/calibrate/calibrate.h"
-#include "sim/cli/run_images.h"
+#include "sim/run/run_images.h"
 #include "sim/cosim/rtl_backend.h"
 
 namespace qsim::testing {

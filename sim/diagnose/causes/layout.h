@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "sim/model/vit_model.h"
+#include "sim/network/vit_model.h"
 
 namespace qsim {
 

@@ -1,0 +1,241 @@
+#include "golden/ops/gelu.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
+
+#include "derivation/batteries.h"
+#include "derivation/exact.h"
+#include "derivation/softmax_rows.h"
+
+namespace qsim::derivation {
+namespace {
+
+using Integers = std::vector<std::int64_t>;
+
+// The parabola of equation 7.3 by cases: past its vertex at |x| = -b it is flat.
+mpz_class Parabola(const mpz_class& x, const mpz_class& b) {
+  const mpz_class magnitude = abs(x);
+  if (magnitude >= -b) return 0;
+  return magnitude * magnitude + 2 * magnitude * b + b * b;
+}
+
+// I-ViT's exponential (section 5.5) as one rational: floor((r / 2 - x0) 2^(n - q)), at least 0.
+mpz_class ShiftedExp(const mpz_class& x, const mpz_class& x0, int n) {
+  mpz_class d = x + Floor(Ratio(x, 2)) - Floor(Ratio(x, 16));
+  if (d < n * x0) d = n * x0;
+  const mpz_class q = Floor(Ratio(d, x0));
+  const mpz_class r = d - q * x0;
+  const mpz_class value = Floor(Scaled(Ratio(r, 2) - x0, n - Small(q)));
+  return value < 0 ? mpz_class(0) : value;
+}
+
+// A parameter of up to `bits` bits, all widths alike.
+std::int64_t DrawWidth(Comparison& comparison, int bits) {
+  const std::int64_t limit = std::int64_t{1} << comparison.Between(0, bits);
+  return comparison.Corner(-limit, limit);
+}
+
+// x of a row and the last step. Wide x and wide constants together may leave 64 bits, so `bits`
+// bounds x.
+GeluParams DrawLastStep(Comparison& comparison, GeluKind kind) {
+  GeluParams params{.kind = kind};
+  const bool ties = comparison.Between(0, 1) == 0;
+  if (ties) {
+    params.scale = {static_cast<std::int32_t>(comparison.Between(-3, 3)),
+                    static_cast<int>(comparison.Between(1, 3))};
+    params.range = {INT32_MIN, INT32_MAX};
+  } else {
+    params.scale = {static_cast<std::int32_t>(comparison.Corner(-INT32_MAX, INT32_MAX)),
+                    static_cast<int>(comparison.Corner(0, 62))};
+  }
+  params.zero = static_cast<std::int32_t>(comparison.Corner(-65536, 65536));
+  return params;
+}
+
+Scores DrawX(Comparison& comparison, GeluParams& params) {
+  const auto bits = static_cast<int>(comparison.Between(2, 16));
+  if (params.kind != GeluKind::kIta && comparison.Between(0, 1) == 0) {
+    params.input_zero = static_cast<std::int32_t>(comparison.Corner(-65536, 65536));
+  }
+  return DrawScores(comparison, bits, 40);
+}
+
+// Runs the golden operation on x and compares every output with the derived ones.
+void CompareGelu(Comparison& comparison, const Scores& x, const GeluParams& params,
+                 const std::vector<mpz_class>& y, const std::vector<mpz_class>& inner,
+                 const std::vector<mpz_class>& shifted) {
+  Integers derived_y, derived_inner, derived;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    derived_y.push_back(Small(y[i]));
+    if (!inner.empty()) derived_inner.push_back(Small(inner[i]));
+    derived.push_back(Small(Clamp(shifted[i] + params.zero, params.range.qmin, params.range.qmax)));
+  }
+  Integers golden_y(x.size()), golden_inner(derived_inner.size());
+  std::vector<std::int32_t> golden(x.size());
+  GeluTrace trace{.y = golden_y};
+  if (params.kind == GeluKind::kIbert) trace.erf_int = golden_inner;
+  if (params.kind == GeluKind::kShiftGelu) trace.sigmoid_int = golden_inner;
+  Gelu(x, params, golden, trace);
+  const auto describe = [&](const char* what) {
+    return [&x, &params, what] {
+      std::string text = std::string(Name(params.kind)) + " " + what + " of";
+      for (const std::int32_t value : x) text += " " + std::to_string(value);
+      return text;
+    };
+  };
+  comparison.Check(golden_inner, derived_inner, describe("intermediate"));
+  comparison.Check(golden_y, derived_y, describe("y"));
+  comparison.Check(golden, derived, describe("q"));
+}
+
+void CompareIbertGelu(Comparison& comparison) {
+  for (int i = 0; i < 300; ++i) {
+    GeluParams params = DrawLastStep(comparison, GeluKind::kIbert);
+    params.rounding = kAllRoundings[static_cast<std::size_t>(comparison.Between(0, 4))];
+    const Scores x = DrawX(comparison, params);
+    params.ibert = {
+        .b = -comparison.Corner(1, std::int64_t{1} << comparison.Between(1, 20)),
+        .c = -comparison.Corner(1, std::int64_t{1} << comparison.Between(1, 40)),
+        .shift_int = -comparison.Corner(1, std::int64_t{1} << comparison.Between(1, 40)),
+        .n = static_cast<int>(comparison.Between(0, 30))};
+    std::vector<mpz_class> y, erf, shifted;
+    for (const std::int32_t value : x) {
+      const mpz_class centred = Big(value) - params.input_zero;
+      const mpz_class inner =
+          sgn(centred) * (Parabola(centred, Big(params.ibert.b)) + Big(params.ibert.c));
+      erf.push_back(Floor(Ratio(inner, Power2(params.ibert.n))));
+      y.push_back(centred * (erf.back() + Big(params.ibert.shift_int)));
+      shifted.push_back(
+          Rounded(Ratio(y.back() * params.scale.m, Power2(params.scale.shift)), params.rounding));
+    }
+    CompareGelu(comparison, x, params, y, erf, shifted);
+  }
+}
+
+void CompareShiftGelu(Comparison& comparison) {
+  for (int i = 0; i < 300; ++i) {
+    GeluParams params = DrawLastStep(comparison, GeluKind::kShiftGelu);
+    params.rounding = kAllRoundings[static_cast<std::size_t>(comparison.Between(0, 4))];
+    const Scores x = DrawX(comparison, params);
+    params.shiftgelu = {
+        .x0 = static_cast<std::int32_t>(
+            -comparison.Corner(1, std::int64_t{1} << comparison.Between(1, 20))),
+        .n = static_cast<int>(comparison.Between(0, 1) == 0 ? 23 : comparison.Between(0, 30)),
+        .output_bits =
+            static_cast<int>(comparison.Between(0, 1) == 0 ? 8 : comparison.Between(1, 16))};
+    // Rows of every length that divides the data.
+    std::size_t row = x.size();
+    if (comparison.Between(0, 1) == 0) {
+      for (row = 1 + x.size() / 3; x.size() % row != 0;) ++row;
+      params.row_length = static_cast<std::int64_t>(row);
+    }
+    const mpz_class x0 = params.shiftgelu.x0;
+    const mpz_class cap = Power2(31) - 1;
+    std::vector<mpz_class> y, sigmoid, shifted;
+    for (std::size_t first = 0; first < x.size(); first += row) {
+      const auto begin = x.begin() + static_cast<std::ptrdiff_t>(first);
+      const mpz_class largest =
+          Big(*std::max_element(begin, begin + static_cast<std::ptrdiff_t>(row))) -
+          params.input_zero;
+      const mpz_class zero = ShiftedExp(-largest, x0, params.shiftgelu.n);
+      for (std::size_t c = first; c < first + row; ++c) {
+        const mpz_class centred = Big(x[c]) - params.input_zero;
+        const mpz_class e = ShiftedExp(centred - largest, x0, params.shiftgelu.n);
+        const mpz_class sum = e + zero < cap ? mpz_class(e + zero) : cap;
+        sigmoid.push_back(
+            Floor(Ratio(e * Floor(Ratio(cap, sum)), Power2(32 - params.shiftgelu.output_bits))));
+        y.push_back(centred * sigmoid.back());
+        shifted.push_back(
+            Rounded(Ratio(y.back() * params.scale.m, Power2(params.scale.shift)), params.rounding));
+      }
+    }
+    CompareGelu(comparison, x, params, y, sigmoid, shifted);
+  }
+}
+
+void CompareItaGelu(Comparison& comparison) {
+  for (int i = 0; i < 300; ++i) {
+    GeluParams params = DrawLastStep(comparison, GeluKind::kIta);
+    const Scores x = DrawX(comparison, params);
+    params.ita = {.q_1 = DrawWidth(comparison, 40),
+                  .q_b = -comparison.Corner(1, std::int64_t{1} << comparison.Between(1, 20)),
+                  .q_c = DrawWidth(comparison, 40)};
+    if (i % 3 == 0) {
+      // y m / 2^S = integer - 1/2 - 2^-e around 2^-23: x = 1 gives y = q_1 + q_c + (1 + q_b)^2.
+      params.ita = {
+          .q_1 = (std::int64_t{1} << comparison.Between(10, 40)) + comparison.Between(-2, 2),
+          .q_b = -1,
+          .q_c = 0};
+      params.scale = {1, static_cast<int>(comparison.Between(20, 28))};
+      params.range = {INT32_MIN, INT32_MAX};
+      params.ita.q_1 += (std::int64_t{1} << (params.scale.shift - 1)) - 1;
+    }
+    std::vector<mpz_class> y, shifted;
+    for (const std::int32_t value : x) {
+      const mpz_class q = value < -127 ? -127 : value;
+      y.push_back(q * (sgn(q) * (Parabola(q, Big(params.ita.q_b)) + Big(params.ita.q_c)) +
+                       Big(params.ita.q_1)));
+      const mpq_class nudged = Ratio(y.back() * params.scale.m, Power2(params.scale.shift)) +
+                               mpq_class(1, 2) + Ratio(1, Power2(23));
+      shifted.push_back(Floor(nudged));
+    }
+    CompareGelu(comparison, x, params, y, {}, shifted);
+  }
+}
+
+void CompareDeeployGelu(Comparison& comparison) {
+  for (int i = 0; i < 300; ++i) {
+    GeluParams params = DrawLastStep(comparison, GeluKind::kDeeploy);
+    params.rounding = kAllRoundings[static_cast<std::size_t>(comparison.Between(0, 4))];
+    params.addend = DrawWidth(comparison, comparison.Between(0, 1) == 0 ? 4 : 62);
+    if (params.scale.shift <= 3) params.addend %= 16;
+    const Scores x = DrawX(comparison, params);
+    params.deeploy = {.b = -comparison.Corner(1, std::int64_t{1} << comparison.Between(1, 20)),
+                      .one = DrawWidth(comparison, 40)};
+    std::vector<mpz_class> y, shifted;
+    for (const std::int32_t value : x) {
+      const mpz_class a = Big(value) - params.input_zero;
+      const mpz_class square = Parabola(a, Big(params.deeploy.b));
+      const mpz_class one = Big(params.deeploy.one);
+      // one + one - d^2 on the right, d^2 on the left, of which half is taken.
+      const mpz_class twice = sgn(a) > 0 ? mpz_class(2 * one - square) : sgn(a) < 0 ? square : one;
+      y.push_back(a * Floor(Ratio(twice, 2)));
+      shifted.push_back(
+          Rounded(Ratio(y.back() * params.scale.m + Big(params.addend), Power2(params.scale.shift)),
+                  params.rounding));
+    }
+    CompareGelu(comparison, x, params, y, {}, shifted);
+  }
+}
+
+void CompareGeluTable(Comparison& comparison) {
+  for (int i = 0; i < 20; ++i) {
+    const auto qmin = static_cast<std::int32_t>(comparison.Between(-128, 0));
+    std::vector<std::int32_t> table(256), codes(256), golden(256);
+    Integers derived(256);
+    for (std::int32_t code = 0; code < 256; ++code) {
+      const auto at = static_cast<std::size_t>(code);
+      table[at] = static_cast<std::int32_t>(comparison.Between(-128, 127));
+      codes[255 - at] = qmin + code;
+      derived[255 - at] = table[at];
+    }
+    Gelu(codes, {.input_qmin = qmin, .table = table}, golden);
+    comparison.Check(golden, derived, [&] { return "table from " + std::to_string(qmin); });
+  }
+}
+
+constexpr std::array<Battery, 5> kBatteries = {{
+    {"gelu", "table", CompareGeluTable},
+    {"gelu", "ibert", CompareIbertGelu},
+    {"gelu", "shiftgelu", CompareShiftGelu},
+    {"gelu", "ita", CompareItaGelu},
+    {"gelu", "deeploy", CompareDeeployGelu},
+}};
+
+}  // namespace
+
+std::span<const Battery> GeluBatteries() { return kBatteries; }
+
+}  // namespace qsim::derivation

@@ -1,0 +1,238 @@
+#include "golden/ops/layernorm.h"
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "golden/ops/layernorm/fqvit.h"
+#include "derivation/batteries.h"
+#include "derivation/exact.h"
+#include "derivation/softmax_rows.h"
+
+namespace qsim::derivation {
+namespace {
+
+using Integers = std::vector<std::int64_t>;
+
+constexpr std::int64_t kMaxBias = std::int64_t{1} << 62;
+
+Integers DrawMany(Comparison& comparison, std::size_t count, std::int64_t lo, std::int64_t hi) {
+  Integers values(count);
+  for (std::int64_t& value : values) value = comparison.Corner(lo, hi);
+  return values;
+}
+
+std::vector<std::int32_t> DrawMany32(Comparison& comparison, std::size_t count, std::int32_t lo,
+                                     std::int32_t hi) {
+  const Integers wide = DrawMany(comparison, count, lo, hi);
+  return {wide.begin(), wide.end()};
+}
+
+// A row of 2 to 32 bits. Some are two neighbouring values, whose mean is half a step.
+Scores DrawRow(Comparison& comparison) {
+  Scores row = DrawScores(comparison, static_cast<int>(comparison.Between(2, 32)), 40);
+  if (comparison.Between(0, 3) != 0) return row;
+  const auto base = static_cast<std::int32_t>(comparison.Between(-1000, 1000));
+  for (std::size_t c = 0; c < row.size(); ++c) row[c] = base + static_cast<std::int32_t>(c % 2);
+  return row;
+}
+
+std::string Text(const char* what, const Scores& row) {
+  std::string text = std::string(what) + " of the row";
+  for (const std::int32_t x : row) text += " " + std::to_string(x);
+  return text;
+}
+
+mpz_class SumOf(const std::vector<mpz_class>& values) {
+  mpz_class sum = 0;
+  for (const mpz_class& value : values) sum += value;
+  return sum;
+}
+
+mpz_class SumOfSquares(const std::vector<mpz_class>& values) {
+  mpz_class sum = 0;
+  for (const mpz_class& value : values) sum += value * value;
+  return sum;
+}
+
+// Ten times the mean of k and the floor of squares / k, floored, from 2^16 (equation 6.6).
+mpz_class TenNewtonSteps(const mpz_class& squares) {
+  mpz_class k = Power2(16);
+  for (int step = 0; step < 10; ++step) k = Floor(Ratio(k + Floor(Ratio(squares, k)), 2));
+  return k;
+}
+
+struct SumParams {
+  std::vector<std::int32_t> shift, zero;
+  Integers bias;
+  std::vector<Multiplier> scale;
+  LayernormParams params;
+};
+
+SumParams DrawSumParams(Comparison& comparison, LayernormKind kind, std::size_t channels) {
+  SumParams drawn;
+  drawn.params.kind = kind;
+  drawn.params.input_zero = static_cast<std::int32_t>(comparison.Corner(INT32_MIN, INT32_MAX));
+  if (comparison.Between(0, 1) == 0) {
+    drawn.params.input_zero = 0;
+  } else {
+    drawn.shift = DrawMany32(comparison, channels, 0, 8);
+  }
+  if (kind == LayernormKind::kIbert && comparison.Between(0, 2) == 0) {
+    drawn.params.std_shift = static_cast<int>(comparison.Corner(0, 31));
+  }
+  drawn.bias = DrawMany(comparison, channels, -kMaxBias, kMaxBias);
+  const std::size_t entries = comparison.Between(0, 1) == 0 ? 1 : channels;
+  const bool ties = comparison.Between(0, 1) == 0;
+  for (std::size_t i = 0; i < entries; ++i) {
+    // A few low bits of y decide, or almost all of it does.
+    drawn.scale.push_back(
+        ties ? Multiplier{static_cast<std::int32_t>(comparison.Between(-3, 3)),
+                          static_cast<int>(comparison.Between(1, 3))}
+             : Multiplier{static_cast<std::int32_t>(comparison.Corner(-INT32_MAX, INT32_MAX)),
+                          static_cast<int>(comparison.Corner(0, 62))});
+  }
+  if (ties) {
+    for (std::int64_t& bias : drawn.bias) bias = comparison.Between(-100, 100);
+    drawn.params.range = {INT32_MIN, INT32_MAX};
+  }
+  drawn.zero = DrawMany32(comparison, entries, -65536, 65536);
+  drawn.params.rounding = kAllRoundings[static_cast<std::size_t>(comparison.Between(0, 4))];
+  return drawn;
+}
+
+// Equations 6.1 to 6.6.
+void CompareSumOfSquares(Comparison& comparison, LayernormKind kind) {
+  for (int i = 0; i < 400; ++i) {
+    const Scores row = DrawRow(comparison);
+    SumParams drawn = DrawSumParams(comparison, kind, row.size());
+    LayernormParams& params = drawn.params;
+    params.input_shift = drawn.shift;
+    params.bias = drawn.bias;
+    params.scale = drawn.scale;
+    params.zero = drawn.zero;
+
+    std::vector<mpz_class> d;
+    for (std::size_t c = 0; c < row.size(); ++c) {
+      d.push_back((Big(row[c]) - params.input_zero) *
+                  Power2(drawn.shift.empty() ? 0 : drawn.shift[c]));
+    }
+    const mpz_class mean = HalfEven(Ratio(SumOf(d), Big(static_cast<std::int64_t>(row.size()))));
+    std::vector<mpz_class> low;
+    for (mpz_class& value : d) {
+      value -= mean;
+      low.push_back(Floor(Ratio(value, Power2(params.std_shift))));
+    }
+    mpz_class std_int, numerator;
+    if (kind == LayernormKind::kIbert) {
+      std_int = sqrt(SumOfSquares(low)) * Power2(params.std_shift);
+      if (std_int == 0) std_int = 1;
+      numerator = Power2(31);
+    } else {
+      std_int = TenNewtonSteps(SumOfSquares(d));
+      numerator = Power2(31) - 1;
+    }
+    Integers y, q;
+    for (std::size_t c = 0; c < row.size(); ++c) {
+      const mpz_class wide =
+          Floor(Ratio(d[c] * Floor(Ratio(numerator, std_int)), 2)) + Big(drawn.bias[c]);
+      y.push_back(Small(wide));
+      const std::size_t entry = drawn.scale.size() == 1 ? 0 : c;
+      const Multiplier scale = drawn.scale[entry];
+      const mpz_class rounded =
+          Rounded(Ratio(wide * scale.m, Power2(scale.shift)), params.rounding) + drawn.zero[entry];
+      q.push_back(Small(Clamp(rounded, params.range.qmin, params.range.qmax)));
+    }
+
+    std::vector<std::int32_t> golden(row.size());
+    Integers golden_y(row.size());
+    std::int64_t golden_std = 0;
+    Layernorm(row, params, golden, {.y = golden_y, .std_int = &golden_std});
+    comparison.Check(golden_std, Small(std_int), [&] { return Text("std_int", row); });
+    comparison.Check(golden_y, y, [&] { return Text("y", row); });
+    comparison.Check(golden, q, [&] { return Text("q", row); });
+  }
+}
+
+void CompareIbertLayernorm(Comparison& comparison) {
+  CompareSumOfSquares(comparison, LayernormKind::kIbert);
+}
+
+void CompareIvitLayernorm(Comparison& comparison) {
+  CompareSumOfSquares(comparison, LayernormKind::kIvit);
+}
+
+// Equations 6.7 to 6.9.
+void CompareDeeployLayernorm(Comparison& comparison) {
+  for (int i = 0; i < 400; ++i) {
+    const Scores row = DrawRow(comparison);
+    const std::vector<std::int32_t> weight =
+        DrawMany32(comparison, row.size(), INT32_MIN, INT32_MAX);
+    const std::int64_t widest = comparison.Between(0, 1) == 0 ? 1 << 16 : kMaxBias;
+    const Integers bias = DrawMany(comparison, row.size(), -widest, widest);
+    LayernormParams params{.kind = LayernormKind::kDeeploy,
+                           .deeploy = {.input_offset = comparison.Corner(-(std::int64_t{1} << 31),
+                                                                         std::int64_t{1} << 31),
+                                       .weight = weight,
+                                       .bias = bias,
+                                       .log2d = static_cast<int>(comparison.Corner(0, 62)),
+                                       .wrap = comparison.Between(0, 1) == 1}};
+    if (comparison.Between(0, 1) == 0) params.deeploy.input_offset = 0;
+
+    const mpz_class count = Big(static_cast<std::int64_t>(row.size()));
+    std::vector<mpz_class> d;
+    for (const std::int32_t x : row) d.push_back(Big(x) + Big(params.deeploy.input_offset));
+    const mpz_class mean = Truncate(Ratio(SumOf(d), count));
+    for (mpz_class& value : d) value -= mean;
+    const mpz_class std_int = sqrt(Floor(Ratio(SumOfSquares(d), count)) + 1);
+    Integers y, q;
+    for (std::size_t c = 0; c < row.size(); ++c) {
+      const mpz_class sum = Truncate(Ratio(d[c] * weight[c], std_int)) + Big(bias[c]);
+      y.push_back(Small(Floor(Ratio(sum, Power2(params.deeploy.log2d)))));
+      mpz_class narrow = y.back();
+      if (params.deeploy.wrap) narrow = narrow - 256 * HalfUp(Ratio(narrow, 256));
+      q.push_back(Small(Clamp(narrow, -128, 127)));
+    }
+
+    std::vector<std::int32_t> golden(row.size());
+    Integers golden_y(row.size());
+    std::int64_t golden_std = 0;
+    Layernorm(row, params, golden, {.y = golden_y, .std_int = &golden_std});
+    comparison.Check(golden_std, Small(std_int), [&] { return Text("std_int", row); });
+    comparison.Check(golden_y, y, [&] { return Text("y", row); });
+    comparison.Check(golden, q, [&] { return Text("q", row); });
+  }
+}
+
+// Equation 6.13. M, N and B are inputs of the operation.
+void CompareFqvitLayernorm(Comparison& comparison) {
+  for (int i = 0; i < 400; ++i) {
+    const Scores row = DrawRow(comparison);
+    const bool ties = comparison.Between(0, 1) == 0;
+    const auto mask = DrawMany32(comparison, row.size(), 1, 1 << 20);
+    const auto m = DrawMany32(comparison, row.size(), -255, 255);
+    const auto n = DrawMany32(comparison, row.size(), 0, ties ? 2 : 31);
+    const Integers b =
+        DrawMany(comparison, row.size(), ties ? -64 : -kMaxBias, ties ? 64 : kMaxBias);
+    Integers derived, golden(row.size());
+    for (std::size_t c = 0; c < row.size(); ++c) {
+      const mpz_class z = Big(row[c]) * mask[c];
+      derived.push_back(Small(HalfEven(Ratio(m[c] * z + Big(b[c]), Power2(n[c])))));
+    }
+    LayernormFqvit(row, mask, m, n, b, golden);
+    comparison.Check(golden, derived, [&] { return Text("y", row); });
+  }
+}
+
+constexpr std::array<Battery, 4> kBatteries = {{
+    {"layernorm", "ibert", CompareIbertLayernorm},
+    {"layernorm", "ivit", CompareIvitLayernorm},
+    {"layernorm", "rq_layernorm", CompareDeeployLayernorm},
+    {"layernorm", "fqvit", CompareFqvitLayernorm},
+}};
+
+}  // namespace
+
+std::span<const Battery> LayernormBatteries() { return kBatteries; }
+
+}  // namespace qsim::derivation

@@ -1,0 +1,170 @@
+// Sections 5.1 to 5.4 in arbitrary precision: I-BERT's exponential, and what I-BERT and FQ-ViT make
+// of it.
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "derivation/exact.h"
+#include "derivation/softmax_rows.h"
+
+namespace qsim::derivation {
+namespace {
+
+std::vector<mpz_class> Exponentials(const Scores& scores, const IbertExp& exp) {
+  const mpz_class top = *std::max_element(scores.begin(), scores.end());
+  const mpz_class x0 = exp.x0, b = Big(exp.b), c = Big(exp.c);
+  std::vector<mpz_class> exps;
+  for (const std::int32_t x : scores) {
+    const mpz_class limit = exp.n * x0;
+    const mpz_class distance = x - top;
+    const mpz_class d = distance > limit ? distance : limit;
+    const mpz_class q = Floor(Ratio(-d, -x0));
+    const mpz_class r = d - q * x0;
+    const mpz_class value = (r * (r + b) + c) * Power2(exp.n - q.get_si());
+    exps.push_back(value > 0 ? value : mpz_class(0));
+  }
+  return exps;
+}
+
+// I-BERT's steps after the exponential; `rounded` for the last one half up.
+DerivedRow Derive(const Scores& scores, const SoftmaxParams& params, bool rounded) {
+  DerivedRow row;
+  mpz_class sum = 0;
+  for (const mpz_class& exp : Exponentials(scores, params.exp)) {
+    row.exp_int.push_back(Small(exp));
+    const mpq_class scaled = Scaled(exp * Big(params.act16_multiplier), -params.act16_shift);
+    row.exp16.push_back(Small(Clamp(HalfEven(scaled), -32768, 32767)));
+    sum += row.exp16.back();
+  }
+  const mpz_class factor = Floor(Ratio(Power2(32), sum));
+  for (const std::int64_t exp16 : row.exp16) {
+    const mpq_class y = Scaled(Big(exp16) * factor, params.extra_bits - 24);
+    row.y.push_back(Small(Clamp(rounded ? HalfUp(y) : Floor(y), 0, 255)));
+  }
+  return row;
+}
+
+DerivedRow DeriveCodes(const Scores& scores, const SoftmaxParams& params) {
+  const std::vector<mpz_class> exps = Exponentials(scores, params.exp);
+  mpz_class sum = 0;
+  for (const mpz_class& exp : exps) sum += exp;
+  const std::int64_t zero = std::int64_t{1} << params.code_bits;
+  DerivedRow row;
+  for (const mpz_class& exp : exps) {
+    row.exp_int.push_back(Small(exp));
+    std::int64_t code = zero;
+    if (exp > 0) {
+      const mpz_class ratio = HalfEven(Ratio(sum, exp));
+      std::int64_t log = 0;
+      while (Power2(log + 1) <= ratio) ++log;
+      if (mpq_class(ratio - Power2(log)) >= Scaled(1, log - 1)) ++log;
+      code = std::min(log, zero);
+    }
+    row.y.push_back(code);
+  }
+  return row;
+}
+
+// Constants of a real score scale 0.6931 / k, or anywhere in their legal ranges.
+IbertExp DrawExp(Comparison& comparison) {
+  IbertExp exp;
+  if (comparison.Between(0, 3) > 0) {
+    const std::int64_t k = comparison.Between(1, 26000) >> comparison.Between(0, 13);
+    exp.x0 = static_cast<std::int32_t>(-std::max<std::int64_t>(k, 1));
+    exp.b = std::int64_t{-exp.x0} * 39060 / 10000;
+    exp.c = std::max<std::int64_t>(1, std::int64_t{exp.x0} * exp.x0 * 58120 / 10000);
+    return exp;
+  }
+  exp.x0 = static_cast<std::int32_t>(comparison.Corner(-(1 << 20), -1));
+  exp.b = comparison.Corner(-(std::int64_t{exp.x0} + 1), (1 << 23) - 1);
+  exp.c = comparison.Corner(1, (std::int64_t{1} << 33) - 1);
+  exp.n = static_cast<int>(comparison.Corner(0, 30));
+  return exp;
+}
+
+// M16 / 2^k16 that turns the maximum's exponential into `target` or a little more or less.
+void SetAct16(SoftmaxParams& params, std::int64_t target) {
+  const mpq_class factor = Ratio(Big(target), Big(params.exp.c) * Power2(params.exp.n));
+  while (Scaled(factor, params.act16_shift) < mpq_class(Power2(30))) ++params.act16_shift;
+  params.act16_multiplier =
+      Small(Clamp(HalfEven(Scaled(factor, params.act16_shift)), Power2(30), Power2(31) - 1));
+}
+
+std::string Describe(const SoftmaxParams& params) {
+  std::string text;
+  for (const auto& [name, value] : {std::pair<const char*, std::int64_t>{"x0", params.exp.x0},
+                                    {"b", params.exp.b},
+                                    {"c", params.exp.c},
+                                    {"n", params.exp.n},
+                                    {"act16_multiplier", params.act16_multiplier},
+                                    {"act16_shift", params.act16_shift},
+                                    {"extra_bits", params.extra_bits},
+                                    {"code_bits", params.code_bits}}) {
+    text += std::string(name) + "=" + std::to_string(value) + " ";
+  }
+  return text;
+}
+
+void CompareBoth(Comparison& comparison, SoftmaxKind kind) {
+  const bool rounded = kind == SoftmaxKind::kIbertRn;
+  for (int i = 0; i < 150; ++i) {
+    SoftmaxParams params{.kind = kind, .exp = DrawExp(comparison)};
+    // Powers of two bring exact halves in the last step, other targets the rest.
+    SetAct16(params, comparison.Between(0, 2) == 0 ? std::int64_t{1} << comparison.Between(0, 14)
+                                                   : comparison.Corner(1, 70000));
+    if (rounded) params.extra_bits = static_cast<int>(comparison.Between(0, 7));
+    const int bits =
+        comparison.Between(0, 1) == 0 ? 8 : static_cast<int>(comparison.Between(2, 32));
+    const Scores scores = DrawScores(comparison, bits, i % 16 == 0 ? 1024 : 70);
+    CompareSoftmax(comparison, scores, params, Derive(scores, params, rounded), Describe(params));
+  }
+  // Half the polynomial: every other value is an exact half in (5.6).
+  SoftmaxParams halves{.kind = kind,
+                       .exp = {.x0 = -40, .b = 39, .c = 4001, .n = 1},
+                       .act16_multiplier = std::int64_t{1} << 30,
+                       .act16_shift = 32};
+  for (std::int64_t c = 4001; c < 4005; ++c) {
+    halves.exp.c = c;
+    Scores scores;
+    for (std::int32_t x = -45; x <= 0; ++x) scores.push_back(x);
+    CompareSoftmax(comparison, scores, halves, Derive(scores, halves, rounded), Describe(halves));
+  }
+  // 2^m equal scores with exp16 = 2^14: y = 2^(8 + j - m) exactly, so m = 9 + j is one half.
+  for (int m = 0; m <= 11; ++m) {
+    SoftmaxParams power{.kind = kind,
+                        .exp = {.x0 = -8, .b = 31, .c = 256, .n = 22},
+                        .act16_multiplier = std::int64_t{1} << 30,
+                        .act16_shift = 46};
+    power.extra_bits = rounded ? m % 3 : 0;
+    const Scores scores(std::size_t{1} << m, 5);
+    CompareSoftmax(comparison, scores, power, Derive(scores, power, rounded), Describe(power));
+  }
+}
+
+}  // namespace
+
+void CompareIbert(Comparison& comparison) { CompareBoth(comparison, SoftmaxKind::kIbert); }
+void CompareIbertRounded(Comparison& comparison) { CompareBoth(comparison, SoftmaxKind::kIbertRn); }
+
+void CompareLogInt(Comparison& comparison) {
+  for (int i = 0; i < 150; ++i) {
+    SoftmaxParams params{.kind = SoftmaxKind::kLogInt, .exp = DrawExp(comparison)};
+    params.code_bits = static_cast<int>(comparison.Corner(1, 8));
+    const int bits =
+        comparison.Between(0, 1) == 0 ? 8 : static_cast<int>(comparison.Between(2, 32));
+    const Scores scores = DrawScores(comparison, bits, i % 16 == 0 ? 1024 : 70);
+    CompareSoftmax(comparison, scores, params, DeriveCodes(scores, params), Describe(params));
+  }
+  // k below the maximum is half of it: `high` maxima and `low` halves give every sum that is a
+  // multiple of one half, and (5.11)'s own ties R = 3 2^(L-1).
+  SoftmaxParams params{.kind = SoftmaxKind::kLogInt, .exp = {.x0 = -9, .b = 35, .c = 470, .n = 30}};
+  for (std::size_t high = 1; high <= 14; ++high) {
+    for (std::size_t low = 0; low <= 9; ++low) {
+      Scores scores(high, 0);
+      scores.insert(scores.end(), low, -9);
+      CompareSoftmax(comparison, scores, params, DeriveCodes(scores, params), Describe(params));
+    }
+  }
+}
+
+}  // namespace qsim::derivation

@@ -1,0 +1,106 @@
+// Section 5.6 in arbitrary precision: ITA's two softmaxes, Deeploy's ITAMax and ITAPartialMax.
+#include <algorithm>
+#include <string>
+
+#include "derivation/exact.h"
+#include "derivation/softmax_rows.h"
+
+namespace qsim::derivation {
+namespace {
+
+std::int64_t PowerOf(const mpz_class& difference, const ItaSoftmaxParams& params) {
+  return Small(HalfUp(Scaled(difference, -params.shift_bits)));
+}
+
+DerivedRow Normalized(const Scores& scores, const mpz_class& top, const mpz_class& sum,
+                      const ItaSoftmaxParams& params) {
+  const mpz_class inverse = Floor(Ratio(mpz_class((params.levels - 1) * 256), sum));
+  DerivedRow row;
+  for (const std::int32_t x : scores) {
+    const mpz_class y = Floor(Scaled(inverse, -PowerOf(top - x, params)));
+    row.y.push_back(Small(y + params.output_offset));
+  }
+  return row;
+}
+
+DerivedRow DeriveWhole(const Scores& scores, const ItaSoftmaxParams& params) {
+  const mpz_class top = *std::max_element(scores.begin(), scores.end());
+  mpq_class sum = 0;
+  for (const std::int32_t x : scores) sum += Scaled(256, -PowerOf(top - x, params));
+  return Normalized(scores, top, Floor(sum), params);
+}
+
+// `lowest`: the running maximum before the first group, -128 as published.
+DerivedRow DeriveStreaming(const Scores& scores, const ItaSoftmaxParams& params,
+                           std::int64_t lowest) {
+  mpz_class top = Big(lowest);
+  mpz_class sum = 0;
+  const auto group = static_cast<std::size_t>(params.group);
+  for (std::size_t first = 0; first < scores.size(); first += group) {
+    const auto begin = scores.begin() + static_cast<std::ptrdiff_t>(first);
+    const auto end = begin + static_cast<std::ptrdiff_t>(std::min(group, scores.size() - first));
+    const mpz_class part_top = *std::max_element(begin, end);
+    if (part_top > top) {
+      // Nothing is in the sum before the first group, so how far that one shifts it is no matter.
+      if (sum > 0) sum = Floor(Scaled(sum, -PowerOf(part_top - top, params)));
+      top = part_top;
+    }
+    for (auto x = begin; x != end; ++x) sum += Floor(Scaled(256, -PowerOf(top - *x, params)));
+  }
+  return Normalized(scores, top, sum, params);
+}
+
+std::string Describe(const ItaSoftmaxParams& params) {
+  return "shift_bits=" + std::to_string(params.shift_bits) +
+         " levels=" + std::to_string(params.levels) +
+         " output_offset=" + std::to_string(params.output_offset) +
+         " group=" + std::to_string(params.group);
+}
+
+void Compare(Comparison& comparison, SoftmaxKind kind, const Scores& scores,
+             const ItaSoftmaxParams& own, int bits) {
+  const SoftmaxParams params{.kind = kind, .ita = own};
+  const DerivedRow derived =
+      kind == SoftmaxKind::kIta
+          ? DeriveWhole(scores, own)
+          : DeriveStreaming(scores, own, bits <= 8 ? -128 : -(std::int64_t{1} << 31));
+  CompareSoftmax(comparison, scores, params, derived, Describe(own));
+}
+
+void CompareBoth(Comparison& comparison, SoftmaxKind kind) {
+  for (int i = 0; i < 300; ++i) {
+    const int bits = comparison.Between(0, 2) > 0 ? 8 : static_cast<int>(comparison.Between(2, 32));
+    ItaSoftmaxParams own;
+    // Powers of two up to 2^-4096 or so.
+    own.shift_bits = static_cast<int>(comparison.Corner(std::max(0, bits - 12), 31));
+    if (i % 2 == 0) own.shift_bits = std::max(bits - 12, comparison.Between(0, 1) == 0 ? 0 : 5);
+    own.levels = static_cast<std::int32_t>(
+        comparison.Between(0, 1) == 0 ? 256 : comparison.Corner(2, 65536));
+    own.output_offset = static_cast<std::int32_t>(comparison.Corner(-65536, 65536));
+    own.group = comparison.Between(0, 1) == 0 ? 16 : comparison.Corner(1, 2000);
+    Compare(comparison, kind, DrawScores(comparison, bits, i % 16 == 0 ? 1024 : 70), own, bits);
+  }
+  // Differences of half a power of two, on both sides of the maximum's group.
+  const ItaSoftmaxParams five{.shift_bits = 5, .group = 2};
+  for (std::int32_t x = 0; x <= 127; ++x) {
+    Compare(comparison, kind, {x - 127, x - 111, x - 64, x - 63, x - 16, x, x - 15, x - 48}, five,
+            8);
+  }
+  // Sums that only reach a whole number with their last and smallest term, at any distance.
+  for (std::int32_t reach = 9; reach <= 250; ++reach) {
+    Scores scores = {127};
+    for (std::int32_t power = 9; power <= reach; ++power) scores.push_back(127 - power);
+    Compare(comparison, kind, scores, {.shift_bits = 0, .levels = 65536}, 8);
+    scores.push_back(127 - reach);
+    Compare(comparison, kind, scores, {.shift_bits = 0, .levels = 65536}, 8);
+  }
+}
+
+}  // namespace
+
+void CompareIta(Comparison& comparison) { CompareBoth(comparison, SoftmaxKind::kIta); }
+void CompareItaStreaming(Comparison& comparison) {
+  CompareBoth(comparison, SoftmaxKind::kItaStreaming);
+}
+
+}  // namespace qsim::derivation

@@ -1,0 +1,79 @@
+// A program bundle: everything the golden and the RTL executor need, and the real scales beside it.
+// docs/formats.md, "Program bundle".
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "golden/program/program.h"
+#include "sim/config/contract.h"
+#include "sim/io/files/output_directory.h"
+
+namespace qsim {
+
+// What the integers of a tensor mean: real = scale[c] * (q - zero[c]). No golden or RTL operation
+// reads it.
+struct TensorScale {
+  // kLinear as above; kLog2: q is a code, real = 2^-q, and the zero flag (q = 2^code_bits) means 0.
+  enum class Kind : std::uint8_t { kLinear, kLog2 };
+  Kind kind = Kind::kLinear;
+  ChannelAxis axis = ChannelAxis::kNone;
+  std::vector<double> scale;       // one, or one per channel of `axis`
+  std::vector<std::int32_t> zero;  // one, or one per channel of `axis`
+  bool operator==(const TensorScale&) const = default;
+};
+
+// One line of what the lowering decided: a default taken, a substitution under --realise nearest, a
+// scale raised for a dead channel, a double rounding. Reported, never silent.
+struct LoweringNote {
+  enum class Kind : std::uint8_t { kInfo, kSubstitution, kRaisedScale };
+  Kind kind = Kind::kInfo;
+  std::string tensor;
+  std::string text;
+  bool operator==(const LoweringNote&) const = default;
+};
+
+struct HardwareParams {
+  int array_rows = 16;
+  int array_cols = 16;
+  int multiplier_bits = 16;
+  bool power_of_two = false;
+  bool operator==(const HardwareParams&) const = default;
+};
+
+// Where the bundle came from; hashes are SHA-256 in hex.
+struct Provenance {
+  std::string qsim_version;
+  std::string config_hash;
+  std::string weights_hash;
+  std::string contract;       // its name and version: "tflite-double 1"
+  std::string contract_hash;  // of the numerics contracts: ModelContracts::Hash
+  bool operator==(const Provenance&) const = default;
+};
+
+struct Bundle {
+  Program program;
+  std::map<std::string, TensorScale> scales;  // by tensor or weight-constant name
+  std::map<std::string, IntTensor> inputs;    // program inputs by name, image axis in front
+  HardwareParams hardware;
+  Provenance provenance;
+  ModelContracts contracts;  // contract.yaml
+  std::vector<LoweringNote> notes;
+  std::int64_t images() const { return inputs.empty() ? 0 : inputs.begin()->second.shape().at(0); }
+};
+
+// Writes and commits the directory; the same bundle gives the same bytes. Throws InputError.
+void SaveBundle(const Bundle& bundle, OutputDirectory& output);
+
+// Reads the values of one program input, image axis in front. Throws InputError naming the file:
+// another type or shape, no images, or a value outside the input's range (with its index).
+IntTensor ReadProgramInput(const std::filesystem::path& file, const TensorInfo& info);
+
+// Reads and validates a bundle: program, constants, scales and inputs. Throws InputError with file
+// and key.
+Bundle LoadBundle(const std::filesystem::path& directory);
+
+}  // namespace qsim

@@ -1,0 +1,339 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "sim/bundle/bundle_records.h"
+#include "sim/error.h"
+#include "sim/text/nearest_word.h"
+#include "sim/io/tensors/npy.h"
+#include "sim/io/yaml/yaml_document.h"
+
+namespace qsim {
+namespace bundle_format {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Scales are text, one for each channel: 5 MB for ViT-B/16.
+constexpr std::uint64_t kLargestBundleYaml = std::uint64_t{1} << 30;
+
+class Reader {
+ public:
+  Reader(YamlPtr node, std::string file, std::string where, fs::path root = {})
+      : node_(std::move(node)),
+        file_(std::move(file)),
+        where_(std::move(where)),
+        root_(std::move(root)) {
+    if (node_->kind != YamlNode::Kind::kMap)
+      Fail(node_->line, "must be a map, is " + node_->Describe());
+  }
+
+  // Call when every field has been read: what is left is unknown.
+  void Finish() const {
+    for (const YamlEntry& entry : node_->entries) {
+      if (std::find(known_.begin(), known_.end(), entry.key) == known_.end()) {
+        Fail(entry.line,
+             fmt::format("unknown key '{}'; {}", entry.key, SuggestWord(entry.key, known_)));
+      }
+    }
+  }
+
+  template <typename T>
+  void Scalar(const char* key, T& value) {
+    Parse(key, *Get(key, YamlNode::Kind::kScalar, "a value"), value);
+  }
+  template <typename T>
+  void Optional(const char* key, T& value) {
+    if (node_->Find(key)) {
+      Scalar(key, value);
+    } else {
+      known_.emplace_back(key);
+      value = T{};
+    }
+  }
+  void Constant(const char* key, const char* expected) {
+    std::string value;
+    Scalar(key, value);
+    if (value != expected)
+      Fail(node_->line, fmt::format("'{}' is '{}', must be '{}'", key, value, expected));
+  }
+  template <typename T>
+  void List(const char* key, std::vector<T>& values) {
+    const YamlPtr list = Get(key, YamlNode::Kind::kSequence, "a list");
+    values.clear();
+    for (const YamlPtr& item : list->items) {
+      if (item->kind != YamlNode::Kind::kScalar)
+        Fail(item->line, fmt::format("'{}' must hold numbers", key));
+      T value{};
+      Parse(key, *item, value);
+      values.push_back(value);
+    }
+  }
+  template <typename T>
+  void Array(const char* key, std::vector<T>& values) {
+    const YamlPtr value = Find(key);
+    if (value->kind == YamlNode::Kind::kSequence) {
+      List(key, values);
+      return;
+    }
+    std::string file;
+    Scalar(key, file);
+    if (file.find("..") != std::string::npos || !file.starts_with(kArrays)) {
+      Fail(value->line, fmt::format("'{}' must name a file in {}/", key, kArrays));
+    }
+    const IntTensor tensor = ReadIntNpy(root_ / file);
+    const auto* stored = std::get_if<std::vector<T>>(&tensor.storage());
+    if (stored == nullptr || tensor.shape().size() != 1) {
+      throw InputError(fmt::format("{}: must be a one-dimensional array of int{}",
+                                   (root_ / file).string(), 8 * sizeof(T)));
+    }
+    values = *stored;
+  }
+  void CheckSameLength(const char* a, std::size_t a_size, const char* b, std::size_t b_size) const {
+    if (a_size != b_size) {
+      Fail(node_->line, fmt::format("'{}' has {} entries, '{}' has {}", a, a_size, b, b_size));
+    }
+  }
+  template <typename T>
+  T Narrow(const char* key, std::int64_t value) const {
+    if (value < std::numeric_limits<T>::min() || value > std::numeric_limits<T>::max()) {
+      Fail(node_->line, fmt::format("'{}' holds {}, out of range", key, value));
+    }
+    return static_cast<T>(value);
+  }
+  YamlPtr Get(const char* key, YamlNode::Kind kind, const char* expected) {
+    const YamlPtr value = Find(key);
+    if (value->kind != kind) {
+      Fail(value->line, fmt::format("'{}' must be {}, is {}", key, expected, value->Describe()));
+    }
+    return value;
+  }
+  [[noreturn]] void Fail(int line, const std::string& what) const {
+    throw InputError(
+        fmt::format("{}:{}: {}{}", file_, line, where_.empty() ? "" : where_ + ": ", what));
+  }
+
+ private:
+  YamlPtr Find(const char* key) {
+    known_.emplace_back(key);
+    const YamlPtr value = node_->Find(key);
+    if (!value) Fail(node_->line, fmt::format("'{}' is missing", key));
+    return value;
+  }
+
+  void Parse(const char*, const YamlNode& node, std::string& value) const { value = node.scalar; }
+  void Parse(const char* key, const YamlNode& node, bool& value) const {
+    if (node.scalar != "true" && node.scalar != "false") {
+      Fail(node.line, fmt::format("'{}' must be true or false, is '{}'", key, node.scalar));
+    }
+    value = node.scalar == "true";
+  }
+  template <typename T>
+  void Parse(const char* key, const YamlNode& node, T& value) const {
+    if constexpr (std::is_enum_v<T>) {
+      const auto parsed = bundle_format::Parse(node.scalar, T{});
+      if (!parsed) Fail(node.line, fmt::format("'{}' has an unknown value '{}'", key, node.scalar));
+      value = *parsed;
+    } else {
+      const char* end = node.scalar.data() + node.scalar.size();
+      const auto [rest, error] = std::from_chars(node.scalar.data(), end, value);
+      if (error != std::errc() || rest != end) {
+        Fail(node.line,
+             fmt::format("'{}' must be {}, is '{}'", key,
+                         std::is_integral_v<T> ? "an integer in range" : "a number", node.scalar));
+      }
+    }
+  }
+
+  YamlPtr node_;
+  std::string file_;
+  std::string where_;
+  fs::path root_;
+  std::vector<std::string> known_;
+};
+
+template <std::size_t... I>
+std::optional<Op> OpFromKind(std::string_view kind, std::index_sequence<I...>) {
+  std::optional<Op> found;
+  ((KindName(Op(std::in_place_index<I>)) == kind ? void(found = Op(std::in_place_index<I>))
+                                                 : void()),
+   ...);
+  return found;
+}
+
+class BundleReader {
+ public:
+  explicit BundleReader(fs::path root)
+      : root_(std::move(root)), file_((root_ / "program.yaml").string()) {}
+
+  Bundle Read() {
+    if (!fs::is_directory(root_)) throw InputError(root_.string() + ": no such bundle directory");
+    ReadProgram();
+    ReadScales();
+    try {
+      Validate(bundle_.program);
+    } catch (const ProgramError& error) {
+      throw InputError(file_ + ": " + error.what());
+    }
+    CheckScales();
+    ReadInputs();
+    bundle_.contracts = ReadContractsYaml(root_ / kContractFile);
+    return std::move(bundle_);
+  }
+
+ private:
+  template <typename T>
+  void ReadRecord(const YamlPtr& node, const std::string& where, T& record) {
+    Reader reader(node, file_, where, root_);
+    Describe(reader, record);
+    reader.Finish();
+  }
+
+  std::vector<std::string> ReadNames(Reader& reader, const char* key) const {
+    std::vector<std::string> names;
+    reader.List(key, names);
+    return names;
+  }
+
+  void ReadProgram() {
+    Reader reader(LoadYaml(root_ / "program.yaml", kLargestBundleYaml), file_, "");
+    int version = 0;
+    reader.Scalar("format_version", version);
+    if (version != kFormatVersion) {
+      throw InputError(fmt::format("{}: format_version {} is not supported, this qsim reads {}",
+                                   file_, version, kFormatVersion));
+    }
+    ReadRecord(reader.Get("provenance", YamlNode::Kind::kMap, "a map"), "provenance",
+               bundle_.provenance);
+    ReadRecord(reader.Get("hardware", YamlNode::Kind::kMap, "a map"), "hardware", bundle_.hardware);
+    bundle_.program.inputs = ReadNames(reader, "inputs");
+    for (const YamlPtr& node : reader.Get("tensors", YamlNode::Kind::kSequence, "a list")->items) {
+      ReadRecord(node, "tensors", bundle_.program.tensors.emplace_back());
+      CheckFileName(bundle_.program.tensors.back().name);
+    }
+    for (const std::string& name : ReadNames(reader, "constants")) {
+      CheckFileName(name);
+      bundle_.program.constants[name] = ReadIntNpy(root_ / kArrays / (name + ".npy"));
+    }
+    for (const YamlPtr& node :
+         reader.Get("operations", YamlNode::Kind::kSequence, "a list")->items) {
+      ReadOp(node);
+    }
+    for (const YamlPtr& node : reader.Get("notes", YamlNode::Kind::kSequence, "a list")->items) {
+      ReadRecord(node, "notes", bundle_.notes.emplace_back());
+    }
+    reader.Finish();
+  }
+
+  void ReadOp(const YamlPtr& node) {
+    Reader reader(node, file_, "operation", root_);
+    std::string kind;
+    reader.Scalar("op", kind);
+    std::optional<Op> op = OpFromKind(kind, std::make_index_sequence<std::variant_size_v<Op>>());
+    if (!op)
+      throw InputError(fmt::format("{}:{}: unknown operation '{}'", file_, node->line, kind));
+    std::visit([&](auto& o) { Describe(reader, o); }, *op);
+    reader.Finish();
+    bundle_.program.ops.push_back(std::move(*op));
+  }
+
+  // Names become file names; a bundle must not reach outside its directory.
+  void CheckFileName(const std::string& name) const {
+    if (name.empty() || name.find('/') != std::string::npos || name.starts_with(".")) {
+      throw InputError(fmt::format("{}: '{}' is not a tensor name", file_, name));
+    }
+  }
+
+  void ReadScales() {
+    const fs::path path = root_ / "scales.yaml";
+    const YamlPtr root = LoadYaml(path, kLargestBundleYaml);
+    for (const YamlEntry& entry : root->entries) {
+      Reader reader(entry.value, path.string(), entry.key);
+      Describe(reader, bundle_.scales[entry.key]);
+      reader.Finish();
+    }
+  }
+
+  void CheckScales() const {
+    const std::string file = (root_ / "scales.yaml").string();
+    for (const TensorInfo& info : bundle_.program.tensors) {
+      const auto found = bundle_.scales.find(info.name);
+      if (found == bundle_.scales.end()) {
+        throw InputError(fmt::format("{}: tensor '{}' has no scale", file, info.name));
+      }
+      const TensorScale& s = found->second;
+      const std::int64_t channels = s.axis == ChannelAxis::kLast    ? info.shape.back()
+                                    : s.axis == ChannelAxis::kFirst ? info.shape.front()
+                                                                    : 1;
+      const auto fits = [&](std::size_t n) {
+        return n == 1 || static_cast<std::int64_t>(n) == channels;
+      };
+      if (!fits(s.scale.size()) || !fits(s.zero.size())) {
+        throw InputError(fmt::format("{}: tensor '{}' needs one scale and zero point, or {}", file,
+                                     info.name, channels));
+      }
+      for (const double scale : s.scale) {
+        if (!std::isfinite(scale) || scale <= 0) {
+          throw InputError(
+              fmt::format("{}: tensor '{}' has a scale that is not positive", file, info.name));
+        }
+      }
+    }
+  }
+
+  void ReadInputs() {
+    if (bundle_.program.inputs.empty()) throw InputError(file_ + ": 'inputs' is empty");
+    std::int64_t images = -1;
+    for (const std::string& name : bundle_.program.inputs) {
+      const fs::path path = root_ / kInputs / (name + ".npy");
+      IntTensor tensor = ReadProgramInput(path, bundle_.program.Tensor(name));
+      if (images >= 0 && images != tensor.shape().front()) {
+        throw InputError(path.string() +
+                         ": another number of images than the bundle's other inputs");
+      }
+      images = tensor.shape().front();
+      bundle_.inputs[name] = std::move(tensor);
+    }
+  }
+
+  fs::path root_;
+  std::string file_;
+  Bundle bundle_;
+};
+
+}  // namespace
+}  // namespace bundle_format
+
+IntTensor ReadProgramInput(const std::filesystem::path& file, const TensorInfo& info) {
+  IntTensor tensor = ReadIntNpy(file);
+  const bool same_shape =
+      tensor.shape().size() == info.shape.size() + 1 &&
+      std::equal(info.shape.begin(), info.shape.end(), tensor.shape().begin() + 1);
+  if (!same_shape || tensor.dtype() != info.dtype) {
+    throw InputError(fmt::format("{}: must be {} with the shape [images, {}]", file.string(),
+                                 Name(info.dtype), fmt::join(info.shape, ", ")));
+  }
+  if (tensor.size() == 0) throw InputError(file.string() + ": zero images");
+  for (std::int64_t i = 0; i < tensor.size(); ++i) {
+    const std::int64_t value = tensor.At(i);
+    if (value < info.range.qmin || value > info.range.qmax) {
+      throw InputError(fmt::format("{}: element {} is {}, outside the range {}..{} of '{}'",
+                                   file.string(), i, value, info.range.qmin, info.range.qmax,
+                                   info.name));
+    }
+  }
+  return tensor;
+}
+
+Bundle LoadBundle(const std::filesystem::path& directory) {
+  return bundle_format::BundleReader(directory).Read();
+}
+
+}  // namespace qsim

@@ -1,0 +1,156 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "sim/bundle/bundle_records.h"
+#include "sim/io/files/atomic_file.h"
+#include "sim/io/tensors/npy.h"
+
+namespace qsim {
+namespace bundle_format {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string Quoted(std::string_view text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += c == '\n' ? ' ' : c;
+  }
+  return quoted + '"';
+}
+
+std::string Text(const std::string& value) { return Quoted(value); }
+std::string Text(bool value) { return value ? "true" : "false"; }
+std::string Text(double value) { return fmt::format("{:.17g}", value); }
+template <typename T>
+std::string Text(T value) {
+  if constexpr (std::is_enum_v<T>) {
+    return std::string(Name(value));
+  } else {
+    return std::to_string(value);
+  }
+}
+
+// Writes one record as YAML lines at an indentation; arrays longer than one entry go to .npy files.
+class Writer {
+ public:
+  Writer(std::string& out, std::string indent, std::string first, fs::path arrays = {},
+         std::string prefix = {})
+      : out_(out),
+        indent_(std::move(indent)),
+        next_(std::move(first)),
+        arrays_(std::move(arrays)),
+        prefix_(std::move(prefix)) {}
+
+  template <typename T>
+  void Scalar(const char* key, const T& value) {
+    Line(key, Text(value));
+  }
+  // Written where it differs from T{}, which is what its absence means.
+  template <typename T>
+  void Optional(const char* key, const T& value) {
+    if (value != T{}) Scalar(key, value);
+  }
+  void Constant(const char* key, const char* value) { Line(key, value); }
+  template <typename T>
+  void List(const char* key, const std::vector<T>& values) {
+    std::string text;
+    for (const T& value : values) text += (text.empty() ? "" : ", ") + Text(value);
+    Line(key, "[" + text + "]");
+  }
+  template <typename T>
+  void Array(const char* key, const std::vector<T>& values) {
+    if (values.size() <= 1) {
+      List(key, values);
+      return;
+    }
+    const std::string file = fmt::format("{}.{}.npy", prefix_, key);
+    WriteNpy(arrays_ / file, IntTensor({static_cast<std::int64_t>(values.size())}, values));
+    Line(key, fmt::format("{}/{}", kArrays, file));
+  }
+  void CheckSameLength(const char*, std::size_t, const char*, std::size_t) const {}
+  template <typename T>
+  T Narrow(const char*, std::int64_t value) const {
+    return static_cast<T>(value);
+  }
+
+ private:
+  void Line(const char* key, const std::string& value) {
+    out_ += fmt::format("{}{}: {}\n", next_, key, value);
+    next_ = indent_;
+  }
+
+  std::string& out_;
+  std::string indent_;
+  std::string next_;
+  fs::path arrays_;
+  std::string prefix_;
+};
+
+std::string ProgramYaml(const Bundle& bundle, const fs::path& arrays) {
+  // The record descriptions serve reading too, and so take mutable references: to copies.
+  std::string out = fmt::format("format_version: {}\n", kFormatVersion);
+  out += "provenance:\n";
+  Writer provenance(out, "  ", "  ");
+  Provenance provenance_copy = bundle.provenance;
+  Describe(provenance, provenance_copy);
+  out += "hardware:\n";
+  Writer hardware(out, "  ", "  ");
+  HardwareParams hardware_copy = bundle.hardware;
+  Describe(hardware, hardware_copy);
+  out += "inputs:\n";
+  for (const std::string& name : bundle.program.inputs) out += fmt::format("  - {}\n", name);
+  out += "tensors:\n";
+  for (TensorInfo info : bundle.program.tensors) {
+    Writer writer(out, "    ", "  - ");
+    Describe(writer, info);
+  }
+  out += "constants:\n";
+  for (const auto& [name, unused] : bundle.program.constants) out += fmt::format("  - {}\n", name);
+  out += "operations:\n";
+  for (Op op : bundle.program.ops) {
+    out += fmt::format("  - op: {}\n", KindName(op));
+    Writer writer(out, "    ", "    ", arrays, OutputOf(op));
+    std::visit([&](auto& o) { Describe(writer, o); }, op);
+  }
+  out += bundle.notes.empty() ? "notes: []\n" : "notes:\n";
+  for (LoweringNote note : bundle.notes) {
+    Writer writer(out, "    ", "  - ");
+    Describe(writer, note);
+  }
+  return out;
+}
+
+std::string ScalesYaml(const Bundle& bundle) {
+  std::string out = "# real = scale * (q - zero_point); kind log2: real = 2^-q, q = 16 is 0\n";
+  for (auto [name, scale] : bundle.scales) {
+    out += name + ":\n";
+    Writer writer(out, "  ", "  ");
+    Describe(writer, scale);
+  }
+  return out;
+}
+
+}  // namespace
+}  // namespace bundle_format
+
+void SaveBundle(const Bundle& bundle, OutputDirectory& output) {
+  const std::filesystem::path arrays = output.path() / bundle_format::kArrays;
+  const std::filesystem::path inputs = output.path() / bundle_format::kInputs;
+  std::filesystem::create_directories(arrays);
+  std::filesystem::create_directories(inputs);
+  for (const auto& [name, constant] : bundle.program.constants)
+    WriteNpy(arrays / (name + ".npy"), constant);
+  for (const auto& [name, input] : bundle.inputs) WriteNpy(inputs / (name + ".npy"), input);
+  WriteFileAtomically(output.path() / "program.yaml", bundle_format::ProgramYaml(bundle, arrays));
+  WriteFileAtomically(output.path() / kContractFile, ContractsYaml(bundle.contracts));
+  WriteFileAtomically(output.path() / "scales.yaml", bundle_format::ScalesYaml(bundle));
+  output.Commit();
+}
+
+}  // namespace qsim

@@ -1,0 +1,55 @@
+#include "sim/bundle/size_report.h"
+
+#include <fmt/format.h>
+
+#include <string_view>
+#include <variant>
+
+#include "sim/bundle/parameter_table.h"
+
+namespace qsim {
+namespace {
+
+constexpr std::int64_t kFloatBytes = 4;
+
+// The bias of a linear layer is a constant of the program; the rest describes proofs, not hardware.
+bool IsTable(const ExportGroup& operation, std::string_view parameter) {
+  return !(operation.kind == "gemm" && parameter == "bias") && parameter != "acc_bits_needed" &&
+         !parameter.starts_with("acc_worst");
+}
+
+}  // namespace
+
+SizeReport SizeOf(const Bundle& bundle) {
+  const Program& program = bundle.program;
+  SizeReport size;
+  for (const auto& [name, constant] : program.constants) {
+    size.float_bytes += constant.size() * kFloatBytes;
+    (constant.dtype() == DType::kInt8 ? size.weight_bytes : size.bias_bytes) +=
+        constant.size() * BitsOf(constant.dtype()) / 8;
+  }
+  for (const Op& op : program.ops) {
+    const std::int64_t channels = program.Tensor(OutputOf(op)).shape.back();
+    if (std::holds_alternative<LayernormOp>(op)) size.float_bytes += 2 * channels * kFloatBytes;
+    // The class token is a part of row 0 of the positions here, and a tensor of its own in float.
+    if (std::holds_alternative<EmbedOp>(op)) size.float_bytes += channels * kFloatBytes;
+  }
+  for (const ExportGroup& operation : BuildExportTable(bundle).operations) {
+    for (const ExportParameter& parameter : operation.parameters) {
+      const auto* integers = std::get_if<ExportInts>(&parameter.value);
+      if (integers == nullptr || !IsTable(operation, parameter.name)) continue;
+      size.table_bytes += integers->bits / 8 * static_cast<std::int64_t>(integers->values.size());
+    }
+  }
+  return size;
+}
+
+std::string Format(const SizeReport& size) {
+  return fmt::format(
+      "size in bytes: float {}, integers {}, {:.2f} times smaller\n"
+      "  weights {}, biases and positions {}, tables {}",
+      size.float_bytes, size.integer_bytes(), size.ratio(), size.weight_bytes, size.bias_bytes,
+      size.table_bytes);
+}
+
+}  // namespace qsim

@@ -1,0 +1,228 @@
+#include "sim/calibrate/observe/shard.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "sim/calibrate/observe/shard_records.h"
+#include "sim/error.h"
+#include "sim/io/files/atomic_file.h"
+#include "sim/io/files/hash.h"
+#include "sim/io/files/input_file.h"
+
+namespace qsim {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr const char* kFormat = "qsim calibration shard";
+constexpr std::int64_t kVersion = 1;
+constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 31;
+
+[[noreturn]] void Fail(const std::filesystem::path& file, const std::string& what) {
+  throw InputError(fmt::format("{}: {}", file.string(), what));
+}
+
+Json ToJson(const Observations& observations) {
+  Json softmax = Json::object();
+  for (const auto& [block, seen] : observations.blocks()) {
+    Json& sums = softmax[std::to_string(block)];
+    for (const FixedSum& sum : seen.softmax_error) {
+      sums.push_back({sum.whole(), sum.fraction()});
+    }
+  }
+  Json tensors = Json::object();
+  observations.ForEachTensor(
+      [&](const std::string& full, const TensorObservers& observers, const std::string& name) {
+        tensors[full] = StateToJson(observers.observer(name).State());
+      });
+  return {{"softmax_error", softmax}, {"tensors", tensors}};
+}
+
+// The body of a shard whose checksum is right.
+Json ReadShard(const std::filesystem::path& file) {
+  const std::string text = ReadTextFile(file, kMostBytes, "a calibration shard");
+  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || json.value("format", Json()) != kFormat) {
+    Fail(
+        file,
+        "not a calibration shard, or cut off; expected a file that `qsim calibrate --shard` wrote");
+  }
+  if (json.value("version", Json()) != kVersion) {
+    Fail(file, fmt::format("a calibration shard of version {}; this qsim reads version {}",
+                           json.value("version", Json()).dump(), kVersion));
+  }
+  const Json body = json.value("body", Json());
+  if (json.value("sha256", Json()) != Sha256Hex(body.dump())) {
+    Fail(file, "damaged: its content does not have the checksum that it states; write it again");
+  }
+  return body;
+}
+
+void CheckIdentity(const std::filesystem::path& file, const Json& theirs,
+                   const ShardIdentity& identity) {
+  for (const auto& [what, value] : identity) {
+    const std::string found = theirs.value(what, std::string());
+    if (found == value) continue;
+    Fail(file, fmt::format("made with another {}: {}, but this calibration has {}", what,
+                           found.empty() ? "none" : found, value));
+  }
+}
+
+void Add(const Json& body, Observations& observations) {
+  const Json& inputs = body.at("inputs");
+  const RealRange range = {inputs.at("min").get<double>(), inputs.at("max").get<double>()};
+  for (auto& [block, seen] : observations.blocks()) {
+    const Json& sums = body.at("softmax_error").at(std::to_string(block));
+    for (std::size_t j = 0; j < seen.softmax_error.size(); ++j) {
+      seen.softmax_error[j].Add(
+          FixedSum(sums.at(j).at(0).get<std::uint64_t>(), sums.at(j).at(1).get<std::uint64_t>()));
+    }
+  }
+  const Json& tensors = body.at("tensors");
+  observations.ForEachTensor(
+      [&](const std::string& full, const TensorObservers& observers, const std::string& name) {
+        try {
+          observers.observer(name).Merge(StateFromJson(tensors.at(full)));
+        } catch (const InputError& error) {
+          throw InputError(fmt::format("{}: {}", full, error.what()));
+        }
+      });
+  observations.IncludeInputs(inputs.at("count").get<std::int64_t>(), range);
+}
+
+// Which file has each of 1..count; throws unless each is there exactly once.
+class Roll {
+ public:
+  void Call(const std::filesystem::path& file, ShardPlace place) {
+    if (files_.empty()) count_ = place.count;
+    if (place.count != count_) {
+      Fail(file, fmt::format("one of {} shards, but {} is one of {}", place.count,
+                             files_.begin()->second.string(), count_));
+    }
+    if (const auto [same, is_new] = files_.try_emplace(place.index, file); !is_new) {
+      throw InputError(fmt::format("--merge: shard {} of {} is given twice: {} and {}", place.index,
+                                   count_, same->second.string(), file.string()));
+    }
+  }
+  void RequireAll() const {
+    std::vector<std::int64_t> missing;
+    for (std::int64_t i = 1; i <= count_; ++i) {
+      if (!files_.contains(i)) missing.push_back(i);
+    }
+    if (missing.empty()) return;
+    throw InputError(fmt::format("--merge: shard{} {} of {} missing; every one of them is needed",
+                                 missing.size() == 1 ? "" : "s", fmt::join(missing, ", "), count_));
+  }
+
+ private:
+  std::int64_t count_ = 0;
+  std::map<std::int64_t, std::filesystem::path> files_;
+};
+
+}  // namespace
+
+ShardPlace ParseShard(const std::string& text) {
+  ShardPlace place;
+  const char* end = text.data() + text.size();
+  const auto index = std::from_chars(text.data(), end, place.index);
+  const bool slash = index.ec == std::errc() && index.ptr != end && *index.ptr == '/';
+  const auto count = std::from_chars(slash ? index.ptr + 1 : end, end, place.count);
+  if (!slash || count.ec != std::errc() || count.ptr != end || place.count < 1 ||
+      place.count > kMostShards || place.index < 1 || place.index > place.count) {
+    throw InputError(
+        fmt::format("--shard: '{}' is not a shard; give i/n with 1 <= i <= n <= {}, such as 1/5",
+                    text, kMostShards));
+  }
+  return place;
+}
+
+void RequireMergeable(const Observations& observations) {
+  // The same section serves many blocks.
+  std::map<std::pair<std::string, std::string>, std::vector<std::string>> sections;
+  std::vector<std::pair<std::string, std::string>> order;
+  observations.ForEachTensor(
+      [&](const std::string& full, const TensorObservers& observers, const std::string& name) {
+        const Section& section = observers.section(name);
+        if (Observer::IsMergeable(section.observer)) return;
+        const std::pair<std::string, std::string> key = {
+            name, fmt::format("{}, {}", Name(section.observer), section.origin)};
+        if (!sections.contains(key)) order.push_back(key);
+        sections[key].push_back(full.substr(0, full.size() - name.size()));
+      });
+  if (order.empty()) return;
+  std::vector<std::string> texts;
+  for (const auto& key : order) {
+    std::string blocks;
+    for (const std::string& prefix : sections[key]) {
+      if (!prefix.empty())
+        blocks += (blocks.empty() ? "" : ",") + prefix.substr(7, prefix.size() - 8);
+    }
+    texts.push_back(blocks.empty()
+                        ? fmt::format("{} ({})", key.first, key.second)
+                        : fmt::format("blocks.{}.{} ({})", blocks, key.first, key.second));
+  }
+  throw InputError(fmt::format(
+      "--shard: these depend on the order of batches and cannot be merged: {}; use MinmaxObserver, "
+      "HistogramPercentileObserver, HistogramKLObserver or HistogramOmseObserver",
+      fmt::join(texts, "; ")));
+}
+
+void SaveShard(const std::filesystem::path& file, const ShardIdentity& identity, ShardPlace place,
+               const Observations& observations) {
+  Json body = ToJson(observations);
+  body["identity"] = identity;
+  body["shard"] = place.index;
+  body["shards"] = place.count;
+  body["inputs"] = {{"count", observations.inputs},
+                    {"min", observations.input_range.min},
+                    {"max", observations.input_range.max}};
+  const std::string checksum = Sha256Hex(body.dump());
+  const Json json = {
+      {"format", kFormat}, {"version", kVersion}, {"sha256", checksum}, {"body", std::move(body)}};
+  WriteFileAtomically(file, json.dump() + "\n");
+}
+
+void MergeShards(const std::vector<std::filesystem::path>& files, const ShardIdentity& identity,
+                 std::int64_t inputs, Observations& observations) {
+  Roll roll;
+  for (const std::filesystem::path& file : files) {
+    const Json body = ReadShard(file);
+    try {
+      CheckIdentity(file, body.at("identity"), identity);
+      const ShardPlace place = {body.at("shard").get<std::int64_t>(),
+                                body.at("shards").get<std::int64_t>()};
+      if (place.count < 1 || place.count > kMostShards || place.index < 1 ||
+          place.index > place.count) {
+        Fail(file, fmt::format("shard {} of {} cannot be", place.index, place.count));
+      }
+      roll.Call(file, place);
+      const auto count = body.at("inputs").at("count").get<std::int64_t>();
+      if (count != place.End(inputs) - place.First(inputs)) {
+        Fail(file, fmt::format("shard {} of {} has seen {} inputs, but {} of the {} calibration "
+                               "inputs are its share",
+                               place.index, place.count, count,
+                               place.End(inputs) - place.First(inputs), inputs));
+      }
+    } catch (const Json::exception& error) {
+      Fail(file, fmt::format("not a complete calibration shard: {}", error.what()));
+    }
+  }
+  roll.RequireAll();
+  for (const std::filesystem::path& file : files) {
+    try {
+      Add(ReadShard(file), observations);
+    } catch (const Json::exception& error) {
+      Fail(file, fmt::format("not a complete calibration shard: {}", error.what()));
+    } catch (const InputError& error) {
+      Fail(file, error.what());
+    }
+  }
+}
+
+}  // namespace qsim

@@ -1,9 +1,0 @@
-#include "sim/calibrate/observers/histogram_percentile_observer.h"
-
-namespace qsim {
-
-RealRange HistogramPercentileObserver::RangeOfGroup(const DoublingHistogram& histogram) const {
-  return {histogram.Quantile(1 - alpha_), histogram.Quantile(alpha_)};
-}
-
-}  // namespace qsim

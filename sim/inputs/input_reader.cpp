@@ -1,0 +1,252 @@
+#include "sim/inputs/input_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "sim/error.h"
+#include "sim/io/tensors/npy.h"
+#include "sim/io/tensors/shape.h"
+
+namespace qsim {
+namespace {
+
+[[noreturn]] void Fail(const std::filesystem::path& file, const std::string& what) {
+  throw InputError(fmt::format("{}: {}", file.string(), what));
+}
+
+// One dimension of an array against what manifest or model say, if they say anything.
+void CheckDimension(const std::filesystem::path& file, const Shape& shape, std::size_t axis,
+                    std::optional<std::int64_t> expected, const char* key) {
+  if (expected && shape[axis] != *expected) {
+    Fail(file, fmt::format("shape {}: axis {} is {}, but the model's {} is {}", FormatShape(shape),
+                           axis, shape[axis], key, *expected));
+  }
+}
+
+template <typename T>
+bool IsConstant(const std::vector<T>& values) {
+  return std::adjacent_find(values.begin(), values.end(), std::not_equal_to<>()) == values.end();
+}
+
+// [N, tokens, dim], or [tokens, dim] for each file of a list, then of any length where
+// `any_length`.
+void CheckTokenFile(const NpyReader& file, bool list, bool any_length, const Geometry& geometry) {
+  const Shape& shape = file.shape();
+  if (file.dtype()) Fail(file.path(), "holds integers; floats expected");
+  if (shape.size() != (list ? 2u : 3u)) {
+    Fail(file.path(),
+         fmt::format("shape {}; expected {}", FormatShape(shape),
+                     list ? "[tokens, dim] for each file of a list" : "[N, tokens, dim]"));
+  }
+  if (!list && shape[0] == 0) Fail(file.path(), "zero samples");
+  if (ElementCount(shape) == 0)
+    Fail(file.path(), fmt::format("shape {}: no tokens", FormatShape(shape)));
+  if (!any_length) {
+    CheckDimension(file.path(), shape, shape.size() - 2, geometry.tokens, "tokens");
+  }
+  CheckDimension(file.path(), shape, shape.size() - 1, geometry.dim, "dim");
+}
+
+}  // namespace
+
+std::int64_t ModelInputs::count() const {
+  if (const auto* images = std::get_if<ImageInputs>(&data)) return images->pixels.shape()[0];
+  return std::get<FloatTensor>(data).shape[0];
+}
+
+std::string Format(const LengthSummary& lengths, std::string_view section) {
+  return fmt::format(
+      "{} inputs: {} used, {} skipped (shorter than {} tokens); length min {}, mean {:.1f}, max {}",
+      section, lengths.used, lengths.skipped, lengths.least_length, lengths.min, lengths.mean,
+      lengths.max);
+}
+
+InputReader::InputReader(const Manifest& manifest, const InputSpec& spec, InputUse use,
+                         std::int64_t least_length)
+    : spec_(spec) {
+  if (spec_.images) {
+    if (least_length > 0) {
+      throw InputError(fmt::format(
+          "--min-length {}: the {} inputs are images, which all make the same number of tokens; "
+          "leave it out",
+          least_length, spec_.name));
+    }
+    file_.emplace(*spec_.images);
+    CheckImages(manifest.geometry);
+  } else {
+    CheckTokens(manifest.geometry, use, least_length);
+  }
+  if (spec_.labels) ReadLabels(manifest.geometry.classes);
+}
+
+void InputReader::CheckImages(const Geometry& geometry) {
+  const std::filesystem::path& file = *spec_.images;
+  const Shape& shape = file_->shape();
+  if (!file_->dtype()) Fail(file, "holds floats; integers expected");
+  if (file_->dtype() != DType::kUint8 || shape.size() != 4) {
+    Fail(file, fmt::format("{} of shape {}; images are uint8 [N, channels, height, width]",
+                           Name(*file_->dtype()), FormatShape(shape)));
+  }
+  if (shape[0] == 0) Fail(file, "zero samples");
+  if (shape[2] != shape[3])
+    Fail(file, fmt::format("shape {}: images must be square", FormatShape(shape)));
+  if (ElementCount(shape) == 0)
+    Fail(file, fmt::format("shape {}: empty images", FormatShape(shape)));
+  CheckDimension(file, shape, 1, geometry.channels, "channels");
+  CheckDimension(file, shape, 2, geometry.image, "image");
+  if (geometry.patch && shape[2] % *geometry.patch != 0) {
+    Fail(file,
+         fmt::format("patch ({}) must divide the image size ({})", *geometry.patch, shape[2]));
+  }
+  if (geometry.patch && geometry.tokens) {
+    const std::int64_t side = shape[2] / *geometry.patch;
+    if (*geometry.tokens != side * side + 1) {
+      Fail(file,
+           fmt::format("images of {} in patches of {} make {} tokens with the class token, but the "
+                       "model's tokens is {}",
+                       shape[2], *geometry.patch, side * side + 1, *geometry.tokens));
+    }
+  }
+  for (const auto* values : {&spec_.mean, &spec_.stddev}) {
+    if (static_cast<std::int64_t>(values->size()) != shape[1]) {
+      Fail(file, fmt::format("{} image channels, but the manifest's mean or std has {} values",
+                             shape[1], values->size()));
+    }
+  }
+  count_ = shape[0];
+}
+
+void InputReader::CheckTokens(const Geometry& geometry, InputUse use, std::int64_t least_length) {
+  LengthSummary lengths;
+  lengths.least_length = least_length;
+  std::int64_t longest = 0;  // of all, the skipped ones too
+  std::int64_t sum = 0;
+  const auto add = [&](std::int64_t length, std::int64_t samples) {
+    longest = std::max(longest, length);
+    if (length < least_length) {
+      lengths.skipped += samples;
+      return false;
+    }
+    lengths.min = lengths.used == 0 ? length : std::min(lengths.min, length);
+    lengths.max = std::max(lengths.max, length);
+    lengths.used += samples;
+    sum += length * samples;
+    return true;
+  };
+  if (!spec_.token_list) {
+    file_.emplace(spec_.tokens.front());
+    CheckTokenFile(*file_, false, false, geometry);
+    add(file_->shape()[1], file_->shape()[0]);
+  } else {
+    // The program is for sequences of the manifest's length; ranges come from any.
+    const bool any_length = use == InputUse::kCalibration;
+    Shape first;
+    for (std::size_t i = 0; i < spec_.tokens.size(); ++i) {
+      const NpyReader file(spec_.tokens[i]);
+      CheckTokenFile(file, true, any_length, geometry);
+      if (first.empty()) first = file.shape();
+      if (file.shape()[1] != first[1] || (!any_length && file.shape() != first)) {
+        Fail(file.path(),
+             fmt::format("[tokens, dim] is {}, but {} in {}", FormatShape(file.shape()),
+                         FormatShape(first), spec_.tokens.front().string()));
+      }
+      const std::int64_t length = file.shape()[0];
+      if (!add(length, 1)) continue;
+      kept_.push_back(static_cast<std::int64_t>(i));
+      file_length_.push_back(length);
+    }
+  }
+  if (lengths.used == 0) {
+    throw InputError(fmt::format(
+        "{}: none of the {} {} inputs is used: the longest has {} tokens, below --min-length {}",
+        spec_.origin, lengths.skipped, spec_.name, longest, least_length));
+  }
+  count_ = lengths.used;
+  lengths.mean = static_cast<double>(sum) / static_cast<double>(lengths.used);
+  lengths_ = lengths;
+}
+
+void InputReader::ReadLabels(const std::optional<std::int64_t>& classes) {
+  const std::filesystem::path& file = *spec_.labels;
+  const IntTensor tensor = ReadIntNpy(file);
+  if (tensor.shape().size() != 1) {
+    Fail(file, fmt::format("shape {}; labels are [N]", FormatShape(tensor.shape())));
+  }
+  const std::int64_t samples =
+      spec_.token_list ? static_cast<std::int64_t>(spec_.tokens.size()) : count_;
+  if (tensor.size() != samples) {
+    Fail(file, fmt::format("{} labels for {} samples", tensor.size(), samples));
+  }
+  for (std::int64_t i = 0; i < tensor.size(); ++i) {
+    const std::int64_t label = tensor.At(i);
+    if (classes && (label < 0 || label >= *classes)) {
+      Fail(file, fmt::format("label {} at [{}] is outside 0..{}: the model has {} classes", label,
+                             i, *classes - 1, *classes));
+    }
+    if (label < 0) Fail(file, fmt::format("label {} at [{}] is negative", label, i));
+    labels_.push_back(label);
+  }
+  if (!spec_.token_list) return;
+  for (std::size_t i = 0; i < kept_.size(); ++i) {
+    labels_[i] = labels_[static_cast<std::size_t>(kept_[i])];
+  }
+  labels_.resize(kept_.size());
+}
+
+std::int64_t InputReader::EqualRun(std::int64_t first, std::int64_t most) const {
+  const std::int64_t all = std::min(most, count_ - first);
+  if (file_length_.empty()) return all;
+  const auto begin = file_length_.begin() + first;
+  const auto differs = [&](std::int64_t length) { return length != *begin; };
+  return std::find_if(begin, begin + all, differs) - begin;
+}
+
+ModelInputs InputReader::Read(std::int64_t first, std::int64_t count) const {
+  ModelInputs inputs;
+  if (spec_.images) {
+    inputs.data =
+        ImageInputs{AsInts(file_->Read(first, count), file_->path()), spec_.mean, spec_.stddev};
+  } else if (!spec_.token_list) {
+    inputs.data = AsFloats(file_->Read(first, count), file_->path());
+  } else {
+    FloatTensor all;
+    for (std::int64_t i = first; i < first + count; ++i) {
+      const FloatTensor one =
+          ReadFloatNpy(spec_.tokens[static_cast<std::size_t>(kept_[static_cast<std::size_t>(i)])]);
+      if (all.shape.empty()) all.shape = {count, one.shape.at(0), one.shape.at(1)};
+      all.data.insert(all.data.end(), one.data.begin(), one.data.end());
+    }
+    if (static_cast<std::int64_t>(all.data.size()) != ElementCount(all.shape)) {
+      Fail(spec_.tokens[static_cast<std::size_t>(kept_[static_cast<std::size_t>(first)])],
+           "changed while it was being read");
+    }
+    inputs.data = std::move(all);
+  }
+  if (!labels_.empty()) {
+    const auto begin = labels_.begin() + first;
+    inputs.labels.assign(begin, begin + count);
+  }
+  return inputs;
+}
+
+ModelInputs LoadInputs(const Manifest& manifest, const InputSpec& spec, InputUse use,
+                       std::int64_t least_length) {
+  const InputReader reader(manifest, spec, use, least_length);
+  if (reader.EqualRun(0, reader.count()) != reader.count()) {
+    Fail(spec.tokens.front(), "the files of the list differ in length: read them in pieces");
+  }
+  ModelInputs inputs = reader.Read(0, reader.count());
+  const auto* images = std::get_if<ImageInputs>(&inputs.data);
+  const bool constant = images != nullptr ? IsConstant(images->pixels.As<std::uint8_t>())
+                                          : IsConstant(std::get<FloatTensor>(inputs.data).data);
+  if (use == InputUse::kCalibration && constant) {
+    Fail(spec.images ? *spec.images : spec.tokens.front(),
+         "every value of the calibration input is the same; no range can be calibrated from it");
+  }
+  return inputs;
+}
+
+}  // namespace qsim

@@ -1,0 +1,91 @@
+// The vectors directory that --input names: manifest.yaml and the files it points to.
+// docs/formats.md, "Vectors directory".
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "golden/program/tensor.h"
+#include "sim/io/tensors/float_tensor.h"
+
+namespace qsim {
+
+// What the manifest says about the model. Whatever the weights can tell may be left out.
+struct Geometry {
+  std::optional<std::int64_t> image;     // pixels per side
+  std::optional<std::int64_t> channels;  // of the image
+  std::optional<std::int64_t> patch;     // pixels per side
+  std::optional<std::int64_t> dim;
+  std::optional<std::int64_t> heads;
+  std::optional<std::int64_t> tokens;  // class token included
+  std::optional<std::int64_t> depth;
+  std::optional<std::int64_t> mlp_hidden;  // 4 * dim when nothing says otherwise
+  std::optional<std::int64_t> classes;
+  std::optional<double> eps;  // of the layer norms
+};
+
+// One `calibration:` or `evaluation:` section.
+struct InputSpec {
+  std::string name;  // "calibration" or "evaluation"
+  std::optional<std::filesystem::path> images;
+  std::vector<std::filesystem::path> tokens;  // one file of [N, T, D], or several of [T, D]
+  bool token_list = false;                    // `tokens:` is a list
+  std::vector<double> mean;    // per image channel, on a 0..1 scale; empty for tokens
+  std::vector<double> stddev;  // `std:`
+  std::optional<std::filesystem::path> labels;
+  std::string origin;  // "dir/manifest.yaml:12"
+};
+
+// A name, with * and ?, of tensors that may stay unused.
+struct IgnoredTensors {
+  std::string pattern;
+  int line = 0;
+};
+
+struct Manifest {
+  std::filesystem::path path;   // of manifest.yaml
+  std::string name;             // of the model; the directory's where the file gives none
+  std::filesystem::path model;  // the safetensors file
+  std::vector<IgnoredTensors> ignore_tensors;
+  Geometry geometry;
+  std::optional<InputSpec> calibration;
+  std::optional<InputSpec> evaluation;
+
+  // The section, or an InputError that says it is missing.
+  const InputSpec& Calibration() const;
+  const InputSpec& Evaluation() const;
+
+  // Reads directory/manifest.yaml; paths in it are relative to the directory. Throws InputError
+  // with file:line: unknown keys, wrong types, contradictory geometry (heads that do not divide
+  // dim, a patch that does not divide the image, tokens other than (image / patch)^2 + 1 for
+  // images).
+  static Manifest Load(const std::filesystem::path& directory);
+};
+
+// Pixels p stand for (p / 255 - mean[c]) / std[c].
+struct ImageInputs {
+  IntTensor pixels;            // uint8 [N, C, H, W]
+  std::vector<double> mean;    // C values
+  std::vector<double> stddev;  // C values, > 0
+};
+
+struct ModelInputs {
+  std::variant<ImageInputs, FloatTensor> data;  // FloatTensor: token embeddings [N, T, D]
+  std::vector<std::int64_t> labels;             // N values, or empty
+  std::int64_t count() const;                   // N
+};
+
+enum class InputUse : std::uint8_t { kCalibration, kEvaluation };
+
+// Loads and checks the files of a section against the manifest's geometry. Throws InputError:
+// missing file, zero samples, wrong dtype, rank or size, NaN or Inf, std <= 0, labels of another
+// length or outside the classes; for calibration also inputs that are all one value. Token inputs
+// below `least_length` are left out (InputReader).
+ModelInputs LoadInputs(const Manifest& manifest, const InputSpec& spec, InputUse use,
+                       std::int64_t least_length = 0);
+
+}  // namespace qsim

@@ -1,0 +1,70 @@
+#include "sim/io/files/input_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "sim/error.h"
+
+namespace qsim {
+
+InputFile::InputFile(const std::filesystem::path& path) : path_(path) {
+  // Without O_NONBLOCK, opening a pipe would wait for a writer.
+  fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd_ < 0) {
+    throw InputError(fmt::format("{}: cannot be opened: {}", path.string(), std::strerror(errno)));
+  }
+  struct stat status {};
+  const bool known = ::fstat(fd_, &status) == 0;
+  if (!known || !S_ISREG(status.st_mode)) {
+    const bool directory = known && S_ISDIR(status.st_mode);
+    ::close(fd_);
+    throw InputError(fmt::format("{}: {}, expected a file", path.string(),
+                                 directory ? "is a directory" : "is not a regular file"));
+  }
+  size_ = static_cast<std::uint64_t>(status.st_size);
+}
+
+InputFile::~InputFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+InputFile::InputFile(InputFile&& other) noexcept
+    : path_(std::move(other.path_)), size_(other.size_), fd_(std::exchange(other.fd_, -1)) {}
+
+void InputFile::ReadAt(std::uint64_t offset, void* out, std::size_t bytes) const {
+  char* cursor = static_cast<char*>(out);
+  while (bytes > 0) {
+    const ssize_t got = ::pread(fd_, cursor, bytes, static_cast<off_t>(offset));
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      throw InputError(fmt::format("{}: cannot be read: {}", path_.string(), std::strerror(errno)));
+    }
+    if (got == 0) {
+      throw InputError(fmt::format("{}: truncated: ends at byte {}, {} more expected",
+                                   path_.string(), offset, bytes));
+    }
+    cursor += got;
+    offset += static_cast<std::uint64_t>(got);
+    bytes -= static_cast<std::size_t>(got);
+  }
+}
+
+std::string ReadTextFile(const std::filesystem::path& path, std::uint64_t max_bytes,
+                         std::string_view what) {
+  const InputFile file(path);
+  if (file.size() > max_bytes) {
+    throw InputError(fmt::format("{}: {} bytes are too many for {}; at most {} are read",
+                                 path.string(), file.size(), what, max_bytes));
+  }
+  std::string text(file.size(), '\0');
+  file.ReadAt(0, text.data(), text.size());
+  return text;
+}
+
+}  // namespace qsim

@@ -1,0 +1,251 @@
+#include "sim/io/yaml/yaml_document.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/yaml.h>
+
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "sim/error.h"
+#include "sim/io/files/input_file.h"
+#include "sim/text/printable.h"
+
+namespace qsim {
+namespace {
+
+constexpr std::size_t kDeepest = 64;
+// Merge keys can multiply entries; no honest file comes near.
+constexpr std::size_t kMostMergedEntries = 100'000;
+
+// Builds the tree from the parser's events. yaml-cpp's own tree would drop duplicate keys silently.
+class TreeBuilder : public YAML::EventHandler {
+ public:
+  explicit TreeBuilder(std::string_view file) : file_(file) {}
+
+  YamlPtr Take() { return root_; }
+  // Where the last quoted scalar begins, in bytes, and its line; -1 without one.
+  int last_quote() const { return last_quote_; }
+  int last_quote_line() const { return last_quote_line_; }
+
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    const auto node = Make(YamlNode::Kind::kNull, mark);
+    Close(anchor, node);
+    Add(node, mark);
+  }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    const auto it = anchors_.find(anchor);
+    if (it == anchors_.end()) Fail(mark.line + 1, "an alias inside its own anchor");
+    if (ExpectsKey()) Fail(mark.line + 1, "an alias as a key; write the key out");
+    Add(it->second, mark);
+  }
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
+    CheckTag(mark, tag);
+    const auto node = Make(YamlNode::Kind::kScalar, mark);
+    node->quoted = tag == "!";
+    if (node->quoted) {
+      last_quote_ = mark.pos;
+      last_quote_line_ = mark.line + 1;
+    }
+    node->scalar = value;
+    if (!node->quoted && value.empty()) node->kind = YamlNode::Kind::kNull;
+    Close(anchor, node);
+    Add(node, mark);
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    CheckTag(mark, tag);
+    Open(Make(YamlNode::Kind::kSequence, mark), mark, anchor);
+  }
+  void OnSequenceEnd() override { CloseTop(); }
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    CheckTag(mark, tag);
+    Open(Make(YamlNode::Kind::kMap, mark), mark, anchor);
+  }
+  void OnMapEnd() override {
+    Merge(*open_.back().node);
+    CloseTop();
+  }
+
+ private:
+  using NodePtr = std::shared_ptr<YamlNode>;
+  struct OpenNode {
+    NodePtr node;
+    YAML::anchor_t anchor = 0;
+    bool has_key = false;  // a map's key waits for its value
+    std::set<std::string, std::less<>> keys;
+  };
+
+  [[noreturn]] void Fail(int line, std::string_view what) const {
+    throw InputError(fmt::format("{}:{}: {}", file_, line, what));
+  }
+  // "?" plain, "!" quoted, "" plain null or container; !!map and the like would change the meaning.
+  void CheckTag(const YAML::Mark& mark, const std::string& tag) const {
+    if (!tag.empty() && tag != "?" && tag != "!") {
+      Fail(mark.line + 1, fmt::format("tag '{}' is not supported", Printable(tag)));
+    }
+  }
+  static NodePtr Make(YamlNode::Kind kind, const YAML::Mark& mark) {
+    auto node = std::make_shared<YamlNode>();
+    node->kind = kind;
+    node->line = mark.line + 1;
+    return node;
+  }
+  bool ExpectsKey() const {
+    return !open_.empty() && open_.back().node->kind == YamlNode::Kind::kMap &&
+           !open_.back().has_key;
+  }
+  void Close(YAML::anchor_t anchor, const NodePtr& node) {
+    if (anchor != 0) anchors_[anchor] = node;
+  }
+  void Open(const NodePtr& node, const YAML::Mark& mark, YAML::anchor_t anchor) {
+    if (ExpectsKey()) Fail(mark.line + 1, "a key must be a plain word, not a list or a map");
+    if (open_.size() >= kDeepest)
+      Fail(mark.line + 1, fmt::format("nested deeper than {}", kDeepest));
+    Add(node, mark);
+    open_.push_back(OpenNode{node, anchor, false, {}});
+  }
+  void CloseTop() {
+    Close(open_.back().anchor, open_.back().node);
+    open_.pop_back();
+  }
+  void Add(const YamlPtr& node, const YAML::Mark& mark) {
+    if (open_.empty()) {
+      root_ = node;
+      return;
+    }
+    OpenNode& parent = open_.back();
+    if (parent.node->kind == YamlNode::Kind::kSequence) {
+      parent.node->items.push_back(node);
+    } else if (parent.has_key) {
+      parent.node->entries.back().value = node;
+      parent.has_key = false;
+    } else {
+      if (node->kind != YamlNode::Kind::kScalar) Fail(mark.line + 1, "an empty key");
+      if (!parent.keys.insert(node->scalar).second) {
+        Fail(mark.line + 1,
+             fmt::format("key '{}': appears twice in one map", Printable(node->scalar)));
+      }
+      parent.node->entries.push_back(YamlEntry{node->scalar, mark.line + 1, nullptr});
+      parent.has_key = true;
+    }
+  }
+  // Replaces `<<: *anchor` or `<<: [*a, *b]` by the entries that the map does not have itself;
+  // earlier maps of a list win.
+  void Merge(YamlNode& map) {
+    OpenNode& open = open_.back();
+    if (!open.keys.contains("<<")) return;
+    std::vector<YamlEntry> merged;
+    for (const YamlEntry& entry : map.entries) {
+      if (entry.key != "<<") merged.push_back(entry);
+    }
+    for (const YamlEntry& entry : map.entries) {
+      if (entry.key != "<<") continue;
+      const bool list = entry.value->kind == YamlNode::Kind::kSequence;
+      for (const YamlPtr& source : list ? entry.value->items : std::vector<YamlPtr>{entry.value}) {
+        if (source->kind != YamlNode::Kind::kMap) {
+          Fail(entry.line, "key '<<': expected an alias of a map, or a list of them");
+        }
+        for (const YamlEntry& inherited : source->entries) {
+          if (!open.keys.insert(inherited.key).second) continue;
+          if (++merged_entries_ > kMostMergedEntries) Fail(entry.line, "too many merged keys");
+          merged.push_back(inherited);
+        }
+      }
+    }
+    map.entries = std::move(merged);
+  }
+
+  std::string_view file_;
+  YamlPtr root_;
+  std::vector<OpenNode> open_;
+  std::map<YAML::anchor_t, YamlPtr> anchors_;
+  std::size_t merged_entries_ = 0;
+  int last_quote_ = -1;
+  int last_quote_line_ = 0;
+};
+
+// yaml-cpp takes the end of the file for a missing closing quote. Such a scalar is always the last
+// one.
+bool LacksClosingQuote(std::string_view text, int quote_position) {
+  if (quote_position < 0) return false;
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  std::size_t at = static_cast<std::size_t>(quote_position);
+  // A tag or an anchor in front hides the quote; such a scalar is not checked.
+  if (at >= text.size() || (text[at] != '\'' && text[at] != '"')) return false;
+  const char quote = text[at];
+  for (++at; at < text.size(); ++at) {
+    if (quote == '"' && text[at] == '\\') {
+      ++at;
+    } else if (text[at] == quote) {
+      const bool doubled = quote == '\'' && at + 1 < text.size() && text[at + 1] == quote;
+      if (!doubled) return false;
+      ++at;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+YamlPtr YamlNode::Find(std::string_view key) const {
+  for (const YamlEntry& entry : entries) {
+    if (entry.key == key) return entry.value;
+  }
+  return nullptr;
+}
+
+std::string YamlNode::Describe() const {
+  switch (kind) {
+    case Kind::kNull:
+      return "nothing";
+    case Kind::kScalar:
+      return fmt::format("'{}'", Printable(scalar));
+    case Kind::kSequence:
+      return "a list";
+    case Kind::kMap:
+      return "a map";
+  }
+  throw InternalError("YAML node of an unknown kind");
+}
+
+YamlPtr ParseYaml(std::string_view text, std::string_view file_name) {
+  TreeBuilder builder(file_name);
+  try {
+    std::istringstream stream{std::string(text)};
+    YAML::Parser parser(stream);
+    if (!parser.HandleNextDocument(builder)) {
+      throw InputError(fmt::format("{}: is empty", file_name));
+    }
+    if (LacksClosingQuote(text, builder.last_quote())) {
+      throw InputError(fmt::format("{}:{}: invalid YAML: text without its closing quote", file_name,
+                                   builder.last_quote_line()));
+    }
+    YamlPtr root = builder.Take();
+    TreeBuilder rest(file_name);
+    if (parser.HandleNextDocument(rest)) {
+      const YamlPtr second = rest.Take();
+      throw InputError(fmt::format("{}:{}: a second document; expected one per file", file_name,
+                                   second ? second->line : 1));
+    }
+    if (!root || root->kind == YamlNode::Kind::kNull) {
+      throw InputError(fmt::format("{}: is empty", file_name));
+    }
+    return root;
+  } catch (const YAML::Exception& error) {
+    const int line = error.mark.is_null() ? 1 : error.mark.line + 1;
+    throw InputError(fmt::format("{}:{}: invalid YAML: {}", file_name, line, Printable(error.msg)));
+  }
+}
+
+YamlPtr LoadYaml(const std::filesystem::path& path, std::uint64_t most_bytes) {
+  return ParseYaml(ReadTextFile(path, most_bytes, "a YAML file"), path.string());
+}
+
+}  // namespace qsim

@@ -1,0 +1,22 @@
+// The values a YAML scalar may stand for, without YAML's surprises: no octal, no yes/no, no text
+// that happens to look like a number.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "sim/io/yaml/yaml_document.h"
+
+namespace qsim {
+
+// Decimal, no leading zeros, not quoted, within int64.
+std::optional<std::int64_t> AsInteger(const YamlNode& node);
+// A finite decimal number, integers included, not quoted.
+std::optional<double> AsReal(const YamlNode& node);
+// True, true, False, false; not quoted.
+std::optional<bool> AsBoolean(const YamlNode& node);
+// Any scalar.
+std::optional<std::string> AsText(const YamlNode& node);
+
+}  // namespace qsim

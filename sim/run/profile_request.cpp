@@ -1,0 +1,57 @@
+#include "sim/run/profile_request.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <string_view>
+
+#include "sim/run/float_taps.h"
+#include "sim/text/text_util.h"
+
+namespace qsim {
+namespace {
+
+// The section that a tap or a weight belongs to: an accumulator's is that of the tap it becomes.
+std::optional<Section> SectionOf(const Config& config, const std::string& tensor) {
+  const BlockName name = SplitBlock(tensor);
+  const std::string rest = name.block.empty() ? tensor : name.rest;
+  std::optional<TensorRole> role = TensorRoleFromName(FloatNameOf(rest));
+  if (!role) role = TensorRoleFromName(FloatNameOf(rest) + ".output");
+  if (!role) return std::nullopt;
+  int block = -1;
+  if (!name.block.empty()) {
+    const std::string_view number = std::string_view(name.block).substr(name.block.find('.') + 1);
+    std::from_chars(number.data(), number.data() + number.size(), block);
+  }
+  return config.Get(block, *role);
+}
+
+}  // namespace
+
+ProfileRequest RequestProfile(const Config* config, bool everything) {
+  ProfileRequest request;
+  request.costs = everything;
+  request.requested = [everything, config](const std::string& name) {
+    if (everything || config == nullptr) return everything;
+    const std::optional<Section> section = SectionOf(*config, name);
+    return section && section->enable_profiler;
+  };
+  request.weight_range = [config](const std::string& name) -> std::optional<QuantRange> {
+    if (config == nullptr) return std::nullopt;
+    const std::optional<Section> section = SectionOf(*config, name);
+    if (!section) return std::nullopt;
+    const int half = 1 << (section->bits - 1);
+    return QuantRange{-half, half - 1};
+  };
+  return request;
+}
+
+bool AnyRequested(const ProfileRequest& request, const Program& program) {
+  const auto requested = [&](const std::string& name) { return request.requested(name); };
+  return std::any_of(program.tensors.begin(), program.tensors.end(),
+                     [&](const TensorInfo& info) { return requested(info.name); }) ||
+         std::any_of(program.constants.begin(), program.constants.end(),
+                     [&](const auto& constant) { return requested(constant.first); });
+}
+
+}  // namespace qsim

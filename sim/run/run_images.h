@@ -1,0 +1,59 @@
+// Runs images through the float reference, the golden executor and the RTL executor, and compares
+// them tensor by tensor.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "sim/bundle/bundle.h"
+#include "sim/run/float_taps.h"
+#include "sim/run/run_profiler.h"
+#include "sim/inputs/manifest.h"
+#include "sim/network/vit_model.h"
+#include "sim/run/run_report.h"
+
+namespace qsim {
+
+struct RtlSettings {
+  double stall_probability = 0;
+  std::uint64_t stall_seed = 1;
+  // Where to write the waveform of the first failing tile, and where a reader will find it: a
+  // result directory is renamed at the end.
+  std::filesystem::path wave_directory;
+  std::filesystem::path reported_wave_directory;
+};
+
+// Receives every tensor of a run as soon as it is computed: images in any order, from several
+// threads at once. `executor` is "golden", "rtl" or "float"; the tensor has no image axis.
+class TensorSink {
+ public:
+  virtual ~TensorSink() = default;
+  virtual void Take(std::string_view executor, const std::string& name, std::int64_t image,
+                    const IntTensor& tensor) = 0;
+  virtual void Take(std::string_view executor, const std::string& name, std::int64_t image,
+                    const FloatTensor& tensor) = 0;
+};
+
+struct RunSettings {
+  std::int64_t images = 0;
+  std::int64_t batch = 32;  // images in memory at once; no result depends on it
+  int threads = 1;
+  std::optional<RtlSettings> rtl;  // absent: golden only
+  TensorSink* sink = nullptr;
+  std::optional<ProfileRequest> profile;  // absent: no statistics
+};
+
+// Block inputs come from `floats`, quantized, or without it from the bundle. Throws InputError, for
+// example when no RTL of the bundle's array size was built. The executors walk the program side by
+// side and drop each tensor behind its last reader, so that memory holds a part of a block for each
+// thread, whatever the depth of the model and the number of images.
+RunReport RunImages(const Bundle& bundle, const FloatSource* floats, const RunSettings& settings);
+
+// Quantizes the activations that reach each of the program's blocks and stores them in the bundle.
+void AddBundleInputs(Bundle& bundle, const VitModel& model, const ModelInputs& inputs,
+                     std::int64_t images, int threads);
+
+}  // namespace qsim

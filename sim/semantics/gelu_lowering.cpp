@@ -1,0 +1,79 @@
+#include "sim/semantics/gelu_lowering.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "sim/error.h"
+#include "sim/semantics/elementary.h"
+
+namespace qsim {
+namespace {
+
+// erf(t) ~ sign(t) (a (min(|t|, -b) + b)^2 + 1), I-BERT.
+constexpr double kA = -0.2888;
+constexpr double kB = -1.769;
+
+std::int64_t Floor(double v) { return static_cast<std::int64_t>(std::floor(v)); }
+
+double SetIbert(double s, GeluIbertParams& params) {
+  const double t = s / 1.4142;
+  params.b = Floor(kB / t);
+  params.c = Floor(1.0 / kA / (t * t));
+  // Published with n = 14 for wide inputs; an 8-bit input's polynomial has no 14 bits to drop.
+  params.n = std::clamp(std::ilogb(static_cast<double>(-params.c)) - 13, 0, 14);
+  params.shift_int = Floor(1.0 / (kA * t * t * std::ldexp(1.0, params.n)));
+  // y = x (erf_int + shift): erf_int's real scale is that of t^2 a, times 2^n; y carries x's scale
+  // and the 1/2.
+  return s * (kA * t * t * std::ldexp(1.0, params.n)) / 2;
+}
+
+double SetIta(double s, GeluItaParams& params) {
+  const double t = s / std::sqrt(2.0);
+  params.q_b = Floor(kB / t);
+  params.q_c = Floor(1.0 / (kA * t * t));
+  params.q_1 = params.q_c;
+  return s * (kA * t * t) / 2;
+}
+
+// one stands for the 1 of 1 + erf, which is halved inside.
+double SetDeeploy(double s, GeluDeeployParams& params) {
+  const double t = s / std::sqrt(2.0);
+  params.b = Floor(kB / t);
+  params.one = Floor(-1.0 / (kA * t * t));
+  return s / static_cast<double>(params.one);
+}
+
+double SetShiftGelu(double s, ShiftGeluParams& params) {
+  params.x0 = static_cast<std::int32_t>(
+      std::max(std::floor(-1.0 / (1.702 * s)), -static_cast<double>(kMaxShiftGeluX0)));
+  return std::ldexp(s, 1 - params.output_bits);
+}
+
+}  // namespace
+
+std::vector<std::int32_t> GeluTable(Quantization in, QuantRange in_range, Quantization out,
+                                    QuantRange out_range) {
+  std::vector<std::int32_t> table;
+  for (std::int32_t q = in_range.qmin; q <= in_range.qmax; ++q) {
+    table.push_back(Quantize(Gelu(in.scale * (q - in.zero)), out, out_range));
+  }
+  return table;
+}
+
+double SetGeluConstants(double s, GeluOp& op) {
+  switch (op.kind) {
+    case GeluKind::kIbert:
+      return SetIbert(s, op.ibert);
+    case GeluKind::kShiftGelu:
+      return SetShiftGelu(s, op.shiftgelu);
+    case GeluKind::kIta:
+      return SetIta(s, op.ita);
+    case GeluKind::kDeeploy:
+      return SetDeeploy(s, op.deeploy);
+    case GeluKind::kTable:
+      break;
+  }
+  throw InternalError("a GELU table has no constants");
+}
+
+}  // namespace qsim

@@ -1,0 +1,37 @@
+// From observed scores to a softmax's integers: the score scale that its exponential wants, its
+// constants, and what its output codes mean. docs/numerics.md section 5.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "golden/ops/softmax.h"
+#include "sim/bundle/bundle.h"
+
+namespace qsim {
+
+// One head's scores. `scale` is the least that the algorithm takes and that is not finer than what
+// was observed; nullopt where even its coarsest is too fine, and the scores would be clipped.
+//
+//   ibert, ibert_rn, log_int   0.6931 / k, so that x0 = -k exactly
+//   shiftmax                   1 / k, so that x0 = -k exactly
+//   ita, ita_streaming         ln 2 / 2^t, t = shift_bits
+//   deeploy_isoftmax           ln 2 / k, so that log2 = k exactly
+//   tflite                     as observed
+struct ScoreChoice {
+  double scale = 1;
+  SoftmaxParams params;
+};
+std::optional<ScoreChoice> ChooseScores(SoftmaxKind kind, double observed, int extra_bits);
+// The coarsest scale that the algorithm has, for clipped scores.
+ScoreChoice CoarsestScores(SoftmaxKind kind, int extra_bits);
+
+// What the output codes of these parameters stand for.
+TensorScale SoftmaxOutputScale(const SoftmaxParams& params);
+
+// The integer constants of I-BERT's exponential for a score scale s = 0.6931 / k: x0 = -k exactly.
+// k in 1..kMaxSoftmaxK; docs/numerics.md section 5.1.
+SoftmaxParams IbertSoftmaxParams(SoftmaxKind kind, std::int32_t k, int extra_bits);
+inline constexpr std::int32_t kMaxSoftmaxK = 27000;
+
+}  // namespace qsim

@@ -1,0 +1,48 @@
+#include "sim/text/printable.h"
+
+#include <fmt/format.h>
+
+#include <cstddef>
+
+namespace qsim {
+namespace {
+
+constexpr std::size_t kLongest = 80;
+
+// The length of the UTF-8 sequence at the front of `text`, or 0 when there is none. Overlong forms
+// and surrogates are let through: this decides what to print, not what is valid.
+std::size_t Utf8Length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  std::size_t length = 0;
+  if (byte(0) >= 0xc2 && byte(0) <= 0xdf) length = 2;
+  if (byte(0) >= 0xe0 && byte(0) <= 0xef) length = 3;
+  if (byte(0) >= 0xf0 && byte(0) <= 0xf4) length = 4;
+  if (length == 0 || length > text.size()) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  }
+  return length;
+}
+
+}  // namespace
+
+std::string Printable(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    if (out.size() >= kLongest) return out + "...";
+    const unsigned char c = static_cast<unsigned char>(text.front());
+    std::size_t length = 1;
+    if (c >= 0x20 && c < 0x7f) {
+      out += text.front();
+    } else if ((length = Utf8Length(text)) != 0) {
+      out += text.substr(0, length);
+    } else {
+      length = 1;
+      out += fmt::format("\\x{:02x}", c);
+    }
+    text.remove_prefix(length);
+  }
+  return out;
+}
+
+}  // namespace qsim

@@ -1,0 +1,65 @@
+#include "sim/text/text_util.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace qsim {
+
+std::string ShapeText(const Shape& shape) {
+  return shape.empty() ? "scalar" : fmt::format("{}", fmt::join(shape, "x"));
+}
+
+std::string IndexText(const std::vector<std::int64_t>& index) {
+  return fmt::format("[{}]", fmt::join(index, ", "));
+}
+
+std::string HexText(std::int64_t value, int bits) {
+  std::uint64_t word = static_cast<std::uint64_t>(value);
+  if (bits < 64) word &= (std::uint64_t{1} << bits) - 1;
+  return fmt::format("0x{:0{}x}", word, (bits + 3) / 4);
+}
+
+std::string Count(std::int64_t count, std::string_view singular, std::string_view plural) {
+  return fmt::format("{} {}", count, count == 1 ? singular : plural);
+}
+
+std::string WrapText(std::string_view first, std::string_view text) {
+  static constexpr std::string_view kIndent = "    ";
+  std::string out;
+  std::string line(first);
+  bool empty = true;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find_first_of(" \n\t"), text.size());
+    const std::string_view word = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (word.empty()) continue;
+    if (!empty && line.size() + 1 + word.size() > kTextColumns) {
+      out += line + "\n";
+      line = kIndent;
+      empty = true;
+    }
+    if (!empty) line += ' ';
+    line += word;
+    empty = false;
+  }
+  return out + line + "\n";
+}
+
+std::string Shorten(const std::string& text, std::size_t width) {
+  if (text.size() <= width) return text;
+  const std::size_t kept = width - 3;
+  const std::size_t tail = kept / 2;
+  return text.substr(0, kept - tail) + "..." + text.substr(text.size() - tail);
+}
+
+BlockName SplitBlock(const std::string& name) {
+  static constexpr std::string_view kPrefix = "blocks.";
+  if (!name.starts_with(kPrefix)) return {"", name};
+  const std::size_t dot = name.find('.', kPrefix.size());
+  if (dot == std::string::npos || dot == kPrefix.size() || dot + 1 == name.size())
+    return {"", name};
+  return {name.substr(0, dot), name.substr(dot + 1)};
+}
+
+}  // namespace qsim

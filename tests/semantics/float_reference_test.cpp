@@ -1,0 +1,98 @@
+#include "sim/semantics/float_reference.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <vector>
+
+#include "sim/io/tensors/npy.h"
+#include "tests/test_support.h"
+
+namespace qsim {
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kVectors = fs::path(QSIM_SOURCE_DIR) / "vectors";
+
+TEST(FloatMatmul, EqualsANaiveSumInTheSameOrderForEveryShape) {
+  testing::SeededRandom random;
+  for (const std::int64_t m : {1, 3, 4, 5, 9}) {
+    for (const std::int64_t n : {1, 7, 8, 9, 17}) {
+      for (const std::int64_t k : {1, 2, 33}) {
+        std::vector<float> a(static_cast<std::size_t>(m * k));
+        std::vector<float> b(static_cast<std::size_t>(k * n));
+        std::vector<float> bias(static_cast<std::size_t>(n));
+        for (auto* values : {&a, &b, &bias}) {
+          for (float& v : *values) v = static_cast<float>(random.Between(-1000, 1000)) / 128.0F;
+        }
+        std::vector<float> out(static_cast<std::size_t>(m * n));
+        FloatMatmul(a.data(), k, b.data(), n, bias, m, n, k, out.data(), n);
+        for (std::int64_t i = 0; i < m; ++i) {
+          for (std::int64_t j = 0; j < n; ++j) {
+            float sum = 0;
+            for (std::int64_t l = 0; l < k; ++l) {
+              sum +=
+                  a[static_cast<std::size_t>(i * k + l)] * b[static_cast<std::size_t>(l * n + j)];
+            }
+            sum += bias[static_cast<std::size_t>(j)];
+            ASSERT_EQ(out[static_cast<std::size_t>(i * n + j)], sum);
+          }
+        }
+      }
+    }
+  }
+}
+
+// The taps of the shipped model for its first four evaluation images, computed by another program
+// in double precision.
+TEST(FloatReference, EqualsIndependentTapsWithin1e4OfTheLargestMagnitude) {
+  const auto shared = testing::SharedDir();
+  if (!shared) GTEST_SKIP() << "no ../shared beside the source tree and no QSIM_SHARED_DIR";
+  const fs::path taps = *shared / "data/digits/float_taps";
+  const Manifest manifest = Manifest::Load(kVectors);
+  const VitModel model = LoadVit(manifest);
+  const ModelInputs inputs = LoadInputs(manifest, manifest.Evaluation(), InputUse::kEvaluation);
+  const FloatReference reference(model);
+  std::int64_t compared = 0;
+  double worst = 0;
+  for (std::int64_t image = 0; image < 4; ++image) {
+    FloatTensor x = reference.Embed(inputs, image);
+    for (std::int64_t block = 0; block < model.geometry.depth; ++block) {
+      x = reference.Block(block, x, [&](const std::string& name, const FloatTensor& value) {
+        const fs::path path = taps / ("blocks." + std::to_string(block) + "." + name + ".npy");
+        if (!fs::exists(path)) return;
+        const FloatTensor expected = ReadFloatNpy(path);
+        float largest = 0;
+        for (const float v : expected.data) largest = std::max(largest, std::fabs(v));
+        const auto offset = static_cast<std::size_t>(image) * value.data.size();
+        ASSERT_EQ(expected.data.size(), 4 * value.data.size()) << path;
+        for (std::size_t i = 0; i < value.data.size(); ++i) {
+          const double error = std::fabs(value.data[i] - expected.data[offset + i]) / largest;
+          worst = std::max(worst, error);
+          ASSERT_LE(error, 1e-4) << path << " element " << i;
+        }
+        compared += static_cast<std::int64_t>(value.data.size());
+      });
+    }
+  }
+  EXPECT_EQ(compared, 4 * 4 * (17 * (64 * 9 + 256 * 2 + 64) + 2 * 2 * 17 * 17));
+  std::cout << "largest error relative to a tensor's largest magnitude: " << worst << '\n';
+}
+
+TEST(FloatReference, ABlockDoesNotDependOnItsNeighboursInABatch) {
+  const Manifest manifest = Manifest::Load(kVectors);
+  const VitModel model = LoadVit(manifest);
+  const ModelInputs inputs = LoadInputs(manifest, manifest.Evaluation(), InputUse::kEvaluation);
+  const FloatReference reference(model);
+  const FloatTensor alone = reference.Block(0, reference.Embed(inputs, 1), {});
+  for (std::int64_t image = 0; image < 2; ++image) {
+    const FloatTensor again = reference.Block(0, reference.Embed(inputs, image), {});
+    EXPECT_EQ(again.data == alone.data, image == 1);
+  }
+}
+
+}  // namespace
+}  // namespace qsim
