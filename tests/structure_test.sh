@@ -1,23 +1,20 @@
 #!/usr/bin/env bash
-# The order of the rooms: a folder uses golden/, derivation's users aside, and the folders above it in this list only.
+# The order of the rooms: a folder of sim/ includes golden/ and the folders above it in this list; golden/
+# includes nothing else, derivation/ only what reads and prints.
 # Usage: structure_test.sh SOURCE_DIR
 set -euo pipefail
 cd -- "$1"
 
 order=(text io inputs statistics config network bundle semantics calibrate cosim run report export explain diagnose
        sweep conform cli)
-found=0
-for file in $(find sim golden derivation -name '*.h' -o -name '*.cpp' -o -name '*.in' | sort); do
-  echo "$file"
-done >/dev/null
 
+mapfile -t files < <(find sim golden derivation -name '*.h' -o -name '*.cpp' | sort)
 awk -v order="${order[*]}" '
   BEGIN { n = split(order, names, " "); for (i = 1; i <= n; ++i) rank[names[i]] = i }
   function place(path,  parts) { split(path, parts, "/"); return parts[1] == "sim" ? parts[2] : parts[1] }
   /^#include "(sim|golden|derivation|tests)\// {
     split($2, quoted, "\""); to = place(quoted[2]); from = place(FILENAME)
     if (to == from || to ~ /\.h$/) next
-    ok = 1
     if (from == "golden") ok = 0
     else if (from == "derivation") ok = to == "golden" || to == "io" || to == "text"
     else if (to == "golden") ok = 1
@@ -26,4 +23,4 @@ awk -v order="${order[*]}" '
     if (!ok) { print FILENAME " may not include " quoted[2]; bad = 1 }
   }
   END { exit bad }
-' $(find sim golden derivation -name '*.h' -o -name '*.cpp' | sort)
+' "${files[@]}"
