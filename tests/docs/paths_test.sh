@@ -13,7 +13,7 @@ missing() {
   echo "$1: names '$2', which does not exist"
 }
 
-for document in README.md docs/*.md vectors/*.md; do
+for document in *.md docs/*.md vectors/*.md; do
   folder=$(dirname -- "$document")
   while IFS= read -r target; do
     target=${target%%#*}
@@ -24,7 +24,7 @@ for document in README.md docs/*.md vectors/*.md; do
   while IFS= read -r path; do
     names=$((names + 1))
     [[ -e $path ]] || missing "$document" "$path"
-  done < <(grep -oP '`\K(golden|sim|rtl|configs|docs|tests|scripts|vectors|bench|cmake|\.ci)/[A-Za-z0-9_./-]*(?=`)' "$document" || true)
+  done < <(grep -oP '`\K(golden|derivation|sim|rtl|configs|docs|tests|scripts|vectors|bench|cmake|\.ci)/[A-Za-z0-9_./-]*(?=`)' "$document" || true)
 done
 echo "$names paths named, $failures missing"
 ((names > 0 && failures == 0))
