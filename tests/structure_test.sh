@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The order of the rooms: a folder of sim/ includes golden/ and the folders above it in this list; golden/
-# includes nothing else, derivation/ only what reads and prints.
+# includes nothing else, derivation/ only what reads and prints. Each source file is compiled once.
 # Usage: structure_test.sh SOURCE_DIR
 set -euo pipefail
 cd -- "$1"
@@ -24,3 +24,11 @@ awk -v order="${order[*]}" '
   }
   END { exit bad }
 ' "${files[@]}"
+
+# A test links the library of a folder; it compiles no source file of the program once more.
+compiled=$(grep -rnE '(sim|golden|derivation)/[^ )"]*\.cpp' --include=CMakeLists.txt tests || true
+  grep -rnE '^#include .*\.cpp[">]' --include='*.cpp' --include='*.h' golden sim derivation tests || true)
+if [[ -n $compiled ]]; then
+  printf '%s\nsource files compiled outside their library\n' "$compiled" >&2
+  exit 1
+fi
