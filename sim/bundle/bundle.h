@@ -9,22 +9,11 @@
 #include <vector>
 
 #include "golden/program/program.h"
+#include "sim/bundle/grid.h"
 #include "sim/config/contract.h"
 #include "sim/io/files/output_directory.h"
 
 namespace qsim {
-
-// What the integers of a tensor mean: real = scale[c] * (q - zero[c]). No golden or RTL operation
-// reads it.
-struct TensorScale {
-  // kLinear as above; kLog2: q is a code, real = 2^-q, and the zero flag (q = 2^code_bits) means 0.
-  enum class Kind : std::uint8_t { kLinear, kLog2 };
-  Kind kind = Kind::kLinear;
-  ChannelAxis axis = ChannelAxis::kNone;
-  std::vector<double> scale;       // one, or one per channel of `axis`
-  std::vector<std::int32_t> zero;  // one, or one per channel of `axis`
-  bool operator==(const TensorScale&) const = default;
-};
 
 // One line of what the lowering decided: a default taken, a substitution under --realise nearest, a
 // scale raised for a dead channel, a double rounding. Reported, never silent.
@@ -63,6 +52,10 @@ struct Bundle {
   ModelContracts contracts;  // contract.yaml
   std::vector<LoweringNote> notes;
   std::int64_t images() const { return inputs.empty() ? 0 : inputs.begin()->second.shape().at(0); }
+  // Of a tensor of the program; the bundle must outlive it.
+  Grid GridOf(const std::string& tensor) const {
+    return {program.Tensor(tensor), scales.at(tensor)};
+  }
 };
 
 // Writes and commits the directory; the same bundle gives the same bytes. Throws InputError.

@@ -11,9 +11,9 @@
 
 #include "sim/bundle/bundle_records.h"
 #include "sim/error.h"
-#include "sim/text/nearest_word.h"
 #include "sim/io/tensors/npy.h"
 #include "sim/io/yaml/yaml_document.h"
+#include "sim/text/nearest_word.h"
 
 namespace qsim {
 namespace bundle_format {
@@ -272,10 +272,7 @@ class BundleReader {
       const std::int64_t channels = s.axis == ChannelAxis::kLast    ? info.shape.back()
                                     : s.axis == ChannelAxis::kFirst ? info.shape.front()
                                                                     : 1;
-      const auto fits = [&](std::size_t n) {
-        return n == 1 || static_cast<std::int64_t>(n) == channels;
-      };
-      if (!fits(s.scale.size()) || !fits(s.zero.size())) {
+      if (!s.Fits(static_cast<std::size_t>(channels))) {
         throw InputError(fmt::format("{}: tensor '{}' needs one scale and zero point, or {}", file,
                                      info.name, channels));
       }

@@ -6,8 +6,8 @@
 #include <array>
 #include <set>
 
-#include "sim/calibrate/observe/calibration.h"
 #include "sim/calibrate/lower/lowering.h"
+#include "sim/calibrate/observe/calibration.h"
 #include "sim/calibrate/observe/observer.h"
 #include "sim/error.h"
 #include "sim/io/files/hash.h"
@@ -156,33 +156,6 @@ Bundle Calibrate(const VitModel& model, const Config& config, const CalibrationI
 Bundle Calibrate(const VitModel& model, const Config& config, const ModelInputs& inputs,
                  const CalibrateOptions& options) {
   return Calibrate(model, config, CalibrationInputs::From(inputs), options);
-}
-
-IntTensor QuantizeTensor(const FloatTensor& values, const TensorInfo& info,
-                         const TensorScale& scale, std::int64_t* saturated) {
-  IntTensor tensor(info.dtype, info.shape);
-  const std::size_t groups = scale.scale.size();
-  const std::size_t zeros = scale.zero.size();
-  // One scale and zero point in all, per last-axis channel, or per first-axis slice.
-  const std::size_t inner = scale.axis == ChannelAxis::kFirst
-                                ? values.data.size() / static_cast<std::size_t>(info.shape.front())
-                                : 1;
-  const std::size_t channels = static_cast<std::size_t>(
-      scale.axis == ChannelAxis::kNone
-          ? 1
-          : (scale.axis == ChannelAxis::kFirst ? info.shape.front() : info.shape.back()));
-  std::visit(
-      [&](auto& storage) {
-        using T = typename std::decay_t<decltype(storage)>::value_type;
-        for (std::size_t i = 0; i < storage.size(); ++i) {
-          const std::size_t c = i / inner % channels;
-          const Quantization q = {scale.scale[groups == 1 ? 0 : c], scale.zero[zeros == 1 ? 0 : c]};
-          storage[i] = static_cast<T>(
-              Quantize(static_cast<double>(values.data[i]), q, info.range, saturated));
-        }
-      },
-      tensor.storage());
-  return tensor;
 }
 
 }  // namespace qsim

@@ -9,8 +9,8 @@
 
 #include "sim/bundle/bundle.h"
 #include "sim/calibrate/observe/calibration.h"
-#include "sim/calibrate/plan/network_plan.h"
 #include "sim/calibrate/observe/observations.h"
+#include "sim/calibrate/plan/network_plan.h"
 #include "sim/config/config.h"
 #include "sim/inputs/manifest.h"
 #include "sim/network/vit_model.h"
@@ -69,10 +69,5 @@ Bundle Calibrate(const VitModel& model, const Config& config, const CalibrationI
                  const CalibrateOptions& options);
 Bundle Calibrate(const VitModel& model, const Config& config, const ModelInputs& inputs,
                  const CalibrateOptions& options);
-
-// Quantizes float values with a tensor's own scale, docs/numerics.md section 1. `values` is one
-// image. *saturated, if not null, is increased by the number of elements that the clamp changed.
-IntTensor QuantizeTensor(const FloatTensor& values, const TensorInfo& info,
-                         const TensorScale& scale, std::int64_t* saturated = nullptr);
 
 }  // namespace qsim

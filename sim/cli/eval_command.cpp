@@ -13,17 +13,16 @@
 #include <vector>
 
 #include "golden/program/executor.h"
-#include "sim/bundle/dequantize.h"
-#include "sim/semantics/ideal_backend.h"
-#include "sim/run/float_taps.h"
-#include "sim/text/progress.h"
 #include "sim/error.h"
-#include "sim/io/files/hash.h"
 #include "sim/inputs/image_folder.h"
 #include "sim/inputs/input_reader.h"
+#include "sim/io/files/hash.h"
 #include "sim/io/files/resume_log.h"
 #include "sim/parallel.h"
 #include "sim/report/eval_report.h"
+#include "sim/run/float_taps.h"
+#include "sim/semantics/ideal_backend.h"
+#include "sim/text/progress.h"
 
 namespace qsim {
 namespace {
@@ -103,7 +102,7 @@ class LabelledImages {
 };
 
 TopClasses TopOf(const TensorMap& tensors, const Bundle& bundle) {
-  return TopFive(Dequantize(tensors.at(kLogits), bundle.scales.at(kLogits)));
+  return TopFive(bundle.GridOf(kLogits).Dequantize(tensors.at(kLogits)));
 }
 
 ImageVerdict Judge(const Bundle& bundle, const VitModel& model, const LabelledImages& images,

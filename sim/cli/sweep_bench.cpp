@@ -8,12 +8,11 @@
 #include <utility>
 #include <variant>
 
-#include "sim/bundle/dequantize.h"
-#include "sim/run/float_taps.h"
 #include "sim/error.h"
 #include "sim/io/files/hash.h"
 #include "sim/parallel.h"
 #include "sim/report/eval_report.h"
+#include "sim/run/float_taps.h"
 #include "sim/statistics/metrics.h"
 
 namespace qsim {
@@ -108,8 +107,7 @@ TensorMap SweepBench::ProgramInputs(const Bundle& bundle, std::size_t image) con
       inputs.emplace(name, SliceImage(std::get<ImageInputs>(inputs_.data).pixels,
                                       static_cast<std::int64_t>(image)));
     } else {
-      inputs.emplace(name, QuantizeTensor(floats_[image].at(name), bundle.program.Tensor(name),
-                                          bundle.scales.at(name)));
+      inputs.emplace(name, bundle.GridOf(name).Quantize(floats_[image].at(name).data));
     }
   }
   return inputs;
@@ -136,7 +134,7 @@ SweepResult SweepBench::Try(const Config& config) const {
     TensorMetrics of_image;
     for (const std::string& name : outputs_) {
       const std::vector<float>& reference = floats_[image].at(name).data;
-      const std::vector<double> real = Dequantize(values.at(name), bundle.scales.at(name));
+      const std::vector<double> real = bundle.GridOf(name).Dequantize(values.at(name));
       of_image.Add(reference, real);
       if (!logits_) continue;
       const std::int32_t top = TopFive(real).front();

@@ -7,8 +7,6 @@
 #include <set>
 #include <utility>
 
-#include "sim/bundle/dequantize.h"
-#include "sim/diagnose/grid.h"
 #include "sim/diagnose/model_check.h"
 #include "sim/error.h"
 #include "sim/semantics/float_reference.h"
@@ -32,11 +30,11 @@ std::vector<double> DeviationOf(const ModelInputs& inputs) {
 FloatTensor Operand(const Grid& grid, const HybridTensor& tensor,
                     const std::vector<std::int32_t>& op_zero, std::size_t zero_of_element) {
   FloatTensor out = tensor.real();
-  for (std::size_t i = 0; i < out.data.size(); ++i) {
+  grid.ForEach([&](std::size_t i, Quantization q) {
     const std::size_t z = op_zero.size() == 1 ? 0 : i / zero_of_element % op_zero.size();
-    out.data[i] = static_cast<float>(grid.Units(i, static_cast<double>(out.data[i])) -
+    out.data[i] = static_cast<float>(grid.Units(q, static_cast<double>(out.data[i])) -
                                      static_cast<double>(op_zero[z]));
-  }
+  });
   return out;
 }
 
@@ -44,7 +42,7 @@ FloatTensor Operand(const Grid& grid, const HybridTensor& tensor,
 
 const FloatTensor& HybridTensor::real() const {
   if (real_.shape.empty()) {
-    const std::vector<double> values = Dequantize(*codes_, *scale_);
+    const std::vector<double> values = grid_->Dequantize(*codes_);
     real_ = {codes_->shape(), std::vector<float>(values.begin(), values.end())};
   }
   return real_;
@@ -105,7 +103,7 @@ HybridState HybridNetwork::ExactInputs(std::int64_t image) const {
     const auto& all = pixels.As<std::uint8_t>();
     const auto begin = all.begin() + image * ElementCount(info.shape);
     IntTensor one(info.shape, std::vector<std::uint8_t>(begin, begin + ElementCount(info.shape)));
-    state["image"] = std::make_shared<HybridTensor>(std::move(one), bundle_.scales.at("image"));
+    state["image"] = std::make_shared<HybridTensor>(std::move(one), bundle_.GridOf("image"));
     return state;
   }
   FloatTensor x = reference.Embed(inputs_, image);
@@ -174,14 +172,14 @@ Tensor HybridNetwork::Node(std::size_t node, Exactness e, const Lookup& values) 
   if (node < inputs) {
     const HybridTensor& value = values.At(name);
     if (value.codes() != nullptr) {
-      return std::make_shared<HybridTensor>(*value.codes(), bundle_.scales.at(name));
+      return std::make_shared<HybridTensor>(*value.codes(), bundle_.GridOf(name));
     }
     return FromReal(name, value.real(), e, {});
   }
   const std::size_t op = node - inputs;
   const Op& what = bundle_.program.ops[op];
   if (std::holds_alternative<PatchifyOp>(what)) {
-    return std::make_shared<HybridTensor>(Golden(op, values), bundle_.scales.at(name));
+    return std::make_shared<HybridTensor>(Golden(op, values), bundle_.GridOf(name));
   }
   if (std::holds_alternative<GemmOp>(what)) return Gemm(op, e, values);
   if (std::holds_alternative<MatmulOp>(what)) return Matmul(op, e, values);
@@ -213,11 +211,11 @@ IntTensor HybridNetwork::Golden(std::size_t op, const Lookup& codes) const {
 Tensor HybridNetwork::Gemm(std::size_t op, Exactness e, const Lookup& values) const {
   const auto& gemm = std::get<GemmOp>(bundle_.program.ops[op]);
   if (e.weights) return std::make_shared<HybridTensor>(ExactOutput(op, values));
-  const TensorScale& out_scale = bundle_.scales.at(gemm.output);
+  const Grid out = bundle_.GridOf(gemm.output);
   const HybridTensor& input = values.At(gemm.input);
   const bool bounded = gemm.acc.policy != AccPolicy::kError;
   if (input.codes() != nullptr && !(bounded && e.unclipped)) {
-    return std::make_shared<HybridTensor>(Golden(op, values), out_scale);
+    return std::make_shared<HybridTensor>(Golden(op, values), out);
   }
   // The integers as a linear layer on real numbers.
   const IntTensor& weight = bundle_.program.Constant(gemm.weight);
@@ -225,8 +223,7 @@ Tensor HybridNetwork::Gemm(std::size_t op, Exactness e, const Lookup& values) co
   const auto& codes = weight.As<std::int8_t>();
   const auto rows = static_cast<std::size_t>(weight.shape()[0]);
   const auto depth = static_cast<std::size_t>(weight.shape()[1]);
-  const Grid in(bundle_.program.Tensor(gemm.input), bundle_.scales.at(gemm.input));
-  const Grid out(bundle_.program.Tensor(gemm.output), out_scale);
+  const Grid in = bundle_.GridOf(gemm.input);
   Linear layer;
   layer.weight = {weight.shape(), std::vector<float>(codes.size())};
   layer.bias.resize(rows);
@@ -236,10 +233,10 @@ Tensor HybridNetwork::Gemm(std::size_t op, Exactness e, const Lookup& values) co
     double offset = static_cast<double>(bias.As<std::int32_t>()[n]);
     for (std::size_t k = 0; k < depth; ++k) {
       const double w = static_cast<double>(codes[n * depth + k] - zero);
-      offset += static_cast<double>(in.ZeroAt(k)) * w;
-      layer.weight.data[n * depth + k] = static_cast<float>(out.ScaleAt(n) / in.ScaleAt(k) * w);
+      offset += static_cast<double>(in.At(k).zero) * w;
+      layer.weight.data[n * depth + k] = static_cast<float>(out.At(n).scale / in.At(k).scale * w);
     }
-    layer.bias[n] = static_cast<float>(out.ScaleAt(n) * offset);
+    layer.bias[n] = static_cast<float>(out.At(n).scale * offset);
   }
   FloatTensor x = input.real();
   if (gemm.rows > 0) {
@@ -252,16 +249,16 @@ Tensor HybridNetwork::Gemm(std::size_t op, Exactness e, const Lookup& values) co
 Tensor HybridNetwork::Matmul(std::size_t op, Exactness e, const Lookup& values) const {
   const auto& matmul = std::get<MatmulOp>(bundle_.program.ops[op]);
   if (e.weights) return std::make_shared<HybridTensor>(ExactOutput(op, values));
-  const TensorScale& out_scale = bundle_.scales.at(matmul.output);
+  const Grid out_grid = bundle_.GridOf(matmul.output);
   const HybridTensor& lhs = values.At(matmul.lhs);
   const HybridTensor& rhs = values.At(matmul.rhs);
   const bool bounded = matmul.acc.policy != AccPolicy::kError;
   if (lhs.codes() != nullptr && rhs.codes() != nullptr && !(bounded && e.unclipped)) {
-    return std::make_shared<HybridTensor>(Golden(op, values), out_scale);
+    return std::make_shared<HybridTensor>(Golden(op, values), out_grid);
   }
   const Program& program = bundle_.program;
-  const Grid lhs_grid(program.Tensor(matmul.lhs), bundle_.scales.at(matmul.lhs));
-  const Grid rhs_grid(program.Tensor(matmul.rhs), bundle_.scales.at(matmul.rhs));
+  const Grid lhs_grid = bundle_.GridOf(matmul.lhs);
+  const Grid rhs_grid = bundle_.GridOf(matmul.rhs);
   const Shape& stream = rhs.real().shape;
   const auto channels = static_cast<std::size_t>(stream[1]);
   const std::size_t head_dim = channels / static_cast<std::size_t>(matmul.heads);
@@ -282,25 +279,24 @@ Tensor HybridNetwork::Matmul(std::size_t op, Exactness e, const Lookup& values) 
   FloatTensor out{program.Tensor(matmul.output).shape, exact_.Output(program.ops[op], operands)};
   // The exact product of Q and K includes 1 / sqrt(head_dim); the integers have it in their scale.
   const double factor = matmul.transpose_rhs ? std::sqrt(static_cast<double>(head_dim)) : 1.0;
-  const Grid out_grid(program.Tensor(matmul.output), out_scale);
-  for (std::size_t i = 0; i < out.data.size(); ++i) {
-    out.data[i] = static_cast<float>(out_grid.Real(i, static_cast<double>(out.data[i]) * factor));
-  }
+  out_grid.ForEach([&](std::size_t i, Quantization q) {
+    out.data[i] = static_cast<float>(out_grid.Real(q, static_cast<double>(out.data[i]) * factor));
+  });
   return FromAccumulator(matmul.output, std::move(out), matmul.acc, e.unclipped);
 }
 
 Tensor HybridNetwork::FromAccumulator(const std::string& name, FloatTensor real,
                                       const Accumulator& acc, bool unclipped) const {
   if (acc.policy != AccPolicy::kError && !unclipped) {
-    const Grid grid(bundle_.program.Tensor(name), bundle_.scales.at(name));
+    const Grid grid = bundle_.GridOf(name);
     const double half = std::ldexp(1.0, acc.bits - 1);
-    for (std::size_t i = 0; i < real.data.size(); ++i) {
-      const double sum = grid.Units(i, static_cast<double>(real.data[i]));
+    grid.ForEach([&](std::size_t i, Quantization q) {
+      const double sum = grid.Units(q, static_cast<double>(real.data[i]));
       const double kept = acc.policy == AccPolicy::kSaturate
                               ? std::clamp(sum, -half, half - 1)
                               : sum - 2 * half * std::floor((sum + half) / (2 * half));
-      if (kept != sum) real.data[i] = static_cast<float>(grid.Real(i, kept));
-    }
+      if (kept != sum) real.data[i] = static_cast<float>(grid.Real(q, kept));
+    });
   }
   return std::make_shared<HybridTensor>(std::move(real));
 }
@@ -311,7 +307,7 @@ Tensor HybridNetwork::Rounding(std::size_t op, Exactness e, bool exact_inside,
                                const Lookup& values) const {
   const Op& what = bundle_.program.ops[op];
   const std::string& name = OutputOf(what);
-  const TensorScale& scale = bundle_.scales.at(name);
+  const Grid grid = bundle_.GridOf(name);
   if (exact_inside && e.unrounded && e.unclipped) {
     return std::make_shared<HybridTensor>(ExactOutput(op, values));
   }
@@ -320,7 +316,7 @@ Tensor HybridNetwork::Rounding(std::size_t op, Exactness e, bool exact_inside,
     return values.At(input).codes() != nullptr;
   });
   if (on_grid && !exact_inside && !e.unrounded && !e.unclipped) {
-    return std::make_shared<HybridTensor>(Golden(op, values), scale);
+    return std::make_shared<HybridTensor>(Golden(op, values), grid);
   }
   const FloatTensor exact = ExactOutput(op, values);
   if (exact_inside) return FromReal(name, exact, e, {});
@@ -328,18 +324,18 @@ Tensor HybridNetwork::Rounding(std::size_t op, Exactness e, bool exact_inside,
   for (const std::string& input : reads) {
     const HybridTensor& value = values.At(input);
     rounded[input] = value.codes() != nullptr
-                         ? std::make_shared<HybridTensor>(*value.codes(), bundle_.scales.at(input))
+                         ? std::make_shared<HybridTensor>(*value.codes(), bundle_.GridOf(input))
                          : OnGrid(input, value.real());
   }
   const Lookup nearest(rounded, nullptr);
   const IntTensor golden = Golden(op, nearest);
   const FloatTensor ideal = on_grid ? exact : ExactOutput(op, nearest);
-  const Grid grid(bundle_.program.Tensor(name), scale);
   std::vector<double> error(ideal.data.size());
-  for (std::size_t i = 0; i < error.size(); ++i) {
-    const double code = grid.Clamped(std::nearbyint(grid.Units(i, ideal.data[i])));
+  grid.ForEach([&](std::size_t i, Quantization q) {
+    const double code =
+        grid.Clamped(std::nearbyint(grid.Units(q, static_cast<double>(ideal.data[i]))));
     error[i] = static_cast<double>(golden.At(static_cast<std::int64_t>(i))) - code;
-  }
+  });
   return FromReal(name, exact, e, error);
 }
 
@@ -347,25 +343,24 @@ Tensor HybridNetwork::Rounding(std::size_t op, Exactness e, bool exact_inside,
 Tensor HybridNetwork::FromReal(const std::string& name, const FloatTensor& real, Exactness e,
                                const std::vector<double>& error) const {
   const TensorInfo& info = bundle_.program.Tensor(name);
-  const TensorScale& scale = bundle_.scales.at(name);
+  const Grid grid = bundle_.GridOf(name);
   if (e.unrounded && e.unclipped && error.empty()) return std::make_shared<HybridTensor>(real);
-  const Grid grid(info, scale);
   std::vector<double> units(real.data.size());
   bool on_grid = !e.unrounded;
-  for (std::size_t i = 0; i < units.size(); ++i) {
-    double u = grid.Units(i, static_cast<double>(real.data[i]));
+  grid.ForEach([&](std::size_t i, Quantization q) {
+    double u = grid.Units(q, static_cast<double>(real.data[i]));
     if (!e.unrounded) u = std::nearbyint(u);
     if (!e.unclipped) u = grid.Clamped(u);
     if (!error.empty()) u += error[i];
     if (!e.unclipped) u = grid.Clamped(u);
     on_grid = on_grid && u == grid.Clamped(u);
     units[i] = u;
-  }
-  if (on_grid) return std::make_shared<HybridTensor>(grid.Codes(units), scale);
+  });
+  if (on_grid) return std::make_shared<HybridTensor>(grid.Codes(units), grid);
   FloatTensor out{info.shape, std::vector<float>(units.size())};
-  for (std::size_t i = 0; i < units.size(); ++i) {
-    out.data[i] = static_cast<float>(grid.Real(i, units[i]));
-  }
+  grid.ForEach([&](std::size_t i, Quantization q) {
+    out.data[i] = static_cast<float>(grid.Real(q, units[i]));
+  });
   return std::make_shared<HybridTensor>(std::move(out));
 }
 

@@ -12,9 +12,9 @@
 
 #include "golden/program/executor.h"
 #include "sim/bundle/bundle.h"
-#include "sim/semantics/step_reference.h"
 #include "sim/inputs/manifest.h"
 #include "sim/network/vit_model.h"
+#include "sim/semantics/step_reference.h"
 
 namespace qsim {
 
@@ -34,9 +34,7 @@ struct Exactness {
 class HybridTensor {
  public:
   explicit HybridTensor(FloatTensor real) : real_(std::move(real)) {}
-  // `scale` must outlive this.
-  HybridTensor(IntTensor codes, const TensorScale& scale)
-      : codes_(std::move(codes)), scale_(&scale) {}
+  HybridTensor(IntTensor codes, const Grid& grid) : codes_(std::move(codes)), grid_(grid) {}
 
   const FloatTensor& real() const;  // dequantized when it is first asked for
   const IntTensor* codes() const { return codes_ ? &*codes_ : nullptr; }  // null off the grid
@@ -44,7 +42,7 @@ class HybridTensor {
  private:
   mutable FloatTensor real_;
   std::optional<IntTensor> codes_;
-  const TensorScale* scale_ = nullptr;
+  std::optional<Grid> grid_;  // where there are codes
 };
 
 // Tensors by name. States of one image share what they have in common.

@@ -41,11 +41,7 @@ class Check {
     const Shape& shape = bundle_.program.Constant(op.weight).shape();
     Expect(op.weight, shape, layer->weight.shape);
     const auto scale = bundle_.scales.find(op.weight);
-    const auto fits = [&](std::size_t size) {
-      return size == 1 || static_cast<std::int64_t>(size) == shape[0];
-    };
-    if (scale == bundle_.scales.end() || !fits(scale->second.scale.size()) ||
-        !fits(scale->second.zero.size())) {
+    if (scale == bundle_.scales.end() || !scale->second.Fits(static_cast<std::size_t>(shape[0]))) {
       throw InputError(fmt::format("scales.yaml: '{}' needs one scale and zero point, or {}",
                                    op.weight, shape[0]));
     }

@@ -5,7 +5,6 @@
 #include <limits>
 #include <utility>
 
-#include "sim/diagnose/grid.h"
 #include "sim/parallel.h"
 
 namespace qsim {
@@ -60,8 +59,7 @@ class Taps {
 
   Seen See(const Step& step, const HybridState& exact, const HybridState& golden) const {
     Seen seen;
-    const TensorScale& scale = network_.bundle().scales.at(step.tensor);
-    const Grid grid(network_.bundle().program.Tensor(step.tensor), scale);
+    const Grid grid = GridOf(step.tensor);
     const FloatTensor& x = exact.at(step.tensor)->real();
     const FloatTensor& y = golden.at(step.tensor)->real();
     const std::size_t heads = HeadsOf(step.tensor, static_cast<std::size_t>(model_.geometry.heads));
@@ -70,7 +68,7 @@ class Taps {
       seen.in_place_by_head.resize(heads);
     }
     const auto [alone_exact, alone_golden] = Alone(step, exact);
-    seen.groups.resize(scale.scale.size());
+    seen.groups.resize(network_.bundle().scales.at(step.tensor).scale.size());
     for (std::size_t i = 0; i < x.data.size(); ++i) {
       const double reference = static_cast<double>(x.data[i]);
       const double error = static_cast<double>(y.data[i]) - reference;
@@ -134,9 +132,7 @@ class Taps {
     return op == nullptr ? nullptr : std::get_if<GemmOp>(op);
   }
 
-  Grid GridOf(const std::string& tensor) const {
-    return {network_.bundle().program.Tensor(tensor), network_.bundle().scales.at(tensor)};
-  }
+  Grid GridOf(const std::string& tensor) const { return network_.bundle().GridOf(tensor); }
 
   double InputEnergy(const GemmOp& gemm, const HybridState& exact) const {
     const Grid grid = GridOf(gemm.input);
@@ -145,7 +141,7 @@ class Taps {
         gemm.rows > 0 ? static_cast<std::size_t>(gemm.rows * x.shape.back()) : x.data.size();
     double energy = 0;
     for (std::size_t i = 0; i < used; ++i) {
-      const double units = static_cast<double>(x.data[i]) / grid.ScaleAt(grid.ChannelOf(i));
+      const double units = static_cast<double>(x.data[i]) / grid.At(grid.ChannelOf(i)).scale;
       energy += units * units;
     }
     return energy;
@@ -155,7 +151,7 @@ class Taps {
   double ExpectedOfWeights(const GemmOp& gemm, double input_energy) const {
     const Program& program = network_.bundle().program;
     const FloatTensor& weight = network_.LinearOf(gemm.output)->weight;
-    const std::vector<double>& scales = network_.bundle().scales.at(gemm.weight).scale;
+    const TensorScale& scales = network_.bundle().scales.at(gemm.weight);
     const auto& codes = program.Constant(gemm.weight).As<std::int8_t>();
     const Grid in = GridOf(gemm.input);
     const auto depth = static_cast<std::size_t>(weight.shape[1]);
@@ -163,14 +159,13 @@ class Taps {
     int steps = 1;
     for (const std::int8_t code : codes) steps = std::max(steps, std::abs(int{code}));
     std::map<double, double> largest;  // by scale
-    const auto scale_of = [&](std::size_t n) { return scales[scales.size() == 1 ? 0 : n]; };
     for (std::size_t i = 0; i < weight.data.size(); ++i) {
-      double& most = largest[scale_of(i / depth)];
-      most = std::max(most, std::abs(static_cast<double>(weight.data[i])) * in.ScaleAt(i % depth));
+      double& most = largest[scales.At(i / depth).scale];
+      most = std::max(most, std::abs(static_cast<double>(weight.data[i])) * in.At(i % depth).scale);
     }
     double squares = 0;
     for (std::size_t n = 0; n < rows; ++n) {
-      const double step = largest.at(scale_of(n)) / steps;
+      const double step = largest.at(scales.At(n).scale) / steps;
       squares += step * step;
     }
     return kRoundingNoise * squares * input_energy;

@@ -1,9 +1,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "sim/semantics/step_reference.h"
-#include "sim/diagnose/grid.h"
 #include "sim/diagnose/taps.h"
+#include "sim/semantics/step_reference.h"
 
 namespace qsim {
 namespace {
@@ -32,7 +31,7 @@ WeightLoss LossOf(const Bundle& bundle, const Linear& layer, const GemmOp& gemm,
                   const std::vector<double>& stddev) {
   const IntTensor& weight = bundle.program.Constant(gemm.weight);
   const std::vector<std::int8_t>& codes = weight.As<std::int8_t>();
-  const Grid in(bundle.program.Tensor(gemm.input), bundle.scales.at(gemm.input));
+  const Grid in = bundle.GridOf(gemm.input);
   const auto rows = static_cast<std::size_t>(weight.shape()[0]);
   const auto depth = static_cast<std::size_t>(weight.shape()[1]);
   const bool pixels = gemm.output == "patch_embed" && !stddev.empty();
@@ -46,7 +45,7 @@ WeightLoss LossOf(const Bundle& bundle, const Linear& layer, const GemmOp& gemm,
       const std::size_t i = n * depth + k;
       exact[k] = static_cast<double>(layer.weight.data[i]);
       if (pixels) exact[k] /= stddev[k / (depth / stddev.size())];
-      centred[k] = static_cast<double>(codes[i] - zero) / in.ScaleAt(k);
+      centred[k] = static_cast<double>(codes[i] - zero) / in.At(k).scale;
     }
     AddRow(exact, centred, loss);
   }

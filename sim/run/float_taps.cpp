@@ -7,7 +7,6 @@
 #include <utility>
 #include <variant>
 
-#include "sim/calibrate/calibrate.h"
 #include "sim/error.h"
 
 namespace qsim {
@@ -82,7 +81,7 @@ IntTensor ProgramInput(const Bundle& bundle, const FloatSource& source, std::int
   }
   const FloatTensor* value = taps.Find(name);
   if (value == nullptr) throw InternalError("input '" + name + "' has no float tensor");
-  return QuantizeTensor(*value, bundle.program.Tensor(name), bundle.scales.at(name), saturated);
+  return bundle.GridOf(name).Quantize(value->data, saturated);
 }
 
 }  // namespace qsim

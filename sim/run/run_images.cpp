@@ -12,13 +12,12 @@
 #include <vector>
 
 #include "golden/program/executor.h"
-#include "sim/bundle/dequantize.h"
-#include "sim/semantics/ideal_backend.h"
-#include "sim/semantics/step_reference.h"
-#include "sim/run/mismatch.h"
 #include "sim/cosim/rtl_backend.h"
 #include "sim/error.h"
 #include "sim/parallel.h"
+#include "sim/run/mismatch.h"
+#include "sim/semantics/ideal_backend.h"
+#include "sim/semantics/step_reference.h"
 #include "sim/statistics/metrics.h"
 
 namespace qsim {
@@ -192,8 +191,8 @@ class Runner {
     }
     const FloatTensor* exact = e.floats == nullptr ? nullptr : e.floats->Find(FloatNameOf(name));
     if (exact == nullptr && !profiler_) return;
-    const TensorScale& scale = bundle_.scales.at(name);
-    const std::vector<double> quantized = Dequantize(golden, scale);
+    const Grid grid = bundle_.GridOf(name);
+    const std::vector<double> quantized = grid.Dequantize(golden);
     if (profiler_) {
       profiler_->Take(worker, image, r.profile, name, golden, quantized,
                       exact == nullptr ? std::span<const float>() : exact->data);
@@ -203,7 +202,7 @@ class Runner {
       settings_.sink->Take("float", name, image, *exact);
     TapMetrics& metrics = r.metrics[name];
     metrics.golden.Add(exact->data, quantized);
-    metrics.ideal.Add(exact->data, Dequantize(e.ideal->values().at(name), scale));
+    metrics.ideal.Add(exact->data, grid.Dequantize(e.ideal->values().at(name)));
   }
 
   // An operation's output against its own exact operation.
@@ -211,7 +210,7 @@ class Runner {
     const std::string& name = OutputOf(op);
     const std::vector<float> exact = steps_->Output(op, values);
     if (exact.empty()) return;
-    r.metrics[name].step.Add(exact, Dequantize(values.at(name), bundle_.scales.at(name)));
+    r.metrics[name].step.Add(exact, bundle_.GridOf(name).Dequantize(values.at(name)));
   }
 
   // A saturating accumulator reports itself by resting on a limit.

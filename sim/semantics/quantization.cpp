@@ -34,13 +34,4 @@ Quantization QuantizationOf(RealRange range, QuantRange q, bool has_zero_point) 
   return {scale, ZeroPointFor(range, scale, q, has_zero_point)};
 }
 
-std::int32_t Quantize(double x, Quantization quantization, QuantRange range,
-                      std::int64_t* saturated) {
-  const double q = std::nearbyint(x / quantization.scale + static_cast<double>(quantization.zero));
-  const double clamped =
-      std::clamp(q, static_cast<double>(range.qmin), static_cast<double>(range.qmax));
-  if (saturated != nullptr && clamped != q) ++*saturated;
-  return static_cast<std::int32_t>(clamped);
-}
-
 }  // namespace qsim

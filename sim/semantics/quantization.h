@@ -1,20 +1,13 @@
-// From the range a tensor's integers should cover to a scale and a zero point, and from a real
-// value to its integer.
+// From the range a tensor's integers should cover to a scale and a zero point.
 #pragma once
 
 #include <cstdint>
 
 #include "golden/ops/requantize.h"
+#include "sim/bundle/grid.h"
 #include "sim/config/section.h"
 
 namespace qsim {
-
-// real = scale * (q - zero)
-struct Quantization {
-  double scale = 1;
-  std::int32_t zero = 0;
-  bool operator==(const Quantization&) const = default;
-};
 
 // The real range a tensor's integers should cover. Always contains 0, so that 0 has a code.
 struct RealRange {
@@ -36,10 +29,5 @@ Quantization QuantizationOf(RealRange range, QuantRange q, bool has_zero_point);
 
 // A zero point for a scale that was chosen otherwise (power-of-two mode, snapped score scales).
 std::int32_t ZeroPointFor(RealRange range, double scale, QuantRange q, bool has_zero_point);
-
-// clamp(half_even(x / s + z), qmin, qmax), docs/numerics.md section 1.
-// *saturated, if not null, is incremented when the clamp changed the value.
-std::int32_t Quantize(double x, Quantization quantization, QuantRange range,
-                      std::int64_t* saturated = nullptr);
 
 }  // namespace qsim

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "sim/bundle/dequantize.h"
 #include "sim/error.h"
 
 namespace qsim {
@@ -12,10 +11,6 @@ namespace {
 
 constexpr std::string_view kPatchEmbed = "patch_embed";
 constexpr std::string_view kQkv = ".attn_qkv";
-
-double Entry(const std::vector<double>& list, std::size_t i) {
-  return list.size() == 1 ? list.front() : list.at(i);
-}
 
 }  // namespace
 
@@ -36,31 +31,32 @@ std::map<std::string, const Linear*> LinearsByOutput(const VitModel& model) {
 
 std::vector<double> RealWeights(const Bundle& bundle, const GemmOp& op,
                                 const std::vector<double>& stddev) {
-  const IntTensor& codes = bundle.program.Constant(op.weight);
-  std::vector<double> real = Dequantize(codes, bundle.scales.at(op.weight));
-  const auto rows = static_cast<std::size_t>(codes.shape().at(0));
-  const auto depth = static_cast<std::size_t>(codes.shape().at(1));
-  const std::vector<double>& input = bundle.scales.at(op.input).scale;
-  const std::vector<double>& output = bundle.scales.at(op.output).scale;
-  const std::vector<double>& weight = bundle.scales.at(op.weight).scale;
-  const auto fits = [](const std::vector<double>& list, std::size_t channels) {
-    return list.size() == 1 || list.size() == channels;
-  };
-  if (!fits(input, depth) || !fits(output, rows) || !fits(weight, rows)) {
+  const IntTensor& constant = bundle.program.Constant(op.weight);
+  const auto& codes = constant.As<std::int8_t>();
+  const auto rows = static_cast<std::size_t>(constant.shape().at(0));
+  const auto depth = static_cast<std::size_t>(constant.shape().at(1));
+  const TensorScale& input = bundle.scales.at(op.input);
+  const TensorScale& output = bundle.scales.at(op.output);
+  const TensorScale& weight = bundle.scales.at(op.weight);
+  if (!input.Fits(depth) || !output.Fits(rows) || !weight.Fits(rows)) {
     throw InternalError(op.output + ": scales that do not fit the weights");
   }
-  const double absorbed = *std::max_element(input.begin(), input.end());
+  const double absorbed = *std::max_element(input.scale.begin(), input.scale.end());
   std::vector<double> column(depth);
   for (std::size_t k = 0; k < depth; ++k) {
-    column[k] = absorbed / Entry(input, k);
+    column[k] = absorbed / input.At(k).scale;
     if (op.output == kPatchEmbed && !stddev.empty())
       column[k] *= stddev[k / (depth / stddev.size())];
   }
+  std::vector<double> real(codes.size());
   for (std::size_t n = 0; n < rows; ++n) {
+    const Quantization q = weight.At(n);
     // Of the three matrices, Q and K can have a factor that only their taps' scales tell.
     const bool factored = op.output.ends_with(kQkv) && n < rows / 3 * 2;
-    const double row = factored ? Entry(output, n) / (Entry(weight, n) * absorbed) : 1.0;
-    for (std::size_t k = 0; k < depth; ++k) real[n * depth + k] *= row * column[k];
+    const double row = factored ? output.At(n).scale / (q.scale * absorbed) : 1.0;
+    for (std::size_t k = 0; k < depth; ++k) {
+      real[n * depth + k] = q.scale * (codes[n * depth + k] - q.zero) * (row * column[k]);
+    }
   }
   return real;
 }

@@ -5,10 +5,9 @@
 #include <cmath>
 #include <utility>
 
-#include "sim/bundle/dequantize.h"
-#include "sim/semantics/real_weights.h"
 #include "sim/semantics/elementary.h"
 #include "sim/semantics/float_reference.h"
+#include "sim/semantics/real_weights.h"
 
 namespace qsim {
 
@@ -31,7 +30,7 @@ StepReference::StepReference(const Bundle& bundle, const VitModel& model, std::v
 std::vector<float> StepReference::Output(const Op& op, const TensorMap& values) const {
   return Output(op, [&](const std::string& tensor) -> FloatTensor {
     const IntTensor& codes = values.at(tensor);
-    const std::vector<double> real = Dequantize(codes, bundle_.scales.at(tensor));
+    const std::vector<double> real = bundle_.GridOf(tensor).Dequantize(codes);
     return {codes.shape(), std::vector<float>(real.begin(), real.end())};
   });
 }

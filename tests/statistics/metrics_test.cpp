@@ -1,4 +1,3 @@
-#include "sim/bundle/dequantize.h"
 #include "sim/statistics/metrics.h"
 
 #include <gtest/gtest.h>
@@ -82,29 +81,6 @@ TEST(TensorMetrics, MergingImagesInOrderIsReproducible) {
   EXPECT_NEAR(merged.QsnrDb(), Measure(x, y).QsnrDb(), 1e-12);
   EXPECT_EQ(merged.MaxAbsError(), Measure(x, y).MaxAbsError());
   EXPECT_EQ(merged.elements(), 4);
-}
-
-TEST(Dequantize, LinearAlongEveryAxis) {
-  const IntTensor q({2, 3}, std::vector<std::int8_t>{-128, 0, 127, 1, 2, 3});
-  using Kind = TensorScale::Kind;
-  EXPECT_EQ(Dequantize(q, {Kind::kLinear, ChannelAxis::kNone, {0.5}, {1}}),
-            (std::vector<double>{-64.5, -0.5, 63, 0, 0.5, 1}));
-  EXPECT_EQ(Dequantize(q, {Kind::kLinear, ChannelAxis::kLast, {1, 2, 4}, {0, 1, 2}}),
-            (std::vector<double>{-128, -2, 500, 1, 2, 4}));
-  EXPECT_EQ(Dequantize(q, {Kind::kLinear, ChannelAxis::kFirst, {1, 2}, {0}}),
-            (std::vector<double>{-128, 0, 127, 2, 4, 6}));
-  const IntTensor heads({2, 1, 2}, std::vector<std::uint8_t>{10, 20, 30, 255});
-  EXPECT_EQ(Dequantize(heads, {Kind::kLinear, ChannelAxis::kFirst, {1, 0.5}, {10, 5}}),
-            (std::vector<double>{0, 10, 12.5, 125}));
-  EXPECT_THROW(Dequantize(q, {Kind::kLinear, ChannelAxis::kLast, {1, 2}, {0}}), InternalError);
-  EXPECT_THROW(Dequantize(q, {Kind::kLinear, ChannelAxis::kNone, {1}, {}}), InternalError);
-}
-
-TEST(Dequantize, Log2CodesAndTheirZeroFlag) {
-  const IntTensor codes({4}, std::vector<std::uint8_t>{0, 1, 15, 16});
-  TensorScale scale;
-  scale.kind = TensorScale::Kind::kLog2;
-  EXPECT_EQ(Dequantize(codes, scale), (std::vector<double>{1, 0.5, 1.0 / 32768, 0}));
 }
 
 }  // namespace

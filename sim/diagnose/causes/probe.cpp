@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "sim/diagnose/causes/suspect.h"
-#include "sim/diagnose/grid.h"
 #include "sim/diagnose/hybrid.h"
 #include "sim/parallel.h"
 
@@ -37,18 +36,17 @@ double Power(const FloatTensor& x) {
   return sum;
 }
 
-TensorUse UseOf(const FloatTensor& x, const TensorInfo& info, const TensorScale& scale) {
-  const Grid grid(info, scale);
+TensorUse UseOf(const FloatTensor& x, const Grid& grid) {
   TensorUse use;
-  const auto channels = static_cast<std::size_t>(info.shape.back());
+  const auto channels = static_cast<std::size_t>(x.shape.back());
   use.channel_min.assign(channels, 0);
   use.channel_max.assign(channels, 0);
   use.count = static_cast<std::int64_t>(x.data.size());
-  for (std::size_t i = 0; i < x.data.size(); ++i) {
+  grid.ForEach([&](std::size_t i, Quantization q) {
     const auto v = static_cast<double>(x.data[i]);
-    const double units = std::nearbyint(grid.Units(i, v));
+    const double units = std::nearbyint(grid.Units(q, v));
     const double kept = grid.Clamped(units);
-    const double error = grid.Real(i, kept) - v;
+    const double error = grid.Real(q, kept) - v;
     use.signal += v * v;
     use.negative += v < 0;
     // A value that rounds to the code beside the range is saturated by design.
@@ -57,7 +55,7 @@ TensorUse UseOf(const FloatTensor& x, const TensorInfo& info, const TensorScale&
     (std::fabs(units - kept) > 1 ? use.clipped : use.rounded) += error * error;
     use.channel_min[i % channels] = std::min(use.channel_min[i % channels], v);
     use.channel_max[i % channels] = std::max(use.channel_max[i % channels], v);
-  }
+  });
   return use;
 }
 
@@ -108,10 +106,9 @@ class ImageProbe {
         network_.Run(network_.ExactInputs(image), network_.AllOf(Exactness::All()));
     for (std::size_t node = 0; node < network_.nodes(); ++node) {
       const std::string& name = network_.NameOf(node);
-      const TensorInfo& info = bundle_.program.Tensor(name);
-      const TensorScale& scale = bundle_.scales.at(name);
-      if (info.dtype != DType::kInt32 && scale.kind == TensorScale::Kind::kLinear) {
-        probe.tensors[name] = UseOf(exact.at(name)->real(), info, scale);
+      if (bundle_.program.Tensor(name).dtype != DType::kInt32 &&
+          bundle_.scales.at(name).kind == TensorScale::Kind::kLinear) {
+        probe.tensors[name] = UseOf(exact.at(name)->real(), bundle_.GridOf(name));
       }
       if (const Op* op = network_.OpOf(node)) Look(node, *op, exact, probe);
     }
