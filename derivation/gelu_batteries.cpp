@@ -2,17 +2,16 @@
 
 #include <algorithm>
 #include <array>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "derivation/batteries.h"
 #include "derivation/exact.h"
-#include "derivation/softmax_rows.h"
+#include "derivation/gelu_rows.h"
 
 namespace qsim::derivation {
 namespace {
-
-using Integers = std::vector<std::int64_t>;
 
 // The parabola of equation 7.3 by cases: past its vertex at |x| = -b it is flat.
 mpz_class Parabola(const mpz_class& x, const mpz_class& b) {
@@ -21,7 +20,8 @@ mpz_class Parabola(const mpz_class& x, const mpz_class& b) {
   return magnitude * magnitude + 2 * magnitude * b + b * b;
 }
 
-// I-ViT's exponential (section 5.5) as one rational: floor((r / 2 - x0) 2^(n - q)), at least 0.
+// I-ViT's exponential (section 5.5, Shiftmax) as one rational: floor((r / 2 - x0) 2^(n - q)), at
+// least 0.
 mpz_class ShiftedExp(const mpz_class& x, const mpz_class& x0, int n) {
   mpz_class d = x + Floor(Ratio(x, 2)) - Floor(Ratio(x, 16));
   if (d < n * x0) d = n * x0;
@@ -63,16 +63,9 @@ Scores DrawX(Comparison& comparison, GeluParams& params) {
 }
 
 // Runs the golden operation on x and compares every output with the derived ones.
-void CompareGelu(Comparison& comparison, const Scores& x, const GeluParams& params,
-                 const std::vector<mpz_class>& y, const std::vector<mpz_class>& inner,
-                 const std::vector<mpz_class>& shifted) {
-  Integers derived_y, derived_inner, derived;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    derived_y.push_back(Small(y[i]));
-    if (!inner.empty()) derived_inner.push_back(Small(inner[i]));
-    derived.push_back(Small(Clamp(shifted[i] + params.zero, params.range.qmin, params.range.qmax)));
-  }
-  Integers golden_y(x.size()), golden_inner(derived_inner.size());
+void CompareGelu(Comparison& comparison, const Scores& x, const GeluParams& params) {
+  const DerivedGelu derived = DeriveGelu(x, params);
+  Integers golden_y(x.size()), golden_inner(derived.inner.size());
   std::vector<std::int32_t> golden(x.size());
   GeluTrace trace{.y = golden_y};
   if (params.kind == GeluKind::kIbert) trace.erf_int = golden_inner;
@@ -85,9 +78,9 @@ void CompareGelu(Comparison& comparison, const Scores& x, const GeluParams& para
       return text;
     };
   };
-  comparison.Check(golden_inner, derived_inner, describe("intermediate"));
-  comparison.Check(golden_y, derived_y, describe("y"));
-  comparison.Check(golden, derived, describe("q"));
+  comparison.Check(golden_inner, derived.inner, describe("intermediate"));
+  comparison.Check(golden_y, derived.y, describe("y"));
+  comparison.Check(golden, derived.q, describe("q"));
 }
 
 void CompareIbertGelu(Comparison& comparison) {
@@ -100,17 +93,7 @@ void CompareIbertGelu(Comparison& comparison) {
         .c = -comparison.Corner(1, std::int64_t{1} << comparison.Between(1, 40)),
         .shift_int = -comparison.Corner(1, std::int64_t{1} << comparison.Between(1, 40)),
         .n = static_cast<int>(comparison.Between(0, 30))};
-    std::vector<mpz_class> y, erf, shifted;
-    for (const std::int32_t value : x) {
-      const mpz_class centred = Big(value) - params.input_zero;
-      const mpz_class inner =
-          sgn(centred) * (Parabola(centred, Big(params.ibert.b)) + Big(params.ibert.c));
-      erf.push_back(Floor(Ratio(inner, Power2(params.ibert.n))));
-      y.push_back(centred * (erf.back() + Big(params.ibert.shift_int)));
-      shifted.push_back(
-          Rounded(Ratio(y.back() * params.scale.m, Power2(params.scale.shift)), params.rounding));
-    }
-    CompareGelu(comparison, x, params, y, erf, shifted);
+    CompareGelu(comparison, x, params);
   }
 }
 
@@ -126,32 +109,12 @@ void CompareShiftGelu(Comparison& comparison) {
         .output_bits =
             static_cast<int>(comparison.Between(0, 1) == 0 ? 8 : comparison.Between(1, 16))};
     // Rows of every length that divides the data.
-    std::size_t row = x.size();
     if (comparison.Between(0, 1) == 0) {
-      for (row = 1 + x.size() / 3; x.size() % row != 0;) ++row;
+      std::size_t row = 1 + x.size() / 3;
+      while (x.size() % row != 0) ++row;
       params.row_length = static_cast<std::int64_t>(row);
     }
-    const mpz_class x0 = params.shiftgelu.x0;
-    const mpz_class cap = Power2(31) - 1;
-    std::vector<mpz_class> y, sigmoid, shifted;
-    for (std::size_t first = 0; first < x.size(); first += row) {
-      const auto begin = x.begin() + static_cast<std::ptrdiff_t>(first);
-      const mpz_class largest =
-          Big(*std::max_element(begin, begin + static_cast<std::ptrdiff_t>(row))) -
-          params.input_zero;
-      const mpz_class zero = ShiftedExp(-largest, x0, params.shiftgelu.n);
-      for (std::size_t c = first; c < first + row; ++c) {
-        const mpz_class centred = Big(x[c]) - params.input_zero;
-        const mpz_class e = ShiftedExp(centred - largest, x0, params.shiftgelu.n);
-        const mpz_class sum = e + zero < cap ? mpz_class(e + zero) : cap;
-        sigmoid.push_back(
-            Floor(Ratio(e * Floor(Ratio(cap, sum)), Power2(32 - params.shiftgelu.output_bits))));
-        y.push_back(centred * sigmoid.back());
-        shifted.push_back(
-            Rounded(Ratio(y.back() * params.scale.m, Power2(params.scale.shift)), params.rounding));
-      }
-    }
-    CompareGelu(comparison, x, params, y, sigmoid, shifted);
+    CompareGelu(comparison, x, params);
   }
 }
 
@@ -172,16 +135,7 @@ void CompareItaGelu(Comparison& comparison) {
       params.range = {INT32_MIN, INT32_MAX};
       params.ita.q_1 += (std::int64_t{1} << (params.scale.shift - 1)) - 1;
     }
-    std::vector<mpz_class> y, shifted;
-    for (const std::int32_t value : x) {
-      const mpz_class q = value < -127 ? -127 : value;
-      y.push_back(q * (sgn(q) * (Parabola(q, Big(params.ita.q_b)) + Big(params.ita.q_c)) +
-                       Big(params.ita.q_1)));
-      const mpq_class nudged = Ratio(y.back() * params.scale.m, Power2(params.scale.shift)) +
-                               mpq_class(1, 2) + Ratio(1, Power2(23));
-      shifted.push_back(Floor(nudged));
-    }
-    CompareGelu(comparison, x, params, y, {}, shifted);
+    CompareGelu(comparison, x, params);
   }
 }
 
@@ -194,19 +148,7 @@ void CompareDeeployGelu(Comparison& comparison) {
     const Scores x = DrawX(comparison, params);
     params.deeploy = {.b = -comparison.Corner(1, std::int64_t{1} << comparison.Between(1, 20)),
                       .one = DrawWidth(comparison, 40)};
-    std::vector<mpz_class> y, shifted;
-    for (const std::int32_t value : x) {
-      const mpz_class a = Big(value) - params.input_zero;
-      const mpz_class square = Parabola(a, Big(params.deeploy.b));
-      const mpz_class one = Big(params.deeploy.one);
-      // one + one - d^2 on the right, d^2 on the left, of which half is taken.
-      const mpz_class twice = sgn(a) > 0 ? mpz_class(2 * one - square) : sgn(a) < 0 ? square : one;
-      y.push_back(a * Floor(Ratio(twice, 2)));
-      shifted.push_back(
-          Rounded(Ratio(y.back() * params.scale.m + Big(params.addend), Power2(params.scale.shift)),
-                  params.rounding));
-    }
-    CompareGelu(comparison, x, params, y, {}, shifted);
+    CompareGelu(comparison, x, params);
   }
 }
 
@@ -234,7 +176,88 @@ constexpr std::array<Battery, 5> kBatteries = {{
     {"gelu", "deeploy", CompareDeeployGelu},
 }};
 
+// The last step. ITA's lifts everything by 2^-23 and has no rounding of its own.
+mpz_class LastStep(const mpz_class& y, const GeluParams& params) {
+  const mpq_class scaled =
+      Ratio(y * params.scale.m + Big(params.addend), Power2(params.scale.shift));
+  const mpz_class rounded = params.kind == GeluKind::kIta
+                                ? Floor(scaled + mpq_class(1, 2) + Ratio(1, Power2(23)))
+                                : Rounded(scaled, params.rounding);
+  return Clamp(rounded + params.zero, params.range.qmin, params.range.qmax);
+}
+
+void DeriveIbert(const Scores& x, const GeluParams& params, DerivedGelu& derived) {
+  for (const std::int32_t value : x) {
+    const mpz_class centred = Big(value) - params.input_zero;
+    const mpz_class parabola =
+        sgn(centred) * (Parabola(centred, Big(params.ibert.b)) + Big(params.ibert.c));
+    const mpz_class erf = Floor(Ratio(parabola, Power2(params.ibert.n)));
+    derived.Add(centred * (erf + Big(params.ibert.shift_int)), erf);
+  }
+}
+
+void DeriveShiftGelu(const Scores& x, const GeluParams& params, DerivedGelu& derived) {
+  const std::size_t length =
+      params.row_length > 0 ? static_cast<std::size_t>(params.row_length) : x.size();
+  const mpz_class x0 = params.shiftgelu.x0;
+  const mpz_class cap = Power2(31) - 1;
+  for (std::size_t first = 0; first < x.size(); first += length) {
+    const auto row = std::span(x).subspan(first, length);
+    const mpz_class largest = Big(*std::max_element(row.begin(), row.end())) - params.input_zero;
+    const mpz_class zero = ShiftedExp(-largest, x0, params.shiftgelu.n);
+    for (const std::int32_t value : row) {
+      const mpz_class centred = Big(value) - params.input_zero;
+      const mpz_class e = ShiftedExp(centred - largest, x0, params.shiftgelu.n);
+      const mpz_class sum = e + zero < cap ? mpz_class(e + zero) : cap;
+      const mpz_class sigmoid =
+          Floor(Ratio(e * Floor(Ratio(cap, sum)), Power2(32 - params.shiftgelu.output_bits)));
+      derived.Add(centred * sigmoid, sigmoid);
+    }
+  }
+}
+
+void DeriveItaGelu(const Scores& x, const GeluParams& params, DerivedGelu& derived) {
+  for (const std::int32_t value : x) {
+    const mpz_class q = value < -127 ? -127 : value;
+    derived.Add(q * (sgn(q) * (Parabola(q, Big(params.ita.q_b)) + Big(params.ita.q_c)) +
+                     Big(params.ita.q_1)));
+  }
+}
+
+void DeriveDeeployGelu(const Scores& x, const GeluParams& params, DerivedGelu& derived) {
+  const mpz_class one = Big(params.deeploy.one);
+  for (const std::int32_t value : x) {
+    const mpz_class a = Big(value) - params.input_zero;
+    const mpz_class square = Parabola(a, Big(params.deeploy.b));
+    // one + one - d^2 on the right, d^2 on the left, of which half is taken.
+    const mpz_class twice = sgn(a) > 0 ? mpz_class(2 * one - square) : sgn(a) < 0 ? square : one;
+    derived.Add(a * Floor(Ratio(twice, 2)));
+  }
+}
+
 }  // namespace
+
+DerivedGelu DeriveGelu(const Scores& x, const GeluParams& params) {
+  DerivedGelu derived;
+  switch (params.kind) {
+    case GeluKind::kTable:
+      throw std::invalid_argument("a table has no equation");
+    case GeluKind::kIbert:
+      DeriveIbert(x, params, derived);
+      break;
+    case GeluKind::kShiftGelu:
+      DeriveShiftGelu(x, params, derived);
+      break;
+    case GeluKind::kIta:
+      DeriveItaGelu(x, params, derived);
+      break;
+    case GeluKind::kDeeploy:
+      DeriveDeeployGelu(x, params, derived);
+      break;
+  }
+  for (const std::int64_t y : derived.y) derived.q.push_back(Small(LastStep(Big(y), params)));
+  return derived;
+}
 
 std::span<const Battery> GeluBatteries() { return kBatteries; }
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "golden/ops/gemm.h"
 #include "derivation/exact.h"
+#include "golden/ops/gemm.h"
 
 namespace qsim::derivation {
 namespace {

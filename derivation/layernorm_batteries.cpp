@@ -4,15 +4,13 @@
 #include <string>
 #include <vector>
 
-#include "golden/ops/layernorm/fqvit.h"
 #include "derivation/batteries.h"
 #include "derivation/exact.h"
-#include "derivation/softmax_rows.h"
+#include "derivation/layernorm_rows.h"
+#include "golden/ops/layernorm/fqvit.h"
 
 namespace qsim::derivation {
 namespace {
-
-using Integers = std::vector<std::int64_t>;
 
 constexpr std::int64_t kMaxBias = std::int64_t{1} << 62;
 
@@ -102,55 +100,80 @@ SumParams DrawSumParams(Comparison& comparison, LayernormKind kind, std::size_t 
 }
 
 // Equations 6.1 to 6.6.
+DerivedLayernorm DeriveSumOfSquares(const Scores& row, const LayernormParams& params) {
+  DerivedLayernorm derived;
+  std::vector<mpz_class> d;
+  for (std::size_t c = 0; c < row.size(); ++c) {
+    d.push_back((Big(row[c]) - params.input_zero) *
+                Power2(params.input_shift.empty() ? 0 : params.input_shift[c]));
+  }
+  const mpz_class mean = HalfEven(Ratio(SumOf(d), Big(static_cast<std::int64_t>(row.size()))));
+  std::vector<mpz_class> low;
+  for (mpz_class& value : d) {
+    value -= mean;
+    low.push_back(Floor(Ratio(value, Power2(params.std_shift))));
+  }
+  mpz_class numerator;
+  if (params.kind == LayernormKind::kIbert) {
+    derived.std_int = sqrt(SumOfSquares(low)) * Power2(params.std_shift);
+    if (derived.std_int == 0) derived.std_int = 1;
+    numerator = Power2(31);
+  } else {
+    derived.std_int = TenNewtonSteps(SumOfSquares(d));
+    numerator = Power2(31) - 1;
+  }
+  for (std::size_t c = 0; c < row.size(); ++c) {
+    const mpz_class y =
+        Floor(Ratio(d[c] * Floor(Ratio(numerator, derived.std_int)), 2)) + Big(params.bias[c]);
+    derived.y.push_back(Small(y));
+    const Multiplier scale = params.scale[params.scale.size() == 1 ? 0 : c];
+    const mpz_class rounded = Rounded(Ratio(y * scale.m, Power2(scale.shift)), params.rounding) +
+                              params.zero[params.zero.size() == 1 ? 0 : c];
+    derived.q.push_back(Small(Clamp(rounded, params.range.qmin, params.range.qmax)));
+  }
+  return derived;
+}
+
+// Equations 6.7 to 6.9.
+DerivedLayernorm DeriveDeeploy(const Scores& row, const DeeployLayernormParams& params) {
+  DerivedLayernorm derived;
+  const mpz_class count = Big(static_cast<std::int64_t>(row.size()));
+  std::vector<mpz_class> d;
+  for (const std::int32_t x : row) d.push_back(Big(x) + Big(params.input_offset));
+  const mpz_class mean = Truncate(Ratio(SumOf(d), count));
+  for (mpz_class& value : d) value -= mean;
+  derived.std_int = sqrt(Floor(Ratio(SumOfSquares(d), count)) + 1);
+  for (std::size_t c = 0; c < row.size(); ++c) {
+    const mpz_class sum =
+        Truncate(Ratio(d[c] * params.weight[c], derived.std_int)) + Big(params.bias[c]);
+    derived.y.push_back(Small(Floor(Ratio(sum, Power2(params.log2d)))));
+    mpz_class narrow = derived.y.back();
+    if (params.wrap) narrow = narrow - 256 * HalfUp(Ratio(narrow, 256));
+    derived.q.push_back(Small(Clamp(narrow, -128, 127)));
+  }
+  return derived;
+}
+
+void CompareLayernorm(Comparison& comparison, const Scores& row, const LayernormParams& params) {
+  const DerivedLayernorm derived = DeriveLayernorm(row, params);
+  std::vector<std::int32_t> golden(row.size());
+  Integers golden_y(row.size());
+  std::int64_t golden_std = 0;
+  Layernorm(row, params, golden, {.y = golden_y, .std_int = &golden_std});
+  comparison.Check(golden_std, Small(derived.std_int), [&] { return Text("std_int", row); });
+  comparison.Check(golden_y, derived.y, [&] { return Text("y", row); });
+  comparison.Check(golden, derived.q, [&] { return Text("q", row); });
+}
+
 void CompareSumOfSquares(Comparison& comparison, LayernormKind kind) {
   for (int i = 0; i < 400; ++i) {
     const Scores row = DrawRow(comparison);
     SumParams drawn = DrawSumParams(comparison, kind, row.size());
-    LayernormParams& params = drawn.params;
-    params.input_shift = drawn.shift;
-    params.bias = drawn.bias;
-    params.scale = drawn.scale;
-    params.zero = drawn.zero;
-
-    std::vector<mpz_class> d;
-    for (std::size_t c = 0; c < row.size(); ++c) {
-      d.push_back((Big(row[c]) - params.input_zero) *
-                  Power2(drawn.shift.empty() ? 0 : drawn.shift[c]));
-    }
-    const mpz_class mean = HalfEven(Ratio(SumOf(d), Big(static_cast<std::int64_t>(row.size()))));
-    std::vector<mpz_class> low;
-    for (mpz_class& value : d) {
-      value -= mean;
-      low.push_back(Floor(Ratio(value, Power2(params.std_shift))));
-    }
-    mpz_class std_int, numerator;
-    if (kind == LayernormKind::kIbert) {
-      std_int = sqrt(SumOfSquares(low)) * Power2(params.std_shift);
-      if (std_int == 0) std_int = 1;
-      numerator = Power2(31);
-    } else {
-      std_int = TenNewtonSteps(SumOfSquares(d));
-      numerator = Power2(31) - 1;
-    }
-    Integers y, q;
-    for (std::size_t c = 0; c < row.size(); ++c) {
-      const mpz_class wide =
-          Floor(Ratio(d[c] * Floor(Ratio(numerator, std_int)), 2)) + Big(drawn.bias[c]);
-      y.push_back(Small(wide));
-      const std::size_t entry = drawn.scale.size() == 1 ? 0 : c;
-      const Multiplier scale = drawn.scale[entry];
-      const mpz_class rounded =
-          Rounded(Ratio(wide * scale.m, Power2(scale.shift)), params.rounding) + drawn.zero[entry];
-      q.push_back(Small(Clamp(rounded, params.range.qmin, params.range.qmax)));
-    }
-
-    std::vector<std::int32_t> golden(row.size());
-    Integers golden_y(row.size());
-    std::int64_t golden_std = 0;
-    Layernorm(row, params, golden, {.y = golden_y, .std_int = &golden_std});
-    comparison.Check(golden_std, Small(std_int), [&] { return Text("std_int", row); });
-    comparison.Check(golden_y, y, [&] { return Text("y", row); });
-    comparison.Check(golden, q, [&] { return Text("q", row); });
+    drawn.params.input_shift = drawn.shift;
+    drawn.params.bias = drawn.bias;
+    drawn.params.scale = drawn.scale;
+    drawn.params.zero = drawn.zero;
+    CompareLayernorm(comparison, row, drawn.params);
   }
 }
 
@@ -162,7 +185,6 @@ void CompareIvitLayernorm(Comparison& comparison) {
   CompareSumOfSquares(comparison, LayernormKind::kIvit);
 }
 
-// Equations 6.7 to 6.9.
 void CompareDeeployLayernorm(Comparison& comparison) {
   for (int i = 0; i < 400; ++i) {
     const Scores row = DrawRow(comparison);
@@ -178,33 +200,10 @@ void CompareDeeployLayernorm(Comparison& comparison) {
                                        .log2d = static_cast<int>(comparison.Corner(0, 62)),
                                        .wrap = comparison.Between(0, 1) == 1}};
     if (comparison.Between(0, 1) == 0) params.deeploy.input_offset = 0;
-
-    const mpz_class count = Big(static_cast<std::int64_t>(row.size()));
-    std::vector<mpz_class> d;
-    for (const std::int32_t x : row) d.push_back(Big(x) + Big(params.deeploy.input_offset));
-    const mpz_class mean = Truncate(Ratio(SumOf(d), count));
-    for (mpz_class& value : d) value -= mean;
-    const mpz_class std_int = sqrt(Floor(Ratio(SumOfSquares(d), count)) + 1);
-    Integers y, q;
-    for (std::size_t c = 0; c < row.size(); ++c) {
-      const mpz_class sum = Truncate(Ratio(d[c] * weight[c], std_int)) + Big(bias[c]);
-      y.push_back(Small(Floor(Ratio(sum, Power2(params.deeploy.log2d)))));
-      mpz_class narrow = y.back();
-      if (params.deeploy.wrap) narrow = narrow - 256 * HalfUp(Ratio(narrow, 256));
-      q.push_back(Small(Clamp(narrow, -128, 127)));
-    }
-
-    std::vector<std::int32_t> golden(row.size());
-    Integers golden_y(row.size());
-    std::int64_t golden_std = 0;
-    Layernorm(row, params, golden, {.y = golden_y, .std_int = &golden_std});
-    comparison.Check(golden_std, Small(std_int), [&] { return Text("std_int", row); });
-    comparison.Check(golden_y, y, [&] { return Text("y", row); });
-    comparison.Check(golden, q, [&] { return Text("q", row); });
+    CompareLayernorm(comparison, row, params);
   }
 }
 
-// Equation 6.13. M, N and B are inputs of the operation.
 void CompareFqvitLayernorm(Comparison& comparison) {
   for (int i = 0; i < 400; ++i) {
     const Scores row = DrawRow(comparison);
@@ -214,13 +213,9 @@ void CompareFqvitLayernorm(Comparison& comparison) {
     const auto n = DrawMany32(comparison, row.size(), 0, ties ? 2 : 31);
     const Integers b =
         DrawMany(comparison, row.size(), ties ? -64 : -kMaxBias, ties ? 64 : kMaxBias);
-    Integers derived, golden(row.size());
-    for (std::size_t c = 0; c < row.size(); ++c) {
-      const mpz_class z = Big(row[c]) * mask[c];
-      derived.push_back(Small(HalfEven(Ratio(m[c] * z + Big(b[c]), Power2(n[c])))));
-    }
+    Integers golden(row.size());
     LayernormFqvit(row, mask, m, n, b, golden);
-    comparison.Check(golden, derived, [&] { return Text("y", row); });
+    comparison.Check(golden, DeriveFqvit(row, mask, m, n, b), [&] { return Text("y", row); });
   }
 }
 
@@ -232,6 +227,22 @@ constexpr std::array<Battery, 4> kBatteries = {{
 }};
 
 }  // namespace
+
+DerivedLayernorm DeriveLayernorm(const Scores& row, const LayernormParams& params) {
+  return params.kind == LayernormKind::kDeeploy ? DeriveDeeploy(row, params.deeploy)
+                                                : DeriveSumOfSquares(row, params);
+}
+
+Integers DeriveFqvit(std::span<const std::int32_t> row, std::span<const std::int32_t> mask,
+                     std::span<const std::int32_t> m, std::span<const std::int32_t> n,
+                     std::span<const std::int64_t> b) {
+  Integers y;
+  for (std::size_t c = 0; c < row.size(); ++c) {
+    const mpz_class z = Big(row[c]) * mask[c];
+    y.push_back(Small(HalfEven(Ratio(m[c] * z + Big(b[c]), Power2(n[c])))));
+  }
+  return y;
+}
 
 std::span<const Battery> LayernormBatteries() { return kBatteries; }
 

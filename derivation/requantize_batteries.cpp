@@ -3,11 +3,10 @@
 #include <string>
 #include <vector>
 
-#include "golden/ops/requantize.h"
 #include "derivation/batteries.h"
 #include "derivation/exact.h"
-#include "derivation/named_rounding.h"
 #include "derivation/requantize_values.h"
+#include "golden/ops/requantize.h"
 
 namespace qsim::derivation {
 
@@ -58,7 +57,7 @@ void CompareRoundShift(Comparison& comparison) {
     const auto zero = static_cast<std::int32_t>(comparison.Corner(-65536, 65536));
     const QuantRange range =
         comparison.Between(0, 1) == 0 ? QuantRange{-128, 127} : QuantRange{INT32_MIN, INT32_MAX};
-    const mpz_class y = RoundTo(Scaled(Big(s.v) * s.m + Big(addend), -s.shift), kRounding) + zero;
+    const mpz_class y = Rounded(Scaled(Big(s.v) * s.m + Big(addend), -s.shift), kRounding) + zero;
     const mpz_class clamped = Clamp(y, range.qmin, range.qmax);
     std::int64_t saturated = 0;
     const std::int32_t golden =
@@ -73,29 +72,24 @@ void CompareRoundShift(Comparison& comparison) {
 }
 
 // A whole tensor of each scheme: shifts as the program counts them, channels, addend and zero
-// point, the clamp. Every scheme is one rounding of its own at most.
+// point, the clamp. The programs' last step floors where the scheme has no rounding of its own.
 mpz_class DeriveScheme(RequantScheme scheme, const mpz_class& v, Multiplier scale,
                        const mpz_class& addend) {
-  const int shift = scale.shift;
-  const mpz_class product = v * scale.m;
+  const mpz_class m = scale.m;
   switch (scheme) {
     case RequantScheme::kRoundShift:
     case RequantScheme::kRequantShift:
-      return Floor(Scaled(product + addend, -shift));
-    case RequantScheme::kTfliteDouble: {
-      const mpz_class high = HalfUp(Scaled(product, shift < 31 ? -shift : -31));
-      const mpz_class held = high < Power2(31) ? high : mpz_class(Power2(31) - 1);
-      return HalfAway(Scaled(held, shift < 31 ? 0 : 31 - shift));
-    }
+      return DeriveRequantShift(v, m, addend, scale.shift, /*rounding=*/false);
+    case RequantScheme::kTfliteDouble:
+      return DeriveTfliteDouble(v, m, scale.shift);
     case RequantScheme::kTosaScale32Double:
-      if (shift <= 31) return HalfUp(Scaled(product, -shift));
-      return HalfAway(Scaled(HalfUp(Scaled(product, -31)), 31 - shift));
+      return DeriveTosaScale32Double(v, m, scale.shift);
     case RequantScheme::kIta:
-      return Floor(Scaled(product, -shift) + mpq_class(1, 2) + Scaled(1, -23)) + addend;
+      return DeriveItaRequantize(v, m, scale.shift) + addend;
     case RequantScheme::kIbertDyadic:
-      return HalfEven(Scaled(product, -shift));
+      return DeriveIbertDyadic(v, m, scale.shift);
     default:
-      return HalfUp(Scaled(product, -shift)) + addend;
+      return DeriveHalfUp(v, m, scale.shift) + addend;
   }
 }
 

@@ -1,14 +1,14 @@
 // Sections 4.6 to 4.14 in arbitrary precision: every named requantizer, one value at a time.
 #include <string>
 
+#include "derivation/exact.h"
+#include "derivation/requantize_values.h"
 #include "golden/ops/requant/cmsisnn.h"
 #include "golden/ops/requant/deeploy.h"
 #include "golden/ops/requant/ibert.h"
 #include "golden/ops/requant/ita.h"
 #include "golden/ops/requant/tflite.h"
 #include "golden/ops/requant/tosa.h"
-#include "derivation/exact.h"
-#include "derivation/requantize_values.h"
 
 namespace qsim::derivation {
 namespace {
@@ -34,28 +34,63 @@ void Compare(Comparison& comparison, const ScalingLimits& limits, Golden golden,
   }
 }
 
+// A derivation that takes v, m and the shift.
+using Equation = mpz_class (*)(const mpz_class& v, const mpz_class& m, int shift);
+
+template <Equation kEquation>
+mpz_class Of(const Scaling& s) {
+  return kEquation(Big(s.v), s.m, s.shift);
+}
+
 constexpr std::int64_t kInt31 = (std::int64_t{1} << 31) - 1;
 constexpr ScalingLimits kTflite = {
     .v_bits = 32, .m_lo = -kInt31, .m_hi = kInt31, .shift_lo = 0, .shift_hi = 93, .tie_shift = 31};
 
 }  // namespace
 
+mpz_class DeriveTfliteDouble(const mpz_class& v, const mpz_class& m, int shift) {
+  const int left = shift < 31 ? 31 - shift : 0;
+  const int right = shift > 31 ? shift - 31 : 0;
+  return HalfAway(Scaled(HighMul(v * Power2(left), m), -right));
+}
+
+// For multipliers that TOSA has, this is TFLite's double rounding without its saturation.
+mpz_class DeriveTosaScale32Double(const mpz_class& v, const mpz_class& m, int shift) {
+  if (shift <= 31) return HalfUp(Scaled(v * m, -shift));
+  if (m >= 0) return HalfAway(Scaled(HalfUp(Scaled(v * m, -31)), 31 - shift));
+  return HalfUp(Scaled(v * m + (v < 0 ? -Power2(30) : Power2(30)), -shift));
+}
+
+mpz_class DeriveHalfUp(const mpz_class& v, const mpz_class& m, int shift) {
+  return HalfUp(Scaled(v * m, -shift));
+}
+
+mpz_class DeriveItaRequantize(const mpz_class& v, const mpz_class& m, int shift) {
+  return Floor(Scaled(v * m, -shift) + mpq_class(1, 2) + Scaled(1, -23));
+}
+
+mpz_class DeriveIbertDyadic(const mpz_class& v, const mpz_class& m, int shift) {
+  return HalfEven(Scaled(v * m, -shift));
+}
+
+mpz_class DeriveRequantShift(const mpz_class& v, const mpz_class& m, const mpz_class& addend,
+                             int shift, bool rounding) {
+  const mpq_class scaled = Scaled(v * m + addend, -shift);
+  return rounding ? HalfUp(scaled) : Floor(scaled);
+}
+
 void CompareTfliteDouble(Comparison& comparison) {
   Compare(
       comparison, kTflite,
       [](const Scaling& s) { return TfliteDoubleRounding(s.v, s.m, 31 - s.shift); },
-      [](const Scaling& s) {
-        const int left = s.shift < 31 ? 31 - s.shift : 0;
-        const int right = s.shift > 31 ? s.shift - 31 : 0;
-        return HalfAway(Scaled(HighMul(Big(s.v) * Power2(left), s.m), -right));
-      });
+      Of<DeriveTfliteDouble>);
 }
 
 void CompareTfliteSingle(Comparison& comparison) {
   Compare(
       comparison, kTflite,
       [](const Scaling& s) { return TfliteSingleRounding(s.v, s.m, 31 - s.shift); },
-      [](const Scaling& s) { return HalfUp(Scaled(Big(s.v) * s.m, -s.shift)); });
+      Of<DeriveHalfUp>);
 }
 
 // The primitives beyond the range that a requantizer gives them.
@@ -89,38 +124,29 @@ void CompareTosaScale32(Comparison& comparison) {
        .shift_hi = 62,
        .tie_shift = 31},
       [](const Scaling& s) { return TosaScale32(s.v, s.m, s.shift, /*double_round=*/false); },
-      [](const Scaling& s) { return HalfUp(Scaled(Big(s.v) * s.m, -s.shift)); });
+      Of<DeriveHalfUp>);
 }
 
 void CompareTosaScale32Double(Comparison& comparison) {
-  // For multipliers that TOSA has, this is TFLite's double rounding.
-  Compare(
-      comparison,
-      {.v_bits = 32, .m_lo = 0, .m_hi = kInt31, .shift_lo = 2, .shift_hi = 62, .tie_shift = 31},
-      [](const Scaling& s) { return TosaScale32(s.v, s.m, s.shift, /*double_round=*/true); },
-      [](const Scaling& s) {
-        const mpq_class scaled = Scaled(Big(s.v) * s.m, -s.shift);
-        if (s.shift <= 31) return HalfUp(scaled);
-        const mpz_class first = HalfUp(Scaled(Big(s.v) * s.m, -31));
-        return HalfAway(Scaled(first, 31 - s.shift));
-      });
-  Compare(
-      comparison,
-      {.v_bits = 32, .m_lo = INT32_MIN, .m_hi = -1, .shift_lo = 2, .shift_hi = 62, .tie_shift = 31},
-      [](const Scaling& s) { return TosaScale32(s.v, s.m, s.shift, /*double_round=*/true); },
-      [](const Scaling& s) {
-        mpq_class sum = Big(s.v) * s.m;
-        if (s.shift > 31) sum += s.v < 0 ? mpz_class(-Power2(30)) : Power2(30);
-        return HalfUp(Scaled(sum, -s.shift));
-      });
+  for (const bool negative : {false, true}) {
+    Compare(
+        comparison,
+        {.v_bits = 32,
+         .m_lo = negative ? INT32_MIN : 0,
+         .m_hi = negative ? -1 : kInt31,
+         .shift_lo = 2,
+         .shift_hi = 62,
+         .tie_shift = 31},
+        [](const Scaling& s) { return TosaScale32(s.v, s.m, s.shift, /*double_round=*/true); },
+        Of<DeriveTosaScale32Double>);
+  }
 }
 
 void CompareTosaScale16(Comparison& comparison) {
   Compare(
       comparison,
       {.v_bits = 48, .m_lo = -32767, .m_hi = 32767, .shift_lo = 2, .shift_hi = 62, .tie_shift = 15},
-      [](const Scaling& s) { return TosaScale16(s.v, s.m, s.shift); },
-      [](const Scaling& s) { return HalfUp(Scaled(Big(s.v) * s.m, -s.shift)); });
+      [](const Scaling& s) { return TosaScale16(s.v, s.m, s.shift); }, Of<DeriveHalfUp>);
 }
 
 void CompareCmsisnnS64(Comparison& comparison) {
@@ -128,7 +154,7 @@ void CompareCmsisnnS64(Comparison& comparison) {
       comparison,
       {.v_bits = 48, .m_lo = -32767, .m_hi = 32767, .shift_lo = 1, .shift_hi = 63, .tie_shift = 15},
       [](const Scaling& s) { return CmsisnnRequantizeS64(s.v, s.m, 15 - s.shift); },
-      [](const Scaling& s) { return HalfUp(Scaled(Big(s.v) * s.m, -s.shift)); });
+      Of<DeriveHalfUp>);
 }
 
 void CompareItaRequantize(Comparison& comparison) {
@@ -144,10 +170,7 @@ void CompareItaRequantize(Comparison& comparison) {
         [](const Scaling& s) {
           return static_cast<std::int64_t>(ItaRequantize(s.v, s.m, s.shift));
         },
-        [](const Scaling& s) {
-          const mpq_class scaled = Scaled(Big(s.v) * s.m, -s.shift);
-          return Floor(scaled + mpq_class(1, 2) + Scaled(1, -23));
-        });
+        Of<DeriveItaRequantize>);
   }
 }
 
@@ -155,8 +178,7 @@ void CompareItaRtl(Comparison& comparison) {
   Compare(
       comparison,
       {.v_bits = 32, .m_lo = 0, .m_hi = 255, .shift_lo = 0, .shift_hi = 31, .tie_shift = 8},
-      [](const Scaling& s) { return ItaRtlRequantize(s.v, s.m, s.shift); },
-      [](const Scaling& s) { return HalfUp(Scaled(Big(s.v) * s.m, -s.shift)); });
+      [](const Scaling& s) { return ItaRtlRequantize(s.v, s.m, s.shift); }, Of<DeriveHalfUp>);
 }
 
 void CompareRequantShift(Comparison& comparison) {
@@ -172,12 +194,12 @@ void CompareRequantShift(Comparison& comparison) {
         comparison.Between(0, 1) == 0
             ? comparison.Corner(-(std::int64_t{1} << 61), std::int64_t{1} << 61)
             : comparison.Between(-5, 5) * (std::int64_t{1} << (s.shift < 58 ? s.shift : 0));
-    const mpq_class scaled = Scaled(Big(s.v) * s.m + Big(add), -s.shift);
     const auto describe = [&] { return Describe(s) + " add " + std::to_string(add); };
-    comparison.Check(RequantShift(s.v, s.m, add, s.shift, /*rounding=*/true), Small(HalfUp(scaled)),
-                     describe);
-    comparison.Check(RequantShift(s.v, s.m, add, s.shift, /*rounding=*/false), Small(Floor(scaled)),
-                     describe);
+    for (const bool rounding : {true, false}) {
+      comparison.Check(RequantShift(s.v, s.m, add, s.shift, rounding),
+                       Small(DeriveRequantShift(Big(s.v), s.m, Big(add), s.shift, rounding)),
+                       describe);
+    }
   }
 }
 
@@ -197,7 +219,7 @@ void CompareIbertDyadic(Comparison& comparison) {
       const bool rounded_up = comparison.Between(0, 7) == 0;
       ratio[k] = {rounded_up ? std::int64_t{1} << 31 : s.m, s.shift};
       z[k] = s.v;
-      derived[k] = HalfEven(Scaled(Big(s.v) * Big(ratio[k].m), -s.shift));
+      derived[k] = DeriveIbertDyadic(Big(s.v), Big(ratio[k].m), s.shift);
     }
     const auto bits = static_cast<int>(comparison.Between(1, 32));
     const mpz_class limit = Power2(bits - 1);

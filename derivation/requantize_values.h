@@ -1,11 +1,24 @@
-// What the requantize batteries share: values and multipliers to try.
+// The requantizers' equations, and what their batteries share: values and multipliers to try.
 #pragma once
+
+#include <gmpxx.h>
 
 #include <cstdint>
 
 #include "derivation/comparison.h"
 
 namespace qsim::derivation {
+
+// Sections 4.6 to 4.14, one value v with its multiplier m. `shift` is the right shift of the whole
+// product, whatever the source counts.
+mpz_class DeriveTfliteDouble(const mpz_class& v, const mpz_class& m, int shift);
+mpz_class DeriveTosaScale32Double(const mpz_class& v, const mpz_class& m, int shift);
+mpz_class DeriveItaRequantize(const mpz_class& v, const mpz_class& m, int shift);
+mpz_class DeriveIbertDyadic(const mpz_class& v, const mpz_class& m, int shift);
+mpz_class DeriveRequantShift(const mpz_class& v, const mpz_class& m, const mpz_class& addend,
+                             int shift, bool rounding);
+// tflite_single, tosa_scale32, tosa_scale16, cmsisnn_s64, ita_rtl: once, half up.
+mpz_class DeriveHalfUp(const mpz_class& v, const mpz_class& m, int shift);
 
 // One value, its multiplier and the right shift of their product.
 struct Scaling {

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "golden/ops/residual_add.h"
 #include "derivation/batteries.h"
+#include "derivation/exact.h"
 #include "derivation/gemm_products.h"
-#include "derivation/named_rounding.h"
+#include "golden/ops/residual_add.h"
 
 namespace qsim::derivation {
 namespace {
@@ -32,12 +32,12 @@ void CompareRoundShift(Comparison& comparison) {
     }
     const auto describe = [&] { return std::to_string(value) + " >> " + std::to_string(shift); };
     comparison.Check(RoundShift(value, shift, kRounding),
-                     Small(RoundTo(Scaled(Big(value), -shift), kRounding)), describe);
+                     Small(Rounded(Scaled(Big(value), -shift), kRounding)), describe);
     // The same value further up, and with something below it.
     const auto more = static_cast<int>(comparison.Between(0, 62));
     const mpz_class wide =
         Big(value) * Power2(more) + (more > 0 ? Big(comparison.Between(-1, 1)) : mpz_class(0));
-    const mpz_class rounded = RoundTo(Scaled(wide, -(shift + more)), kRounding);
+    const mpz_class rounded = Rounded(Scaled(wide, -(shift + more)), kRounding);
     comparison.Check(RoundShift(Wide(wide), shift + more, kRounding) == Wide(rounded), 1, describe);
   }
 }
@@ -54,7 +54,7 @@ void CompareRoundDivide(Comparison& comparison) {
       numerator = (2 * comparison.Between(-1000, 1000) + 1) * half + comparison.Between(-1, 1);
     }
     comparison.Check(RoundDivide(numerator, denominator, kRounding),
-                     Small(RoundTo(Ratio(Big(numerator), Big(denominator)), kRounding)), [&] {
+                     Small(Rounded(Ratio(Big(numerator), Big(denominator)), kRounding)), [&] {
                        return std::to_string(numerator) + " / " + std::to_string(denominator);
                      });
   }
@@ -96,7 +96,7 @@ void CompareResidualAdd(Comparison& comparison) {
       const std::size_t c = e / static_cast<std::size_t>(layout.inner) % channels;
       const mpz_class sum = (Big(a[e]) - params.a_zero) * a_m[a_m.size() == 1 ? 0 : c] +
                             (Big(b[e]) - params.b_zero) * b_m[b_m.size() == 1 ? 0 : c];
-      const mpz_class y = RoundTo(Scaled(sum, -params.shift), kRounding) + params.out_zero;
+      const mpz_class y = Rounded(Scaled(sum, -params.shift), kRounding) + params.out_zero;
       const mpz_class clamped = Clamp(y, params.range.qmin, params.range.qmax);
       derived_saturated += clamped != y;
       comparison.Check(out[e], Small(clamped), [&] {

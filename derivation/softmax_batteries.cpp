@@ -57,8 +57,30 @@ Scores DrawScores(Comparison& comparison, int bits, std::int64_t max_length) {
   return scores;
 }
 
+DerivedRow DeriveSoftmax(const Scores& scores, const SoftmaxParams& params) {
+  switch (params.kind) {
+    case SoftmaxKind::kIbert:
+    case SoftmaxKind::kIbertRn:
+      return DeriveIbert(scores, params);
+    case SoftmaxKind::kLogInt:
+      return DeriveLogInt(scores, params);
+    case SoftmaxKind::kShiftmax:
+      return DeriveShiftmax(scores, params.shiftmax);
+    case SoftmaxKind::kIta:
+      return DeriveIta(scores, params.ita);
+    case SoftmaxKind::kItaStreaming:
+      return DeriveItaStreaming(scores, params.ita);
+    case SoftmaxKind::kTflite:
+      return DeriveTflite(scores, params.tflite);
+    case SoftmaxKind::kDeeploy:
+      break;
+  }
+  return DeriveIsoftmax(scores, params.isoftmax);
+}
+
 void CompareSoftmax(Comparison& comparison, const Scores& scores, const SoftmaxParams& params,
-                    const DerivedRow& derived, const std::string& described) {
+                    const std::string& described) {
+  const DerivedRow derived = DeriveSoftmax(scores, params);
   Scores y(scores.size());
   std::vector<std::int64_t> exp_int(derived.exp_int.size());
   std::vector<std::int32_t> exp16(derived.exp16.size());

@@ -26,8 +26,11 @@ std::vector<mpz_class> Exponentials(const Scores& scores, const IbertExp& exp) {
   return exps;
 }
 
-// I-BERT's steps after the exponential; `rounded` for the last one half up.
-DerivedRow Derive(const Scores& scores, const SoftmaxParams& params, bool rounded) {
+}  // namespace
+
+// I-BERT's steps after the exponential, the last one half up in the rounded form.
+DerivedRow DeriveIbert(const Scores& scores, const SoftmaxParams& params) {
+  const bool rounded = params.kind == SoftmaxKind::kIbertRn;
   DerivedRow row;
   mpz_class sum = 0;
   for (const mpz_class& exp : Exponentials(scores, params.exp)) {
@@ -44,7 +47,7 @@ DerivedRow Derive(const Scores& scores, const SoftmaxParams& params, bool rounde
   return row;
 }
 
-DerivedRow DeriveCodes(const Scores& scores, const SoftmaxParams& params) {
+DerivedRow DeriveLogInt(const Scores& scores, const SoftmaxParams& params) {
   const std::vector<mpz_class> exps = Exponentials(scores, params.exp);
   mpz_class sum = 0;
   for (const mpz_class& exp : exps) sum += exp;
@@ -64,6 +67,8 @@ DerivedRow DeriveCodes(const Scores& scores, const SoftmaxParams& params) {
   }
   return row;
 }
+
+namespace {
 
 // Constants of a real score scale 0.6931 / k, or anywhere in their legal ranges.
 IbertExp DrawExp(Comparison& comparison) {
@@ -116,7 +121,7 @@ void CompareBoth(Comparison& comparison, SoftmaxKind kind) {
     const int bits =
         comparison.Between(0, 1) == 0 ? 8 : static_cast<int>(comparison.Between(2, 32));
     const Scores scores = DrawScores(comparison, bits, i % 16 == 0 ? 1024 : 70);
-    CompareSoftmax(comparison, scores, params, Derive(scores, params, rounded), Describe(params));
+    CompareSoftmax(comparison, scores, params, Describe(params));
   }
   // Half the polynomial: every other value is an exact half in (5.6).
   SoftmaxParams halves{.kind = kind,
@@ -127,7 +132,7 @@ void CompareBoth(Comparison& comparison, SoftmaxKind kind) {
     halves.exp.c = c;
     Scores scores;
     for (std::int32_t x = -45; x <= 0; ++x) scores.push_back(x);
-    CompareSoftmax(comparison, scores, halves, Derive(scores, halves, rounded), Describe(halves));
+    CompareSoftmax(comparison, scores, halves, Describe(halves));
   }
   // 2^m equal scores with exp16 = 2^14: y = 2^(8 + j - m) exactly, so m = 9 + j is one half.
   for (int m = 0; m <= 11; ++m) {
@@ -137,7 +142,7 @@ void CompareBoth(Comparison& comparison, SoftmaxKind kind) {
                         .act16_shift = 46};
     power.extra_bits = rounded ? m % 3 : 0;
     const Scores scores(std::size_t{1} << m, 5);
-    CompareSoftmax(comparison, scores, power, Derive(scores, power, rounded), Describe(power));
+    CompareSoftmax(comparison, scores, power, Describe(power));
   }
 }
 
@@ -153,7 +158,7 @@ void CompareLogInt(Comparison& comparison) {
     const int bits =
         comparison.Between(0, 1) == 0 ? 8 : static_cast<int>(comparison.Between(2, 32));
     const Scores scores = DrawScores(comparison, bits, i % 16 == 0 ? 1024 : 70);
-    CompareSoftmax(comparison, scores, params, DeriveCodes(scores, params), Describe(params));
+    CompareSoftmax(comparison, scores, params, Describe(params));
   }
   // k below the maximum is half of it: `high` maxima and `low` halves give every sum that is a
   // multiple of one half, and (5.11)'s own ties R = 3 2^(L-1).
@@ -162,7 +167,7 @@ void CompareLogInt(Comparison& comparison) {
     for (std::size_t low = 0; low <= 9; ++low) {
       Scores scores(high, 0);
       scores.insert(scores.end(), low, -9);
-      CompareSoftmax(comparison, scores, params, DeriveCodes(scores, params), Describe(params));
+      CompareSoftmax(comparison, scores, params, Describe(params));
     }
   }
 }

@@ -6,9 +6,7 @@
 #include "derivation/softmax_rows.h"
 
 namespace qsim::derivation {
-namespace {
-
-DerivedRow Derive(const Scores& scores, const IsoftmaxParams& params) {
+DerivedRow DeriveIsoftmax(const Scores& scores, const IsoftmaxParams& params) {
   const mpz_class top = *std::max_element(scores.begin(), scores.end());
   std::vector<mpz_class> exps;
   mpz_class sum = 0;
@@ -25,6 +23,8 @@ DerivedRow Derive(const Scores& scores, const IsoftmaxParams& params) {
   }
   return row;
 }
+
+namespace {
 
 std::string Describe(const IsoftmaxParams& params) {
   return "coeffA=" + std::to_string(params.coeff_a) + " coeffB=" + std::to_string(params.coeff_b) +
@@ -60,7 +60,7 @@ void CompareIsoftmax(Comparison& comparison) {
     const int bits =
         comparison.Between(0, 1) == 0 ? 8 : static_cast<int>(comparison.Between(2, 32));
     const Scores scores = DrawScores(comparison, bits, i % 16 == 0 ? 1024 : 70);
-    CompareSoftmax(comparison, scores, params, Derive(scores, own), Describe(own));
+    CompareSoftmax(comparison, scores, params, Describe(own));
   }
 }
 

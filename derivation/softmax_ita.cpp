@@ -23,17 +23,19 @@ DerivedRow Normalized(const Scores& scores, const mpz_class& top, const mpz_clas
   return row;
 }
 
-DerivedRow DeriveWhole(const Scores& scores, const ItaSoftmaxParams& params) {
+}  // namespace
+
+DerivedRow DeriveIta(const Scores& scores, const ItaSoftmaxParams& params) {
   const mpz_class top = *std::max_element(scores.begin(), scores.end());
   mpq_class sum = 0;
   for (const std::int32_t x : scores) sum += Scaled(256, -PowerOf(top - x, params));
   return Normalized(scores, top, Floor(sum), params);
 }
 
-// `lowest`: the running maximum before the first group, -128 as published.
-DerivedRow DeriveStreaming(const Scores& scores, const ItaSoftmaxParams& params,
-                           std::int64_t lowest) {
-  mpz_class top = Big(lowest);
+// The published running maximum starts at -128; wider scores need a lower one, with the same
+// result.
+DerivedRow DeriveItaStreaming(const Scores& scores, const ItaSoftmaxParams& params) {
+  mpz_class top = std::min<std::int64_t>(-128, *std::min_element(scores.begin(), scores.end()));
   mpz_class sum = 0;
   const auto group = static_cast<std::size_t>(params.group);
   for (std::size_t first = 0; first < scores.size(); first += group) {
@@ -50,6 +52,8 @@ DerivedRow DeriveStreaming(const Scores& scores, const ItaSoftmaxParams& params,
   return Normalized(scores, top, sum, params);
 }
 
+namespace {
+
 std::string Describe(const ItaSoftmaxParams& params) {
   return "shift_bits=" + std::to_string(params.shift_bits) +
          " levels=" + std::to_string(params.levels) +
@@ -58,13 +62,8 @@ std::string Describe(const ItaSoftmaxParams& params) {
 }
 
 void Compare(Comparison& comparison, SoftmaxKind kind, const Scores& scores,
-             const ItaSoftmaxParams& own, int bits) {
-  const SoftmaxParams params{.kind = kind, .ita = own};
-  const DerivedRow derived =
-      kind == SoftmaxKind::kIta
-          ? DeriveWhole(scores, own)
-          : DeriveStreaming(scores, own, bits <= 8 ? -128 : -(std::int64_t{1} << 31));
-  CompareSoftmax(comparison, scores, params, derived, Describe(own));
+             const ItaSoftmaxParams& own) {
+  CompareSoftmax(comparison, scores, {.kind = kind, .ita = own}, Describe(own));
 }
 
 void CompareBoth(Comparison& comparison, SoftmaxKind kind) {
@@ -78,21 +77,20 @@ void CompareBoth(Comparison& comparison, SoftmaxKind kind) {
         comparison.Between(0, 1) == 0 ? 256 : comparison.Corner(2, 65536));
     own.output_offset = static_cast<std::int32_t>(comparison.Corner(-65536, 65536));
     own.group = comparison.Between(0, 1) == 0 ? 16 : comparison.Corner(1, 2000);
-    Compare(comparison, kind, DrawScores(comparison, bits, i % 16 == 0 ? 1024 : 70), own, bits);
+    Compare(comparison, kind, DrawScores(comparison, bits, i % 16 == 0 ? 1024 : 70), own);
   }
   // Differences of half a power of two, on both sides of the maximum's group.
   const ItaSoftmaxParams five{.shift_bits = 5, .group = 2};
   for (std::int32_t x = 0; x <= 127; ++x) {
-    Compare(comparison, kind, {x - 127, x - 111, x - 64, x - 63, x - 16, x, x - 15, x - 48}, five,
-            8);
+    Compare(comparison, kind, {x - 127, x - 111, x - 64, x - 63, x - 16, x, x - 15, x - 48}, five);
   }
   // Sums that only reach a whole number with their last and smallest term, at any distance.
   for (std::int32_t reach = 9; reach <= 250; ++reach) {
     Scores scores = {127};
     for (std::int32_t power = 9; power <= reach; ++power) scores.push_back(127 - power);
-    Compare(comparison, kind, scores, {.shift_bits = 0, .levels = 65536}, 8);
+    Compare(comparison, kind, scores, {.shift_bits = 0, .levels = 65536});
     scores.push_back(127 - reach);
-    Compare(comparison, kind, scores, {.shift_bits = 0, .levels = 65536}, 8);
+    Compare(comparison, kind, scores, {.shift_bits = 0, .levels = 65536});
   }
 }
 

@@ -1,4 +1,5 @@
-// What the softmax batteries share: rows to try, and the comparison of one row.
+// The softmaxes' equations, and what their batteries share: rows to try, and the comparison of one
+// row.
 #pragma once
 
 #include <cstdint>
@@ -6,28 +7,37 @@
 #include <string>
 #include <vector>
 
-#include "golden/ops/softmax.h"
 #include "derivation/comparison.h"
+#include "golden/ops/softmax.h"
 
 namespace qsim::derivation {
 
 using Scores = std::vector<std::int32_t>;
+using Integers = std::vector<std::int64_t>;
 
 // Signed scores of `bits` bits, 1..max_length of them: random, equal, all lowest, all highest, one
 // high, a few values many times, or rising.
 Scores DrawScores(Comparison& comparison, int bits, std::int64_t max_length);
 
-// What the equations give for one row. Intermediates are compared where they are not empty.
+// What the equations give for one row. Intermediates are empty where the algorithm has none.
 struct DerivedRow {
-  std::vector<std::int64_t> y;
-  std::vector<std::int64_t> exp_int;
-  std::vector<std::int64_t> exp16;
+  Integers y, exp_int, exp16;
 };
+
+// Section 5, any algorithm; then one file for each publication.
+DerivedRow DeriveSoftmax(const Scores& scores, const SoftmaxParams& params);
+DerivedRow DeriveIbert(const Scores& scores, const SoftmaxParams& params);  // and its rounded form
+DerivedRow DeriveLogInt(const Scores& scores, const SoftmaxParams& params);
+DerivedRow DeriveShiftmax(const Scores& scores, const ShiftmaxParams& params);
+DerivedRow DeriveIta(const Scores& scores, const ItaSoftmaxParams& params);
+DerivedRow DeriveItaStreaming(const Scores& scores, const ItaSoftmaxParams& params);
+DerivedRow DeriveTflite(const Scores& scores, const TfliteSoftmaxParams& params);
+DerivedRow DeriveIsoftmax(const Scores& scores, const IsoftmaxParams& params);
 
 // Runs the golden softmax and compares. Also checks that its output stays in SoftmaxOutputRange.
 // `described` names the parameters.
 void CompareSoftmax(Comparison& comparison, const Scores& scores, const SoftmaxParams& params,
-                    const DerivedRow& derived, const std::string& described);
+                    const std::string& described);
 
 // The batteries, one file for each publication.
 void CompareIbert(Comparison& comparison);

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <string>
 
-#include "golden/ops/softmax/shift_exp.h"
 #include "derivation/exact.h"
 #include "derivation/softmax_rows.h"
+#include "golden/ops/softmax/shift_exp.h"
 
 namespace qsim::derivation {
 namespace {
@@ -19,7 +19,9 @@ mpz_class Exponential(const mpz_class& x, const mpz_class& x0, int n) {
   return value > 0 ? value : mpz_class(0);
 }
 
-DerivedRow Derive(const Scores& scores, const ShiftmaxParams& params) {
+}  // namespace
+
+DerivedRow DeriveShiftmax(const Scores& scores, const ShiftmaxParams& params) {
   const mpz_class top = *std::max_element(scores.begin(), scores.end());
   std::vector<mpz_class> exps;
   mpz_class sum = 0;
@@ -36,6 +38,8 @@ DerivedRow Derive(const Scores& scores, const ShiftmaxParams& params) {
   }
   return row;
 }
+
+namespace {
 
 std::string Describe(const ShiftmaxParams& params) {
   return "x0=" + std::to_string(params.x0) + " n=" + std::to_string(params.n) +
@@ -86,7 +90,7 @@ void CompareShiftmax(Comparison& comparison) {
     const int bits =
         comparison.Between(0, 1) == 0 ? 8 : static_cast<int>(comparison.Between(2, 32));
     const Scores scores = DrawScores(comparison, bits, i % 16 == 0 ? 1024 : 70);
-    CompareSoftmax(comparison, scores, params, Derive(scores, own), Describe(own));
+    CompareSoftmax(comparison, scores, params, Describe(own));
   }
 }
 

@@ -3,9 +3,9 @@
 #include <optional>
 #include <string>
 
-#include "golden/ops/softmax/tflite.h"
 #include "derivation/exact.h"
 #include "derivation/softmax_rows.h"
+#include "golden/ops/softmax/tflite.h"
 
 namespace qsim::derivation {
 namespace {
@@ -44,7 +44,9 @@ mpz_class Reciprocal(const mpz_class& a) {
   return Saturated(x * 2);
 }
 
-DerivedRow Derive(const Scores& scores, const TfliteSoftmaxParams& params) {
+}  // namespace
+
+DerivedRow DeriveTflite(const Scores& scores, const TfliteSoftmaxParams& params) {
   const mpz_class top = *std::max_element(scores.begin(), scores.end());
   const mpz_class half = Power2(params.output_bits - 1);
   std::vector<std::optional<mpz_class>> exps;
@@ -68,6 +70,8 @@ DerivedRow Derive(const Scores& scores, const TfliteSoftmaxParams& params) {
   return row;
 }
 
+namespace {
+
 std::string Describe(const TfliteSoftmaxParams& params) {
   return "beta_multiplier=" + std::to_string(params.beta_multiplier) +
          " beta_left_shift=" + std::to_string(params.beta_left_shift) +
@@ -77,7 +81,7 @@ std::string Describe(const TfliteSoftmaxParams& params) {
 
 void Compare(Comparison& comparison, const Scores& scores, const TfliteSoftmaxParams& own) {
   const SoftmaxParams params{.kind = SoftmaxKind::kTflite, .tflite = own};
-  CompareSoftmax(comparison, scores, params, Derive(scores, own), Describe(own));
+  CompareSoftmax(comparison, scores, params, Describe(own));
 }
 
 // diff_min as TensorFlow Lite derives it from the left shift.
