@@ -13,15 +13,41 @@
 
 namespace qsim::testing {
 
-// A generator seeded by --gtest_random_seed (or QSIM_TEST_SEED), printed so that a failure can be
-// repeated: QSIM_TEST_SEED=N <binary> --gtest_filter=<test>.
+// What makes a run of tests random: --gtest_random_seed or GTEST_RANDOM_SEED. Where neither is
+// given, a new one in CI (CI=true) and with --gtest_shuffle; otherwise 0, under which each test has
+// its own fixed seed, so that a local run repeats the last one.
+inline int RunSeed() {
+  constexpr int kHighest = 99999;  // GoogleTest's
+  static const int seed = [] {
+    if (const int asked = ::testing::GTEST_FLAG(random_seed); asked != 0) return asked;
+    const char* ci = std::getenv("CI");
+    const bool fresh =
+        ::testing::GTEST_FLAG(shuffle) || (ci != nullptr && std::string(ci) == "true");
+    return fresh ? static_cast<int>(std::random_device()() % kHighest) + 1 : 0;
+  }();
+  return seed;
+}
+
+// The one command that repeats the running test with this run's seed, from the root of the source
+// tree.
+inline std::string RepeatingCommand() {
+  namespace fs = std::filesystem;
+  const fs::path binary = fs::read_symlink("/proc/self/exe");
+  const fs::path inside = binary.lexically_relative(QSIM_SOURCE_DIR);
+  const ::testing::TestInfo& test = *::testing::UnitTest::GetInstance()->current_test_info();
+  return (RunSeed() == 0 ? "" : "GTEST_RANDOM_SEED=" + std::to_string(RunSeed()) + " ") +
+         (inside.empty() || *inside.begin() == ".." ? binary : inside).string() +
+         " --gtest_filter=" + test.test_suite_name() + "." + test.name();
+}
+
+// Every random number of a test comes from one of these. `own` tells the generators of one run
+// apart. The command is printed at once, not after a failure: a sanitizer or a timeout ends a test
+// without a last word.
 class SeededRandom {
  public:
-  explicit SeededRandom(std::uint64_t default_seed = 1) {
-    seed_ = default_seed;
-    if (const char* env = std::getenv("QSIM_TEST_SEED")) seed_ = std::strtoull(env, nullptr, 10);
-    engine_.seed(seed_);
-    std::cout << "[ seed     ] " << seed_ << " (QSIM_TEST_SEED=" << seed_ << " repeats it)\n";
+  explicit SeededRandom(std::uint64_t own = 1)
+      : seed_((static_cast<std::uint64_t>(RunSeed()) << 32) + own), engine_(seed_) {
+    std::cout << "[ random   ] " << RepeatingCommand() << std::endl;
   }
   std::uint64_t seed() const { return seed_; }
   std::mt19937_64& engine() { return engine_; }
@@ -33,7 +59,7 @@ class SeededRandom {
   }
 
  private:
-  std::uint64_t seed_ = 1;
+  std::uint64_t seed_;
   std::mt19937_64 engine_;
 };
 

@@ -129,11 +129,11 @@ class TokenInputs : public W8a8Files {
     fs::create_directory(sandbox_.path() / "v");
     fs::copy(kSourceDir / "vectors" / "model.safetensors", File("model.safetensors"));
     WriteManifest("[t11.npy, t17.npy, t40.npy, u17.npy]");
-    WriteTokens("t11.npy", {11, 64}, 1);
-    WriteTokens("t17.npy", {17, 64}, 2);
-    WriteTokens("t40.npy", {40, 64}, 3);
-    WriteTokens("u17.npy", {17, 64}, 4);
-    WriteTokens("eval.npy", {3, 17, 64}, 5);
+    WriteTokens("t11.npy", {11, 64});
+    WriteTokens("t17.npy", {17, 64});
+    WriteTokens("t40.npy", {40, 64});
+    WriteTokens("u17.npy", {17, 64});
+    WriteTokens("eval.npy", {3, 17, 64});
   }
   fs::path File(const std::string& name) const { return sandbox_.path() / "v" / name; }
   void WriteManifest(const std::string& calibration, const char* evaluation = "eval.npy") const {
@@ -142,15 +142,16 @@ class TokenInputs : public W8a8Files {
                                     "calibration: {{tokens: {}}}\nevaluation: {{tokens: {}}}\n",
                                     calibration, evaluation));
   }
-  void WriteTokens(const std::string& name, const Shape& shape, unsigned seed) const {
+  void WriteTokens(const std::string& name, const Shape& shape) {
     FloatTensor tensor{shape, {}};
-    std::uint32_t state = seed;
     for (std::int64_t i = 0; i < ElementCount(shape); ++i) {
-      state = state * 1664525U + 1013904223U;
-      tensor.data.push_back(static_cast<float>(state >> 8) / 8388608.0F - 1.0F);
+      tensor.data.push_back(static_cast<float>(random_.Between(-(1 << 23), 1 << 23)) / 8388608.0F);
     }
     WriteNpy(File(name), tensor);
   }
+
+ private:
+  testing::SeededRandom random_;
 };
 
 TEST_F(TokenInputs, LengthsMayDifferAndShortOnesMayBeLeftOut) {
@@ -198,9 +199,9 @@ TEST_F(TokenInputs, BadOnesAreOneLine) {
   bad.data[64 * 33 + 7] = HUGE_VALF;
   WriteNpy(File("t40.npy"), bad);
   EXPECT_THAT(refused({}), AllOf(HasSubstr("t40.npy: Inf"), HasSubstr("at [33, 7]")));
-  WriteTokens("t40.npy", {40, 63}, 3);
+  WriteTokens("t40.npy", {40, 63});
   EXPECT_THAT(refused({}), HasSubstr("t40.npy: shape [40, 63]: axis 1 is 63, but the model's dim"));
-  WriteTokens("t40.npy", {40, 64}, 3);
+  WriteTokens("t40.npy", {40, 64});
   WriteManifest("[t11.npy, t40.npy]", "[t17.npy, t11.npy]");
   EXPECT_THAT(refused({}),
               HasSubstr("t11.npy: shape [11, 64]: axis 0 is 11, but the model's tokens "

@@ -269,7 +269,7 @@ TEST_P(MacArrayTest, StallsChangeNothingButTheCycles) {
   testing::SeededRandom random(5);
   RtlOptions options = Options(13);
   RtlBackend smooth(options);
-  options.stalls = {0.4, 99};
+  options.stalls = {0.4, random.seed()};
   RtlBackend stalled(options);
   for (const LhsKind kind : {LhsKind::kInt8, LhsKind::kUint8, LhsKind::kCode}) {
     oracle::Product p =

@@ -133,7 +133,7 @@ TEST_P(RtlBackendTest, StatisticsDoNotDependOnThreads) {
       RandomProduct(random, LhsKind::kInt8, GetParam().rows + 1, 30, GetParam().cols + 1);
   const auto expected = oracle::Gemm(p).out;
   RtlOptions options = OptionsFor(GetParam());
-  options.stalls = {0.25, 17};
+  options.stalls = {0.25, random.seed()};
 
   RtlBackend alone(options);
   for (std::int64_t image = 0; image < 4; ++image) {
