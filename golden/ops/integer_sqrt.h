@@ -1,4 +1,4 @@
-// Exact integer square root. docs/numerics.md section 6.2.
+// Exact integer square root, the layer norms'. docs/numerics.md section 6.2.
 #pragma once
 
 #include <cstdint>

@@ -13,7 +13,7 @@
 namespace qsim {
 namespace {
 
-// A log_int code, docs/numerics.md section 5.
+// A log_int code, docs/numerics.md section 5.4.
 constexpr int kLog2Bits = 4;
 
 const BlockSettings* FindBlock(const Settings& settings, int block) {

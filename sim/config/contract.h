@@ -1,5 +1,5 @@
 // Numerics contracts: a scheme for every operation at once, named, versioned and hashed, so that
-// two parties can say which arithmetic they mean. docs/numerics.md section 10.
+// two parties can say which arithmetic they mean. docs/numerics.md section 11.
 #pragma once
 
 #include <filesystem>

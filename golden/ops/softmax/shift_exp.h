@@ -1,7 +1,7 @@
 // I-ViT's shift-based exponential. docs/numerics.md section 5.5.
 //
 // Source: I-ViT (Li and Gu, ICCV 2023, arXiv:2207.01405), int_exp_shift of its quant_modules.py,
-// shared by its softmax (n = 15) and its GELU (n = 23).
+// shared by its Shiftmax (n = 15) and its GELU (n = 23).
 #pragma once
 
 #include <cstdint>
