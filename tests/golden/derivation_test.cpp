@@ -10,7 +10,8 @@
 namespace qsim::derivation {
 namespace {
 
-constexpr std::string_view kPinnedDigest = "54d5ececa2e2b7fbad9b291b030d31271ebc47183766021348b74a0fd3765c19";
+constexpr std::string_view kPinnedDigest =
+    "54d5ececa2e2b7fbad9b291b030d31271ebc47183766021348b74a0fd3765c19";
 
 class Derivation : public ::testing::TestWithParam<Battery> {};
 

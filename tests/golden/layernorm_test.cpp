@@ -66,6 +66,8 @@ Row MakeRow(std::size_t channels) {
 
 struct Oracle {
   std::int64_t std_int = 0, saturated = 0;
+  bool mean_tie = false;
+  testing::Exercised exercised;
   std::vector<std::int64_t> y;
   std::vector<std::int32_t> q;
 };
@@ -93,6 +95,8 @@ Oracle Evaluate(const Row& row) {
   }
   const Int128 std_int = std::max(low << row.params.std_shift, Int128{1});
   Oracle o;
+  o.mean_tie =
+      2 * testing::Magnitude(sum % static_cast<Int128>(channels)) == static_cast<Int128>(channels);
   o.std_int = static_cast<std::int64_t>(std_int);
   for (std::size_t c = 0; c < channels; ++c) {
     const Int128 product = d[c] * ((Int128{1} << 31) / std_int);
@@ -103,7 +107,8 @@ Oracle Evaluate(const Row& row) {
         testing::OracleRequantize(y * scale.m, scale.shift, row.zero[row.zero.size() == 1 ? 0 : c],
                                   row.params.rounding, row.params.range);
     o.q.push_back(result.y);
-    o.saturated += result.saturated;
+    o.saturated += result.saturated();
+    o.exercised.Include(result);
   }
   return o;
 }
@@ -123,9 +128,12 @@ Oracle CheckRow(Row& row) {
 
 TEST(Layernorm, RandomRowsEqualTheSecondDerivation) {
   SeededRandom random;
-  std::int64_t saturated = 0, elements = 0, shifted = 0;
+  testing::Exercised exercised;
+  std::int64_t mean_ties = 0, shifted = 0;
   for (int i = 0; i < 400; ++i) {
-    Row row = MakeRow(static_cast<std::size_t>(random.Between(1, 200)));
+    // The fewer the channels, the more often the mean lies exactly between two integers.
+    Row row = MakeRow(
+        static_cast<std::size_t>(i % 4 == 3 ? 2 * random.Between(1, 2) : random.Between(1, 200)));
     const std::int64_t width = random.Between(2, 16);
     for (auto& x : row.x) {
       x = static_cast<std::int32_t>(
@@ -152,11 +160,21 @@ TEST(Layernorm, RandomRowsEqualTheSecondDerivation) {
     row.zero.resize(i % 3 == 0 ? 1 : channels);
     for (auto& z : row.zero) z = static_cast<std::int32_t>(random.Between(-128, 127));
     row.params.rounding = kAllRoundings[static_cast<std::size_t>(i % 5)];
-    saturated += CheckRow(row).saturated;
-    elements += static_cast<std::int64_t>(channels);
+    if (i % 4 == 1) {
+      // The bias that lifts y to half a step of the output.
+      const std::vector<std::int64_t> y = Evaluate(row).y;
+      for (std::size_t c = 0; c < channels; ++c) {
+        Multiplier& scale = row.scale[row.scale.size() == 1 ? 0 : c];
+        scale = {1, 40};
+        row.bias[c] += (2 * random.Between(-60, 60) + 1) * (std::int64_t{1} << 39) - y[c];
+      }
+    }
+    const Oracle o = CheckRow(row);
+    exercised += o.exercised;
+    mean_ties += o.mean_tie;
   }
-  EXPECT_GT(saturated, 100);
-  EXPECT_LT(saturated, elements);
+  exercised.ExpectEach(500);
+  EXPECT_GT(mean_ties, 10);
   EXPECT_GT(shifted, 40);
 }
 

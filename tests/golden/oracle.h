@@ -2,6 +2,8 @@
 // the neighbouring integers, in 128 bits, instead of by bits of the quotient.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cstdint>
 
 #include "golden/ops/int128.h"
@@ -36,16 +38,45 @@ inline Int128 OracleDivide(Int128 numerator, Int128 denominator, Rounding roundi
 
 struct OracleResult {
   std::int32_t y;
-  bool saturated;
+  bool low, high;  // clamped to that end
+  bool tie;        // exactly between two integers before it was rounded
+  bool saturated() const { return low || high; }
 };
 
 // Equation 4.1, in 128 bits.
 inline OracleResult OracleRequantize(Int128 product_sum, int shift, std::int32_t zero,
                                      Rounding rounding, QuantRange range) {
-  const Int128 y = OracleDivide(product_sum, Int128{1} << shift, rounding) + zero;
-  if (y < range.qmin) return {range.qmin, true};
-  if (y > range.qmax) return {range.qmax, true};
-  return {static_cast<std::int32_t>(y), false};
+  const Int128 divisor = Int128{1} << shift;
+  const Int128 y = OracleDivide(product_sum, divisor, rounding) + zero;
+  const bool tie = shift > 0 && 2 * Magnitude(product_sum % divisor) == divisor;
+  if (y < range.qmin) return {range.qmin, true, false, tie};
+  if (y > range.qmax) return {range.qmax, false, true, tie};
+  return {static_cast<std::int32_t>(y), false, false, tie};
 }
+
+// What a random run came across; a run that never met an edge has not tested it.
+struct Exercised {
+  std::int64_t low = 0, high = 0, ties = 0, plain = 0;
+
+  void Include(const OracleResult& result) {
+    low += result.low;
+    high += result.high;
+    ties += result.tie && !result.saturated();
+    plain += !result.tie && !result.saturated();
+  }
+  Exercised& operator+=(const Exercised& other) {
+    low += other.low;
+    high += other.high;
+    ties += other.ties;
+    plain += other.plain;
+    return *this;
+  }
+  void ExpectEach(std::int64_t at_least) const {
+    EXPECT_GE(low, at_least) << "saturated low";
+    EXPECT_GE(high, at_least) << "saturated high";
+    EXPECT_GE(ties, at_least) << "exact ties";
+    EXPECT_GE(plain, at_least) << "neither";
+  }
+};
 
 }  // namespace qsim::testing

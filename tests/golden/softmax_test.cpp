@@ -45,7 +45,7 @@ SoftmaxParams ParamsFor(SoftmaxKind kind, int k, int extra_bits = 0) {
 struct Oracle {
   std::vector<std::int64_t> exp_int;
   std::vector<std::int32_t> exp16, y;
-  std::int64_t saturated = 0;
+  std::int64_t saturated = 0, ties = 0;  // ties: of the last rounding
 };
 
 Oracle Evaluate(const std::vector<std::int32_t>& scores, const SoftmaxParams& params) {
@@ -80,6 +80,7 @@ Oracle Evaluate(const std::vector<std::int32_t>& scores, const SoftmaxParams& pa
         // The L with 3 * 2^(L-1) <= 2R < 3 * 2^L, and 0 for R = 1.
         const Int128 twice_r = 2 * OracleDivide(sum_exp, o.exp_int[i], Rounding::kHalfEven);
         while (code < zero && twice_r >= (Int128{3} << code)) ++code;
+        o.ties += 2 * (sum_exp % o.exp_int[i]) == o.exp_int[i];
       }
       o.y.push_back(code);
       continue;
@@ -89,6 +90,8 @@ Oracle Evaluate(const std::vector<std::int32_t>& scores, const SoftmaxParams& pa
         OracleDivide(product, Int128{1} << (24 - params.extra_bits),
                      params.kind == SoftmaxKind::kIbertRn ? Rounding::kHalfUp : Rounding::kFloor);
     o.saturated += y > 255;
+    o.ties += y <= 255 && 2 * (product % (Int128{1} << (24 - params.extra_bits))) ==
+                              Int128{1} << (24 - params.extra_bits);
     o.y.push_back(static_cast<std::int32_t>(y > 255 ? Int128{255} : y));
   }
   return o;
@@ -186,26 +189,29 @@ TEST(Softmax, NegativePolynomialsAreZero) {
 
 TEST(Softmax, RandomRows) {
   SeededRandom random;
-  std::int64_t saturated = 0, zero_codes = 0, small_codes = 0;
+  std::int64_t saturated = 0, zero_codes = 0, small_codes = 0, ties = 0;
   for (int i = 0; i < 600; ++i) {
     const std::int64_t length = i % 7 == 0 ? 1 : random.Between(2, 200);
     const std::int64_t width = random.Between(1, 15);
     std::vector<std::int32_t> row(static_cast<std::size_t>(length));
-    for (auto& x : row) {
-      x = static_cast<std::int32_t>(random.Between(-(1 << width), (1 << width) - 1));
-    }
     const int k = static_cast<int>(random.Between(1, 20000) >> random.Between(0, 14)) + 1;
+    // Maxima and their halves, or anything.
+    for (auto& x : row) {
+      x = static_cast<std::int32_t>(i % 5 == 0 ? -k * random.Between(0, 1)
+                                               : random.Between(-(1 << width), (1 << width) - 1));
+    }
     CheckRow(row, ParamsFor(SoftmaxKind::kIbert, k));
     saturated +=
         CheckRow(row, ParamsFor(SoftmaxKind::kIbertRn, k, static_cast<int>(random.Between(0, 7))))
             .saturated;
-    for (const std::int32_t code : CheckRow(row, ParamsFor(SoftmaxKind::kLogInt, k)).y) {
-      (code == 16 ? zero_codes : small_codes) += 1;
-    }
+    const Oracle codes = CheckRow(row, ParamsFor(SoftmaxKind::kLogInt, k));
+    for (const std::int32_t code : codes.y) (code == 16 ? zero_codes : small_codes) += 1;
+    ties += codes.ties;
   }
   EXPECT_GT(saturated, 100);
   EXPECT_GT(zero_codes, 100);
   EXPECT_GT(small_codes, 100);
+  EXPECT_GT(ties, 100);
 }
 
 TEST(Softmax, AConstantAddedToARowChangesNothing) {
