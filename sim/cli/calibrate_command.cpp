@@ -7,12 +7,12 @@
 #include <iostream>
 #include <optional>
 
+#include "sim/bundle/size_report.h"
 #include "sim/cli/calibrate_shards.h"
-#include "sim/run/run_images.h"
 #include "sim/error.h"
 #include "sim/io/files/output_directory.h"
 #include "sim/peak_memory.h"
-#include "sim/bundle/size_report.h"
+#include "sim/run/run_images.h"
 
 namespace qsim {
 namespace {
@@ -32,41 +32,39 @@ std::filesystem::path NameOfArtefact(const LoadedModel& loaded) {
 
 }  // namespace
 
-CLI::App* AddCalibrate(CLI::App& app, CalibrateCommandOptions& options) {
-  CLI::App* command =
-      app.add_subcommand("calibrate", "Turn weights, data and a configuration into a bundle");
-  AddModelOptions(*command, options.model);
-  command->get_option("--config")->required();
-  command->get_option("--input")->required();
+Command AddCalibrate(CommandLine& line, CalibrateCommandOptions& options) {
+  const Command command =
+      line.Add("calibrate", "Turn weights, data and a configuration into a bundle");
+  AddModelOptions(command, options.model);
+  command.Get("--config").Required();
+  command.Get("--input").Required();
+  command.Add("--images", options.images, "Evaluation inputs to store in the bundle (default 8)")
+      .Positive()
+      .Type("N");
   command
-      ->add_option("--images", options.images,
-                   "Evaluation inputs to store in the bundle (default 8)")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N");
-  command
-      ->add_option("--batch", options.batch,
-                   "Calibration inputs in one batch. Of the observers, PercentileObserver, "
-                   "EmaObserver, OmseObserver, KLObserver and PtfObserver depend on it")
-      ->check(CLI::Range(1, 1 << 20))
-      ->type_name("N")
-      ->capture_default_str();
-  CLI::Option* shard =
+      .Add("--batch", options.batch,
+           "Calibration inputs in one batch. Of the observers, PercentileObserver, "
+           "EmaObserver, OmseObserver, KLObserver and PtfObserver depend on it")
+      .Between(1, 1 << 20)
+      .Type("N")
+      .ShowDefault();
+  const Argument shard =
       command
-          ->add_option("--shard", options.shard,
-                       "Calibrate the I-th of N equal shares of the inputs only, and write what "
-                       "its observers have seen: to the file --output, or into that directory")
-          ->type_name("I/N");
+          .Add("--shard", options.shard,
+               "Calibrate the I-th of N equal shares of the inputs only, and write what "
+               "its observers have seen: to the file --output, or into that directory")
+          .Type("I/N");
   command
-      ->add_option("--merge", options.merge,
-                   "Write the bundle of a calibration from all its shards: files, or directories "
-                   "of them")
-      ->excludes(shard)
-      ->type_name("SHARD");
+      .Add("--merge", options.merge,
+           "Write the bundle of a calibration from all its shards: files, or directories "
+           "of them")
+      .Excludes(shard)
+      .Type("SHARD");
   command
-      ->add_option("--output", options.output,
-                   "Bundle directory (or shard) to write; a W8A8 configuration has a directory of "
-                   "its own: qsim-MODEL-w8a8-GRANULARITY")
-      ->type_name("PATH");
+      .Add("--output", options.output,
+           "Bundle directory (or shard) to write; a W8A8 configuration has a directory of "
+           "its own: qsim-MODEL-w8a8-GRANULARITY")
+      .Type("PATH");
   return command;
 }
 

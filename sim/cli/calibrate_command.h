@@ -1,12 +1,12 @@
 // qsim calibrate --config F --input DIR [--shard I/N | --merge SHARD...] --output BUNDLE
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include "sim/cli/command_line.h"
 #include "sim/cli/model_options.h"
 
 namespace qsim {
@@ -20,7 +20,7 @@ struct CalibrateCommandOptions {
   std::filesystem::path output;
 };
 
-CLI::App* AddCalibrate(CLI::App& app, CalibrateCommandOptions& options);
+Command AddCalibrate(CommandLine& line, CalibrateCommandOptions& options);
 
 // Writes a bundle with quantized inputs, or a shard. Returns 0; throws InputError.
 int RunCalibrate(const CalibrateCommandOptions& options);

@@ -25,25 +25,23 @@ std::unique_ptr<Backend> MakeRtl(const std::string& mode) {
 
 }  // namespace
 
-CLI::App* AddConform(CLI::App& app, ConformOptions& options) {
-  CLI::App* command =
-      app.add_subcommand("conform", "Run other projects' test cases, element by element");
-  command->footer(
+Command AddConform(CommandLine& line, ConformOptions& options) {
+  const Command command = line.Add("conform", "Run other projects' test cases, element by element");
+  command.Footer(
       "DIR holds folders with case.json and .npy files (docs/formats.md), at any\n"
       "depth. Each case runs through the golden operations and, where RTL for it\n"
       "exists, through the RTL.\n"
       "Exit status: 0 all equal; 1 something differs, is unsupported, or nothing was\n"
       "compared; 2 a case that cannot be run.\n\n"
       "Example: qsim conform conformance/ --only softmax");
-  command->add_option("DIR", options.dir, "Folder of cases")->required();
-  command->add_option("--only", options.only, "One op or op/algorithm: softmax, requant/ita")
-      ->type_name("NAME");
-  command->add_option("--rtl", options.rtl, "on, off, or auto: if this build has RTL")
-      ->check(CLI::IsMember({"auto", "on", "off"}))
-      ->type_name("auto|on|off");
-  command->add_flag("--allow-unsupported", options.allow_unsupported,
-                    "An algorithm that qsim does not have is no failure");
-  command->add_flag("--json", options.json, "Print the complete result as JSON");
+  command.Add("DIR", options.dir, "Folder of cases").Required();
+  command.Add("--only", options.only, "One op or op/algorithm: softmax, requant/ita").Type("NAME");
+  command.Add("--rtl", options.rtl, "on, off, or auto: if this build has RTL")
+      .OneOf({"auto", "on", "off"})
+      .Type("auto|on|off");
+  command.Flag("--allow-unsupported", options.allow_unsupported,
+               "An algorithm that qsim does not have is no failure");
+  command.Flag("--json", options.json, "Print the complete result as JSON");
   return command;
 }
 

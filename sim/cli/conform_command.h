@@ -1,9 +1,10 @@
 // qsim conform DIR
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <string>
+
+#include "sim/cli/command_line.h"
 
 namespace qsim {
 
@@ -16,7 +17,7 @@ struct ConformOptions {
 };
 
 // Registers the subcommand and its options.
-CLI::App* AddConform(CLI::App& app, ConformOptions& options);
+Command AddConform(CommandLine& line, ConformOptions& options);
 
 // Prints the table on stdout. Returns 0 when everything that ran is equal, 1 when anything differs,
 // nothing was compared or, without allow_unsupported, an algorithm is unsupported; 2 when a case

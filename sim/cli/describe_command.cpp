@@ -4,27 +4,26 @@
 
 #include <iostream>
 
+#include "sim/bundle/size_report.h"
 #include "sim/error.h"
 #include "sim/export/describe.h"
-#include "sim/bundle/size_report.h"
 
 namespace qsim {
 
-CLI::App* AddDescribe(CLI::App& app, DescribeOptions& options) {
-  CLI::App* command =
-      app.add_subcommand("describe", "Print a program as equations with widths and ranges");
-  command->footer(
+Command AddDescribe(CommandLine& line, DescribeOptions& options) {
+  const Command command =
+      line.Add("describe", "Print a program as equations with widths and ranges");
+  command.Footer(
       "One entry for each operation: the equation in integers, every parameter, the\n"
       "tensors' types and ranges, and the section of docs/numerics.md.\n"
       "Give --bundle, or --config and --input to calibrate first.\n\n"
       "Example: qsim describe --bundle out/bundle --tap blocks.0");
-  AddBundleOrModelOptions(*command, options.bundle, options.model);
-  command
-      ->add_option("--tap", options.tap, "Only this operation, or those below this name: blocks.0")
-      ->type_name("NAME");
-  command->callback([&options] {
+  AddBundleOrModelOptions(command, options.bundle, options.model);
+  command.Add("--tap", options.tap, "Only this operation, or those below this name: blocks.0")
+      .Type("NAME");
+  command.Check([&options] {
     if (options.bundle.empty() && options.model.config.empty())
-      throw CLI::RequiredError("--bundle, or --config and --input,");
+      throw UsageError("--bundle, or --config and --input, is required");
   });
   return command;
 }

@@ -1,10 +1,10 @@
 // qsim describe --bundle B, or --config F --input DIR instead
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <string>
 
+#include "sim/cli/command_line.h"
 #include "sim/cli/model_options.h"
 
 namespace qsim {
@@ -16,7 +16,7 @@ struct DescribeOptions {
 };
 
 // Registers the subcommand and its options; both sources together, or neither, is a usage error.
-CLI::App* AddDescribe(CLI::App& app, DescribeOptions& options);
+Command AddDescribe(CommandLine& line, DescribeOptions& options);
 
 // Prints the program as equations. Returns 0. Throws InputError.
 int RunDescribe(const DescribeOptions& options);

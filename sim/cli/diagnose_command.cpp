@@ -9,17 +9,17 @@
 #include <optional>
 #include <utility>
 
-#include "sim/run/profile_request.h"
-#include "sim/run/run_images.h"
 #include "sim/diagnose/causes/causes.h"
 #include "sim/diagnose/diagnosis.h"
 #include "sim/diagnose/diagnosis_json.h"
 #include "sim/diagnose/diagnosis_text.h"
 #include "sim/error.h"
-#include "sim/io/files/atomic_file.h"
 #include "sim/inputs/input_reader.h"
+#include "sim/io/files/atomic_file.h"
 #include "sim/io/files/output_directory.h"
 #include "sim/report/report_files.h"
+#include "sim/run/profile_request.h"
+#include "sim/run/run_images.h"
 
 namespace qsim {
 namespace {
@@ -82,38 +82,35 @@ void Say(const std::string& text) {
 
 }  // namespace
 
-CLI::App* AddDiagnose(CLI::App& app, DiagnoseCommandOptions& options) {
-  CLI::App* command =
-      app.add_subcommand("diagnose", "Find the step that costs the accuracy, try its repair");
+Command AddDiagnose(CommandLine& line, DiagnoseCommandOptions& options) {
+  const Command command =
+      line.Add("diagnose", "Find the step that costs the accuracy, try its repair");
   options.model.scope.clear();
-  AddModelOptions(*command, options.model);
-  CLI::Option* scope = command->get_option("--scope");
-  scope->description(
+  AddModelOptions(command, options.model);
+  const Argument scope = command.Get("--scope");
+  scope.Describe(
       "attention, block or model (default: model where the weights have a head, else block)");
-  scope->default_str("");
-  CLI::Option* bundle = command
-                            ->add_option("--bundle", options.bundle,
-                                         "Diagnose this bundle; --input supplies the float weights")
-                            ->type_name("DIR");
-  for (CLI::Option* option : command->get_options()) {
-    for (const char* name :
-         {"--config", "--set", "--scope", "--until", "--blocks", "--realise", "--inject"}) {
-      if (option->check_lname(name + 2)) option->excludes(bundle);
-    }
+  scope.HideDefault();
+  const Argument bundle = command
+                              .Add("--bundle", options.bundle,
+                                   "Diagnose this bundle; --input supplies the float weights")
+                              .Type("DIR");
+  for (const char* name :
+       {"--config", "--set", "--scope", "--until", "--blocks", "--realise", "--inject"}) {
+    command.Get(name).Excludes(bundle);
   }
   command
-      ->add_option("--images", options.images,
-                   "Evaluation inputs, the same for every experiment (default 16, fewer for large "
-                   "models)")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N");
+      .Add("--images", options.images,
+           "Evaluation inputs, the same for every experiment (default 16, fewer for large "
+           "models)")
+      .Positive()
+      .Type("N");
   command
-      ->add_option("--output", options.output,
-                   "Directory for report.html, report.json and diagnosis.json")
-      ->type_name("DIR");
-  command->add_flag("--json", options.json, "Print the complete result as JSON");
-  command->add_flag("--verbose", options.verbose, "List every tap, step and head");
-  command->footer("Exit status: 0 no culprit; 1 a culprit was found; 2 bad input.");
+      .Add("--output", options.output, "Directory for report.html, report.json and diagnosis.json")
+      .Type("DIR");
+  command.Flag("--json", options.json, "Print the complete result as JSON");
+  command.Flag("--verbose", options.verbose, "List every tap, step and head");
+  command.Footer("Exit status: 0 no culprit; 1 a culprit was found; 2 bad input.");
   return command;
 }
 

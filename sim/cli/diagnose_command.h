@@ -1,10 +1,10 @@
 // qsim diagnose --config F --input DIR, or qsim diagnose --bundle B --input DIR
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
 
+#include "sim/cli/command_line.h"
 #include "sim/cli/model_options.h"
 
 namespace qsim {
@@ -18,7 +18,7 @@ struct DiagnoseCommandOptions {
   bool verbose = false;
 };
 
-CLI::App* AddDiagnose(CLI::App& app, DiagnoseCommandOptions& options);
+Command AddDiagnose(CommandLine& line, DiagnoseCommandOptions& options);
 
 // Returns 0 when no culprit was found, 1 when one was. Throws InputError.
 int RunDiagnose(const DiagnoseCommandOptions& options);

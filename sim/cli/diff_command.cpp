@@ -7,22 +7,22 @@
 
 namespace qsim {
 
-CLI::App* AddDiff(CLI::App& app, DiffOptions& options) {
-  CLI::App* command = app.add_subcommand("diff", "Compare two tensors, or two directories of them");
-  command->footer(
+Command AddDiff(CommandLine& line, DiffOptions& options) {
+  const Command command = line.Add("diff", "Compare two tensors, or two directories of them");
+  command.Footer(
       "Reads .npy and .memh; directories are searched recursively and paired by\n"
       "relative name.\n"
       "Exit status: 0 all equal; 1 something differs or is missing; 2 nothing to\n"
       "compare, or a file that cannot be read.\n\n"
       "Example: qsim diff out/golden out/rtl");
-  command->add_option("A", options.a, "File or directory")->required();
-  command->add_option("B", options.b, "File or directory to compare with")->required();
-  command->add_flag("--json", options.json, "Print the complete result as JSON");
-  command->add_flag("--tensors", options.tensors,
-                    "List tensors even where the two follow different numerics contracts");
-  command->add_option("--max", options.max_listed, "List at most N differing tensors (0: all)")
-      ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
+  command.Add("A", options.a, "File or directory").Required();
+  command.Add("B", options.b, "File or directory to compare with").Required();
+  command.Flag("--json", options.json, "Print the complete result as JSON");
+  command.Flag("--tensors", options.tensors,
+               "List tensors even where the two follow different numerics contracts");
+  command.Add("--max", options.max_listed, "List at most N differing tensors (0: all)")
+      .Type("N")
+      .NotNegative();
   return command;
 }
 

@@ -1,9 +1,10 @@
 // qsim diff A B
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
+
+#include "sim/cli/command_line.h"
 
 namespace qsim {
 
@@ -15,7 +16,7 @@ struct DiffOptions {
 };
 
 // Registers the subcommand and its options.
-CLI::App* AddDiff(CLI::App& app, DiffOptions& options);
+Command AddDiff(CommandLine& line, DiffOptions& options);
 
 // Prints the comparison on stdout. Returns 0 when everything is equal, 1 when anything differs.
 // Throws InputError when there is nothing to compare or a file cannot be read.

@@ -167,38 +167,33 @@ std::optional<ImageVerdict> ParseLine(std::int64_t index, const std::string& lin
 
 }  // namespace
 
-CLI::App* AddEval(CLI::App& app, EvalOptions& options) {
-  CLI::App* command = app.add_subcommand("eval", "Top-1 and top-5 in float, ideal and integers");
-  AddModelOptions(*command, options.model);
-  command->remove_option(command->get_option("--scope"));
-  command->remove_option(command->get_option("--until"));
-  command->remove_option(command->get_option("--blocks"));
-  command->get_option("--config")->required();
-  command->get_option("--input")->required();
+Command AddEval(CommandLine& line, EvalOptions& options) {
+  const Command command = line.Add("eval", "Top-1 and top-5 in float, ideal and integers");
+  AddModelOptions(command, options.model);
+  command.Remove("--scope");
+  command.Remove("--until");
+  command.Remove("--blocks");
+  command.Get("--config").Required();
+  command.Get("--input").Required();
   command
-      ->add_option(
-          "--data", options.data,
-          "Class folders of PNG and JPEG files instead of the manifest's evaluation inputs")
-      ->type_name("DIR");
+      .Add("--data", options.data,
+           "Class folders of PNG and JPEG files instead of the manifest's evaluation inputs")
+      .Type("DIR");
   command
-      ->add_option("--crop-pct", options.crop_pct,
-                   "With --data: share of the resized image that the centre crop keeps")
-      ->check(CLI::Range(0.1, 1.0))
-      ->type_name("P")
-      ->capture_default_str();
-  command->add_option("--images", options.images, "Images to evaluate (default: all)")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N");
-  command
-      ->add_option("--batch", options.batch,
-                   "Images in memory at once; results do not depend on it")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N")
-      ->capture_default_str();
-  command->add_option("--state", options.state, "Record finished images here, and resume from it")
-      ->type_name("FILE");
-  command->add_flag("--json", options.json, "Print the result as JSON");
-  command->add_flag("--verbose", options.verbose, "List every image whose class changed");
+      .Add("--crop-pct", options.crop_pct,
+           "With --data: share of the resized image that the centre crop keeps")
+      .BetweenReals(0.1, 1.0)
+      .Type("P")
+      .ShowDefault();
+  command.Add("--images", options.images, "Images to evaluate (default: all)").Positive().Type("N");
+  command.Add("--batch", options.batch, "Images in memory at once; results do not depend on it")
+      .Positive()
+      .Type("N")
+      .ShowDefault();
+  command.Add("--state", options.state, "Record finished images here, and resume from it")
+      .Type("FILE");
+  command.Flag("--json", options.json, "Print the result as JSON");
+  command.Flag("--verbose", options.verbose, "List every image whose class changed");
   return command;
 }
 

@@ -1,10 +1,10 @@
 // qsim eval --config F --input DIR: top-1 and top-5 over labelled images
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
 
+#include "sim/cli/command_line.h"
 #include "sim/cli/model_options.h"
 
 namespace qsim {
@@ -21,7 +21,7 @@ struct EvalOptions {
   bool verbose = false;
 };
 
-CLI::App* AddEval(CLI::App& app, EvalOptions& options);
+Command AddEval(CommandLine& line, EvalOptions& options);
 
 // Returns 0. Throws InputError: no labels, labels outside the classes, an image that cannot be
 // read, a state file of another run.

@@ -10,18 +10,18 @@
 namespace qsim {
 namespace {
 
-const CLI::Range kZeroRange(-0x7fffffff, 0x7fffffff);
+constexpr std::int64_t kZeroLimit = 0x7fffffff;
 
-void AddPlainOptions(CLI::App& command, PlainOptions& plain) {
+void AddPlainOptions(const Command& command, PlainOptions& plain) {
   std::string group = "Plain tensors";
   const auto add = [&](const char* name, auto& value, const char* what) {
-    return command.add_option(name, value, what)->group(group);
+    return command.Add(name, value, what).Group(group);
   };
   const auto file = [&](const char* name, std::filesystem::path& path, const char* what) {
-    add(name, path, what)->type_name("FILE");
+    add(name, path, what).Type("FILE");
   };
   const auto numbers = [&](const char* name, std::string& text, const char* what) {
-    add(name, text, what)->type_name("N|FILE");
+    add(name, text, what).Type("N|FILE");
   };
   file("--actual", plain.actual, "The implementation's output");
   file("--expected", plain.expected, "The golden output, to check the parameters with");
@@ -34,22 +34,23 @@ void AddPlainOptions(CLI::App& command, PlainOptions& plain) {
   numbers("--shift", plain.shift, "S: one, or one per channel");
   numbers("--zero", plain.zero, "Output zero point: one, or one per channel");
   numbers("--addend", plain.addend, "Added to the product: one, or one per channel");
-  add("--input-zero", plain.input_zero, "Zero point of --acc or --a")->check(kZeroRange);
-  add("--b-zero", plain.b_zero, "Zero point of --b")->check(kZeroRange);
-  add("--bits", plain.bits, "Output width (8)")->check(CLI::Range(2, 32));
-  command.add_flag("--unsigned", plain.is_unsigned, "The output is unsigned")->group(group);
-  add("--rounding", plain.rounding, "The golden rule or scheme (half_up)")->type_name("NAME");
+  add("--input-zero", plain.input_zero, "Zero point of --acc or --a")
+      .Between(-kZeroLimit, kZeroLimit);
+  add("--b-zero", plain.b_zero, "Zero point of --b").Between(-kZeroLimit, kZeroLimit);
+  add("--bits", plain.bits, "Output width (8)").Between(2, 32);
+  command.Flag("--unsigned", plain.is_unsigned, "The output is unsigned").Group(group);
+  add("--rounding", plain.rounding, "The golden rule or scheme (half_up)").Type("NAME");
   add("--axis", plain.axis, "Axis of M, S and zero: last, first, element, none (auto)")
-      ->type_name("AXIS");
+      .Type("AXIS");
   group = "Matrix product";
   file("--lhs", plain.lhs, "The left operand, [..., M, K]");
   file("--rhs", plain.rhs, "The right operand, [..., K, N]");
-  command.add_flag("--transpose-rhs", plain.transpose_rhs, "--rhs is [..., N, K]")->group(group);
+  command.Flag("--transpose-rhs", plain.transpose_rhs, "--rhs is [..., N, K]").Group(group);
   numbers("--bias", plain.bias, "One per column");
   numbers("--lhs-zero", plain.lhs_zero, "Zero point of --lhs");
   numbers("--rhs-zero", plain.rhs_zero, "Zero point of --rhs: one, or one per column");
-  add("--acc-bits", plain.acc_bits, "Accumulator width (32)")->check(CLI::Range(16, 32));
-  add("--acc-policy", plain.acc_policy, "wrap or saturate (wrap)")->type_name("POLICY");
+  add("--acc-bits", plain.acc_bits, "Accumulator width (32)").Between(16, 32);
+  add("--acc-policy", plain.acc_policy, "wrap or saturate (wrap)").Type("POLICY");
 }
 
 // Directories and plain tensors are two ways to ask; each needs all of its own.
@@ -58,45 +59,44 @@ void CheckUsage(const ExplainOptions& options) {
   const int operations =
       (plain.acc.empty() ? 0 : 1) + (plain.a.empty() ? 0 : 1) + (plain.lhs.empty() ? 0 : 1);
   if (!options.a.empty()) {
-    if (options.b.empty()) throw CLI::ValidationError("explain", "directory B is missing");
-    if (options.bundle.empty()) throw CLI::RequiredError("--bundle, for two directories,");
+    if (options.b.empty()) throw UsageError("explain: directory B is missing");
+    if (options.bundle.empty()) throw UsageError("--bundle, for two directories, is required");
     if (operations != 0 || !plain.actual.empty())
-      throw CLI::ValidationError("explain", "give two directories or plain tensors, not both");
+      throw UsageError("explain: give two directories or plain tensors, not both");
     return;
   }
   if (!options.bundle.empty() || !options.tap.empty())
-    throw CLI::ValidationError("explain", "--bundle and --tap go with two directories, A and B");
+    throw UsageError("explain: --bundle and --tap go with two directories, A and B");
   if (plain.actual.empty())
-    throw CLI::RequiredError("Two directories A and B with --bundle, or --actual");
+    throw UsageError("Two directories A and B with --bundle, or --actual is required");
   if (operations != 1)
-    throw CLI::ValidationError(
-        "explain", "--actual needs one operation's inputs: --acc, --a and --b, or --lhs and --rhs");
+    throw UsageError(
+        "explain: --actual needs one operation's inputs: --acc, --a and --b, or --lhs and --rhs");
   if (plain.a.empty() != plain.b.empty())
-    throw CLI::ValidationError("explain", "--a and --b are the two operands of a residual add");
+    throw UsageError("explain: --a and --b are the two operands of a residual add");
   if (plain.lhs.empty() != plain.rhs.empty())
-    throw CLI::ValidationError("explain", "--lhs and --rhs are the two operands of a product");
+    throw UsageError("explain: --lhs and --rhs are the two operands of a product");
 }
 
 }  // namespace
 
-CLI::App* AddExplain(CLI::App& app, ExplainOptions& options) {
-  CLI::App* command =
-      app.add_subcommand("explain", "Name the rule behind an implementation's mismatches");
-  command->footer(
+Command AddExplain(CommandLine& line, ExplainOptions& options) {
+  const Command command =
+      line.Add("explain", "Name the rule behind an implementation's mismatches");
+  command.Footer(
       "Either two directories of tensors and their bundle, or plain tensors (.npy or\n"
       ".memh) with one operation's parameters: --acc, --a and --b, or --lhs and --rhs.\n"
       "Exit status: 0 no differences; 1 differences, explained or not; 2 bad input.\n\n"
       "Examples:\n"
       "  qsim explain out/run/golden out/rtl --bundle out/bundle\n"
       "  qsim explain --acc acc.npy --actual y.npy --multiplier m.npy --shift 24");
-  command->add_option("A", options.a, "Directory of golden tensors");
-  command->add_option("B", options.b, "Directory of the implementation's tensors");
-  command->add_option("--bundle", options.bundle, "Bundle written by qsim calibrate")
-      ->type_name("DIR");
-  command->add_option("--tap", options.tap, "Look at this tensor only")->type_name("NAME");
-  AddPlainOptions(*command, options.plain);
-  command->add_flag("--json", options.json, "Print the complete result as JSON");
-  command->callback([&options] { CheckUsage(options); });
+  command.Add("A", options.a, "Directory of golden tensors");
+  command.Add("B", options.b, "Directory of the implementation's tensors");
+  command.Add("--bundle", options.bundle, "Bundle written by qsim calibrate").Type("DIR");
+  command.Add("--tap", options.tap, "Look at this tensor only").Type("NAME");
+  AddPlainOptions(command, options.plain);
+  command.Flag("--json", options.json, "Print the complete result as JSON");
+  command.Check([&options] { CheckUsage(options); });
   return command;
 }
 

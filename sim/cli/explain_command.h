@@ -1,10 +1,10 @@
 // qsim explain
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <string>
 
+#include "sim/cli/command_line.h"
 #include "sim/explain/plain_input.h"
 
 namespace qsim {
@@ -17,7 +17,7 @@ struct ExplainOptions {
 };
 
 // Registers the subcommand and its options.
-CLI::App* AddExplain(CLI::App& app, ExplainOptions& options);
+Command AddExplain(CommandLine& line, ExplainOptions& options);
 
 // Prints what explains the differences on stdout. Returns 0 when there are none, 1 when there are,
 // explained or not. Throws InputError for inputs that are missing or do not fit together.

@@ -4,10 +4,10 @@
 
 #include <iostream>
 
-#include "sim/error.h"
-#include "sim/io/files/atomic_file.h"
-#include "sim/export/export_formats.h"
 #include "sim/bundle/parameter_table.h"
+#include "sim/error.h"
+#include "sim/export/export_formats.h"
+#include "sim/io/files/atomic_file.h"
 
 namespace qsim {
 namespace {
@@ -24,27 +24,26 @@ std::string Print(const ExportTable& table, const std::string& format) {
 
 }  // namespace
 
-CLI::App* AddExport(CLI::App& app, ExportOptions& options) {
-  CLI::App* command =
-      app.add_subcommand("export", "Print every scale, multiplier, shift and constant");
-  command->footer(
+Command AddExport(CommandLine& line, ExportOptions& options) {
+  const Command command = line.Add("export", "Print every scale, multiplier, shift and constant");
+  command.Footer(
       "All formats hold the same numbers. memh writes a directory of $readmemh files.\n"
       "Give --bundle, or --config and --input to calibrate first.\n\n"
       "Example: qsim export --bundle out/bundle --format svh --output qsim_params.svh");
-  AddBundleOrModelOptions(*command, options.bundle, options.model);
-  command->add_option("--format", options.format, "json, csv, yaml, svh, c or memh")
-      ->required()
-      ->type_name("FORMAT")
-      ->check(CLI::IsMember({"json", "csv", "yaml", "svh", "c", "memh"}));
+  AddBundleOrModelOptions(command, options.bundle, options.model);
+  command.Add("--format", options.format, "json, csv, yaml, svh, c or memh")
+      .Required()
+      .Type("FORMAT")
+      .OneOf({"json", "csv", "yaml", "svh", "c", "memh"});
   command
-      ->add_option("--output", options.output,
-                   "File to write (default: standard output); for memh a directory, required")
-      ->type_name("PATH");
-  command->callback([&options] {
+      .Add("--output", options.output,
+           "File to write (default: standard output); for memh a directory, required")
+      .Type("PATH");
+  command.Check([&options] {
     if (options.bundle.empty() && options.model.config.empty())
-      throw CLI::RequiredError("--bundle, or --config and --input,");
+      throw UsageError("--bundle, or --config and --input, is required");
     if (options.format == "memh" && options.output.empty())
-      throw CLI::RequiredError("--output DIR with --format memh");
+      throw UsageError("--output DIR with --format memh is required");
   });
   return command;
 }

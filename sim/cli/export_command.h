@@ -1,11 +1,11 @@
 // qsim export --bundle B --format F [--output PATH], or --config F --input DIR instead of --bundle
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <string>
 
 #include "sim/bundle/bundle.h"
+#include "sim/cli/command_line.h"
 #include "sim/cli/model_options.h"
 
 namespace qsim {
@@ -18,7 +18,7 @@ struct ExportOptions {
 };
 
 // Registers the subcommand and its options; both sources together, or neither, is a usage error.
-CLI::App* AddExport(CLI::App& app, ExportOptions& options);
+Command AddExport(CommandLine& line, ExportOptions& options);
 
 // Loads the bundle or calibrates the model, and exports it. Returns 0. Throws InputError.
 int RunExport(const ExportOptions& options);

@@ -92,12 +92,12 @@ void NoteCutSections(const Config& config, Bundle& bundle) {
 
 }  // namespace
 
-void AddThreadsOption(CLI::App& command, int& threads) {
+void AddThreadsOption(const Command& command, int& threads) {
   command
-      .add_option("--threads", threads,
-                  "Worker threads (default: one for each core); results do not depend on it")
-      ->check(CLI::Range(1, 1024))
-      ->type_name("N");
+      .Add("--threads", threads,
+           "Worker threads (default: one for each core); results do not depend on it")
+      .Between(1, 1024)
+      .Type("N");
 }
 
 int ThreadCount(int requested) {
@@ -105,46 +105,43 @@ int ThreadCount(int requested) {
   return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
 }
 
-void AddModelOptions(CLI::App& command, ModelOptions& options) {
+void AddModelOptions(const Command& command, ModelOptions& options) {
+  command.Add("--config", options.config, "Configuration, YAML; repeatable, later files win")
+      .Type("FILE")
+      .OneEach();
+  command.Add("--input", options.input, "Vectors directory: manifest.yaml, weights, data")
+      .Type("DIR");
+  command.Add("--set", options.set, "Override one setting, e.g. hardware.acc_bits=24; repeatable")
+      .Type("KEY=VALUE")
+      .OneEach();
   command
-      .add_option("--config", options.config, "Configuration, YAML; repeatable, later files win")
-      ->type_name("FILE")
-      ->allow_extra_args(false);
-  command.add_option("--input", options.input, "Vectors directory: manifest.yaml, weights, data")
-      ->type_name("DIR");
-  command
-      .add_option("--set", options.set,
-                  "Override one setting, e.g. hardware.acc_bits=24; repeatable")
-      ->type_name("KEY=VALUE")
-      ->allow_extra_args(false);
-  command
-      .add_option(
+      .Add(
           "--scope", options.scope,
           "attention (norm1 to residual1 of each block), block (to residual2), or model (pixels to "
           "logits, chained); default: the smallest that covers every section of the configuration")
-      ->type_name("SCOPE");
-  command.add_option("--until", options.until, "End the program at this tap")->type_name("TAP");
-  command.add_option("--blocks", options.blocks, "Blocks to run: 'all' or e.g. 0,2")
-      ->type_name("LIST")
-      ->capture_default_str();
+      .Type("SCOPE");
+  command.Add("--until", options.until, "End the program at this tap").Type("TAP");
+  command.Add("--blocks", options.blocks, "Blocks to run: 'all' or e.g. 0,2")
+      .Type("LIST")
+      .ShowDefault();
   command
-      .add_option("--realise", options.realise,
-                  "What to do with a granularity that integers cannot realise: 'exact' rejects it, "
-                  "'nearest' "
-                  "substitutes and lists it")
-      ->check(CLI::IsMember({"exact", "nearest"}))
-      ->type_name("HOW")
-      ->capture_default_str();
+      .Add("--realise", options.realise,
+           "What to do with a granularity that integers cannot realise: 'exact' rejects it, "
+           "'nearest' "
+           "substitutes and lists it")
+      .OneOf({"exact", "nearest"})
+      .Type("HOW")
+      .ShowDefault();
   command
-      .add_option("--min-length", options.min_length,
-                  "Leave out calibration inputs of fewer tokens; for token inputs")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N");
+      .Add("--min-length", options.min_length,
+           "Leave out calibration inputs of fewer tokens; for token inputs")
+      .Positive()
+      .Type("N");
   command
-      .add_option("--inject", options.inject,
-                  "Plant a fault, e.g. clipping or scale_mismatch@blocks.0.attn_k_out; repeatable")
-      ->type_name("FAULT")
-      ->allow_extra_args(false);
+      .Add("--inject", options.inject,
+           "Plant a fault, e.g. clipping or scale_mismatch@blocks.0.attn_k_out; repeatable")
+      .Type("FAULT")
+      .OneEach();
   AddThreadsOption(command, options.threads);
 }
 
@@ -217,17 +214,17 @@ ModelInputs LoadEvaluation(const Manifest& manifest, std::int64_t requested) {
   return reader.Read(0, requested < 0 ? std::min(kDefaultImages, available) : requested);
 }
 
-void AddBundleOrModelOptions(CLI::App& command, std::filesystem::path& bundle,
+void AddBundleOrModelOptions(const Command& command, std::filesystem::path& bundle,
                              ModelOptions& options) {
-  CLI::Option* from_bundle =
-      command.add_option("--bundle", bundle, "Bundle written by qsim calibrate")->type_name("DIR");
+  const Argument from_bundle =
+      command.Add("--bundle", bundle, "Bundle written by qsim calibrate").Type("DIR");
   AddModelOptions(command, options);
-  CLI::Option* config = command.get_option("--config")->excludes(from_bundle);
-  CLI::Option* input = command.get_option("--input")->excludes(from_bundle);
-  config->needs(input);
-  input->needs(config);
+  const Argument config = command.Get("--config").Excludes(from_bundle);
+  const Argument input = command.Get("--input").Excludes(from_bundle);
+  config.Needs(input);
+  input.Needs(config);
   for (const char* name : {"--set", "--blocks", "--realise", "--min-length"}) {
-    command.get_option(name)->excludes(from_bundle);
+    command.Get(name).Excludes(from_bundle);
   }
 }
 

@@ -1,13 +1,13 @@
 // The options by which every command that calibrates names its model, data and configuration.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "sim/calibrate/calibrate.h"
+#include "sim/cli/command_line.h"
 #include "sim/diagnose/faults.h"
 #include "sim/inputs/manifest.h"
 #include "sim/network/vit_model.h"
@@ -28,14 +28,14 @@ struct ModelOptions {
 };
 
 // Adds --config, --input, --set, --scope, --until, --blocks, --realise, --min-length and --threads.
-void AddModelOptions(CLI::App& command, ModelOptions& options);
+void AddModelOptions(const Command& command, ModelOptions& options);
 // --threads alone, for commands that run a bundle.
-void AddThreadsOption(CLI::App& command, int& threads);
+void AddThreadsOption(const Command& command, int& threads);
 int ThreadCount(int requested);
 
 // For commands that read a bundle or calibrate one: --bundle, and the model's options, of which
 // either the bundle or config and input must be given.
-void AddBundleOrModelOptions(CLI::App& command, std::filesystem::path& bundle,
+void AddBundleOrModelOptions(const Command& command, std::filesystem::path& bundle,
                              ModelOptions& options);
 // What those options name. Throws InputError: also for a bundle without layers of --scope.
 Bundle LoadBundleOrCalibrate(const std::filesystem::path& bundle, const ModelOptions& options);

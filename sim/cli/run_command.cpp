@@ -10,19 +10,19 @@
 #include <optional>
 #include <utility>
 
-#include "sim/run/profile_request.h"
-#include "sim/run/run_images.h"
+#include "sim/bundle/size_report.h"
 #include "sim/cosim/rtl_backend.h"
 #include "sim/error.h"
 #include "sim/io/files/atomic_file.h"
+#include "sim/io/files/output_directory.h"
 #include "sim/io/tensors/memh.h"
 #include "sim/io/tensors/npy.h"
 #include "sim/io/tensors/npy_stack.h"
-#include "sim/io/files/output_directory.h"
 #include "sim/report/report_files.h"
 #include "sim/report/report_json.h"
-#include "sim/bundle/size_report.h"
 #include "sim/report/tables.h"
+#include "sim/run/profile_request.h"
+#include "sim/run/run_images.h"
 
 namespace qsim {
 namespace {
@@ -162,48 +162,40 @@ void CheckOptions(const RunOptions& options) {
 
 }  // namespace
 
-CLI::App* AddRun(CLI::App& app, RunOptions& options) {
-  CLI::App* command = app.add_subcommand("run", "Compare every tensor in float, integers and RTL");
-  AddModelOptions(*command, options.model);
+Command AddRun(CommandLine& line, RunOptions& options) {
+  const Command command = line.Add("run", "Compare every tensor in float, integers and RTL");
+  AddModelOptions(command, options.model);
+  command.Add("--bundle", options.bundle, "Run a calibrated bundle instead of --config and --input")
+      .Type("DIR");
+  command.Add("--inputs", options.inputs, "With --bundle: other block inputs, one .npy each")
+      .Type("DIR");
+  command.Add("--images", options.images, "Images to run (default 8; with --bundle all of its own)")
+      .Positive()
+      .Type("N");
+  command.Add("--batch", options.batch, "Images in memory at once; results do not depend on it")
+      .Positive()
+      .Type("N")
+      .ShowDefault();
+  command.Add("--rtl", options.rtl, "Run the Verilated RTL beside the golden model")
+      .OneOf({"on", "off"})
+      .Type("on|off")
+      .ShowDefault();
   command
-      ->add_option("--bundle", options.bundle,
-                   "Run a calibrated bundle instead of --config and --input")
-      ->type_name("DIR");
-  command
-      ->add_option("--inputs", options.inputs, "With --bundle: other block inputs, one .npy each")
-      ->type_name("DIR");
-  command
-      ->add_option("--images", options.images,
-                   "Images to run (default 8; with --bundle all of its own)")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N");
-  command
-      ->add_option("--batch", options.batch,
-                   "Images in memory at once; results do not depend on it")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N")
-      ->capture_default_str();
-  command->add_option("--rtl", options.rtl, "Run the Verilated RTL beside the golden model")
-      ->check(CLI::IsMember({"on", "off"}))
-      ->type_name("on|off")
-      ->capture_default_str();
-  command
-      ->add_option("--stall-probability", options.stall_probability,
-                   "Random bubbles and back-pressure on every RTL stream; changes no result")
-      ->check(CLI::Range(0.0, 0.95))
-      ->type_name("P")
-      ->capture_default_str();
-  command->add_option("--stall-seed", options.stall_seed, "Seed of the random stalls")
-      ->type_name("SEED")
-      ->capture_default_str();
-  command
-      ->add_option("--output", options.output, "Directory for tensors, report.json and report.html")
-      ->type_name("DIR");
-  command->add_flag("--memh", options.memh, "Also write $readmemh files to the output directory");
-  command->add_flag("--profile", options.profile,
-                    "Statistics of every tap and weight, time and memory of every operation");
-  command->add_flag("--json", options.json, "Print the report as JSON");
-  command->add_flag("--verbose", options.verbose, "List every note of the calibration");
+      .Add("--stall-probability", options.stall_probability,
+           "Random bubbles and back-pressure on every RTL stream; changes no result")
+      .BetweenReals(0.0, 0.95)
+      .Type("P")
+      .ShowDefault();
+  command.Add("--stall-seed", options.stall_seed, "Seed of the random stalls")
+      .Type("SEED")
+      .ShowDefault();
+  command.Add("--output", options.output, "Directory for tensors, report.json and report.html")
+      .Type("DIR");
+  command.Flag("--memh", options.memh, "Also write $readmemh files to the output directory");
+  command.Flag("--profile", options.profile,
+               "Statistics of every tap and weight, time and memory of every operation");
+  command.Flag("--json", options.json, "Print the report as JSON");
+  command.Flag("--verbose", options.verbose, "List every note of the calibration");
   return command;
 }
 

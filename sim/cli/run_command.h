@@ -1,11 +1,11 @@
 // qsim run --config F --input DIR, or qsim run --bundle B
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <string>
 
+#include "sim/cli/command_line.h"
 #include "sim/cli/model_options.h"
 
 namespace qsim {
@@ -26,7 +26,7 @@ struct RunOptions {
   bool verbose = false;
 };
 
-CLI::App* AddRun(CLI::App& app, RunOptions& options);
+Command AddRun(CommandLine& line, RunOptions& options);
 
 // Returns 0 when golden and RTL agree in every element, 1 when they do not. Throws InputError.
 int RunRun(const RunOptions& options);

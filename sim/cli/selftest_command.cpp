@@ -5,9 +5,9 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "derivation/batteries.h"
 #include "sim/error.h"
 #include "sim/text/text_util.h"
-#include "derivation/batteries.h"
 
 namespace qsim {
 namespace {
@@ -50,18 +50,17 @@ std::string JsonText(const std::vector<BatteryResult>& results, std::uint64_t se
 
 }  // namespace
 
-CLI::App* AddSelftest(CLI::App& app, SelftestOptions& options) {
-  CLI::App* command =
-      app.add_subcommand("selftest", "Compare every operation with a second derivation");
-  command->footer(
+Command AddSelftest(CommandLine& line, SelftestOptions& options) {
+  const Command command = line.Add("selftest", "Compare every operation with a second derivation");
+  command.Footer(
       "Each golden operation against the same equations in arbitrary precision, on\n"
       "corners, ties and random inputs. The digest is that of all results: it is the\n"
       "same on every machine, compiler and build type.\n"
       "Exit status: 0 all equal; 1 a mismatch.\n\n"
       "Example: qsim selftest");
-  command->add_option("--seed", options.seed, "Of the random inputs; another seed, another digest")
-      ->capture_default_str();
-  command->add_flag("--json", options.json, "Print the complete result as JSON");
+  command.Add("--seed", options.seed, "Of the random inputs; another seed, another digest")
+      .ShowDefault();
+  command.Flag("--json", options.json, "Print the complete result as JSON");
   return command;
 }
 

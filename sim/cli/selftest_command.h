@@ -1,10 +1,10 @@
 // qsim selftest
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 
 #include "derivation/batteries.h"
+#include "sim/cli/command_line.h"
 
 namespace qsim {
 
@@ -14,7 +14,7 @@ struct SelftestOptions {
 };
 
 // Registers the subcommand and its options.
-CLI::App* AddSelftest(CLI::App& app, SelftestOptions& options);
+Command AddSelftest(CommandLine& line, SelftestOptions& options);
 
 // Runs every golden operation against its second derivation. Returns 0 when all agree, else 1.
 int RunSelftest(const SelftestOptions& options);

@@ -11,18 +11,18 @@
 #include <utility>
 #include <vector>
 
-#include "sim/text/progress.h"
 #include "sim/cli/sweep_bench.h"
 #include "sim/config/config_yaml.h"
 #include "sim/error.h"
+#include "sim/inputs/input_reader.h"
 #include "sim/io/files/atomic_file.h"
 #include "sim/io/files/hash.h"
-#include "sim/inputs/input_reader.h"
 #include "sim/io/files/output_directory.h"
 #include "sim/io/files/resume_log.h"
 #include "sim/parallel.h"
 #include "sim/report/sweep_report.h"
 #include "sim/sweep/space.h"
+#include "sim/text/progress.h"
 
 namespace qsim {
 namespace {
@@ -126,38 +126,37 @@ std::string BestYaml(const Config& config, const SweepOptions& options, const Sw
 
 }  // namespace
 
-CLI::App* AddSweep(CLI::App& app, SweepOptions& options) {
-  CLI::App* command = app.add_subcommand("sweep", "Try many configurations: the Pareto front");
+Command AddSweep(CommandLine& line, SweepOptions& options) {
+  const Command command = line.Add("sweep", "Try many configurations: the Pareto front");
   options.model.scope = "model";
-  AddModelOptions(*command, options.model);
-  command->get_option("--config")->required();
-  command->get_option("--input")->required();
-  command->add_option("--space", options.space, "Search space, YAML: axes of settings to try")
-      ->required()
-      ->type_name("FILE");
+  AddModelOptions(command, options.model);
+  command.Get("--config").Required();
+  command.Get("--input").Required();
+  command.Add("--space", options.space, "Search space, YAML: axes of settings to try")
+      .Required()
+      .Type("FILE");
   command
-      ->add_option("--points", options.points,
-                   "Points to try where the space has more (default: the space's, else 200)")
-      ->check(CLI::Range(1, 1'000'000))
-      ->type_name("N");
-  command->add_option("--seed", options.seed, "Seed of the draw (default: the space's, else 1)")
-      ->check(CLI::NonNegativeNumber)
-      ->type_name("SEED");
-  command->add_option("--images", options.images, "Evaluation inputs for each point")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N")
-      ->capture_default_str();
+      .Add("--points", options.points,
+           "Points to try where the space has more (default: the space's, else 200)")
+      .Between(1, 1'000'000)
+      .Type("N");
+  command.Add("--seed", options.seed, "Seed of the draw (default: the space's, else 1)")
+      .NotNegative()
+      .Type("SEED");
+  command.Add("--images", options.images, "Evaluation inputs for each point")
+      .Positive()
+      .Type("N")
+      .ShowDefault();
   command
-      ->add_option("--objective", options.objective,
-                   "qsnr: of the output against float; top1: images of the right class")
-      ->check(CLI::IsMember({"qsnr", "top1"}))
-      ->type_name("WHAT")
-      ->capture_default_str();
-  command->add_option("--state", options.state, "Record finished points here, and resume from it")
-      ->type_name("FILE");
-  command->add_option("--output", options.output, "Directory for best.yaml and sweep.json")
-      ->type_name("DIR");
-  command->add_flag("--json", options.json, "Print every point as JSON");
+      .Add("--objective", options.objective,
+           "qsnr: of the output against float; top1: images of the right class")
+      .OneOf({"qsnr", "top1"})
+      .Type("WHAT")
+      .ShowDefault();
+  command.Add("--state", options.state, "Record finished points here, and resume from it")
+      .Type("FILE");
+  command.Add("--output", options.output, "Directory for best.yaml and sweep.json").Type("DIR");
+  command.Flag("--json", options.json, "Print every point as JSON");
   return command;
 }
 

@@ -1,11 +1,11 @@
 // qsim sweep --config F --input DIR --space F: many configurations, and which of them nothing beats
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <string>
 
+#include "sim/cli/command_line.h"
 #include "sim/cli/model_options.h"
 
 namespace qsim {
@@ -22,7 +22,7 @@ struct SweepOptions {
   bool json = false;
 };
 
-CLI::App* AddSweep(CLI::App& app, SweepOptions& options);
+Command AddSweep(CommandLine& line, SweepOptions& options);
 
 // Returns 0. Throws InputError: a space that no configuration can follow, a base configuration that
 // cannot be lowered, objective top1 without labels, a state file of another sweep.
