@@ -3,12 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include "sim/calibrate/lower/lowering.h"
 #include "sim/calibrate/observe/calibration.h"
-#include "sim/calibrate/observe/observer.h"
 #include "sim/error.h"
 #include "sim/io/files/hash.h"
 #include "sim/text/nearest_word.h"
@@ -16,19 +14,22 @@
 namespace qsim {
 namespace {
 
-bool Wanted(const CalibrateOptions& options, std::int64_t block) {
-  return options.blocks.empty() ||
-         std::find(options.blocks.begin(), options.blocks.end(), block) != options.blocks.end();
-}
-
-void CheckScope(const VitModel& model, const CalibrateOptions& options) {
+void CheckScope(const network::Network& network, const CalibrateOptions& options) {
   if (options.scope != Scope::kModel) return;
   if (!options.blocks.empty()) {
     throw InputError("scope model chains every block: --blocks does not apply");
   }
-  if (model.geometry.classes == 0) {
+  if (network.classes == 0) {
     throw InputError("scope model needs a head: the weights have no tensor 'head.weight'");
   }
+}
+
+// What only the whole configuration can tell is checked before anything is planned.
+const Config& Checked(const network::Network& network, const Config& config,
+                      const CalibrateOptions& options) {
+  config.CheckBlocks(static_cast<int>(network.depth));
+  CheckScope(network, options);
+  return config;
 }
 
 // Drops what lies behind a tap.
@@ -58,67 +59,15 @@ void CutAfter(const std::string& tap, Bundle& bundle) {
 
 }  // namespace
 
-std::string_view Name(Scope scope) {
-  constexpr std::array<std::string_view, 3> kNames = {"attention", "block", "model"};
-  return kNames[static_cast<std::size_t>(scope)];
-}
-
-std::optional<Scope> ScopeFromName(std::string_view name) {
-  for (const Scope scope : {Scope::kAttention, Scope::kBlock, Scope::kModel}) {
-    if (Name(scope) == name) return scope;
-  }
-  return std::nullopt;
-}
-
-Calibrator::Calibrator(const VitModel& model, const Config& config, const CalibrateOptions& options)
-    : model_(model), config_(config), options_(options) {
-  const std::int64_t depth = model.geometry.depth;
-  config.CheckBlocks(static_cast<int>(depth));
-  CheckScope(model, options);
-  for (const std::string& note : config.notes()) {
-    notes_.push_back({LoweringNote::Kind::kInfo, "config", note});
-  }
-  for (std::int64_t n = 0; n < depth; ++n) {
-    if (!Wanted(options, n)) continue;
-    BlockPlans plan;
-    plan.block = n;
-    plan.attention = PlanAttention(config, static_cast<int>(n), options.realise, notes_);
-    if (options.scope != Scope::kAttention) {
-      plan.mlp = PlanMlp(config, static_cast<int>(n), options.realise, notes_);
-    }
-    plan_.blocks.push_back(std::move(plan));
-  }
-  if (options.scope == Scope::kModel) plan_.ends = PlanEnds(config, options.realise, notes_);
-}
+Calibrator::Calibrator(const network::Network& network, const Config& config,
+                       const CalibrateOptions& options)
+    : network_(network),
+      config_(Checked(network, config, options)),
+      options_(options),
+      plan_(network, config, {options.scope, options.blocks}, options.realise) {}
 
 void Calibrator::Observe(const CalibrationInputs& inputs, Observations& observations) const {
-  ObserveInputs(model_, inputs, {options_.batch, options_.threads}, observations);
-}
-
-void Calibrator::LowerModel(const Observations& observations, const InputSource& source,
-                            Bundle& bundle) const {
-  Activation stream;
-  for (const BlockPlans& plan : plan_.blocks) {
-    const AttentionRanges ranges = observations.Attention(plan);
-    if (plan.block == 0) {
-      stream =
-          LowerEmbedding(model_, *plan_.ends, ranges.input, source.mean, source.stddev, bundle);
-    }
-    const Activation residual1 = LowerAttention(model_, plan.block, plan.attention, ranges,
-                                                options_.realise, bundle, &stream);
-    stream = LowerMlp(model_, plan.block, *plan.mlp, observations.Mlp(plan), residual1, bundle);
-  }
-  LowerHead(model_, *plan_.ends, observations.Head(), stream, bundle);
-}
-
-void Calibrator::LowerBlocks(const Observations& observations, Bundle& bundle) const {
-  for (const BlockPlans& plan : plan_.blocks) {
-    const Activation residual1 = LowerAttention(
-        model_, plan.block, plan.attention, observations.Attention(plan), options_.realise, bundle);
-    if (plan.mlp) {
-      LowerMlp(model_, plan.block, *plan.mlp, observations.Mlp(plan), residual1, bundle);
-    }
-  }
+  ObserveInputs(network_, inputs, {options_.batch, options_.threads}, observations);
 }
 
 Bundle Calibrator::Lower(const Observations& observations, const InputSource& source) const {
@@ -127,12 +76,9 @@ Bundle Calibrator::Lower(const Observations& observations, const InputSource& so
   const Hardware hardware = config_.HardwareFor(-1);
   bundle.hardware = {hardware.array_rows, hardware.array_cols, hardware.multiplier_bits,
                      hardware.requant == RequantMode::kPowerOfTwo};
-  bundle.notes = notes_;
-  if (options_.scope == Scope::kModel) {
-    LowerModel(observations, source, bundle);
-  } else {
-    LowerBlocks(observations, bundle);
-  }
+  bundle.notes = plan_.notes();
+  const Grids grids = ChooseGrids(plan_, observations, options_.realise, bundle.notes);
+  Derive(plan_, grids, source, bundle);
   if (!options_.until.empty()) CutAfter(options_.until, bundle);
   try {
     Validate(bundle.program);
@@ -140,22 +86,22 @@ Bundle Calibrator::Lower(const Observations& observations, const InputSource& so
     throw InputError(error.what());
   }
   bundle.contracts = config_.Contracts();
-  bundle.provenance = {QSIM_VERSION, Sha256Hex(config_.Canonical()), model_.weights_hash,
+  bundle.provenance = {QSIM_VERSION, Sha256Hex(config_.Canonical()), network_.weights_hash,
                        bundle.contracts.Label(), bundle.contracts.Hash()};
   return bundle;
 }
 
-Bundle Calibrate(const VitModel& model, const Config& config, const CalibrationInputs& inputs,
-                 const CalibrateOptions& options) {
-  const Calibrator calibrator(model, config, options);
+Bundle Calibrate(const network::Network& network, const Config& config,
+                 const CalibrationInputs& inputs, const CalibrateOptions& options) {
+  const Calibrator calibrator(network, config, options);
   Observations observations = calibrator.NoObservations();
   calibrator.Observe(inputs, observations);
   return calibrator.Lower(observations, inputs.source);
 }
 
-Bundle Calibrate(const VitModel& model, const Config& config, const ModelInputs& inputs,
+Bundle Calibrate(const network::Network& network, const Config& config, const ModelInputs& inputs,
                  const CalibrateOptions& options) {
-  return Calibrate(model, config, CalibrationInputs::From(inputs), options);
+  return Calibrate(network, config, CalibrationInputs::From(inputs), options);
 }
 
 }  // namespace qsim

@@ -10,20 +10,12 @@
 #include "sim/bundle/bundle.h"
 #include "sim/calibrate/observe/calibration.h"
 #include "sim/calibrate/observe/observations.h"
-#include "sim/calibrate/plan/network_plan.h"
+#include "sim/calibrate/plan/plan.h"
 #include "sim/config/config.h"
 #include "sim/inputs/manifest.h"
-#include "sim/network/vit_model.h"
+#include "sim/network/network.h"
 
 namespace qsim {
-
-// How much of the network the program holds.
-//   kAttention  norm1 to residual1 of each block, each fed with the real activations that reach it
-//   kBlock      norm1 to residual2 of each block, fed likewise
-//   kModel      pixels (or token embeddings) to logits, chained in integers
-enum class Scope : std::uint8_t { kAttention, kBlock, kModel };
-std::string_view Name(Scope scope);  // "attention", "block", "model"
-std::optional<Scope> ScopeFromName(std::string_view name);
 
 struct CalibrateOptions {
   Scope scope = Scope::kAttention;
@@ -38,13 +30,14 @@ struct CalibrateOptions {
 // The steps of a calibration, for those who take them apart (shards).
 class Calibrator {
  public:
-  // Plans everything, so that a request which cannot be realised costs no time. `model` and
-  // `config` must outlive the object. Throws InputError.
-  Calibrator(const VitModel& model, const Config& config, const CalibrateOptions& options);
+  // Plans everything, so that a request which cannot be realised costs no time. `network`
+  // must outlive the object. Throws InputError.
+  Calibrator(const network::Network& network, const Config& config,
+             const CalibrateOptions& options);
 
-  const NetworkPlan& plan() const { return plan_; }
+  const Plan& plan() const { return plan_; }
   const CalibrateOptions& options() const { return options_; }
-  Observations NoObservations() const { return {model_, plan_}; }
+  Observations NoObservations() const { return Observations(plan_); }
   // Throws InputError for NaN or Inf in a tensor.
   void Observe(const CalibrationInputs& inputs, Observations& observations) const;
   // The program of the chosen blocks, its scales and notes; without inputs. Throws InputError for a
@@ -52,22 +45,17 @@ class Calibrator {
   Bundle Lower(const Observations& observations, const InputSource& source) const;
 
  private:
-  void LowerModel(const Observations& observations, const InputSource& source,
-                  Bundle& bundle) const;
-  void LowerBlocks(const Observations& observations, Bundle& bundle) const;
-
-  const VitModel& model_;
+  const network::Network& network_;
   const Config& config_;
   CalibrateOptions options_;
-  NetworkPlan plan_;
-  std::vector<LoweringNote> notes_;  // of the plan
+  Plan plan_;
 };
 
 // All of it. The result does not depend on the number of threads, the machine or the compiler;
 // with mergeable observers, not on the batch or the order of the inputs either.
-Bundle Calibrate(const VitModel& model, const Config& config, const CalibrationInputs& inputs,
-                 const CalibrateOptions& options);
-Bundle Calibrate(const VitModel& model, const Config& config, const ModelInputs& inputs,
+Bundle Calibrate(const network::Network& network, const Config& config,
+                 const CalibrationInputs& inputs, const CalibrateOptions& options);
+Bundle Calibrate(const network::Network& network, const Config& config, const ModelInputs& inputs,
                  const CalibrateOptions& options);
 
 }  // namespace qsim

@@ -34,7 +34,7 @@ constexpr int kUnreadable = 2;  // some images could not be read
 class LabelledImages {
  public:
   LabelledImages(const EvalOptions& options, const LoadedModel& loaded)
-      : classes_(loaded.model.geometry.classes) {
+      : classes_(loaded.model.classes) {
     const InputSpec& spec = loaded.manifest.Evaluation();
     if (options.data.empty()) {
       reader_.emplace(loaded.manifest, spec, InputUse::kEvaluation);
@@ -46,16 +46,16 @@ class LabelledImages {
       }
       count_ = reader_->count();
     } else {
-      const VitGeometry& g = loaded.model.geometry;
-      if (g.image_size == 0)
+      const network::NetworkInput& g = loaded.model.input;
+      if (g.size == 0)
         throw InputError("--data: this model takes token embeddings, not images");
       mean_ = spec.mean;
       stddev_ = spec.stddev;
       ResizeSpec resize;
-      resize.size = g.image_size;
+      resize.size = g.size;
       resize.crop_pct = options.crop_pct;
       source_ = fmt::format("{} {}", options.data.string(), options.crop_pct);
-      folder_ = std::make_unique<ImageFolder>(options.data, g.image_channels, resize);
+      folder_ = std::make_unique<ImageFolder>(options.data, g.channels, resize);
       if (folder_->class_count() > classes_) {
         throw InputError(fmt::format("{}: {} class folders, but the model has {} classes",
                                      options.data.string(), folder_->class_count(), classes_));
@@ -105,7 +105,7 @@ TopClasses TopOf(const TensorMap& tensors, const Bundle& bundle) {
   return TopFive(bundle.GridOf(kLogits).Dequantize(tensors.at(kLogits)));
 }
 
-ImageVerdict Judge(const Bundle& bundle, const VitModel& model, const LabelledImages& images,
+ImageVerdict Judge(const Bundle& bundle, const network::Network& model, const LabelledImages& images,
                    std::int64_t i) {
   ImageVerdict verdict;
   verdict.index = i;
@@ -120,7 +120,7 @@ ImageVerdict Judge(const Bundle& bundle, const VitModel& model, const LabelledIm
   for (const std::string& name : bundle.program.inputs) {
     program_inputs.emplace(name, ProgramInput(bundle, source, 0, name, floats));
   }
-  const std::vector<float>& reference = floats.Find(kLogits)->data;
+  const std::vector<float>& reference = floats.Find(model.Find(kLogits))->data;
   verdict.reference = TopFive({reference.begin(), reference.end()});
   IdealBackend ideal(bundle, model);
   verdict.ideal = TopOf(ExecuteForOutputs(bundle.program, program_inputs, i, ideal), bundle);

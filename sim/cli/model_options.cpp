@@ -12,6 +12,7 @@
 #include "sim/calibrate/plan/scope_coverage.h"
 #include "sim/error.h"
 #include "sim/inputs/input_reader.h"
+#include "sim/network/families/vit.h"
 #include "sim/text/nearest_word.h"
 
 namespace qsim {
@@ -43,16 +44,16 @@ std::vector<std::int64_t> ParseBlocks(const std::string& text, std::int64_t dept
 }
 
 Scope ParseScope(const std::string& name) {
-  if (const auto scope = ScopeFromName(name)) return *scope;
+  if (const auto scope = network::ScopeFromName(name)) return *scope;
   throw InputError(fmt::format("--scope: unknown scope '{}'; {}", name,
                                SuggestWord(name, {"attention", "block", "model"})));
 }
 
 // --blocks narrows on purpose, and a chained program has every block.
-Scope ChosenScope(const ModelOptions& options, const Config& config, const VitModel& model) {
+Scope ChosenScope(const ModelOptions& options, const Config& config, const network::Network& model) {
   const bool narrowed = options.blocks != "all";
   if (options.scope.empty()) {
-    const Scope smallest = SmallestScope(config, model.geometry.classes > 0);
+    const Scope smallest = SmallestScope(config, model.classes > 0);
     return narrowed ? std::min(smallest, Scope::kBlock) : smallest;
   }
   const Scope scope = ParseScope(options.scope);
@@ -61,15 +62,16 @@ Scope ChosenScope(const ModelOptions& options, const Config& config, const VitMo
 }
 
 // A manifest's geometry with everything that the weights have told.
-Geometry StatedBy(const VitGeometry& model, Geometry geometry) {
-  geometry.dim = model.dim;
-  geometry.tokens = model.tokens;
+Geometry StatedBy(const network::Network& model, Geometry geometry) {
+  const network::NetworkInput& input = model.input;
+  geometry.dim = input.dim;
+  geometry.tokens = input.tokens;
   geometry.depth = model.depth;
   if (model.classes > 0) geometry.classes = model.classes;
-  if (model.image_size > 0) {
-    geometry.image = model.image_size;
-    geometry.channels = model.image_channels;
-    geometry.patch = model.patch;
+  if (input.size > 0) {
+    geometry.image = input.size;
+    geometry.channels = input.channels;
+    geometry.patch = input.patch;
   }
   return geometry;
 }
@@ -150,14 +152,14 @@ LoadedModel LoadModel(const ModelOptions& options) {
   for (const std::string& setting : options.set) config.Set(setting);
   Faults faults(options.inject);
   Manifest manifest = Manifest::Load(options.input);
-  VitModel model = LoadVit(manifest);
+  network::Network model = network::LoadVit(manifest);
   // Inputs are checked against the model, not only against what the manifest happens to say.
-  manifest.geometry = StatedBy(model.geometry, manifest.geometry);
+  manifest.geometry = StatedBy(model, manifest.geometry);
   faults.PlantInConfig(model, config);
   CalibrateOptions calibrate;
   calibrate.scope = ChosenScope(options, config, model);
   calibrate.until = options.until;
-  calibrate.blocks = ParseBlocks(options.blocks, model.geometry.depth);
+  calibrate.blocks = ParseBlocks(options.blocks, model.depth);
   calibrate.realise = options.realise == "nearest" ? Realise::kNearest : Realise::kExact;
   calibrate.threads = ThreadCount(options.threads);
   return {std::move(config),    std::move(manifest), std::move(model),

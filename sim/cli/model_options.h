@@ -10,7 +10,7 @@
 #include "sim/cli/command_line.h"
 #include "sim/diagnose/faults.h"
 #include "sim/inputs/manifest.h"
-#include "sim/network/vit_model.h"
+#include "sim/network/network.h"
 
 namespace qsim {
 
@@ -45,7 +45,7 @@ Bundle LoadBundleOrCalibrate(const std::filesystem::path& bundle, const ModelOpt
 struct LoadedModel {
   Config config;
   Manifest manifest;
-  VitModel model;
+  network::Network model;
   CalibrateOptions calibrate;
   std::int64_t min_length = 0;
   Faults faults;

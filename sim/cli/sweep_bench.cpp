@@ -69,7 +69,7 @@ SweepBench::SweepBench(const LoadedModel& loaded, std::int64_t images, int threa
   ParallelFor(inputs_.count(), threads, [&](std::int64_t image, int) {
     FloatTaps taps({loaded_.model, inputs_}, image, wanted);
     for (const std::string& name : kept) {
-      const FloatTensor* value = taps.Find(name);
+      const FloatTensor* value = taps.Find(loaded_.model.NodeOf(name));
       if (value != nullptr) floats_[static_cast<std::size_t>(image)].emplace(name, *value);
     }
   });

@@ -164,7 +164,7 @@ int RunSweep(const SweepOptions& options) {
   std::optional<OutputDirectory> output;
   if (!options.output.empty()) output.emplace(options.output);
   const LoadedModel loaded = LoadModel(options.model);
-  const auto depth = static_cast<int>(loaded.model.geometry.depth);
+  const auto depth = static_cast<int>(loaded.model.depth);
   const SweepSpace space = SweepSpace::Load(options.space, loaded.config, depth);
   const std::int64_t wanted =
       options.points > 0 ? options.points : space.points().value_or(kDefaultPoints);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "sim/semantics/quantization.h"
 #include "sim/semantics/multiplier.h"
 #include "sim/semantics/softmax_lowering.h"
 

@@ -182,15 +182,15 @@ Faults::Faults(const std::vector<std::string>& words) {
   }
 }
 
-void Faults::PlantInConfig(const VitModel& model, Config& config) const {
+void Faults::PlantInConfig(const network::Network& model, Config& config) const {
   for (const Fault& fault : faults_) {
     const FaultKind& kind = Kinds()[fault.kind];
     if (kind.turn != Turn::kConfig) continue;
     const std::string tensor = fault.tensor.empty() ? std::string(kind.info.victim) : fault.tensor;
     const auto key = KeyOfTensor(tensor);
-    if (!key || key->block >= model.geometry.depth) {
+    if (!key || key->block >= model.depth) {
       std::vector<std::string> candidates;
-      for (std::int64_t n = 0; n < model.geometry.depth; ++n) {
+      for (std::int64_t n = 0; n < model.depth; ++n) {
         for (const char* name : {"norm1", "attn_q_out", "attn_k_out", "attn_v_input", "attn_kv_out",
                                  "attn_v_out", "residual1", "norm2", "mlp_gelu", "residual2"}) {
           candidates.push_back(fmt::format("blocks.{}.{}", n, name));
@@ -225,7 +225,7 @@ void Faults::PlantInCalibration(ModelInputs& inputs) const {
   }
 }
 
-void Faults::PlantInBundle(const VitModel& model, const ModelInputs& inputs, Bundle& bundle) const {
+void Faults::PlantInBundle(const network::Network& model, const ModelInputs& inputs, Bundle& bundle) const {
   for (const Fault& fault : faults_) {
     const FaultKind& kind = Kinds()[fault.kind];
     const std::string word = Word(kind, fault.tensor);

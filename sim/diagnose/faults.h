@@ -11,7 +11,7 @@
 #include "sim/bundle/bundle.h"
 #include "sim/config/config.h"
 #include "sim/inputs/manifest.h"
-#include "sim/network/vit_model.h"
+#include "sim/network/network.h"
 
 namespace qsim {
 
@@ -33,11 +33,11 @@ class Faults {
 
   // Each in its turn, before and after the calibration. A fault that belongs to another turn does
   // nothing. Throw InputError for a tensor that does not exist or cannot have the fault.
-  void PlantInConfig(const VitModel& model, Config& config) const;
+  void PlantInConfig(const network::Network& model, Config& config) const;
   void PlantInCalibration(ModelInputs& inputs) const;
   // Also notes every fault in the bundle. `inputs` name the mean and deviation of the pixels.
   // Throws InputError where a fault changes nothing in this program.
-  void PlantInBundle(const VitModel& model, const ModelInputs& inputs, Bundle& bundle) const;
+  void PlantInBundle(const network::Network& model, const ModelInputs& inputs, Bundle& bundle) const;
 
  private:
   struct Fault {

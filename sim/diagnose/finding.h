@@ -10,14 +10,14 @@
 #include "sim/bundle/bundle.h"
 #include "sim/config/config.h"
 #include "sim/inputs/manifest.h"
-#include "sim/network/vit_model.h"
+#include "sim/network/network.h"
 
 namespace qsim {
 
 // What is diagnosed: an integer program, the float model it stands for, and the inputs on which
 // the two are compared. Everything outlives the diagnosis.
 struct DiagnosisSubject {
-  const VitModel& model;
+  const network::Network& model;
   const Bundle& bundle;
   const ModelInputs& inputs;                 // evaluation inputs
   const Config* config = nullptr;            // null for a bundle that came without one

@@ -9,7 +9,8 @@
 
 #include "sim/diagnose/model_check.h"
 #include "sim/error.h"
-#include "sim/semantics/float_reference.h"
+#include "sim/semantics/exact.h"
+#include "sim/semantics/float_run.h"
 
 namespace qsim {
 namespace {
@@ -63,7 +64,7 @@ class HybridNetwork::Lookup {
   const HybridState* base_;
 };
 
-HybridNetwork::HybridNetwork(const Bundle& bundle, const VitModel& model, const ModelInputs& inputs)
+HybridNetwork::HybridNetwork(const Bundle& bundle, const network::Network& model, const ModelInputs& inputs)
     : bundle_(bundle),
       model_(model),
       inputs_(inputs),
@@ -95,34 +96,28 @@ std::vector<std::size_t> HybridNetwork::Last() const {
 
 HybridState HybridNetwork::ExactInputs(std::int64_t image) const {
   HybridState state;
-  const std::vector<std::string>& names = bundle_.program.inputs;
-  const FloatReference reference(model_);
-  if (names == std::vector<std::string>{"image"}) {
-    const IntTensor& pixels = std::get<ImageInputs>(inputs_.data).pixels;
-    const TensorInfo& info = bundle_.program.Tensor("image");
-    const auto& all = pixels.As<std::uint8_t>();
-    const auto begin = all.begin() + image * ElementCount(info.shape);
-    IntTensor one(info.shape, std::vector<std::uint8_t>(begin, begin + ElementCount(info.shape)));
-    state["image"] = std::make_shared<HybridTensor>(std::move(one), bundle_.GridOf("image"));
-    return state;
+  const FloatRun run(model_);
+  FloatRun::State values = run.Begin(inputs_, image);
+  std::set<std::string> wanted(bundle_.program.inputs.begin(), bundle_.program.inputs.end());
+  for (int part = 0; part < model_.parts() && !wanted.empty(); ++part) {
+    run.Part(part, values, [&](const network::Node& node, const FloatTensor& value) {
+      if (wanted.erase(node.name) == 0) return;
+      if (std::holds_alternative<network::Pixels>(node.function)) {
+        const IntTensor& pixels = std::get<ImageInputs>(inputs_.data).pixels;
+        const Shape& shape = bundle_.program.Tensor(node.name).shape;
+        const auto& all = pixels.As<std::uint8_t>();
+        const auto begin = all.begin() + image * ElementCount(shape);
+        IntTensor one(shape, std::vector<std::uint8_t>(begin, begin + ElementCount(shape)));
+        state[node.name] =
+            std::make_shared<HybridTensor>(std::move(one), bundle_.GridOf(node.name));
+      } else {
+        state[node.name] = std::make_shared<HybridTensor>(value);
+      }
+    });
   }
-  FloatTensor x = reference.Embed(inputs_, image);
-  if (names == std::vector<std::string>{"embed"}) {
-    state["embed"] = std::make_shared<HybridTensor>(std::move(x));
-    return state;
-  }
-  std::size_t found = 0;
-  for (std::int64_t n = 0; n < model_.geometry.depth && found < names.size(); ++n) {
-    const std::string name = fmt::format("blocks.{}.input", n);
-    if (std::find(names.begin(), names.end(), name) != names.end()) {
-      state[name] = std::make_shared<HybridTensor>(x);
-      ++found;
-    }
-    if (found < names.size()) x = reference.Block(n, x, {});
-  }
-  if (found < names.size()) {
-    throw InputError(
-        fmt::format("the program has {} inputs, of which the model has {}", names.size(), found));
+  if (!wanted.empty()) {
+    throw InputError(fmt::format("the program has an input '{}', which the model has not",
+                                 *wanted.begin()));
   }
   return state;
 }
@@ -224,7 +219,7 @@ Tensor HybridNetwork::Gemm(std::size_t op, Exactness e, const Lookup& values) co
   const auto rows = static_cast<std::size_t>(weight.shape()[0]);
   const auto depth = static_cast<std::size_t>(weight.shape()[1]);
   const Grid in = bundle_.GridOf(gemm.input);
-  Linear layer;
+  network::Linear layer;
   layer.weight = {weight.shape(), std::vector<float>(codes.size())};
   layer.bias.resize(rows);
   for (std::size_t n = 0; n < rows; ++n) {

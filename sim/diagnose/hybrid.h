@@ -13,7 +13,7 @@
 #include "golden/program/executor.h"
 #include "sim/bundle/bundle.h"
 #include "sim/inputs/manifest.h"
-#include "sim/network/vit_model.h"
+#include "sim/network/network.h"
 #include "sim/semantics/step_reference.h"
 
 namespace qsim {
@@ -55,7 +55,7 @@ class HybridNetwork {
  public:
   // All must outlive this. Throws InputError where the program is not one of this model: a tensor
   // of another shape, an operation that the model does not have, inputs of another kind.
-  HybridNetwork(const Bundle& bundle, const VitModel& model, const ModelInputs& inputs);
+  HybridNetwork(const Bundle& bundle, const network::Network& model, const ModelInputs& inputs);
 
   std::size_t nodes() const { return names_.size(); }
   const std::string& NameOf(std::size_t node) const { return names_[node]; }
@@ -67,7 +67,7 @@ class HybridNetwork {
   Modes AllOf(Exactness exactness) const { return Modes(nodes(), exactness); }
   const Bundle& bundle() const { return bundle_; }
   // The float layer that a GEMM stands for.
-  const Linear* LinearOf(const std::string& output) const { return exact_.LinearOf(output); }
+  const network::Linear* LinearOf(const std::string& output) const { return exact_.LinearOf(output); }
 
   // The program's inputs for one image before they are quantized; pixels are on their grid.
   HybridState ExactInputs(std::int64_t image) const;
@@ -105,7 +105,7 @@ class HybridNetwork {
                                                Exactness e, const std::vector<double>& error) const;
 
   const Bundle& bundle_;
-  const VitModel& model_;
+  const network::Network& model_;
   const ModelInputs& inputs_;
   StepReference exact_;
   std::vector<std::string> names_;

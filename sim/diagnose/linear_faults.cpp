@@ -86,7 +86,7 @@ BundleFault DoubleQuantization() {
             const std::vector<double> scale = WeightScales(bundle, op);
             // Symmetric codes span the whole width; the second pass takes the positive ones for it.
             const double one = 2 * *std::max_element(scale.begin(), scale.end());
-            Linear layer = relowering.LayerOf(tensor);
+            network::Linear layer = relowering.LayerOf(tensor);
             const std::size_t depth = layer.weight.data.size() / scale.size();
             for (std::size_t i = 0; i < layer.weight.data.size(); ++i) {
               layer.weight.data[i] = static_cast<float>(static_cast<double>(layer.weight.data[i]) *
@@ -136,7 +136,7 @@ BundleFault ChannelsSwapped() {
 BundleFault BiasDropped() {
   return {IsLinear, [](const std::string& tensor, const Relowering& relowering, Bundle& bundle) {
             const auto& op = std::get<GemmOp>(*ProducerOf(bundle.program, tensor));
-            Linear layer = relowering.LayerOf(tensor);
+            network::Linear layer = relowering.LayerOf(tensor);
             std::fill(layer.bias.begin(), layer.bias.end(), 0.0F);
             relowering.RemakeLinear(tensor, layer, WeightScales(bundle, op), bundle);
           }};
@@ -144,7 +144,7 @@ BundleFault BiasDropped() {
 
 BundleFault WeightRowZeroed() {
   return {IsLinear, [](const std::string& tensor, const Relowering& relowering, Bundle& bundle) {
-            const Linear layer = relowering.LayerOf(tensor);
+            const network::Linear layer = relowering.LayerOf(tensor);
             const auto& op = std::get<GemmOp>(*ProducerOf(bundle.program, tensor));
             const auto depth = static_cast<std::size_t>(layer.in_features());
             std::size_t strongest = 0;
@@ -173,7 +173,7 @@ BundleFault WeightRowZeroed() {
 BundleFault SignFlipped() {
   return {IsLinear, [](const std::string& tensor, const Relowering& relowering, Bundle& bundle) {
             const auto& op = std::get<GemmOp>(*ProducerOf(bundle.program, tensor));
-            Linear layer = relowering.LayerOf(tensor);
+            network::Linear layer = relowering.LayerOf(tensor);
             const std::size_t quarter = std::max<std::size_t>(1, layer.bias.size() / 4);
             const auto depth = static_cast<std::size_t>(layer.in_features());
             for (std::size_t i = 0; i < quarter * depth; ++i) layer.weight.data[i] *= -1;

@@ -12,7 +12,7 @@ namespace {
 
 class Check {
  public:
-  Check(const Bundle& bundle, const VitModel& model, const ModelInputs& inputs,
+  Check(const Bundle& bundle, const network::Network& model, const ModelInputs& inputs,
         const StepReference& exact)
       : bundle_(bundle), model_(model), inputs_(inputs), exact_(exact) {}
 
@@ -31,10 +31,10 @@ class Check {
   const Shape& ShapeOf(const std::string& tensor) const {
     return bundle_.program.Tensor(tensor).shape;
   }
-  Shape Stream() const { return {model_.geometry.tokens, model_.geometry.dim}; }
+  Shape Stream() const { return {model_.input.tokens, model_.input.dim}; }
 
   void Of(const GemmOp& op) const {
-    const Linear* layer = exact_.LinearOf(op.output);
+    const network::Linear* layer = exact_.LinearOf(op.output);
     if (layer == nullptr || layer->weight.shape.empty()) {
       throw InputError(fmt::format("{}: the model has no such linear layer", op.output));
     }
@@ -52,15 +52,15 @@ class Check {
     }
   }
   void Of(const LayernormOp& op) const {
-    const Norm* norm = exact_.NormOf(op.output);
+    const network::Norm* norm = exact_.NormOf(op.output);
     const std::int64_t channels = norm == nullptr ? 0 : std::ssize(norm->gamma);
     Expect(op.output, ShapeOf(op.output), {ShapeOf(op.output).front(), channels});
   }
   void Of(const EmbedOp& op) const { Expect(op.output, ShapeOf(op.output), Stream()); }
   void Of(const MatmulOp& op) const {
-    if (op.heads == model_.geometry.heads) return;
+    if (op.heads == model_.heads) return;
     throw InputError(fmt::format("{}: {} heads in the program, {} in the model", op.output,
-                                 op.heads, model_.geometry.heads));
+                                 op.heads, model_.heads));
   }
   void Of(const AddOp& op) const {
     throw InputError(
@@ -88,14 +88,14 @@ class Check {
   }
 
   const Bundle& bundle_;
-  const VitModel& model_;
+  const network::Network& model_;
   const ModelInputs& inputs_;
   const StepReference& exact_;
 };
 
 }  // namespace
 
-void CheckStandsFor(const Bundle& bundle, const VitModel& model, const ModelInputs& inputs,
+void CheckStandsFor(const Bundle& bundle, const network::Network& model, const ModelInputs& inputs,
                     const StepReference& exact) {
   Check(bundle, model, inputs, exact).Run();
 }

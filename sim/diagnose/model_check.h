@@ -4,13 +4,13 @@
 #include "sim/bundle/bundle.h"
 #include "sim/semantics/step_reference.h"
 #include "sim/inputs/manifest.h"
-#include "sim/network/vit_model.h"
+#include "sim/network/network.h"
 
 namespace qsim {
 
 // Throws InputError naming the tensor: an operation or an input that the model does not have,
 // another shape, weights without scales, inputs of another kind or size.
-void CheckStandsFor(const Bundle& bundle, const VitModel& model, const ModelInputs& inputs,
+void CheckStandsFor(const Bundle& bundle, const network::Network& model, const ModelInputs& inputs,
                     const StepReference& exact);
 
 }  // namespace qsim

@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <map>
 #include <utility>
 
 #include "sim/semantics/gelu_lowering.h"
+#include "sim/calibrate/lower/layernorm_lowering.h"
 #include "sim/calibrate/lower/lowering.h"
 #include "sim/semantics/softmax_lowering.h"
 #include "sim/error.h"
@@ -32,26 +32,6 @@ Multiplier MultiplierOf(double ratio, const std::string& what, const MultiplierL
   return MultiplierFor(ratio, limits.bits, what, limits.most_shift);
 }
 
-// The section and the range from which a layer norm's lowering chooses a grid that is given.
-Section SectionOf(QuantRange range) {
-  Section section;
-  section.is_signed = range.qmin < 0;
-  section.has_zero_point = true;
-  section.bits = BitsFor({range.qmin, range.qmax});
-  return section;
-}
-RealRange RangeSpannedBy(double scale, std::int32_t zero, QuantRange range) {
-  return {scale * (range.qmin - zero), scale * (range.qmax - zero)};
-}
-
-const Norm& NormOf(const VitModel& model, const std::string& tap) {
-  if (tap == "norm") return model.norm;
-  std::size_t block = 0;
-  std::from_chars(tap.data() + std::string_view("blocks.").size(), tap.data() + tap.size(), block);
-  const BlockWeights& weights = model.blocks.at(block);
-  return tap.ends_with("norm1") ? weights.norm1 : weights.norm2;
-}
-
 std::vector<double> Ratios(const Activation& in, const Activation& out) {
   std::vector<double> ratios;
   for (std::size_t c = 0; c < out.scale.size(); ++c) ratios.push_back(in.scale[c] / out.scale[c]);
@@ -65,7 +45,7 @@ Activation StatedActivation(const Bundle& bundle, const std::string& tensor) {
   const TensorScale& stated = bundle.scales.at(tensor);
   const auto channels =
       static_cast<std::size_t>(info.shape.size() == 2 ? info.shape.back() : info.shape.front());
-  return {tensor, info.range, Expanded(stated.scale, channels), Expanded(stated.zero, channels)};
+  return {tensor, info.range, Expanded(stated.scale, channels), Expanded(stated.zero, channels), {}};
 }
 
 const Op* ProducerOf(const Program& program, const std::string& tensor) {
@@ -90,28 +70,22 @@ std::vector<std::string> ReadersOf(const Program& program, const std::string& te
   return readers;
 }
 
-Relowering::Relowering(const VitModel& model, const ModelInputs& inputs) : model_(model) {
+Relowering::Relowering(const network::Network& model, const ModelInputs& inputs) : model_(model) {
   if (const auto* images = std::get_if<ImageInputs>(&inputs.data)) {
     mean_ = images->mean;
     stddev_ = images->stddev;
   }
 }
 
-Linear Relowering::LayerOf(const std::string& tap) const {
-  if (tap == "head") return model_.head;
-  if (tap == "patch_embed") {
-    LinearRequest folded = FoldedPatchEmbedding(model_, mean_, stddev_);
-    return {std::move(folded.weight), std::move(folded.bias)};
-  }
-  for (std::size_t n = 0; n < model_.blocks.size(); ++n) {
-    const BlockWeights& block = model_.blocks[n];
-    const std::string prefix = fmt::format("blocks.{}.", n);
-    if (tap == prefix + "attn_qkv") return block.qkv;
-    if (tap == prefix + "attn_proj") return block.proj;
-    if (tap == prefix + "mlp_fc1") return block.fc1;
-    if (tap == prefix + "mlp_fc2") return block.fc2;
-  }
-  throw InternalError("no linear layer '" + tap + "'");
+network::Linear Relowering::LayerOf(const std::string& tap) const {
+  const network::Node* node = model_.NodeOf(tap);
+  const auto* projection =
+      node == nullptr ? nullptr : std::get_if<network::Projection>(&node->function);
+  if (projection == nullptr) throw InternalError("no linear layer '" + tap + "'");
+  const network::Node& input = model_.At(node->inputs.at(0));
+  return std::holds_alternative<network::Patches>(input.function)
+             ? FoldedPixels(projection->layer, mean_, stddev_)
+             : projection->layer;
 }
 
 void Relowering::Remake(const std::string& tap, Bundle& bundle) const {
@@ -121,12 +95,12 @@ void Relowering::Remake(const std::string& tap, Bundle& bundle) const {
 }
 
 void Relowering::RemakeLinear(const std::string& tap, Bundle& bundle) const {
-  const Linear layer = LayerOf(tap);
+  const network::Linear layer = LayerOf(tap);
   const Op* op = ProducerOf(std::as_const(bundle.program), tap);
   RemakeLinear(tap, layer, OwnScales(std::get<GemmOp>(*op), layer, bundle), bundle);
 }
 
-void Relowering::RemakeLinear(const std::string& tap, const Linear& layer,
+void Relowering::RemakeLinear(const std::string& tap, const network::Linear& layer,
                               const std::vector<double>& scale, Bundle& bundle) const {
   Remake(std::get<GemmOp>(*ProducerOf(bundle.program, tap)), layer, scale, bundle);
   for (const std::string& reader : ReadersOf(bundle.program, tap)) Remake(reader, bundle);
@@ -184,7 +158,7 @@ void Relowering::Rescale(const std::string& tensor, StatedGrid grid, Bundle& bun
 
 // As the lowering chooses them: the largest weight saturates, and a (nearly) dead channel keeps a
 // few bits of multiplier beside the residual stream's.
-std::vector<double> Relowering::OwnScales(const GemmOp& op, const Linear& layer,
+std::vector<double> Relowering::OwnScales(const GemmOp& op, const network::Linear& layer,
                                           const Bundle& bundle) const {
   const Activation in = StatedActivation(bundle, op.input);
   const double input_scale = *std::max_element(in.scale.begin(), in.scale.end());
@@ -229,7 +203,7 @@ void Relowering::Remake(GemmOp& op, Bundle& bundle) const {
   Remake(op, LayerOf(op.output), scale, bundle);
 }
 
-void Relowering::Remake(GemmOp& op, const Linear& layer, const std::vector<double>& scale,
+void Relowering::Remake(GemmOp& op, const network::Linear& layer, const std::vector<double>& scale,
                         Bundle& bundle) const {
   Bundle scratch;
   Hardware hardware;
@@ -243,8 +217,9 @@ void Relowering::Remake(GemmOp& op, const Linear& layer, const std::vector<doubl
   request.row_groups = static_cast<std::int64_t>(layer.bias.size());
   request.adjust = [&](std::int64_t row, double) { return scale[static_cast<std::size_t>(row)]; };
   const std::string name = op.output;
-  builder.Linear(name, StatedActivation(bundle, op.input), 1, std::move(request),
-                 std::vector<double>(layer.bias.size(), 1.0));
+  builder.Linear(name, StatedActivation(bundle, op.input),
+                 {1, static_cast<std::int64_t>(layer.bias.size())}, std::move(request),
+                 std::vector<double>(layer.bias.size(), 1.0), 0);
   op.weight_zero.clear();
   bundle.program.constants[op.weight] = std::move(scratch.program.constants.at(name + ".weight"));
   bundle.program.constants[op.bias] = std::move(scratch.program.constants.at(name + ".bias"));
@@ -268,7 +243,7 @@ void Relowering::Remake(MatmulOp& op, Bundle& bundle) const {
       left.push_back(lhs.zero[h * head_dim]);
       right.push_back(rhs.zero[h * head_dim]);
       out.scale[h] = lhs.scale[h * head_dim] * rhs.scale[h * head_dim] /
-                     std::sqrt(static_cast<double>(model_.geometry.head_dim()));
+                     std::get<network::Product>(model_.NodeOf(op.output)->function).divisor;
     }
     op.lhs_zero = Compressed(std::move(left));
     op.rhs_zero = Compressed(std::move(right));
@@ -327,19 +302,16 @@ void Relowering::Remake(SoftmaxOp& op, Bundle& bundle) const {
 void Relowering::Remake(LayernormOp& op, Bundle& bundle) const {
   const Activation out = StatedActivation(bundle, op.output);
   Bundle scratch;
-  Hardware hardware;
-  hardware.multiplier_bits = MultiplierBits(bundle);
-  Numerics numerics;
-  numerics.layernorm = op.kind;
-  numerics.requantize.rounding = op.rounding;
-  std::vector<RealRange> ranges;
-  for (std::size_t c = 0; c < out.scale.size(); ++c) {
-    ranges.push_back(RangeSpannedBy(out.scale[c], out.zero[c], out.range));
-  }
-  ProgramBuilder builder(scratch, hardware, numerics);
-  builder.Layernorm(op.output, NormOf(model_, op.output), SectionOf(out.range), ranges,
-                    StatedActivation(bundle, op.input), 1);
-  LayernormOp made = std::get<LayernormOp>(std::move(scratch.program.ops.back()));
+  NodePlan plan;
+  plan.node = &model_.At(op.output);
+  plan.section.emplace();
+  plan.hardware.multiplier_bits = MultiplierBits(bundle);
+  plan.numerics.layernorm = op.kind;
+  plan.numerics.requantize.rounding = op.rounding;
+  ProgramBuilder builder(scratch, plan.hardware, plan.numerics);
+  LayernormOp made =
+      DeriveLayernorm(std::get<network::LayerNorm>(plan.node->function).norm, plan,
+                      StatedActivation(bundle, op.input), out, builder);
   made.wrap = op.wrap;
   op = std::move(made);
 }
@@ -375,7 +347,7 @@ void Relowering::Remake(EmbedOp& op, Bundle& bundle) const {
   op.b_multiplier = common.multipliers.back();
   op.shift = common.shift;
   op.out_zero = out.zero[0];
-  bundle.program.constants[op.position] = PositionCodes(model_, out);
+  bundle.program.constants[op.position] = PositionCodes(std::get<network::Positions>(model_.At(op.output).function), out);
 }
 
 void Relowering::Remake(GeluOp& op, Bundle& bundle) const {

@@ -10,7 +10,7 @@
 #include "sim/bundle/bundle.h"
 #include "sim/calibrate/lower/program_builder.h"
 #include "sim/inputs/manifest.h"
-#include "sim/network/vit_model.h"
+#include "sim/network/network.h"
 
 namespace qsim {
 
@@ -33,11 +33,11 @@ std::vector<std::string> ReadersOf(const Program& program, const std::string& te
 class Relowering {
  public:
   // The model must outlive this. The inputs name the mean and deviation of the pixels.
-  Relowering(const VitModel& model, const ModelInputs& inputs);
+  Relowering(const network::Network& model, const ModelInputs& inputs);
 
   // The float layer that a linear operation stands for, that of the patches on pixels / 255.
   // Throws InternalError where the model has none.
-  Linear LayerOf(const std::string& tap) const;
+  network::Linear LayerOf(const std::string& tap) const;
 
   // Makes the operation that computes `tap` anew from the scales that the bundle states. A linear
   // layer's weights are quantized with the scales of its accumulator. Throws InputError where a
@@ -48,7 +48,7 @@ class Relowering {
   // remakes what reads it.
   void RemakeLinear(const std::string& tap, Bundle& bundle) const;
   // The same from other float weights, or with other scales for the output channels.
-  void RemakeLinear(const std::string& tap, const Linear& layer, const std::vector<double>& scale,
+  void RemakeLinear(const std::string& tap, const network::Linear& layer, const std::vector<double>& scale,
                     Bundle& bundle) const;
 
   // Gives a tensor another grid, and remakes what computes and what reads it. The scores' scale is
@@ -56,7 +56,7 @@ class Relowering {
   void Rescale(const std::string& tensor, StatedGrid grid, Bundle& bundle) const;
 
  private:
-  void Remake(GemmOp& op, const Linear& layer, const std::vector<double>& scale,
+  void Remake(GemmOp& op, const network::Linear& layer, const std::vector<double>& scale,
               Bundle& bundle) const;
   void Remake(GemmOp& op, Bundle& bundle) const;
   void Remake(MatmulOp& op, Bundle& bundle) const;
@@ -68,9 +68,9 @@ class Relowering {
   void Remake(EmbedOp& op, Bundle& bundle) const;
   void Remake(GeluOp& op, Bundle& bundle) const;
   void Remake(AddOp&, Bundle&) const {}
-  std::vector<double> OwnScales(const GemmOp& op, const Linear& layer, const Bundle& bundle) const;
+  std::vector<double> OwnScales(const GemmOp& op, const network::Linear& layer, const Bundle& bundle) const;
 
-  const VitModel& model_;
+  const network::Network& model_;
   std::vector<double> mean_, stddev_;
 };
 

@@ -52,7 +52,7 @@ struct Seen {
 
 class Taps {
  public:
-  Taps(const HybridNetwork& network, const VitModel& model)
+  Taps(const HybridNetwork& network, const network::Network& model)
       : network_(network), model_(model), steps_(StepsOf(network)) {}
 
   const std::vector<Step>& steps() const { return steps_; }
@@ -62,7 +62,7 @@ class Taps {
     const Grid grid = GridOf(step.tensor);
     const FloatTensor& x = exact.at(step.tensor)->real();
     const FloatTensor& y = golden.at(step.tensor)->real();
-    const std::size_t heads = HeadsOf(step.tensor, static_cast<std::size_t>(model_.geometry.heads));
+    const std::size_t heads = HeadsOf(step.tensor, static_cast<std::size_t>(model_.heads));
     if (heads > 1) {
       seen.own_by_head.resize(heads);
       seen.in_place_by_head.resize(heads);
@@ -197,7 +197,7 @@ class Taps {
   }
 
   const HybridNetwork& network_;
-  const VitModel& model_;
+  const network::Network& model_;
   std::vector<Step> steps_;
 };
 
@@ -215,7 +215,7 @@ const TapLoss* Measurement::Find(const std::string& tensor) const {
   return found == taps.end() ? nullptr : &*found;
 }
 
-Measurement Measure(const HybridNetwork& network, const VitModel& model, const ModelInputs& inputs,
+Measurement Measure(const HybridNetwork& network, const network::Network& model, const ModelInputs& inputs,
                     int threads) {
   const Taps taps(network, model);
   const std::vector<Step>& steps = taps.steps();

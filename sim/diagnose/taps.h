@@ -49,11 +49,11 @@ struct Measurement {
 };
 
 // Images run in parallel on `threads` threads.
-Measurement Measure(const HybridNetwork& network, const VitModel& model, const ModelInputs& inputs,
+Measurement Measure(const HybridNetwork& network, const network::Network& model, const ModelInputs& inputs,
                     int threads);
 
 // The weights of every linear layer of the program.
-std::vector<WeightLoss> MeasureWeights(const Bundle& bundle, const VitModel& model,
+std::vector<WeightLoss> MeasureWeights(const Bundle& bundle, const network::Network& model,
                                        const ModelInputs& inputs);
 
 }  // namespace qsim

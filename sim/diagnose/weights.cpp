@@ -27,7 +27,7 @@ void AddRow(const std::vector<double>& exact, const std::vector<double>& codes, 
   }
 }
 
-WeightLoss LossOf(const Bundle& bundle, const Linear& layer, const GemmOp& gemm,
+WeightLoss LossOf(const Bundle& bundle, const network::Linear& layer, const GemmOp& gemm,
                   const std::vector<double>& stddev) {
   const IntTensor& weight = bundle.program.Constant(gemm.weight);
   const std::vector<std::int8_t>& codes = weight.As<std::int8_t>();
@@ -54,7 +54,7 @@ WeightLoss LossOf(const Bundle& bundle, const Linear& layer, const GemmOp& gemm,
 
 }  // namespace
 
-std::vector<WeightLoss> MeasureWeights(const Bundle& bundle, const VitModel& model,
+std::vector<WeightLoss> MeasureWeights(const Bundle& bundle, const network::Network& model,
                                        const ModelInputs& inputs) {
   const auto* images = std::get_if<ImageInputs>(&inputs.data);
   const std::vector<double> stddev = images != nullptr ? images->stddev : std::vector<double>{};

@@ -8,41 +8,38 @@
 
 #include "sim/bundle/bundle.h"
 #include "sim/inputs/manifest.h"
-#include "sim/semantics/float_reference.h"
-#include "sim/network/vit_model.h"
+#include "sim/network/network.h"
+#include "sim/semantics/float_run.h"
 
 namespace qsim {
 
 // The float side of a run: what the integers are measured against.
 struct FloatSource {
-  const VitModel& model;
+  const network::Network& model;
   const ModelInputs& inputs;
 };
 
-// The float tensor that an integer one stands for: accumulators and optional int8 steps have their
-// tap's.
-std::string FloatNameOf(std::string tensor);
-
-// Tensors must be asked for in the order of the network: the embedding's, each block's, the head's.
-// Only those of the part that was asked for last are kept.
+// Tensors must be asked for in the order of the network's parts. Only those of the part that was
+// asked for last are kept.
 class FloatTaps {
  public:
-  // `wanted`: the float names that may be asked for; must outlive this.
+  // `wanted`: the nodes whose tensors may be asked for; must outlive this.
   FloatTaps(const FloatSource& source, std::int64_t image, const std::set<std::string>& wanted)
-      : source_(source), reference_(source.model), image_(image), wanted_(wanted) {}
+      : source_(source),
+        run_(source.model),
+        state_(run_.Begin(source.inputs, image)),
+        wanted_(wanted) {}
 
-  // Null when the float reference has no such tensor: pixels and their patches.
-  const FloatTensor* Find(const std::string& name);
+  // The float tensor of a node; null for null, and where integers stand for something else: pixels
+  // and their patches.
+  const FloatTensor* Find(const network::Node* node);
 
  private:
-  void ComputePart(std::int64_t part);
-
   FloatSource source_;
-  FloatReference reference_;
-  std::int64_t image_;
+  FloatRun run_;
+  FloatRun::State state_;  // behind the last part that was computed
   const std::set<std::string>& wanted_;
-  std::int64_t part_ = -1;  // the last one computed: 0 the embedding, n + 1 block n, then the head
-  FloatTensor x_;           // the residual stream behind it
+  int part_ = -1;  // the last one computed
   std::map<std::string, FloatTensor> taps_;
 };
 

@@ -5,18 +5,25 @@
 #include <optional>
 #include <string_view>
 
-#include "sim/run/float_taps.h"
+#include "sim/network/network.h"
 #include "sim/text/text_util.h"
 
 namespace qsim {
 namespace {
 
+std::string WithoutSuffix(std::string tensor) {
+  for (const std::string_view suffix : {network::kProductSuffix, network::kNarrowSuffix}) {
+    if (tensor.ends_with(suffix)) tensor.resize(tensor.size() - suffix.size());
+  }
+  return tensor;
+}
+
 // The section that a tap or a weight belongs to: an accumulator's is that of the tap it becomes.
 std::optional<Section> SectionOf(const Config& config, const std::string& tensor) {
   const BlockName name = SplitBlock(tensor);
   const std::string rest = name.block.empty() ? tensor : name.rest;
-  std::optional<TensorRole> role = TensorRoleFromName(FloatNameOf(rest));
-  if (!role) role = TensorRoleFromName(FloatNameOf(rest) + ".output");
+  std::optional<TensorRole> role = TensorRoleFromName(WithoutSuffix(rest));
+  if (!role) role = TensorRoleFromName(WithoutSuffix(rest) + ".output");
   if (!role) return std::nullopt;
   int block = -1;
   if (!name.block.empty()) {

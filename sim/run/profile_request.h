@@ -2,8 +2,8 @@
 #pragma once
 
 #include "golden/program/program.h"
-#include "sim/run/run_profiler.h"
 #include "sim/config/config.h"
+#include "sim/run/run_profiler.h"
 
 namespace qsim {
 

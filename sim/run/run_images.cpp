@@ -92,7 +92,7 @@ class Runner {
       profiler_.emplace(bundle_, floats_, *settings_.profile, settings_.threads);
     }
     for (const TensorInfo& info : program_.tensors) {
-      float_names_.insert(FloatNameOf(info.name));
+      if (const network::Node* node = NodeOf(info.name)) float_names_.insert(node->name);
       TapReport tap;
       tap.name = info.name;
       tap.shape = info.shape;
@@ -117,6 +117,11 @@ class Runner {
   }
 
  private:
+  // What a tensor stands for; null without float reference.
+  const network::Node* NodeOf(const std::string& tensor) const {
+    return floats_ == nullptr ? nullptr : floats_->model.NodeOf(tensor);
+  }
+
   ImageResult RunImage(std::int64_t image, int worker) {
     ImageResult r;
     GoldenBackend golden_backend;
@@ -189,7 +194,7 @@ class Runner {
       if (mismatch.count > 0) r.mismatches.emplace(name, mismatch);
       if (settings_.sink != nullptr) settings_.sink->Take("rtl", name, image, rtl);
     }
-    const FloatTensor* exact = e.floats == nullptr ? nullptr : e.floats->Find(FloatNameOf(name));
+    const FloatTensor* exact = e.floats == nullptr ? nullptr : e.floats->Find(NodeOf(name));
     if (exact == nullptr && !profiler_) return;
     const Grid grid = bundle_.GridOf(name);
     const std::vector<double> quantized = grid.Dequantize(golden);
@@ -198,7 +203,7 @@ class Runner {
                       exact == nullptr ? std::span<const float>() : exact->data);
     }
     if (exact == nullptr) return;
-    if (settings_.sink != nullptr && FloatNameOf(name) == name)
+    if (settings_.sink != nullptr && NodeOf(name)->name == name)
       settings_.sink->Take("float", name, image, *exact);
     TapMetrics& metrics = r.metrics[name];
     metrics.golden.Add(exact->data, quantized);
@@ -348,7 +353,7 @@ RunReport RunImages(const Bundle& bundle, const FloatSource* floats, const RunSe
   return Runner(bundle, floats, settings).Run();
 }
 
-void AddBundleInputs(Bundle& bundle, const VitModel& model, const ModelInputs& inputs,
+void AddBundleInputs(Bundle& bundle, const network::Network& model, const ModelInputs& inputs,
                      std::int64_t images, int threads) {
   const FloatSource floats = {model, inputs};
   const std::vector<std::string>& names = bundle.program.inputs;

@@ -9,10 +9,10 @@
 #include <string_view>
 
 #include "sim/bundle/bundle.h"
+#include "sim/inputs/manifest.h"
+#include "sim/network/network.h"
 #include "sim/run/float_taps.h"
 #include "sim/run/run_profiler.h"
-#include "sim/inputs/manifest.h"
-#include "sim/network/vit_model.h"
 #include "sim/run/run_report.h"
 
 namespace qsim {
@@ -53,7 +53,7 @@ struct RunSettings {
 RunReport RunImages(const Bundle& bundle, const FloatSource* floats, const RunSettings& settings);
 
 // Quantizes the activations that reach each of the program's blocks and stores them in the bundle.
-void AddBundleInputs(Bundle& bundle, const VitModel& model, const ModelInputs& inputs,
+void AddBundleInputs(Bundle& bundle, const network::Network& model, const ModelInputs& inputs,
                      std::int64_t images, int threads);
 
 }  // namespace qsim

@@ -12,8 +12,8 @@ namespace qsim {
 // What the golden model spent on one operation, over all images and threads of the run.
 struct OperationCost {
   std::string output;
-  std::string kind;  // "gemm", ...
-  double seconds = 0;  // of processor time
+  std::string kind;                // "gemm", ...
+  double seconds = 0;              // of processor time
   std::int64_t operand_bytes = 0;  // of one image: inputs, weights and biases
   std::int64_t result_bytes = 0;
 };

@@ -7,9 +7,9 @@
 #include <utility>
 #include <variant>
 
-#include "sim/semantics/real_weights.h"
 #include "sim/error.h"
 #include "sim/peak_memory.h"
+#include "sim/semantics/real_weights.h"
 
 namespace qsim {
 namespace {
@@ -132,9 +132,10 @@ TensorProfile RunProfiler::ProfileWeight(const GemmOp& op) const {
   if (floats_ != nullptr) {
     if (const auto* images = std::get_if<ImageInputs>(&floats_->inputs.data))
       stddev = images->stddev;
-    const auto linears = LinearsByOutput(floats_->model);
-    if (const auto found = linears.find(op.output); found != linears.end())
-      exact = found->second->weight.data;
+    const network::Node* node = floats_->model.NodeOf(op.output);
+    const auto* projection =
+        node == nullptr ? nullptr : std::get_if<network::Projection>(&node->function);
+    if (projection != nullptr) exact = projection->layer.weight.data;
   }
   const std::vector<double> real = RealWeights(bundle_, op, stddev);
   TensorCounts counts(RangeOf(codes, request_.weight_range(op.weight)));

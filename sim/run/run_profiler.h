@@ -10,8 +10,8 @@
 
 #include "sim/bundle/bundle.h"
 #include "sim/run/float_taps.h"
-#include "sim/statistics/metrics.h"
 #include "sim/run/run_profile.h"
+#include "sim/statistics/metrics.h"
 
 namespace qsim {
 

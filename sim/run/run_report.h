@@ -8,9 +8,9 @@
 
 #include "golden/program/accumulator_proof.h"
 #include "sim/bundle/bundle.h"
+#include "sim/bundle/size_report.h"
 #include "sim/run/diagnosis_page.h"
 #include "sim/run/run_profile.h"
-#include "sim/bundle/size_report.h"
 
 namespace qsim {
 

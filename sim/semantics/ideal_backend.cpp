@@ -7,8 +7,8 @@
 #include <variant>
 #include <vector>
 
-#include "sim/semantics/quantization.h"
 #include "sim/semantics/elementary.h"
+#include "sim/semantics/quantization.h"
 
 namespace qsim {
 namespace {
@@ -30,14 +30,12 @@ QuantRange RangeOfTensor(const Program& program, std::string_view tap) {
 
 }  // namespace
 
-IdealBackend::IdealBackend(const Bundle& bundle, const VitModel& model)
-    : bundle_(bundle), eps_(model.geometry.eps) {
+IdealBackend::IdealBackend(const Bundle& bundle, const network::Network& model) : bundle_(bundle) {
   for (const Op& op : bundle.program.ops) ops_.emplace(OutputOf(op), &op);
-  for (std::size_t n = 0; n < model.blocks.size(); ++n) {
-    norms_.emplace(fmt::format("blocks.{}.norm1", n), &model.blocks[n].norm1);
-    norms_.emplace(fmt::format("blocks.{}.norm2", n), &model.blocks[n].norm2);
+  for (const network::Node& node : model.nodes()) {
+    if (const auto* layer = std::get_if<network::LayerNorm>(&node.function))
+      norms_.emplace(node.name, &layer->norm);
   }
-  norms_.emplace("norm", &model.norm);
 }
 
 void IdealBackend::Gemm(const OpId& id, const LhsView& lhs, MatrixView<const std::int8_t> rhs,
@@ -120,7 +118,7 @@ std::int64_t IdealBackend::Layernorm(const OpId& id, std::span<const std::int32_
   const auto& op = std::get<LayernormOp>(OpOf(id.tap));
   const TensorScale& from = ScaleOf(op.input);
   const TensorScale& to = ScaleOf(op.output);
-  const Norm& norm = *norms_.at(op.output);
+  const network::Norm& norm = *norms_.at(op.output);
   std::vector<double> real(x.size());
   double sum = 0;
   for (std::size_t c = 0; c < x.size(); ++c) {
@@ -133,7 +131,7 @@ std::int64_t IdealBackend::Layernorm(const OpId& id, std::span<const std::int32_
     v -= mean;
     squares += v * v;
   }
-  const double inverse = 1 / std::sqrt(squares / static_cast<double>(x.size()) + eps_);
+  const double inverse = 1 / std::sqrt(squares / static_cast<double>(x.size()) + norm.eps);
   std::int64_t saturated = 0;
   for (std::size_t c = 0; c < x.size(); ++c) {
     const double y =

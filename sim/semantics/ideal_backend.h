@@ -8,7 +8,7 @@
 
 #include "golden/program/backend.h"
 #include "sim/bundle/bundle.h"
-#include "sim/network/vit_model.h"
+#include "sim/network/network.h"
 
 namespace qsim {
 
@@ -18,7 +18,7 @@ namespace qsim {
 class IdealBackend final : public Backend {
  public:
   // Bundle and model must outlive the backend; the model supplies gamma, beta and eps.
-  IdealBackend(const Bundle& bundle, const VitModel& model);
+  IdealBackend(const Bundle& bundle, const network::Network& model);
 
   void Gemm(const OpId& id, const LhsView& lhs, MatrixView<const std::int8_t> rhs,
             const GemmParams& params, MatrixView<std::int32_t> out, AccRange* seen) override;
@@ -39,10 +39,9 @@ class IdealBackend final : public Backend {
   const TensorScale& ScaleOf(const std::string& tensor) const { return bundle_.scales.at(tensor); }
 
   const Bundle& bundle_;
-  std::map<std::string, const Op*> ops_;      // by output
-  std::map<std::string, const Norm*> norms_;  // by output
+  std::map<std::string, const Op*> ops_;               // by output
+  std::map<std::string, const network::Norm*> norms_;  // by output
   GoldenBackend golden_;
-  double eps_;
 };
 
 }  // namespace qsim

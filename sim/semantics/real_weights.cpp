@@ -3,31 +3,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "sim/error.h"
 
 namespace qsim {
 namespace {
 
-constexpr std::string_view kPatchEmbed = "patch_embed";
-constexpr std::string_view kQkv = ".attn_qkv";
+// Whether a tensor holds patches of an image: their weights read pixels / 255.
+bool IsPatches(const Program& program, const std::string& tensor) {
+  return std::any_of(program.ops.begin(), program.ops.end(), [&](const Op& op) {
+    return std::holds_alternative<PatchifyOp>(op) && OutputOf(op) == tensor;
+  });
+}
 
 }  // namespace
-
-std::map<std::string, const Linear*> LinearsByOutput(const VitModel& model) {
-  std::map<std::string, const Linear*> linears;
-  for (std::size_t n = 0; n < model.blocks.size(); ++n) {
-    const BlockWeights& block = model.blocks[n];
-    const std::string prefix = fmt::format("blocks.{}.", n);
-    linears[prefix + "attn_qkv"] = &block.qkv;
-    linears[prefix + "attn_proj"] = &block.proj;
-    linears[prefix + "mlp_fc1"] = &block.fc1;
-    linears[prefix + "mlp_fc2"] = &block.fc2;
-  }
-  linears[std::string(kPatchEmbed)] = &model.patch_embed;
-  linears["head"] = &model.head;
-  return linears;
-}
 
 std::vector<double> RealWeights(const Bundle& bundle, const GemmOp& op,
                                 const std::vector<double>& stddev) {
@@ -42,18 +32,19 @@ std::vector<double> RealWeights(const Bundle& bundle, const GemmOp& op,
     throw InternalError(op.output + ": scales that do not fit the weights");
   }
   const double absorbed = *std::max_element(input.scale.begin(), input.scale.end());
+  const bool pixels = !stddev.empty() && IsPatches(bundle.program, op.input);
   std::vector<double> column(depth);
   for (std::size_t k = 0; k < depth; ++k) {
     column[k] = absorbed / input.At(k).scale;
-    if (op.output == kPatchEmbed && !stddev.empty())
-      column[k] *= stddev[k / (depth / stddev.size())];
+    if (pixels) column[k] *= stddev[k / (depth / stddev.size())];
   }
   std::vector<double> real(codes.size());
   for (std::size_t n = 0; n < rows; ++n) {
     const Quantization q = weight.At(n);
-    // Of the three matrices, Q and K can have a factor that only their taps' scales tell.
-    const bool factored = op.output.ends_with(kQkv) && n < rows / 3 * 2;
-    const double row = factored ? output.At(n).scale / (q.scale * absorbed) : 1.0;
+    // Rows of Q and K can have a factor that only their taps' scales tell; without one, what is
+    // left of the quotient is rounding.
+    const double quotient = output.At(n).scale / (q.scale * absorbed);
+    const double row = std::fabs(quotient - 1) < 1e-12 ? 1.0 : quotient;
     for (std::size_t k = 0; k < depth; ++k) {
       real[n * depth + k] = q.scale * (codes[n * depth + k] - q.zero) * (row * column[k]);
     }

@@ -8,12 +8,9 @@
 
 #include "golden/program/program.h"
 #include "sim/bundle/bundle.h"
-#include "sim/network/vit_model.h"
+#include "sim/network/network.h"
 
 namespace qsim {
-
-// The linear layers of the float model by the name of the product's output: "blocks.0.attn_qkv".
-std::map<std::string, const Linear*> LinearsByOutput(const VitModel& model);
 
 // The real weights [N, K] that the integers of one product stand for, in storage order and in the
 // units of the float model's own weights: what the lowering moved into them (scales per channel of

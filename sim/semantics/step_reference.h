@@ -10,7 +10,7 @@
 
 #include "golden/program/executor.h"
 #include "sim/bundle/bundle.h"
-#include "sim/network/vit_model.h"
+#include "sim/network/network.h"
 
 namespace qsim {
 
@@ -21,7 +21,7 @@ class StepReference {
  public:
   // `mean` and `stddev` of the images; empty for token inputs. Bundle and model must outlive this
   // object.
-  StepReference(const Bundle& bundle, const VitModel& model, std::vector<double> mean,
+  StepReference(const Bundle& bundle, const network::Network& model, std::vector<double> mean,
                 std::vector<double> stddev);
 
   // The real output of one operation of the program for one image, from the dequantized inputs in
@@ -32,26 +32,16 @@ class StepReference {
 
   // The float layer that a GEMM or a layer norm stands for, by its output; null where the model has
   // none.
-  const Linear* LinearOf(const std::string& output) const;
-  const Norm* NormOf(const std::string& output) const;
+  const network::Linear* LinearOf(const std::string& output) const;
+  const network::Norm* NormOf(const std::string& output) const;
 
  private:
-  std::vector<float> Of(const GemmOp& op, const RealTensors& real) const;
-  std::vector<float> Of(const MatmulOp& op, const RealTensors& real) const;
-  std::vector<float> Of(const RequantizeOp& op, const RealTensors& real) const;
-  std::vector<float> Of(const SoftmaxOp& op, const RealTensors& real) const;
-  std::vector<float> Of(const LayernormOp& op, const RealTensors& real) const;
-  std::vector<float> Of(const GeluOp& op, const RealTensors& real) const;
-  std::vector<float> Of(const ResidualAddOp& op, const RealTensors& real) const;
-  std::vector<float> Of(const EmbedOp& op, const RealTensors& real) const;
-  std::vector<float> Of(const AddOp& op, const RealTensors& real) const;
-  std::vector<float> Of(const PatchifyOp& op, const RealTensors& real) const;
+  FloatTensor Input(const Op& op, const network::Node& node, std::size_t index,
+                    const RealTensors& real) const;
 
   const Bundle& bundle_;
-  const VitModel& model_;
+  const network::Network& model_;
   std::vector<double> mean_, stddev_;
-  std::map<std::string, const Linear*> linears_;  // by output
-  std::map<std::string, const Norm*> norms_;      // by output
 };
 
 }  // namespace qsim

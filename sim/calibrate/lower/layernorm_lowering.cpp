@@ -1,4 +1,6 @@
-// ProgramBuilder::Layernorm: the constants of each layer norm. docs/numerics.md section 6.
+// The constants of each layer norm. docs/numerics.md section 6.
+#include "sim/calibrate/lower/layernorm_lowering.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -6,7 +8,7 @@
 #include <functional>
 #include <utility>
 
-#include "sim/calibrate/lower/program_builder.h"
+#include "sim/calibrate/lower/grid_chooser.h"
 #include "sim/error.h"
 
 namespace qsim {
@@ -17,63 +19,31 @@ namespace {
 constexpr int kMostFractionBits = 20;
 constexpr double kMaxDeeployWeight = 1073741824.0;  // 2^30
 
-double LargestMagnitude(const std::vector<float>& values) {
-  double largest = 0;
-  for (const float v : values) largest = std::max(largest, std::fabs(static_cast<double>(v)));
-  return largest;
-}
-
-}  // namespace
-
-// I-BERT's y has the real scale sqrt(C) / 2^30 * gamma. A (nearly) dead gamma is raised until the
-// bias, counted in that scale, fits.
-std::vector<double> ProgramBuilder::EffectiveGamma(const std::string& name, const Norm& norm,
-                                                   double unit) {
-  const double largest = LargestMagnitude(norm.gamma);
-  std::vector<double> gammas;
-  for (std::size_t c = 0; c < norm.gamma.size(); ++c) {
-    const double gamma = static_cast<double>(norm.gamma[c]);
-    const double beta = std::fabs(static_cast<double>(norm.beta[c]));
-    const double least =
-        std::max({beta / (unit * std::ldexp(1.0, 40)), std::ldexp(largest, -20), kMinScale});
-    if (std::fabs(gamma) < least) {
-      Note(LoweringNote::Kind::kRaisedScale, name,
-           fmt::format(
-               "channel {}: gamma {:.3g} raised to {:.3g}, so that its bias fits (a nearly dead "
-               "channel)",
-               c, gamma, least));
-    }
-    gammas.push_back(std::copysign(std::max(std::fabs(gamma), least), gamma));
-  }
-  return gammas;
-}
-
 // ibert and ivit: the root of the sum of squares, one multiplier per channel.
-void ProgramBuilder::RootOfSumLayernorm(const Norm& norm, const Section& section,
-                                        const std::vector<RealRange>& range,
-                                        const Activation& input, Activation& out, LayernormOp& op) {
+void RootOfSum(const network::Norm& norm, const NodePlan& plan, const Activation& input,
+               const Activation& out, ProgramBuilder& builder, LayernormOp& op) {
   const std::size_t channels = norm.gamma.size();
-  const double unit = std::ldexp(std::sqrt(static_cast<double>(channels)), -30);
-  const std::vector<double> gamma = EffectiveGamma(out.name, norm, unit);
+  const double unit = LayernormUnit(channels);
+  std::vector<std::size_t> raised;
+  const std::vector<double> gamma = EffectiveGamma(norm, unit, &raised);
+  for (const std::size_t c : raised) {
+    builder.Note(LoweringNote::Kind::kRaisedScale, out.name,
+                 fmt::format("channel {}: gamma {:.3g} raised to {:.3g}, so that its bias fits (a "
+                             "nearly dead channel)",
+                             c, norm.gamma[c], std::fabs(gamma[c])));
+  }
   for (std::size_t c = 0; c < channels; ++c) {
-    double scale = QuantizationOf(range[c], out.range, section.has_zero_point).scale;
-    // gamma is given, so a power-of-two ratio leaves the output scale as the only choice; it is
-    // absorbed into the next layer's weights like any channel_wise scale.
-    if (power_of_two()) scale = SnapUp(scale, unit * std::fabs(gamma[c]));
-    out.scale.push_back(scale);
-    out.zero.push_back(ZeroPointFor(range[c], scale, out.range, section.has_zero_point));
     op.bias.push_back(
         static_cast<std::int64_t>(std::floor(static_cast<double>(norm.beta[c]) / gamma[c] / unit)));
-    op.scale.push_back(MakeMultiplier(unit * gamma[c] / scale, out.name, c));
+    op.scale.push_back(builder.MakeMultiplier(unit * gamma[c] / out.scale[c], out.name, c));
   }
-  if (power_of_two() && section.calibration_mode == CalibrationMode::kLayerWise) {
-    Note(LoweringNote::Kind::kInfo, out.name,
-         "requant: power_of_two makes the output scale per channel (gamma times a power of two), "
-         "absorbed "
-         "into the next layer's weights");
+  if (builder.power_of_two() && plan.section->calibration_mode == CalibrationMode::kLayerWise) {
+    builder.Note(LoweringNote::Kind::kInfo, out.name,
+                 "requant: power_of_two makes the output scale per channel (gamma times a power of "
+                 "two), absorbed into the next layer's weights");
   }
   op.zero = Compressed(out.zero);
-  op.rounding = numerics_.requantize.rounding;
+  op.rounding = plan.numerics.requantize.rounding;
   const double smallest = *std::min_element(input.scale.begin(), input.scale.end());
   int widest = 0;
   for (const double s : input.scale) {
@@ -90,29 +60,25 @@ void ProgramBuilder::RootOfSumLayernorm(const Norm& norm, const Section& section
     throw InputError(
         fmt::format("{}: {}: layernorm ivit has no shift for sums of squares beyond 62 "
                     "bits; use a layer_wise residual stream, or layernorm ibert",
-                    section.origin, out.name));
+                    plan.section->origin, out.name));
   }
 }
 
 // rq_layernorm: gamma and beta counted in output steps, with log2d fraction bits; half a step in
 // the bias turns its last floor into a rounding.
-void ProgramBuilder::DeeployLayernorm(const Norm& norm, const Section& section,
-                                      const std::vector<RealRange>& range, const Activation& input,
-                                      Activation& out, LayernormOp& op) {
+void Deeploy(const network::Norm& norm, const NodePlan& plan, const Activation& input,
+             const Activation& out, LayernormOp& op) {
   if (std::adjacent_find(input.scale.begin(), input.scale.end(), std::not_equal_to()) !=
       input.scale.end()) {
     throw InputError(
         fmt::format("{}: {}: layernorm rq_layernorm needs one scale for its input; "
                     "make the residual stream layer_wise, or use layernorm ibert",
-                    section.origin, out.name));
+                    plan.section->origin, out.name));
   }
   double largest = 0;
   for (std::size_t c = 0; c < norm.gamma.size(); ++c) {
-    const Quantization q = QuantizationOf(range[c], out.range, section.has_zero_point);
-    out.scale.push_back(q.scale);
-    out.zero.push_back(q.zero);
-    largest = std::max({largest, std::fabs(static_cast<double>(norm.gamma[c])) / q.scale,
-                        std::fabs(static_cast<double>(norm.beta[c])) / q.scale});
+    largest = std::max({largest, std::fabs(static_cast<double>(norm.gamma[c])) / out.scale[c],
+                        std::fabs(static_cast<double>(norm.beta[c])) / out.scale[c]});
   }
   op.log2d = kMostFractionBits;
   while (op.log2d > 1 && std::ldexp(largest, op.log2d) > kMaxDeeployWeight) --op.log2d;
@@ -126,27 +92,22 @@ void ProgramBuilder::DeeployLayernorm(const Norm& norm, const Section& section,
   }
 }
 
-Activation ProgramBuilder::Layernorm(const std::string& name, const Norm& norm,
-                                     const Section& section, const std::vector<RealRange>& ranges,
-                                     const Activation& input, std::int64_t tokens) {
-  WarnClippedNegatives(name, section, ranges);
-  const std::vector<RealRange> range = Expanded(ranges, norm.gamma.size());
-  Activation out;
-  out.name = name;
-  out.range = RangeOf(section);
+}  // namespace
+
+LayernormOp DeriveLayernorm(const network::Norm& norm, const NodePlan& plan,
+                            const Activation& input, const Activation& out,
+                            ProgramBuilder& builder) {
   LayernormOp op;
-  op.output = name;
+  op.output = out.name;
   op.input = input.name;
-  op.kind = numerics_.layernorm;
+  op.kind = plan.numerics.layernorm;
   op.input_zero = input.zero[0];
   if (op.kind == LayernormKind::kDeeploy) {
-    DeeployLayernorm(norm, section, range, input, out, op);
+    Deeploy(norm, plan, input, out, op);
   } else {
-    RootOfSumLayernorm(norm, section, range, input, out, op);
+    RootOfSum(norm, plan, input, out, builder, op);
   }
-  DefineActivation(out, tokens);
-  program().ops.emplace_back(std::move(op));
-  return out;
+  return op;
 }
 
 }  // namespace qsim

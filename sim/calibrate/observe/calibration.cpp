@@ -11,8 +11,8 @@
 #include <utility>
 
 #include "sim/error.h"
-#include "sim/semantics/float_reference.h"
 #include "sim/parallel.h"
+#include "sim/semantics/float_run.h"
 
 namespace qsim {
 namespace {
@@ -44,47 +44,41 @@ std::string IndexIn(const Shape& shape, std::int64_t element) {
   return fmt::format("[{}]", fmt::join(index, ", "));
 }
 
-// What one input leaves of a block: the tensors that are observed.
-struct Taps {
-  std::map<std::string, FloatTensor> values;
-  std::array<double, 8> softmax_error{};
-};
+// What one input leaves of a part: the values of the tensors that are observed, in their order.
+using Seen = std::vector<std::optional<FloatTensor>>;
 
 class Pass {
  public:
-  Pass(const VitModel& model, const CalibrationInputs& inputs, const CalibrationSettings& settings,
-       Observations& observations)
-      : reference_(model),
-        depth_(model.geometry.depth),
+  Pass(const network::Network& network, const CalibrationInputs& inputs,
+       const CalibrationSettings& settings, Observations& observations)
+      : run_(network),
         inputs_(inputs),
         threads_(settings.threads),
         batch_(settings.batch),
-        observations_(observations) {}
+        observations_(observations) {
+    const std::vector<Observed>& tensors = observations.tensors();
+    for (std::size_t i = 0; i < tensors.size(); ++i) places_[tensors[i].node->name] = i;
+  }
 
   void Run() {
-    for (first_ = 0; first_ < inputs_.count; first_ += static_cast<std::int64_t>(x_.size())) {
-      Embed(std::min(batch_, inputs_.count - first_));
-      const auto& blocks = observations_.blocks();
-      // Behind the last block that is observed only the head is of interest.
-      const std::int64_t end =
-          observations_.head() ? depth_ : (blocks.empty() ? 0 : blocks.rbegin()->first + 1);
-      for (std::int64_t block = 0; block < end; ++block) Block(block);
-      if (observations_.head()) Head();
+    // Behind the last part that is observed nothing is of interest.
+    const std::vector<Observed>& tensors = observations_.tensors();
+    const int last = tensors.empty() ? 0 : tensors.back().node->part;
+    for (first_ = 0; first_ < inputs_.count; first_ += static_cast<std::int64_t>(states_.size())) {
+      Read(std::min(batch_, inputs_.count - first_));
+      for (int part = 0; part <= last; ++part) Part(part);
     }
   }
 
  private:
-  void Embed(std::int64_t count) {
-    x_.resize(static_cast<std::size_t>(count));
+  void Read(std::int64_t count) {
+    states_.resize(static_cast<std::size_t>(count));
     std::int64_t done = 0;
     while (done < count) {
       const ModelInputs piece =
           inputs_.read(first_ + done, std::min<std::int64_t>(2 * threads_, count - done));
       ParallelFor(piece.count(), threads_, [&](std::int64_t i, int) {
-        x_[static_cast<std::size_t>(done + i)] =
-            reference_.Embed(piece, i, [&](const std::string& name, const FloatTensor& value) {
-              CheckFinite(name, value, done + i);
-            });
+        states_[static_cast<std::size_t>(done + i)] = run_.Begin(piece, i);
       });
       observations_.IncludeInputs(piece.count(), RangeOfInputs(piece));
       done += piece.count();
@@ -92,70 +86,40 @@ class Pass {
   }
 
   // Only a few inputs' tensors exist at once, however many make a batch.
-  template <typename Step, typename Take>
-  void InPieces(Step step, Take take) {
-    const auto count = static_cast<std::int64_t>(x_.size());
+  void Part(int part) {
+    std::vector<Observed*> here;
+    for (Observed& seen : observations_.tensors()) {
+      if (seen.node->part == part) here.push_back(&seen);
+    }
+    const std::size_t first_place = here.empty() ? 0 : places_.at(here.front()->node->name);
+    const auto count = static_cast<std::int64_t>(states_.size());
     for (std::int64_t first = 0; first < count; first += 2 * threads_) {
       const std::int64_t size = std::min<std::int64_t>(2 * threads_, count - first);
-      std::vector<Taps> taps(static_cast<std::size_t>(size));
-      ParallelFor(size, threads_,
-                  [&](std::int64_t i, int) { step(first + i, taps[static_cast<std::size_t>(i)]); });
-      take(taps);
+      std::vector<Seen> seen(static_cast<std::size_t>(size), Seen(here.size()));
+      ParallelFor(size, threads_, [&](std::int64_t i, int) {
+        run_.Part(part, states_[static_cast<std::size_t>(first + i)],
+                  [&](const network::Node& node, const FloatTensor& value) {
+                    CheckFinite(node.name, value, first + i);
+                    const auto place = places_.find(node.name);
+                    if (place == places_.end()) return;
+                    seen[static_cast<std::size_t>(i)][place->second - first_place] = value;
+                  });
+      });
+      // Each tensor's observer by itself, its inputs in order.
+      ParallelFor(static_cast<std::int64_t>(here.size()), threads_, [&](std::int64_t n, int) {
+        for (const Seen& input : seen)
+          Take(*here[static_cast<std::size_t>(n)], *input[static_cast<std::size_t>(n)]);
+      });
+    }
+    for (Observed* tensor : here) {
+      if (tensor->observer != nullptr) tensor->observer->EndBatch();
     }
   }
 
-  // Each tensor's observer by itself, its inputs in order.
-  void Observe(const std::vector<Taps>& taps, TensorObservers& tensors) const {
-    const std::vector<std::string> names = tensors.names();
-    ParallelFor(static_cast<std::int64_t>(names.size()), threads_, [&](std::int64_t n, int) {
-      const std::string& name = names[static_cast<std::size_t>(n)];
-      for (const Taps& input : taps) {
-        const auto found = input.values.find(name);
-        if (found != input.values.end()) tensors.Add(name, found->second);
-      }
-    });
-  }
-
-  void Block(std::int64_t block) {
-    const auto found = observations_.blocks().find(block);
-    BlockObservations* observed = found == observations_.blocks().end() ? nullptr : &found->second;
-    const std::string prefix = fmt::format("blocks.{}.", block);
-    InPieces(
-        [&](std::int64_t i, Taps& taps) {
-          FloatTensor& x = x_[static_cast<std::size_t>(i)];
-          const FloatTensor next =
-              reference_.Block(block, x, [&](const std::string& name, const FloatTensor& value) {
-                CheckFinite(prefix + name, value, i);
-                if (observed == nullptr) return;
-                if (name == "intSoft") taps.softmax_error = SoftmaxErrors(value);
-                if (observed->tensors.Wants(name)) taps.values.emplace(name, value);
-              });
-          x = next;
-        },
-        [&](const std::vector<Taps>& taps) {
-          if (observed == nullptr) return;
-          Observe(taps, observed->tensors);
-          for (const Taps& input : taps) {
-            for (std::size_t j = 0; j < input.softmax_error.size(); ++j) {
-              observed->softmax_error[j].Add(input.softmax_error[j]);
-            }
-          }
-        });
-    if (observed != nullptr) observed->tensors.EndBatch();
-  }
-
-  void Head() {
-    TensorObservers& tensors = *observations_.head();
-    InPieces(
-        [&](std::int64_t i, Taps& taps) {
-          reference_.Head(x_[static_cast<std::size_t>(i)],
-                          [&](const std::string& name, const FloatTensor& value) {
-                            CheckFinite(name, value, i);
-                            if (tensors.Wants(name)) taps.values.emplace(name, value);
-                          });
-        },
-        [&](const std::vector<Taps>& taps) { Observe(taps, tensors); });
-    tensors.EndBatch();
+  static void Take(Observed& tensor, const FloatTensor& value) {
+    if (tensor.observer != nullptr) return tensor.Add(value);
+    const SoftmaxErrors errors = SoftmaxErrorsOf(value);
+    for (std::size_t j = 0; j < errors.size(); ++j) tensor.softmax_error[j].Add(errors[j]);
   }
 
   void CheckFinite(const std::string& name, const FloatTensor& value, std::int64_t input) const {
@@ -170,16 +134,14 @@ class Pass {
         inputs_.offset + first_ + input));
   }
 
-  FloatReference reference_;
-  std::int64_t depth_;
+  FloatRun run_;
   const CalibrationInputs& inputs_;
   int threads_;
   std::int64_t batch_;
   Observations& observations_;
-  std::int64_t first_ = 0;  // of the batch
-  // The residual stream of the batch. Copied into, so that its memory is taken once: tensors that
-  // come and go among smaller ones leave holes.
-  std::vector<FloatTensor> x_;
+  std::map<std::string, std::size_t> places_;  // of a node among the observed
+  std::int64_t first_ = 0;                     // of the batch
+  std::vector<FloatRun::State> states_;        // of the batch's inputs, behind the last part
 };
 
 }  // namespace
@@ -224,9 +186,9 @@ CalibrationInputs CalibrationInputs::From(const InputReader& reader, const Input
           }};
 }
 
-void ObserveInputs(const VitModel& model, const CalibrationInputs& inputs,
+void ObserveInputs(const network::Network& network, const CalibrationInputs& inputs,
                    const CalibrationSettings& settings, Observations& observations) {
-  Pass(model, inputs, settings, observations).Run();
+  Pass(network, inputs, settings, observations).Run();
 }
 
 }  // namespace qsim

@@ -7,11 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "sim/calibrate/plan/network_plan.h"
 #include "sim/calibrate/observe/observations.h"
 #include "sim/inputs/input_reader.h"
 #include "sim/inputs/manifest.h"
-#include "sim/network/vit_model.h"
+#include "sim/network/network.h"
 
 namespace qsim {
 
@@ -50,7 +49,7 @@ struct CalibrationSettings {
 // memory depends on model, batch and threads, not on the number of inputs. Throws InputError for a
 // NaN or Inf: it names tensor, index and the first input that has one, and the first such tensor in
 // the order of the network.
-void ObserveInputs(const VitModel& model, const CalibrationInputs& inputs,
+void ObserveInputs(const network::Network& network, const CalibrationInputs& inputs,
                    const CalibrationSettings& settings, Observations& observations);
 
 }  // namespace qsim

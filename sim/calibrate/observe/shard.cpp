@@ -21,7 +21,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr const char* kFormat = "qsim calibration shard";
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kVersion = 2;
 constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 31;
 
 [[noreturn]] void Fail(const std::filesystem::path& file, const std::string& what) {
@@ -30,17 +30,16 @@ constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 31;
 
 Json ToJson(const Observations& observations) {
   Json softmax = Json::object();
-  for (const auto& [block, seen] : observations.blocks()) {
-    Json& sums = softmax[std::to_string(block)];
+  Json tensors = Json::object();
+  for (const Observed& seen : observations.tensors()) {
+    if (seen.observer != nullptr) {
+      tensors[seen.node->name] = StateToJson(seen.observer->State());
+      continue;
+    }
     for (const FixedSum& sum : seen.softmax_error) {
-      sums.push_back({sum.whole(), sum.fraction()});
+      softmax[seen.node->name].push_back({sum.whole(), sum.fraction()});
     }
   }
-  Json tensors = Json::object();
-  observations.ForEachTensor(
-      [&](const std::string& full, const TensorObservers& observers, const std::string& name) {
-        tensors[full] = StateToJson(observers.observer(name).State());
-      });
   return {{"softmax_error", softmax}, {"tensors", tensors}};
 }
 
@@ -77,22 +76,23 @@ void CheckIdentity(const std::filesystem::path& file, const Json& theirs,
 void Add(const Json& body, Observations& observations) {
   const Json& inputs = body.at("inputs");
   const RealRange range = {inputs.at("min").get<double>(), inputs.at("max").get<double>()};
-  for (auto& [block, seen] : observations.blocks()) {
-    const Json& sums = body.at("softmax_error").at(std::to_string(block));
-    for (std::size_t j = 0; j < seen.softmax_error.size(); ++j) {
-      seen.softmax_error[j].Add(
-          FixedSum(sums.at(j).at(0).get<std::uint64_t>(), sums.at(j).at(1).get<std::uint64_t>()));
+  const Json& tensors = body.at("tensors");
+  for (Observed& seen : observations.tensors()) {
+    const std::string& name = seen.node->name;
+    if (seen.observer == nullptr) {
+      const Json& sums = body.at("softmax_error").at(name);
+      for (std::size_t j = 0; j < seen.softmax_error.size(); ++j) {
+        seen.softmax_error[j].Add(
+            FixedSum(sums.at(j).at(0).get<std::uint64_t>(), sums.at(j).at(1).get<std::uint64_t>()));
+      }
+      continue;
+    }
+    try {
+      seen.observer->Merge(StateFromJson(tensors.at(name)));
+    } catch (const InputError& error) {
+      throw InputError(fmt::format("{}: {}", name, error.what()));
     }
   }
-  const Json& tensors = body.at("tensors");
-  observations.ForEachTensor(
-      [&](const std::string& full, const TensorObservers& observers, const std::string& name) {
-        try {
-          observers.observer(name).Merge(StateFromJson(tensors.at(full)));
-        } catch (const InputError& error) {
-          throw InputError(fmt::format("{}: {}", full, error.what()));
-        }
-      });
   observations.IncludeInputs(inputs.at("count").get<std::int64_t>(), range);
 }
 
@@ -146,22 +146,22 @@ void RequireMergeable(const Observations& observations) {
   // The same section serves many blocks.
   std::map<std::pair<std::string, std::string>, std::vector<std::string>> sections;
   std::vector<std::pair<std::string, std::string>> order;
-  observations.ForEachTensor(
-      [&](const std::string& full, const TensorObservers& observers, const std::string& name) {
-        const Section& section = observers.section(name);
-        if (Observer::IsMergeable(section.observer)) return;
-        const std::pair<std::string, std::string> key = {
-            name, fmt::format("{}, {}", Name(section.observer), section.origin)};
-        if (!sections.contains(key)) order.push_back(key);
-        sections[key].push_back(full.substr(0, full.size() - name.size()));
-      });
+  for (const Observed& seen : observations.tensors()) {
+    if (seen.observer == nullptr || Observer::IsMergeable(seen.section.observer)) continue;
+    const network::Node& node = *seen.node;
+    const std::string prefix = node.block < 0 ? "" : fmt::format("blocks.{}.", node.block);
+    const std::pair<std::string, std::string> key = {
+        node.name.substr(prefix.size()),
+        fmt::format("{}, {}", Name(seen.section.observer), seen.section.origin)};
+    if (!sections.contains(key)) order.push_back(key);
+    sections[key].push_back(node.block < 0 ? "" : std::to_string(node.block));
+  }
   if (order.empty()) return;
   std::vector<std::string> texts;
   for (const auto& key : order) {
     std::string blocks;
-    for (const std::string& prefix : sections[key]) {
-      if (!prefix.empty())
-        blocks += (blocks.empty() ? "" : ",") + prefix.substr(7, prefix.size() - 8);
+    for (const std::string& block : sections[key]) {
+      if (!block.empty()) blocks += (blocks.empty() ? "" : ",") + block;
     }
     texts.push_back(blocks.empty()
                         ? fmt::format("{} ({})", key.first, key.second)

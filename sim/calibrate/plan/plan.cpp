@@ -2,107 +2,219 @@
 
 #include <fmt/format.h>
 
-#include <string>
+#include <algorithm>
 #include <string_view>
+#include <utility>
 
-#include "sim/calibrate/observe/observer.h"
 #include "sim/error.h"
 
 namespace qsim {
 namespace {
 
+using network::Node;
+
+// Logits feed no array, so they keep 16 bits, one scale, and no ties that 8 bits would make.
+Section UnreadSection() {
+  Section section;
+  section.bits = 16;
+  return section;
+}
+
+}  // namespace
+
+bool ChannelWise(const Section& section) {
+  return section.calibration_mode == CalibrationMode::kChannelWise;
+}
+
+const NodePlan* Plan::Find(const std::string& node) const {
+  const auto found = index_.find(node);
+  return found == index_.end() ? nullptr : &nodes_[found->second];
+}
+
+const NodePlan& Plan::At(const std::string& node) const {
+  if (const NodePlan* plan = Find(node)) return *plan;
+  throw InternalError("'" + node + "' is not planned");
+}
+
+std::vector<const NodePlan*> Plan::ReadersOf(const std::string& node) const {
+  std::vector<const NodePlan*> readers;
+  for (const NodePlan& plan : nodes_) {
+    if (std::find(plan.inputs.begin(), plan.inputs.end(), node) != plan.inputs.end())
+      readers.push_back(&plan);
+  }
+  return readers;
+}
+
 class Planner {
  public:
-  Planner(const Config& config, int block, Realise realise, std::vector<LoweringNote>& notes)
-      : config_(config), block_(block), realise_(realise), notes_(notes) {}
+  Planner(const network::Network& network, const Config& config, const Extent& extent,
+          Realise realise, Plan& plan)
+      : network_(network), config_(config), extent_(extent), realise_(realise), plan_(plan) {}
 
-  AttentionPlan Attention() {
-    AttentionPlan plan;
-    ReadArithmetic(plan.hardware, plan.numerics);
-    plan.softmax_kind = plan.numerics.softmax;
-    plan.input = Residual(block_ == 0 ? TensorRole::kEmbed : TensorRole::kResidual2,
-                          block_ == 0 ? block_ : block_ - 1, "input");
-    plan.norm1 = Activation(TensorRole::kNorm1);
-    RejectHeadWise(plan.norm1, "norm1");
-    plan.qkv_weight = Weight(TensorRole::kAttnQkvWeight);
-    plan.qkv_output = LinearOutput(TensorRole::kAttnQkvOutput);
-    plan.q = Activation(TensorRole::kAttnQOut);
-    plan.k = Activation(TensorRole::kAttnKOut);
-    plan.v = Activation(TensorRole::kAttnVInput);
-    RejectBothChannelWise(plan.q, plan.k);
-    plan.scores = Scores();
-    plan.softmax = Softmax(plan.softmax_kind);
-    plan.attention = Activation(TensorRole::kAttnVOut);
-    plan.proj_weight = Weight(TensorRole::kAttnProjWeight);
-    if (plan.proj_weight.calibration_mode == CalibrationMode::kHeadWise) {
-      Substitute(plan.proj_weight, "attn_proj.weight",
-                 "head_wise weights: heads lie along the projection's contraction axis",
-                 "channel_wise",
-                 [](Section& s) { s.calibration_mode = CalibrationMode::kChannelWise; });
+  void Run() {
+    for (const std::string& note : config_.notes()) {
+      plan_.notes_.push_back({LoweringNote::Kind::kInfo, "config", note});
     }
-    plan.proj_output = LinearOutput(TensorRole::kAttnProjOutput);
-    if (plan.proj_output.output_quant_enable) RejectHeadWise(plan.proj_output, "attn_proj.output");
-    plan.residual1 = Residual(TensorRole::kResidual1, block_, "residual1");
-    RejectPowerOfTwoConflicts(plan);
-    return plan;
-  }
-
-  MlpPlan Mlp() {
-    MlpPlan plan;
-    ReadArithmetic(plan.hardware, plan.numerics);
-    plan.norm2 = Activation(TensorRole::kNorm2);
-    RejectHeadWise(plan.norm2, "norm2");
-    plan.fc1_weight = Weight(TensorRole::kMlpFc1Weight);
-    RejectHeadWise(plan.fc1_weight, "mlp_fc1.weight");
-    plan.fc1_output = Activation(TensorRole::kMlpFc1Output);
-    RequireLayerWise(plan.fc1_output, "mlp_fc1.output",
-                     "one GELU table serves every channel of its input");
-    if (plan.numerics.gelu == GeluKind::kIta && plan.fc1_output.has_zero_point) {
-      Substitute(plan.fc1_output, "mlp_fc1.output", "GELU ita takes no zero point",
-                 "signed and symmetric", [](Section& s) {
-                   s.has_zero_point = false;
-                   s.is_signed = true;
-                 });
+    Select();
+    // What a node asks of another's section is asked after that section has been read.
+    for (NodePlan& plan : plan_.nodes_) {
+      node_ = plan.node;
+      ReadArithmetic(plan);
+      std::visit([&](const auto& function) { Choose(function, plan); }, node_->function);
     }
-    plan.gelu = Activation(TensorRole::kMlpGelu);
-    RequireLayerWise(plan.gelu, "mlp_gelu", "one GELU table serves every channel of its output");
-    plan.fc2_weight = Weight(TensorRole::kMlpFc2Weight);
-    RejectHeadWise(plan.fc2_weight, "mlp_fc2.weight");
-    plan.fc2_output = LinearOutput(TensorRole::kMlpFc2Output);
-    if (plan.fc2_output.output_quant_enable) RejectHeadWise(plan.fc2_output, "mlp_fc2.output");
-    plan.residual2 = Residual(TensorRole::kResidual2, block_, "residual2");
-    return plan;
-  }
-
-  EndsPlan Ends() {
-    EndsPlan plan;
-    ReadArithmetic(plan.hardware, plan.numerics);
-    plan.patch_weight = Weight(TensorRole::kPatchEmbedWeight);
-    RejectHeadWise(plan.patch_weight, "patch_embed.weight");
-    plan.embed = Residual(TensorRole::kEmbed, block_, "embed");
-    plan.norm = Activation(TensorRole::kNorm);
-    RejectHeadWise(plan.norm, "norm");
-    plan.head_weight = Weight(TensorRole::kHeadWeight);
-    RejectHeadWise(plan.head_weight, "head.weight");
-    return plan;
+    for (NodePlan& plan : plan_.nodes_) {
+      if (!plan.observed) plan.observed = plan.section;
+    }
   }
 
  private:
-  void ReadArithmetic(Hardware& hardware, Numerics& numerics) const {
-    hardware = config_.HardwareFor(block_);
-    numerics = config_.NumericsFor(block_);
-    if (hardware.requant == RequantMode::kPowerOfTwo &&
-        numerics.requantize.scheme != RequantScheme::kRoundShift) {
-      throw InputError(fmt::format(
-          "key 'hardware.requant': power_of_two has no multiplier, but numerics.requantize {} has "
-          "one of its own; use requant: multiplier, or a rounding for requantize",
-          Name(numerics.requantize)));
+  bool Chained() const { return extent_.scope == Scope::kModel; }
+
+  bool Selected(const Node& node) const {
+    if (node.scope > extent_.scope) return false;
+    const std::vector<std::int64_t>& blocks = extent_.blocks;
+    return blocks.empty() || std::find(blocks.begin(), blocks.end(), node.block) != blocks.end();
+  }
+
+  void Select() {
+    for (const Node& node : network_.nodes()) {
+      const bool entry = std::holds_alternative<network::Entry>(node.function);
+      if (!Selected(node) || (entry && Chained())) continue;
+      NodePlan plan;
+      plan.node = &node;
+      plan.input = entry || std::holds_alternative<network::Pixels>(node.function) ||
+                   std::holds_alternative<network::Activations>(node.function);
+      if (!plan.input) {
+        for (const std::string& input : node.inputs) plan.inputs.push_back(Source(input));
+      }
+      plan_.index_.emplace(node.name, plan_.nodes_.size());
+      plan_.nodes_.push_back(std::move(plan));
+    }
+    for (NodePlan& plan : plan_.nodes_) {
+      if (std::holds_alternative<network::Product>(plan.node->function))
+        plan_.Mutable(plan.inputs.at(1)).second_operand = true;
     }
   }
 
+  // A chained program has no entries: what reads one reads what it stands for.
+  std::string Source(const std::string& input) const {
+    const Node& node = network_.At(input);
+    const bool entry = std::holds_alternative<network::Entry>(node.function);
+    return entry && Chained() ? Source(node.inputs.at(0)) : input;
+  }
+
+  void ReadArithmetic(NodePlan& plan) const {
+    plan.hardware = config_.HardwareFor(node_->block);
+    plan.numerics = config_.NumericsFor(node_->block);
+    if (plan.hardware.requant == RequantMode::kPowerOfTwo &&
+        plan.numerics.requantize.scheme != RequantScheme::kRoundShift) {
+      throw InputError(fmt::format(
+          "key 'hardware.requant': power_of_two has no multiplier, but numerics.requantize {} has "
+          "one of its own; use requant: multiplier, or a rounding for requantize",
+          Name(plan.numerics.requantize)));
+    }
+  }
+
+  // ---- what each function asks of its sections ----
+
+  void Choose(const network::Pixels&, NodePlan&) {}
+  void Choose(const network::Patches&, NodePlan&) {}
+  void Choose(const network::Entry&, NodePlan& plan) { plan.section = Stream(); }
+  void Choose(const network::Activations&, NodePlan& plan) { plan.section = Stream(); }
+  void Choose(const network::Positions&, NodePlan& plan) { plan.section = Stream(); }
+  void Choose(const network::Sum&, NodePlan& plan) { plan.section = Stream(); }
+
+  void Choose(const network::LayerNorm&, NodePlan& plan) {
+    plan.section = Operand(*node_->section);
+    RequireHeads(*plan.section, *node_->section);
+  }
+
+  void Choose(const network::Columns&, NodePlan& plan) { plan.section = Operand(*node_->section); }
+
+  void Choose(const network::Projection&, NodePlan& plan) {
+    plan.weight = Operand(*node_->weight_section);
+    if (network_.At(node_->inputs.at(0)).heads > 1 && node_->heads == 1) {
+      if (plan.weight->calibration_mode == CalibrationMode::kHeadWise) {
+        Substitute(*plan.weight, node_->weight_section->key,
+                   "head_wise weights: heads lie along the projection's contraction axis",
+                   "channel_wise",
+                   [](Section& s) { s.calibration_mode = CalibrationMode::kChannelWise; });
+      }
+    } else {
+      RequireHeads(*plan.weight, *node_->weight_section);
+    }
+    const std::vector<const NodePlan*> readers = plan_.ReadersOf(node_->name);
+    if (readers.empty()) {
+      if (Unread()) plan.section = UnreadSection();
+      return;
+    }
+    if (std::holds_alternative<network::Gelu>(readers.front()->node->function)) {
+      plan.section = TableInput(plan.numerics.gelu);
+    } else {
+      plan.section = OptionalStep();
+    }
+  }
+
+  void Choose(const network::Product& product, NodePlan& plan) {
+    if (!product.transpose_rhs) {
+      plan.section = Operand(*node_->section);
+      return;
+    }
+    NodePlan& lhs = plan_.Mutable(plan.inputs.at(0));
+    NodePlan& rhs = plan_.Mutable(plan.inputs.at(1));
+    RejectBothChannelWise(*lhs.section, rhs);
+    // Factors between the operands come from the channels of one; the other's range follows from
+    // its own channels, so that both are seen by channel.
+    if (ChannelWise(*lhs.section) || ChannelWise(*rhs.section)) {
+      for (NodePlan* operand : {&lhs, &rhs}) {
+        operand->observed = operand->section;
+        operand->observed->calibration_mode = CalibrationMode::kChannelWise;
+      }
+    }
+    plan.section = Get(*node_->section);
+    if (ChannelWise(*plan.section)) {
+      Substitute(*plan.section, node_->section->key,
+                 "channel_wise scores: a softmax row needs one scale", "head_wise",
+                 [](Section& s) { s.calibration_mode = CalibrationMode::kHeadWise; });
+    }
+    RejectPowerOfTwoConflicts(plan);
+  }
+
+  // The algorithm fixes type and scale of its output; only a request for something else is a
+  // conflict.
+  void Choose(const network::Softmax&, NodePlan& plan) {
+    const SoftmaxKind kind = plan.numerics.softmax;
+    const std::string& key = node_->section->key;
+    Section section = Get(*node_->section);
+    if (section.calibration_mode != CalibrationMode::kLayerWise) {
+      Substitute(section, key,
+                 fmt::format("{} softmax output: its one scale is fixed by the algorithm",
+                             Name(section.calibration_mode)),
+                 "layer_wise",
+                 [](Section& s) { s.calibration_mode = CalibrationMode::kLayerWise; });
+    }
+    const bool log2 = section.method == QuantMethod::kLog2;
+    const int bits = kind == SoftmaxKind::kLogInt ? 4 : 8;
+    if (section.bits != bits && (log2 || kind != SoftmaxKind::kLogInt)) {
+      Substitute(section, key,
+                 fmt::format("{} bits: softmax {} gives {}", section.bits, Name(kind), bits),
+                 fmt::format("bits: {}", bits), [bits](Section& s) { s.bits = bits; });
+    }
+    plan.section = std::move(section);
+  }
+
+  void Choose(const network::Gelu&, NodePlan& plan) {
+    plan.section = Operand(*node_->section);
+    RequireLayerWise(*plan.section, node_->section->key,
+                     "one GELU table serves every channel of its output");
+  }
+
+  // ---- rules ----
+
   // "blocks.2.norm1", or "norm" for what lies outside the blocks.
   std::string FullName(std::string_view tensor) const {
-    return block_ < 0 ? std::string(tensor) : fmt::format("blocks.{}.{}", block_, tensor);
+    return node_->block < 0 ? std::string(tensor)
+                            : fmt::format("blocks.{}.{}", node_->block, tensor);
   }
 
   template <typename Change>
@@ -116,32 +228,34 @@ class Planner {
           section.origin, name, problem, nearest));
     }
     change(section);
-    notes_.push_back(
-        {LoweringNote::Kind::kSubstitution, name, fmt::format("{}: {} taken", problem, nearest)});
+    Note(LoweringNote::Kind::kSubstitution, name, fmt::format("{}: {} taken", problem, nearest));
   }
 
-  Section Get(TensorRole role, int block) {
-    const Section section = config_.Get(block, role);
+  void Note(LoweringNote::Kind kind, const std::string& tensor, std::string text) {
+    plan_.notes_.push_back({kind, tensor, std::move(text)});
+  }
+
+  Section Get(const network::SectionKey& key) {
+    const Section section = config_.Get(key.block, *TensorRoleFromName(key.key));
     if (section.origin == "default") {
-      notes_.push_back({LoweringNote::Kind::kInfo, FullName(Name(role)),
-                        "no section in the configuration: the documented default is used"});
+      Note(LoweringNote::Kind::kInfo, FullName(key.key),
+           "no section in the configuration: the documented default is used");
     }
     return section;
   }
 
   // An operand of the array: at most 8 bits.
-  Section Activation(TensorRole role) {
-    Section section = Get(role, block_);
-    LimitBits(section, std::string(Name(role)), 8);
+  Section Operand(const network::SectionKey& key) {
+    Section section = Get(key);
+    LimitBits(section, key.key, 8);
     return section;
   }
 
-  Section Weight(TensorRole role) { return Activation(role); }
-
-  Section LinearOutput(TensorRole role) {
-    Section section = config_.Get(block_, role);
-    if (!section.output_quant_enable) return section;
-    const std::string name(Name(role));
+  // The section of a layer's output counts where an int8 step is asked for.
+  std::optional<Section> OptionalStep() {
+    const std::string& name = node_->section->key;
+    Section section = config_.Get(node_->section->block, *TensorRoleFromName(name));
+    if (!section.output_quant_enable) return std::nullopt;
     LimitBits(section, name, 8);
     if (section.has_zero_point && section.calibration_mode != CalibrationMode::kLayerWise) {
       Substitute(section, name, "one zero point per channel on the requantizer's input",
@@ -150,19 +264,40 @@ class Planner {
                    s.is_signed = true;
                  });
     }
-    notes_.push_back(
-        {LoweringNote::Kind::kInfo, FullName(name),
-         "output_quant_enable puts an int8 step behind the linear layer: a double rounding"});
+    Note(LoweringNote::Kind::kInfo, FullName(name),
+         "output_quant_enable puts an int8 step behind the linear layer: a double rounding");
+    RequireHeads(section, *node_->section);
     return section;
   }
 
-  Section Residual(TensorRole role, int block, const std::string& tensor) {
-    Section section = Get(role, block);
-    RejectHeadWise(section, tensor);
+  Section TableInput(GeluKind gelu) {
+    const std::string& name = node_->section->key;
+    Section section = Operand(*node_->section);
+    RequireLayerWise(section, name, "one GELU table serves every channel of its input");
+    if (gelu == GeluKind::kIta && section.has_zero_point) {
+      Substitute(section, name, "GELU ita takes no zero point", "signed and symmetric",
+                 [](Section& s) {
+                   s.has_zero_point = false;
+                   s.is_signed = true;
+                 });
+    }
+    return section;
+  }
+
+  // Whether the network ends here, not only the program.
+  bool Unread() const {
+    return std::none_of(network_.nodes().begin(), network_.nodes().end(), [&](const Node& n) {
+      return std::find(n.inputs.begin(), n.inputs.end(), node_->name) != n.inputs.end();
+    });
+  }
+
+  Section Stream() {
+    Section section = Get(*node_->section);
+    RequireHeads(section, *node_->section);
     // PtfObserver's channels share one zero point.
-    if (section.calibration_mode == CalibrationMode::kChannelWise && section.has_zero_point &&
-        section.observer != ObserverKind::kPtf) {
-      Substitute(section, tensor, "channel_wise residual stream with a zero point for each channel",
+    if (ChannelWise(section) && section.has_zero_point && section.observer != ObserverKind::kPtf) {
+      Substitute(section, TensorOf(*node_),
+                 "channel_wise residual stream with a zero point for each channel",
                  "channel_wise symmetric", [](Section& s) {
                    s.has_zero_point = false;
                    s.is_signed = true;
@@ -171,34 +306,9 @@ class Planner {
     return section;
   }
 
-  Section Scores() {
-    Section section = Get(TensorRole::kAttnKvOut, block_);
-    if (section.calibration_mode == CalibrationMode::kChannelWise) {
-      Substitute(section, "attn_kv_out", "channel_wise scores: a softmax row needs one scale",
-                 "head_wise", [](Section& s) { s.calibration_mode = CalibrationMode::kHeadWise; });
-    }
-    return section;
-  }
-
-  // The algorithm fixes type and scale of its output; only a request for something else is a
-  // conflict.
-  Section Softmax(SoftmaxKind kind) {
-    Section section = Get(TensorRole::kIntSoft, block_);
-    if (section.calibration_mode != CalibrationMode::kLayerWise) {
-      Substitute(section, "intSoft",
-                 fmt::format("{} softmax output: its one scale is fixed by the algorithm",
-                             Name(section.calibration_mode)),
-                 "layer_wise",
-                 [](Section& s) { s.calibration_mode = CalibrationMode::kLayerWise; });
-    }
-    const bool log2 = section.method == QuantMethod::kLog2;
-    const int bits = kind == SoftmaxKind::kLogInt ? 4 : 8;
-    if (section.bits != bits && (log2 || kind != SoftmaxKind::kLogInt)) {
-      Substitute(section, "intSoft",
-                 fmt::format("{} bits: softmax {} gives {}", section.bits, Name(kind), bits),
-                 fmt::format("bits: {}", bits), [bits](Section& s) { s.bits = bits; });
-    }
-    return section;
+  // The tensor's name within its block.
+  static std::string TensorOf(const Node& node) {
+    return node.name.substr(node.name.rfind('.') + 1);
   }
 
   void LimitBits(Section& section, const std::string& tensor, int limit) {
@@ -211,9 +321,10 @@ class Planner {
         fmt::format("bits: {}", limit), [limit](Section& s) { s.bits = limit; });
   }
 
-  void RejectHeadWise(Section& section, const std::string& tensor) {
-    if (section.calibration_mode != CalibrationMode::kHeadWise) return;
-    Substitute(section, tensor, "head_wise: this tensor has no heads", "channel_wise",
+  void RequireHeads(Section& section, const network::SectionKey& key) {
+    if (node_->heads > 1 || section.calibration_mode != CalibrationMode::kHeadWise) return;
+    Substitute(section, node_->stream ? TensorOf(*node_) : key.key,
+               "head_wise: this tensor has no heads", "channel_wise",
                [](Section& s) { s.calibration_mode = CalibrationMode::kChannelWise; });
   }
 
@@ -223,13 +334,10 @@ class Planner {
                "layer_wise", [](Section& s) { s.calibration_mode = CalibrationMode::kLayerWise; });
   }
 
-  void RejectBothChannelWise(const Section& q, Section& k) {
-    if (q.calibration_mode != CalibrationMode::kChannelWise ||
-        k.calibration_mode != CalibrationMode::kChannelWise) {
-      return;
-    }
+  void RejectBothChannelWise(const Section& lhs, NodePlan& rhs) {
+    if (!ChannelWise(lhs) || !ChannelWise(*rhs.section)) return;
     Substitute(
-        k, "attn_k_out",
+        *rhs.section, rhs.node->section->key,
         "channel_wise on both Q and K: channels are the contraction axis of QK^T, so one factor "
         "serves both",
         "layer_wise", [](Section& s) { s.calibration_mode = CalibrationMode::kLayerWise; });
@@ -237,50 +345,41 @@ class Planner {
 
   // In power-of-two mode each ratio of scales is 2^-S; these requests tie a scale to two that are
   // not powers of two of each other.
-  void RejectPowerOfTwoConflicts(AttentionPlan& plan) {
-    if (plan.hardware.requant != RequantMode::kPowerOfTwo) return;
-    if (plan.qkv_output.output_quant_enable) {
-      Substitute(plan.qkv_output, "attn_qkv.output",
+  void RejectPowerOfTwoConflicts(NodePlan& scores) {
+    if (scores.hardware.requant != RequantMode::kPowerOfTwo) return;
+    NodePlan* layer = nullptr;  // that both operands are columns of
+    const NodePlan& lhs = plan_.At(scores.inputs.at(0));
+    if (std::holds_alternative<network::Columns>(lhs.node->function))
+      layer = &plan_.Mutable(lhs.inputs.at(0));
+    if (layer == nullptr || !layer->weight) return;
+    if (layer->section) {
+      Substitute(*layer->section, layer->node->section->key,
                  "output_quant_enable with requant: power_of_two: one int8 step cannot be a power "
                  "of two apart "
                  "from Q, K and V at once",
                  "output_quant_enable: False", [](Section& s) { s.output_quant_enable = false; });
+      layer->section.reset();
     }
-    if (plan.scores.calibration_mode == CalibrationMode::kHeadWise &&
-        plan.qkv_weight.calibration_mode == CalibrationMode::kLayerWise) {
-      Substitute(plan.scores, "attn_kv_out",
+    if (scores.section->calibration_mode == CalibrationMode::kHeadWise &&
+        layer->weight->calibration_mode == CalibrationMode::kLayerWise) {
+      Substitute(*scores.section, scores.node->section->key,
                  "head_wise scores with layer_wise attn_qkv weights and requant: power_of_two",
                  "layer_wise",
                  [](Section& s) { s.calibration_mode = CalibrationMode::kLayerWise; });
     }
   }
 
+  const network::Network& network_;
   const Config& config_;
-  int block_;
+  const Extent& extent_;
   Realise realise_;
-  std::vector<LoweringNote>& notes_;
+  Plan& plan_;
+  const Node* node_ = nullptr;
 };
 
-}  // namespace
-
-Section LogitsSection() {
-  Section section;
-  section.bits = 16;
-  return section;
-}
-
-AttentionPlan PlanAttention(const Config& config, int block, Realise realise,
-                            std::vector<LoweringNote>& notes) {
-  return Planner(config, block, realise, notes).Attention();
-}
-
-MlpPlan PlanMlp(const Config& config, int block, Realise realise,
-                std::vector<LoweringNote>& notes) {
-  return Planner(config, block, realise, notes).Mlp();
-}
-
-EndsPlan PlanEnds(const Config& config, Realise realise, std::vector<LoweringNote>& notes) {
-  return Planner(config, -1, realise, notes).Ends();
+Plan::Plan(const network::Network& network, const Config& config, const Extent& extent,
+           Realise realise) {
+  Planner(network, config, extent, realise, *this).Run();
 }
 
 }  // namespace qsim

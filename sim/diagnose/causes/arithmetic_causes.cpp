@@ -73,10 +73,9 @@ class ArithmeticSearch {
 
   // 1/sqrt(head_dim) is part of the scores' ratio alone.
   std::optional<std::string> HeadDimFactor(double factor) const {
-    const VitGeometry& g = subject_.model.geometry;
-    const auto d = static_cast<double>(g.head_dim());
-    const auto dim = static_cast<double>(g.dim);
-    const auto heads = static_cast<double>(g.heads);
+    const auto dim = static_cast<double>(subject_.model.input.dim);
+    const auto heads = static_cast<double>(subject_.model.heads);
+    const double d = dim / heads;
     const std::array<std::pair<double, const char*>, 9> candidates = {
         {{1 / d, "1 / head_dim"},
          {1, "1 (no factor at all)"},

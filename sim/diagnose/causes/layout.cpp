@@ -26,10 +26,10 @@ std::size_t Misplaced(const std::vector<std::size_t>& from) {
   return count;
 }
 
-std::string DescribeOrder(const std::vector<std::size_t>& from, const VitGeometry& geometry,
+std::string DescribeOrder(const std::vector<std::size_t>& from, const network::Network& model,
                           const std::string& what) {
-  const auto dim = static_cast<std::size_t>(geometry.dim);
-  const auto heads = static_cast<std::size_t>(geometry.heads);
+  const auto dim = static_cast<std::size_t>(model.input.dim);
+  const auto heads = static_cast<std::size_t>(model.heads);
   const std::size_t head_dim = dim / heads;
   std::vector<std::size_t> misplaced;
   for (std::size_t c = 0; c < from.size(); ++c) {

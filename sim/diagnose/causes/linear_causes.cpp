@@ -26,7 +26,7 @@ constexpr double kExtremes = 0.06;  // share of codes at the ends of their range
 
 class LayerCauses {
  public:
-  LayerCauses(const DiagnosisSubject& subject, const GemmOp& op, const Linear& layer,
+  LayerCauses(const DiagnosisSubject& subject, const GemmOp& op, const network::Linear& layer,
               const std::vector<double>& power, const SharedRelowering& relowering)
       : subject_(subject),
         op_(op),
@@ -147,7 +147,7 @@ class LayerCauses {
       from[n] = match.row;
       ++matched;
     }
-    const VitGeometry& g = subject_.model.geometry;
+    const network::Network& g = subject_.model;
     if (matched * 5 >= bad_.size() * 4) {
       Report(Cause::kHeadLayout, DescribeOrder(from, g, "output channel"),
              {{"output channels out of place", static_cast<double>(matched), ""}});
@@ -373,7 +373,7 @@ std::vector<Suspect> LinearCauses(const DiagnosisSubject& subject, const Probe& 
   for (const Op& op : subject.bundle.program.ops) {
     const auto* gemm = std::get_if<GemmOp>(&op);
     if (gemm == nullptr) continue;
-    const Linear layer = relowering->LayerOf(gemm->output);
+    const network::Linear layer = relowering->LayerOf(gemm->output);
     LayerCauses causes(subject, *gemm, layer, probe.column_power.at(gemm->output), relowering);
     for (Suspect& suspect : causes.Find()) suspects.push_back(std::move(suspect));
   }

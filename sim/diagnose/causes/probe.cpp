@@ -13,11 +13,11 @@ namespace qsim {
 namespace {
 
 // Enough inputs that ranges and shares mean something; few where a single one takes seconds.
-std::int64_t ImagesToProbe(const VitGeometry& g, const ModelInputs& inputs) {
+std::int64_t ImagesToProbe(const network::Network& model, const ModelInputs& inputs) {
   constexpr std::int64_t kElements = 4'000'000;
   constexpr std::int64_t kMost = 16;
   const std::int64_t wanted =
-      std::clamp<std::int64_t>(kElements / (g.tokens * g.dim * g.depth), 2, kMost);
+      std::clamp<std::int64_t>(kElements / (model.input.tokens * model.input.dim * model.depth), 2, kMost);
   return std::min(wanted, inputs.count());
 }
 
@@ -193,7 +193,7 @@ Probe RunProbe(const DiagnosisSubject& subject, const ModelInputs& inputs, const
   std::optional<HybridNetwork> other;
   if (!differing.empty()) other.emplace(remade, subject.model, inputs);
   const ImageProbe image_probe(subject.bundle, network, other ? &*other : nullptr, differing);
-  const std::int64_t images = ImagesToProbe(subject.model.geometry, inputs);
+  const std::int64_t images = ImagesToProbe(subject.model, inputs);
   std::vector<Probe> probes(static_cast<std::size_t>(images));
   ParallelFor(images, threads, [&](std::int64_t image, int) {
     probes[static_cast<std::size_t>(image)] = image_probe.Run(image);

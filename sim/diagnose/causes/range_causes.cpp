@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "sim/diagnose/tensor_key.h"
+#include "sim/semantics/quantization.h"
 
 namespace qsim {
 namespace {
@@ -85,7 +86,7 @@ class RangeSearch {
   // for in their product.
   bool Tied() const {
     const std::set<double> scales(Stated().scale.begin(), Stated().scale.end());
-    return Contracted() && static_cast<std::int64_t>(scales.size()) > subject_.model.geometry.heads;
+    return Contracted() && static_cast<std::int64_t>(scales.size()) > subject_.model.heads;
   }
 
   void Explain() {

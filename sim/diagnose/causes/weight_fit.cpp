@@ -5,7 +5,7 @@
 
 namespace qsim {
 
-WeightFit::WeightFit(const Bundle& bundle, const GemmOp& op, const Linear& layer,
+WeightFit::WeightFit(const Bundle& bundle, const GemmOp& op, const network::Linear& layer,
                      const std::vector<double>& column_power)
     : layer_(layer), depth_(static_cast<std::size_t>(layer.in_features())) {
   const auto rows = layer.bias.size();

@@ -30,7 +30,7 @@ struct RowFit {
 class WeightFit {
  public:
   // `column_power` has one entry for each input channel.
-  WeightFit(const Bundle& bundle, const GemmOp& op, const Linear& layer,
+  WeightFit(const Bundle& bundle, const GemmOp& op, const network::Linear& layer,
             const std::vector<double>& column_power);
 
   std::size_t rows() const { return rows_.size(); }
@@ -69,7 +69,7 @@ class WeightFit {
   Match BestColumn(std::size_t k) const;
 
  private:
-  const Linear& layer_;
+  const network::Linear& layer_;
   std::size_t depth_;
   std::vector<double> codes_, row_scale_, column_scale_, bias_;
   std::vector<RowFit> rows_;

@@ -1,4 +1,4 @@
-#include "sim/network/weight_coverage.h"
+#include "sim/network/families/vit_tensors.h"
 
 #include <fmt/format.h>
 
@@ -14,7 +14,7 @@
 #include "sim/text/nearest_word.h"
 #include "sim/text/printable.h"
 
-namespace qsim {
+namespace qsim::network {
 namespace {
 
 // By a part of a tensor's name that only the variant has.
@@ -244,4 +244,4 @@ void RejectUnusedTensors(const Safetensors& file, const Manifest& manifest,
   }
 }
 
-}  // namespace qsim
+}  // namespace qsim::network

@@ -8,7 +8,7 @@
 #include "sim/inputs/manifest.h"
 #include "sim/io/tensors/safetensors.h"
 
-namespace qsim {
+namespace qsim::network {
 
 // What of a network there is beside its blocks.
 struct NetworkParts {
@@ -35,4 +35,4 @@ void RequireTensors(const Safetensors& file, const Manifest& manifest, const Net
 void RejectUnusedTensors(const Safetensors& file, const Manifest& manifest,
                          const NetworkParts& parts);
 
-}  // namespace qsim
+}  // namespace qsim::network

@@ -1,0 +1,401 @@
+#include "sim/calibrate/lower/grid_chooser.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "sim/error.h"
+#include "sim/semantics/gelu_lowering.h"
+#include "sim/semantics/multiplier.h"
+#include "sim/semantics/softmax_lowering.h"
+
+namespace qsim {
+namespace {
+
+double Largest(const std::vector<double>& values) {
+  return *std::max_element(values.begin(), values.end());
+}
+double Smallest(const std::vector<double>& values) {
+  return *std::min_element(values.begin(), values.end());
+}
+
+double Extent(const RealRange& range, bool has_zero_point) {
+  return has_zero_point ? range.max - range.min : std::max(-range.min, range.max);
+}
+
+// f_c = extent_c / largest extent: after division by it, every channel spans the same.
+std::vector<double> Factors(const std::vector<RealRange>& channels, bool has_zero_point) {
+  double largest = 0;
+  for (const RealRange& range : channels)
+    largest = std::max(largest, Extent(range, has_zero_point));
+  std::vector<double> factors;
+  for (const RealRange& range : channels) {
+    const double extent = Extent(range, has_zero_point);
+    // A (nearly) dead channel keeps a factor that its partner's weights can absorb.
+    factors.push_back(largest == 0 ? 1.0 : std::max(extent / largest, 1.0 / 256));
+  }
+  return factors;
+}
+
+// The union of each group's channels, each times its factor.
+std::vector<RealRange> ScaledUnion(const std::vector<RealRange>& channels,
+                                   const std::vector<double>& factors, std::int64_t groups) {
+  std::vector<RealRange> united(static_cast<std::size_t>(groups));
+  for (std::size_t c = 0; c < channels.size(); ++c) {
+    RealRange& group = united[c * united.size() / channels.size()];
+    group.min = std::min(group.min, channels[c].min * factors[c]);
+    group.max = std::max(group.max, channels[c].max * factors[c]);
+  }
+  return united;
+}
+
+class Chooser {
+ public:
+  Chooser(const Plan& plan, const Observations& observations, Realise realise,
+          std::vector<LoweringNote>& notes)
+      : plan_(plan), observations_(observations), realise_(realise), notes_(notes) {}
+
+  Grids Run() {
+    for (const NodePlan& plan : plan_.nodes()) {
+      std::visit([&](const auto& function) { Choose(function, plan); }, plan.node->function);
+    }
+    return std::move(grids_);
+  }
+
+ private:
+  static bool PowerOfTwo(const NodePlan& plan) {
+    return plan.hardware.requant == RequantMode::kPowerOfTwo;
+  }
+  const std::string& Name(const NodePlan& plan) const { return plan.node->name; }
+  const Activation& Input(const NodePlan& plan, std::size_t index) const {
+    return grids_.of.at(plan.inputs.at(index));
+  }
+  std::vector<RealRange> RangesOf(const NodePlan& plan) const {
+    return observations_.Ranges(Name(plan));
+  }
+
+  // ---- by function ----
+
+  void Choose(const network::Pixels&, const NodePlan& plan) { Set(plan, Pixels(plan)); }
+  void Choose(const network::Patches&, const NodePlan& plan) { Set(plan, Pixels(plan)); }
+  void Choose(const network::Activations&, const NodePlan& plan) { Set(plan, Stream(plan)); }
+  void Choose(const network::Entry&, const NodePlan& plan) { Set(plan, Stream(plan)); }
+  void Choose(const network::Positions&, const NodePlan& plan) { Set(plan, Stream(plan)); }
+
+  void Choose(const network::Sum&, const NodePlan& plan) {
+    std::optional<double> unit;
+    if (PowerOfTwo(plan)) unit = Input(plan, 1).scale[0];
+    const Activation sum = Stream(plan, unit);
+    // The layer's own int8 step waited for the grid that it is added on.
+    const NodePlan& layer = plan_.At(plan.inputs.at(0));
+    if (layer.section) Set(layer, Narrow(layer, sum.scale[0]));
+    Set(plan, sum);
+  }
+
+  void Choose(const network::LayerNorm& layer, const NodePlan& plan) {
+    const Section& section = *plan.section;
+    WarnClippedNegatives(Name(plan), section, RangesOf(plan));
+    const std::size_t channels = layer.norm.gamma.size();
+    const std::vector<RealRange> range = Expanded(RangesOf(plan), channels);
+    Activation out;
+    out.name = Name(plan);
+    out.range = RangeOf(section);
+    const double unit = LayernormUnit(channels);
+    const bool deeploy = plan.numerics.layernorm == LayernormKind::kDeeploy;
+    const std::vector<double> gamma =
+        deeploy ? std::vector<double>() : EffectiveGamma(layer.norm, unit);
+    for (std::size_t c = 0; c < channels; ++c) {
+      double scale = QuantizationOf(range[c], out.range, section.has_zero_point).scale;
+      // gamma is given, so a power-of-two ratio leaves the output scale as the only choice; it is
+      // absorbed into the next layer's weights like any channel_wise scale.
+      if (PowerOfTwo(plan) && !deeploy) scale = SnapUp(scale, unit * std::fabs(gamma[c]));
+      out.scale.push_back(scale);
+      out.zero.push_back(ZeroPointFor(range[c], scale, out.range, section.has_zero_point));
+    }
+    Set(plan, std::move(out));
+  }
+
+  void Choose(const network::Projection&, const NodePlan& plan) {
+    if (!plan.section) return;
+    const std::vector<const NodePlan*> readers = plan_.ReadersOf(Name(plan));
+    if (readers.empty()) {
+      const auto channels = static_cast<std::size_t>(plan.node->shape.back());
+      Set(plan, Plain(Name(plan), plan, RangesOf(plan), channels));
+    } else if (!std::holds_alternative<network::Sum>(readers.front()->node->function)) {
+      Set(plan, Narrow(plan, std::nullopt));
+    }
+  }
+
+  void Choose(const network::Columns&, const NodePlan& plan) {
+    std::vector<RealRange> ranges = RangesOf(plan);
+    std::vector<double> factor;
+    for (const NodePlan* reader : plan_.ReadersOf(Name(plan))) {
+      const auto* product = std::get_if<network::Product>(&reader->node->function);
+      if (product != nullptr && product->transpose_rhs) Balance(plan, *reader, ranges, factor);
+    }
+    Activation a =
+        Plain(Name(plan), plan, ranges, static_cast<std::size_t>(plan.node->shape.back()));
+    a.factor = std::move(factor);
+    if (plan.second_operand) Recentre(a);
+    Set(plan, std::move(a));
+  }
+
+  void Choose(const network::Product& product, const NodePlan& plan) {
+    if (product.transpose_rhs) return ChooseScores(product, plan);
+    const Activation& probabilities = Input(plan, 0);
+    const Activation& values = Input(plan, 1);
+    Set(plan, Plain(Name(plan), plan, RangesOf(plan), values.scale.size(),
+                    values.scale[0] * probabilities.scale[0]));
+  }
+
+  void Choose(const network::Softmax&, const NodePlan& plan) {
+    const SoftmaxParams& params = grids_.softmax.at(Name(plan)).front();
+    const TensorScale scale = SoftmaxOutputScale(params);
+    const bool log2 = scale.kind == TensorScale::Kind::kLog2;
+    // The array sees a log2 code c as 2^(15 - c).
+    Set(plan, {Name(plan),
+               SoftmaxOutputRange(params),
+               {log2 ? std::ldexp(1.0, -15) : scale.scale[0]},
+               {scale.zero[0]},
+               {}});
+  }
+
+  void Choose(const network::Gelu&, const NodePlan& plan) {
+    const std::vector<RealRange> ranges = RangesOf(plan);
+    Activation out =
+        Plain(Name(plan), plan, ranges, static_cast<std::size_t>(plan.node->shape.back()));
+    if (PowerOfTwo(plan) && plan.numerics.gelu != GeluKind::kTable) {
+      GeluOp op;
+      op.kind = plan.numerics.gelu;
+      const double unit = std::fabs(SetGeluConstants(Input(plan, 0).scale[0], op));
+      for (double& s : out.scale) s = SnapUp(s, unit);
+      for (std::int32_t& z : out.zero)
+        z = ZeroPointFor(ranges[0], out.scale[0], out.range, plan.section->has_zero_point);
+    }
+    Set(plan, std::move(out));
+  }
+
+  // ---- pieces ----
+
+  void Set(const NodePlan& plan, Activation a) { grids_.of[Name(plan)] = std::move(a); }
+
+  static Activation Pixels(const NodePlan& plan) {
+    const std::size_t channels = plan.input ? 1 : static_cast<std::size_t>(plan.node->shape.back());
+    return {plan.node->name,
+            {0, 255},
+            std::vector<double>(channels, 1.0 / 255),
+            std::vector<std::int32_t>(channels, 0),
+            {}};
+  }
+
+  // From observed ranges, one for each group of channels; in power-of-two mode every scale is unit
+  // * 2^n.
+  Activation Plain(const std::string& name, const NodePlan& plan,
+                   const std::vector<RealRange>& ranges, std::size_t channels,
+                   std::optional<double> unit = std::nullopt) {
+    const Section& section = *plan.section;
+    Activation a;
+    a.name = name;
+    a.range = RangeOf(section);
+    WarnClippedNegatives(name, section, ranges);
+    std::vector<double> scales;
+    for (const RealRange& range : ranges) {
+      scales.push_back(QuantizationOf(range, a.range, section.has_zero_point).scale);
+    }
+    if (PowerOfTwo(plan)) {
+      const double u = unit.value_or(Largest(scales));
+      for (double& s : scales) s = SnapUp(s, u);
+    }
+    std::vector<std::int32_t> zeros;
+    for (std::size_t i = 0; i < ranges.size(); ++i) {
+      zeros.push_back(ZeroPointFor(ranges[i], scales[i], a.range, section.has_zero_point));
+    }
+    a.scale = Expanded(scales, channels);
+    a.zero = Expanded(zeros, channels);
+    return a;
+  }
+
+  // Of the residual stream; channel_wise: factors 1, 2, ... 128 over a common base.
+  Activation Stream(const NodePlan& plan, std::optional<double> unit = std::nullopt) {
+    Activation a = Plain(Name(plan), plan, RangesOf(plan),
+                         static_cast<std::size_t>(plan.node->shape.back()), unit);
+    if (!ChannelWise(*plan.section)) return a;
+    double base = std::max(Smallest(a.scale), Largest(a.scale) / 128);
+    if (unit && PowerOfTwo(plan)) base = SnapUp(base, *unit);
+    for (double& s : a.scale) s = SnapUp(std::max(s, base), base);
+    return a;
+  }
+
+  // A narrow step behind a linear layer, in the units of the layer's rewritten rows.
+  Activation Narrow(const NodePlan& plan, std::optional<double> unit) {
+    return Plain(Name(plan) + std::string(network::kNarrowSuffix), plan, RangesOf(plan),
+                 static_cast<std::size_t>(plan.node->shape.back()), unit);
+  }
+
+  // The array's second operand is int8: unsigned codes are stored minus half their range.
+  static void Recentre(Activation& a) {
+    if (a.range.qmin < 0) return;
+    const std::int32_t offset = (a.range.qmax + 1) / 2;
+    a.range = {a.range.qmin - offset, a.range.qmax - offset};
+    for (std::int32_t& z : a.zero) z -= offset;
+  }
+
+  void WarnClippedNegatives(const std::string& name, const Section& section,
+                            const std::vector<RealRange>& ranges) {
+    if (section.is_signed || section.has_zero_point) return;
+    const bool negative =
+        std::any_of(ranges.begin(), ranges.end(), [](const RealRange& r) { return r.min < 0; });
+    if (negative) {
+      Note(LoweringNote::Kind::kInfo, name,
+           "unsigned and symmetric, but the data has negative values: they clip to 0");
+    }
+  }
+
+  // channel_wise Q or K: reciprocal factors f_c are moved between the rows of the weights. Q is
+  // divided by them and K multiplied; the one that asked for it has one scale then.
+  void Balance(const NodePlan& operand, const NodePlan& product, std::vector<RealRange>& ranges,
+               std::vector<double>& factor) const {
+    const NodePlan& q = plan_.At(product.inputs.at(0));
+    const NodePlan& k = plan_.At(product.inputs.at(1));
+    if (!ChannelWise(*q.section) && !ChannelWise(*k.section)) return;
+    const NodePlan& asking = ChannelWise(*q.section) ? q : k;
+    const std::vector<double> of_asking = Factors(RangesOf(asking), asking.section->has_zero_point);
+    std::vector<double> inverse;
+    for (const double f : of_asking) inverse.push_back(1 / f);
+    const std::vector<double>& qk = &asking == &q ? of_asking : inverse;
+    const bool head_wise = operand.section->calibration_mode == CalibrationMode::kHeadWise;
+    ranges = ScaledUnion(ranges, &operand == &asking ? inverse : of_asking,
+                         head_wise ? operand.node->heads : 1);
+    factor = qk;
+    if (&operand == &k) {
+      for (double& f : factor) f = 1 / f;
+    }
+  }
+
+  // ---- scores ----
+
+  void ChooseScores(const network::Product& product, const NodePlan& plan) {
+    const auto heads = static_cast<std::size_t>(product.heads);
+    const NodePlan* softmax = nullptr;
+    for (const NodePlan* reader : plan_.ReadersOf(Name(plan))) {
+      if (std::holds_alternative<network::Softmax>(reader->node->function)) softmax = reader;
+    }
+    Activation scores;
+    scores.name = Name(plan);
+    scores.range = RangeOf(*plan.section);
+    const std::vector<RealRange> range = Expanded(RangesOf(plan), heads);
+    for (std::size_t h = 0; h < heads; ++h) {
+      double scale = QuantizationOf(range[h], scores.range, plan.section->has_zero_point).scale;
+      if (softmax != nullptr) {
+        ScoreChoice choice = ForExponential(*softmax, plan, scale, h);
+        grids_.softmax[Name(*softmax)].push_back(std::move(choice.params));
+        scale = choice.scale;
+      }
+      scores.scale.push_back(scale);
+      scores.zero.push_back(
+          ZeroPointFor(range[h], scale, scores.range, plan.section->has_zero_point));
+    }
+    if (PowerOfTwo(plan)) SnapToScores(product, plan, scores);
+    Set(plan, std::move(scores));
+  }
+
+  // One head's scores, never finer than what was observed.
+  ScoreChoice ForExponential(const NodePlan& softmax, const NodePlan& plan, double observed,
+                             std::size_t head) {
+    const SoftmaxKind kind = softmax.numerics.softmax;
+    const int extra_bits = ExtraBits(softmax);
+    const auto choice = qsim::ChooseScores(kind, observed, extra_bits);
+    if (choice) return *choice;
+    const ScoreChoice coarsest = CoarsestScores(kind, extra_bits);
+    const std::string problem = fmt::format(
+        "head {}: scores need a scale of {:.3g}, and the integer exponential at most {:.4g}", head,
+        observed, coarsest.scale);
+    if (realise_ == Realise::kExact) {
+      throw InputError(
+          fmt::format("{}: {}: cannot be realised in integers: {}; give the scores more "
+                      "bits (bit_type.bits up to 16), or --realise nearest to clip them",
+                      plan.section->origin, Name(plan), problem));
+    }
+    Note(LoweringNote::Kind::kSubstitution, Name(plan), problem + ": clipped");
+    return coarsest;
+  }
+
+  // j of ibert_rn's output scale 2^-(8 + j): the one with the least error in calibration.
+  int ExtraBits(const NodePlan& softmax) const {
+    if (softmax.numerics.softmax != SoftmaxKind::kIbertRn) return 0;
+    const Observed* seen = observations_.Find(Name(softmax));
+    if (seen == nullptr) throw InternalError(Name(softmax) + " was not observed");
+    SoftmaxErrors errors{};
+    for (std::size_t j = 0; j < errors.size(); ++j) errors[j] = seen->softmax_error[j].ToDouble();
+    return static_cast<int>(std::min_element(errors.begin(), errors.end()) - errors.begin());
+  }
+
+  // s_q s_k / divisor / s_scores = 2^-S, and s_scores is tied to the exponential's constants: s_q
+  // gives way.
+  void SnapToScores(const network::Product& product, const NodePlan& plan,
+                    const Activation& scores) {
+    const NodePlan& lhs = plan_.At(plan.inputs.at(0));
+    Activation& q = grids_.of.at(plan.inputs.at(0));
+    const Activation& k = Input(plan, 1);
+    const std::size_t channels = q.scale.size();
+    const std::size_t heads = scores.scale.size();
+    std::vector<RealRange> observed = RangesOf(lhs);
+    std::vector<double> ignored;
+    Balance(lhs, plan, observed, ignored);
+    const std::vector<RealRange> range = Expanded(observed, channels);
+    const bool head_wise = lhs.section->calibration_mode == CalibrationMode::kHeadWise;
+    const bool one_scale =
+        !head_wise && plan.section->calibration_mode == CalibrationMode::kLayerWise;
+    for (std::size_t c = 0; c < channels; ++c) {
+      const std::size_t from = one_scale ? 0 : c;
+      const double unit = scores.scale[from * heads / channels] * product.divisor / k.scale[from];
+      q.scale[c] = SnapUp(q.scale[c], unit);
+      q.zero[c] = ZeroPointFor(range[c], q.scale[c], q.range, lhs.section->has_zero_point);
+    }
+    if (!one_scale && !head_wise) {
+      Note(LoweringNote::Kind::kInfo, q.name,
+           "requant: power_of_two with head_wise scores makes the scale per head");
+    }
+  }
+
+  void Note(LoweringNote::Kind kind, const std::string& tensor, std::string text) {
+    notes_.push_back({kind, tensor, std::move(text)});
+  }
+
+  const Plan& plan_;
+  const Observations& observations_;
+  Realise realise_;
+  std::vector<LoweringNote>& notes_;
+  Grids grids_;
+};
+
+}  // namespace
+
+double LayernormUnit(std::size_t channels) {
+  return std::ldexp(std::sqrt(static_cast<double>(channels)), -30);
+}
+
+std::vector<double> EffectiveGamma(const network::Norm& norm, double unit,
+                                   std::vector<std::size_t>* raised) {
+  double largest = 0;
+  for (const float v : norm.gamma) largest = std::max(largest, std::fabs(static_cast<double>(v)));
+  std::vector<double> gammas;
+  for (std::size_t c = 0; c < norm.gamma.size(); ++c) {
+    const double gamma = static_cast<double>(norm.gamma[c]);
+    const double beta = std::fabs(static_cast<double>(norm.beta[c]));
+    const double least =
+        std::max({beta / (unit * std::ldexp(1.0, 40)), std::ldexp(largest, -20), kMinScale});
+    if (raised != nullptr && std::fabs(gamma) < least) raised->push_back(c);
+    gammas.push_back(std::copysign(std::max(std::fabs(gamma), least), gamma));
+  }
+  return gammas;
+}
+
+Grids ChooseGrids(const Plan& plan, const Observations& observations, Realise realise,
+                  std::vector<LoweringNote>& notes) {
+  return Chooser(plan, observations, realise, notes).Run();
+}
+
+}  // namespace qsim

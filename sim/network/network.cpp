@@ -1,0 +1,57 @@
+#include "sim/network/network.h"
+
+#include <array>
+
+#include "sim/error.h"
+
+namespace qsim::network {
+
+std::string_view Name(Scope scope) {
+  constexpr std::array<std::string_view, 3> kNames = {"attention", "block", "model"};
+  return kNames[static_cast<std::size_t>(scope)];
+}
+
+std::optional<Scope> ScopeFromName(std::string_view name) {
+  for (const Scope scope : {Scope::kAttention, Scope::kBlock, Scope::kModel}) {
+    if (Name(scope) == name) return scope;
+  }
+  return std::nullopt;
+}
+
+const std::string& AccumulatorName(const Node& node) {
+  const auto* projection = std::get_if<Projection>(&node.function);
+  return projection == nullptr || projection->accumulator.empty() ? node.name
+                                                                  : projection->accumulator;
+}
+
+Node& Network::Add(Node node) {
+  for (const std::string& input : node.inputs) At(input);
+  if (!index_.emplace(node.name, nodes_.size()).second) {
+    throw InternalError("two nodes are called '" + node.name + "'");
+  }
+  if (AccumulatorName(node) != node.name)
+    accumulators_.emplace(AccumulatorName(node), nodes_.size());
+  nodes_.push_back(std::move(node));
+  return nodes_.back();
+}
+
+const Node* Network::Find(std::string_view name) const {
+  const auto found = index_.find(name);
+  return found == index_.end() ? nullptr : &nodes_[found->second];
+}
+
+const Node& Network::At(std::string_view name) const {
+  if (const Node* node = Find(name)) return *node;
+  throw InternalError("the network has no node '" + std::string(name) + "'");
+}
+
+const Node* Network::NodeOf(std::string_view tensor) const {
+  if (const Node* node = Find(tensor)) return node;
+  for (const std::string_view suffix : {kProductSuffix, kNarrowSuffix}) {
+    if (tensor.ends_with(suffix)) return Find(tensor.substr(0, tensor.size() - suffix.size()));
+  }
+  const auto found = accumulators_.find(tensor);
+  return found == accumulators_.end() ? nullptr : &nodes_[found->second];
+}
+
+}  // namespace qsim::network

@@ -1,0 +1,161 @@
+// A trained network as data: what it computes in real numbers, node by node, with its weights, and
+// how a configuration speaks of each tensor. families/ builds networks; nothing else knows a tensor
+// by its name.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "sim/io/tensors/float_tensor.h"
+
+namespace qsim::network {
+
+// ---- what a node computes ----
+
+// y = x W^T + b.
+struct Linear {
+  FloatTensor weight;  // [out, in], as stored
+  std::vector<float> bias;
+  std::int64_t out_features() const { return weight.shape[0]; }
+  std::int64_t in_features() const { return weight.shape[1]; }
+};
+
+struct Norm {
+  std::vector<float> gamma;
+  std::vector<float> beta;
+  double eps = 1e-6;
+};
+
+// An input: pixels, uint8 [C, H, W], of which the network sees (p / 255 - mean) / std.
+struct Pixels {};
+// An input: real numbers, [tokens, channels].
+struct Activations {};
+// The tensor it reads, under the name by which a program that starts here has it.
+struct Entry {};
+// [C, H, W] to [(H/size) (W/size), C size size], row by row; within a patch as a convolution's
+// weight: channel, row, column.
+struct Patches {
+  std::int64_t size = 1;
+};
+// A linear layer of the first `rows` rows of its input (0: of all). `accumulator`: the name of its
+// products in integers, where that is not the node's own.
+struct Projection {
+  Linear layer;
+  std::int64_t rows = 0;
+  std::string accumulator;
+};
+// [tokens - 1, channels] with a row in front, plus positions: y[0] = first + position[0].
+struct Positions {
+  std::vector<float> first;
+  FloatTensor position;  // [tokens, channels]
+};
+// Normalisation of each row.
+struct LayerNorm {
+  Norm norm;
+};
+// Columns first .. first + channels of the node: one of several layers that are stacked in one.
+struct Columns {
+  std::int64_t first = 0;
+};
+// One product for each head. `transpose_rhs`: a b^T / divisor, [T, C] x [S, C] -> [heads, T, S],
+// head h on its columns of both. Otherwise [heads, T, S] x [S, C] -> [T, C].
+struct Product {
+  std::int64_t heads = 1;
+  bool transpose_rhs = false;
+  double divisor = 1;  // of a b^T
+};
+// Over the last axis.
+struct Softmax {};
+// x Phi(x), element by element.
+struct Gelu {};
+struct Sum {};
+
+using Function = std::variant<Pixels, Activations, Entry, Patches, Projection, Positions, LayerNorm,
+                              Columns, Product, Softmax, Gelu, Sum>;
+
+// ---- how it is spoken of ----
+
+// How much of the network a program holds. For a vision transformer:
+//   kAttention  norm1 to residual1 of each block, each fed with the real activations that reach it
+//   kBlock      norm1 to residual2 of each block, fed likewise
+//   kModel      pixels (or token embeddings) to logits, chained in integers
+enum class Scope : std::uint8_t { kAttention, kBlock, kModel };
+std::string_view Name(Scope scope);  // "attention", "block", "model"
+std::optional<Scope> ScopeFromName(std::string_view name);
+
+// A section of the configuration: "attn_q_out" of block 2; block -1: outside the blocks.
+struct SectionKey {
+  std::string key;
+  int block = -1;
+};
+
+struct Node {
+  std::string name;  // of its tensor, in every executor: "blocks.0.attn_q_out"
+  Function function;
+  std::vector<std::string> inputs;    // nodes
+  Shape shape;                        // of one input, at the length the network was built for
+  int block = -1;                     // -1: outside the blocks
+  int part = 0;                       // ascending; what is kept at once when memory matters
+  Scope scope = Scope::kModel;        // the smallest that holds it
+  std::optional<SectionKey> section;  // of its grid
+  std::optional<SectionKey> weight_section;  // Projection
+  // What head_wise means here: groups of columns, or of [heads, ...] the planes; 1: nothing.
+  std::int64_t heads = 1;
+  bool stream = false;   // of the residual stream
+  bool compared = true;  // its integers stand for the same real numbers as the float tensor
+};
+
+// ---- the network ----
+
+// What one input is. Where there are no images, `size` is 0.
+struct NetworkInput {
+  std::int64_t size = 0;      // pixels per side
+  std::int64_t channels = 0;  // of the image
+  std::int64_t patch = 0;     // pixels per side
+  std::int64_t tokens = 0;    // behind the embedding
+  std::int64_t dim = 0;       // channels there
+};
+
+class Network {
+ public:
+  NetworkInput input;
+  std::int64_t depth = 0;    // blocks
+  std::int64_t heads = 1;    // of the attention
+  std::int64_t classes = 0;  // 0: no head
+  std::string weights_hash;  // SHA-256 of the file
+
+  // Appends a node; its inputs are there already. The name must be new. Throws InternalError.
+  Node& Add(Node node);
+  const std::vector<Node>& nodes() const { return nodes_; }
+  const Node* Find(std::string_view name) const;
+  const Node& At(std::string_view name) const;  // throws InternalError
+  // The function of a node of this kind, or null where there is no such node.
+  template <typename F>
+  const F* FunctionOf(std::string_view name) const {
+    const Node* node = Find(name);
+    return node == nullptr ? nullptr : std::get_if<F>(&node->function);
+  }
+  int parts() const { return nodes_.empty() ? 0 : nodes_.back().part + 1; }
+  // The node that a program's tensor stands for, or null: accumulators and optional int8 steps
+  // belong to their layer.
+  const Node* NodeOf(std::string_view tensor) const;
+
+ private:
+  std::vector<Node> nodes_;
+  std::map<std::string, std::size_t, std::less<>> index_;
+  std::map<std::string, std::size_t, std::less<>> accumulators_;
+};
+
+// Names that the program's tensors have beside the node's own.
+inline constexpr std::string_view kProductSuffix = ".acc";  // of a Product: its accumulator
+inline constexpr std::string_view kNarrowSuffix =
+    ".quant";  // of a Projection: its optional int8 step
+// The accumulator of a Projection.
+const std::string& AccumulatorName(const Node& node);
+
+}  // namespace qsim::network

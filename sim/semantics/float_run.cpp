@@ -1,0 +1,80 @@
+#include "sim/semantics/float_run.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "sim/error.h"
+#include "sim/semantics/exact.h"
+
+namespace qsim {
+namespace {
+
+FloatTensor NormalisedPixels(const ImageInputs& images, std::int64_t image) {
+  const Shape& all = images.pixels.shape();
+  FloatTensor x{{all.begin() + 1, all.end()}, {}};
+  const auto size = static_cast<std::size_t>(ElementCount(x.shape));
+  const std::size_t per_channel = size / static_cast<std::size_t>(x.shape[0]);
+  const std::uint8_t* pixels =
+      images.pixels.As<std::uint8_t>().data() + static_cast<std::size_t>(image) * size;
+  x.data.resize(size);
+  for (std::size_t i = 0; i < size; ++i) {
+    const std::size_t c = i / per_channel;
+    x.data[i] = static_cast<float>((pixels[i] / 255.0 - images.mean[c]) / images.stddev[c]);
+  }
+  return x;
+}
+
+FloatTensor Embeddings(const FloatTensor& tokens, std::int64_t image) {
+  FloatTensor x{{tokens.shape[1], tokens.shape[2]}, {}};
+  const std::int64_t size = ElementCount(x.shape);
+  const auto begin = tokens.data.begin() + image * size;
+  x.data.assign(begin, begin + size);
+  return x;
+}
+
+}  // namespace
+
+FloatRun::FloatRun(const network::Network& network) : network_(network) {
+  for (const network::Node& node : network.nodes()) {
+    for (const std::string& input : node.inputs) last_part_[input] = node.part;
+  }
+}
+
+FloatRun::State FloatRun::Begin(const ModelInputs& inputs, std::int64_t image) const {
+  State state;
+  for (const network::Node& node : network_.nodes()) {
+    if (std::holds_alternative<network::Pixels>(node.function)) {
+      const auto* images = std::get_if<ImageInputs>(&inputs.data);
+      if (images == nullptr) throw InternalError("input '" + node.name + "' needs images");
+      state.emplace(node.name, NormalisedPixels(*images, image));
+    } else if (std::holds_alternative<network::Activations>(node.function)) {
+      const auto* tokens = std::get_if<FloatTensor>(&inputs.data);
+      if (tokens == nullptr) throw InternalError("input '" + node.name + "' needs embeddings");
+      state.emplace(node.name, Embeddings(*tokens, image));
+    }
+  }
+  return state;
+}
+
+void FloatRun::Part(int part, State& state, const Sink& sink) const {
+  const std::vector<network::Node>& nodes = network_.nodes();
+  const auto first = std::lower_bound(nodes.begin(), nodes.end(), part,
+                                      [](const network::Node& n, int p) { return n.part < p; });
+  for (auto node = first; node != nodes.end() && node->part == part; ++node) {
+    auto found = state.find(node->name);
+    if (found == state.end()) {
+      std::vector<const FloatTensor*> inputs;
+      for (const std::string& input : node->inputs) inputs.push_back(&state.at(input));
+      found = state.emplace(node->name, Exact(*node, inputs)).first;
+    }
+    if (sink) sink(*node, found->second);
+  }
+  std::erase_if(state, [&](const auto& tensor) {
+    const auto last = last_part_.find(tensor.first);
+    return last == last_part_.end() || last->second <= part;
+  });
+}
+
+}  // namespace qsim
