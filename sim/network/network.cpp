@@ -1,6 +1,7 @@
 #include "sim/network/network.h"
 
 #include <array>
+#include <utility>
 
 #include "sim/error.h"
 
@@ -43,6 +44,10 @@ const Node* Network::Find(std::string_view name) const {
 const Node& Network::At(std::string_view name) const {
   if (const Node* node = Find(name)) return *node;
   throw InternalError("the network has no node '" + std::string(name) + "'");
+}
+
+Node& Network::At(std::string_view name) {
+  return nodes_[index_.at(std::as_const(*this).At(name).name)];
 }
 
 const Node* Network::NodeOf(std::string_view tensor) const {

@@ -134,6 +134,7 @@ class Network {
   const std::vector<Node>& nodes() const { return nodes_; }
   const Node* Find(std::string_view name) const;
   const Node& At(std::string_view name) const;  // throws InternalError
+  Node& At(std::string_view name);
   // The function of a node of this kind, or null where there is no such node.
   template <typename F>
   const F* FunctionOf(std::string_view name) const {

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "sim/error.h"
+#include "sim/network/families/vit.h"
 #include "tests/test_support.h"
 
 namespace qsim {
@@ -20,10 +21,25 @@ Config ConfigWith(const std::vector<std::string>& settings) {
   return config;
 }
 
+const network::Network& Shipped() {
+  static const network::Network network =
+      network::LoadVit(Manifest::Load(std::filesystem::path(QSIM_SOURCE_DIR) / "vectors"));
+  return network;
+}
+
+Plan PlanOf(const Config& config, std::int64_t block, Realise realise = Realise::kExact) {
+  return Plan(Shipped(), config, {Scope::kAttention, {block}}, realise);
+}
+const Section& SectionOf(const Plan& plan, const std::string& tensor) {
+  return *plan.At("blocks.0." + tensor).section;
+}
+const Section& WeightOf(const Plan& plan, const std::string& tensor) {
+  return *plan.At("blocks.0." + tensor).weight;
+}
+
 std::string ErrorOf(const std::vector<std::string>& settings) {
-  std::vector<LoweringNote> notes;
   try {
-    PlanAttention(ConfigWith(settings), 0, Realise::kExact, notes);
+    PlanOf(ConfigWith(settings), 0);
   } catch (const InputError& error) {
     return error.what();
   }
@@ -35,7 +51,7 @@ struct Refused {
   std::string tensor;
   std::string problem;
   std::string nearest;
-  std::function<bool(const AttentionPlan&)> taken;  // what `--realise nearest` gives
+  std::function<bool(const Plan&)> taken;  // what `--realise nearest` gives
 };
 
 std::vector<Refused> RefusedRequests() {
@@ -51,103 +67,103 @@ std::vector<Refused> RefusedRequests() {
        "attn_kv_out",
        "a softmax row needs one scale",
        "head_wise",
-       [=](const AttentionPlan& p) { return p.scores.calibration_mode == kHead; }},
+       [=](const Plan& p) { return SectionOf(p, "attn_kv_out").calibration_mode == kHead; }},
       {{"intSoft" + channel},
        "intSoft",
        "one scale is fixed by the algorithm",
        "layer_wise",
-       [=](const AttentionPlan& p) { return p.softmax.calibration_mode == kLayer; }},
+       [=](const Plan& p) { return SectionOf(p, "intSoft").calibration_mode == kLayer; }},
       {{"intSoft" + head},
        "intSoft",
        "one scale is fixed by the algorithm",
        "layer_wise",
-       [=](const AttentionPlan& p) { return p.softmax.calibration_mode == kLayer; }},
+       [=](const Plan& p) { return SectionOf(p, "intSoft").calibration_mode == kLayer; }},
       {{"intSoft.bit_type.bits=6"},
        "intSoft",
        "softmax ibert_rn gives 8",
        "bits: 8",
-       [](const AttentionPlan& p) { return p.softmax.bits == 8; }},
+       [](const Plan& p) { return SectionOf(p, "intSoft").bits == 8; }},
       {{"attn_q_out" + channel, "attn_k_out" + channel},
        "attn_k_out",
        "channel_wise on both Q and K",
        "layer_wise",
-       [=](const AttentionPlan& p) {
-         return p.q.calibration_mode == kChannel && p.k.calibration_mode == kLayer;
+       [=](const Plan& p) {
+         return SectionOf(p, "attn_q_out").calibration_mode == kChannel && SectionOf(p, "attn_k_out").calibration_mode == kLayer;
        }},
       {{"norm1" + head},
        "norm1",
        "has no heads",
        "channel_wise",
-       [=](const AttentionPlan& p) { return p.norm1.calibration_mode == kChannel; }},
+       [=](const Plan& p) { return SectionOf(p, "norm1").calibration_mode == kChannel; }},
       {{"embed" + head},
        "input",
        "has no heads",
        "channel_wise",
-       [=](const AttentionPlan& p) { return p.input.calibration_mode == kChannel; }},
+       [=](const Plan& p) { return SectionOf(p, "input").calibration_mode == kChannel; }},
       {{"residual1" + head},
        "residual1",
        "has no heads",
        "channel_wise",
-       [=](const AttentionPlan& p) { return p.residual1.calibration_mode == kChannel; }},
+       [=](const Plan& p) { return SectionOf(p, "residual1").calibration_mode == kChannel; }},
       {{"residual1" + channel, "residual1" + zero},
        "residual1",
        "channel_wise residual stream with a zero point",
        "channel_wise symmetric",
-       [](const AttentionPlan& p) { return !p.residual1.has_zero_point && p.residual1.is_signed; }},
+       [](const Plan& p) { return !SectionOf(p, "residual1").has_zero_point && SectionOf(p, "residual1").is_signed; }},
       {{"attn_proj.weight" + head},
        "attn_proj.weight",
        "contraction axis",
        "channel_wise",
-       [=](const AttentionPlan& p) { return p.proj_weight.calibration_mode == kChannel; }},
+       [=](const Plan& p) { return WeightOf(p, "attn_proj").calibration_mode == kChannel; }},
       {{"attn_qkv.output" + channel, "attn_qkv.output" + zero,
         "attn_qkv.output.output_quant_enable=True"},
        "attn_qkv.output",
        "one zero point per channel",
        "symmetric",
-       [](const AttentionPlan& p) { return !p.qkv_output.has_zero_point; }},
+       [](const Plan& p) { return !SectionOf(p, "attn_qkv").has_zero_point; }},
       {{"attn_proj.output" + head, "attn_proj.output.output_quant_enable=True"},
        "attn_proj.output",
        "has no heads",
        "channel_wise",
-       [=](const AttentionPlan& p) { return p.proj_output.calibration_mode == kChannel; }},
+       [=](const Plan& p) { return SectionOf(p, "attn_proj").calibration_mode == kChannel; }},
       {{"hardware.requant=power_of_two", "attn_qkv.output.output_quant_enable=True"},
        "attn_qkv.output",
        "one int8 step cannot be a power of two apart",
        "output_quant_enable: False",
-       [](const AttentionPlan& p) { return !p.qkv_output.output_quant_enable; }},
+       [](const Plan& p) { return !p.At("blocks.0.attn_qkv").section; }},
       {{"hardware.requant=power_of_two", "attn_kv_out" + head,
         "attn_qkv.weight.calibration_mode=layer_wise"},
        "attn_kv_out",
        "layer_wise attn_qkv weights",
        "layer_wise",
-       [=](const AttentionPlan& p) { return p.scores.calibration_mode == kLayer; }},
+       [=](const Plan& p) { return SectionOf(p, "attn_kv_out").calibration_mode == kLayer; }},
   };
   const std::string bits = "more than 8 bits are for the residual stream, scores and norm inputs";
-  all.push_back({{"norm1" + nine}, "norm1", bits, "bits: 8", [](const AttentionPlan& p) {
-                   return p.norm1.bits == 8;
+  all.push_back({{"norm1" + nine}, "norm1", bits, "bits: 8", [](const Plan& p) {
+                   return SectionOf(p, "norm1").bits == 8;
                  }});
-  all.push_back({{"attn_q_out" + nine}, "attn_q_out", bits, "bits: 8", [](const AttentionPlan& p) {
-                   return p.q.bits == 8;
+  all.push_back({{"attn_q_out" + nine}, "attn_q_out", bits, "bits: 8", [](const Plan& p) {
+                   return SectionOf(p, "attn_q_out").bits == 8;
                  }});
-  all.push_back({{"attn_k_out" + nine}, "attn_k_out", bits, "bits: 8", [](const AttentionPlan& p) {
-                   return p.k.bits == 8;
+  all.push_back({{"attn_k_out" + nine}, "attn_k_out", bits, "bits: 8", [](const Plan& p) {
+                   return SectionOf(p, "attn_k_out").bits == 8;
                  }});
   all.push_back(
-      {{"attn_v_input" + nine}, "attn_v_input", bits, "bits: 8", [](const AttentionPlan& p) {
-         return p.v.bits == 8;
+      {{"attn_v_input" + nine}, "attn_v_input", bits, "bits: 8", [](const Plan& p) {
+         return SectionOf(p, "attn_v_input").bits == 8;
        }});
-  all.push_back({{"attn_v_out" + nine}, "attn_v_out", bits, "bits: 8", [](const AttentionPlan& p) {
-                   return p.attention.bits == 8;
+  all.push_back({{"attn_v_out" + nine}, "attn_v_out", bits, "bits: 8", [](const Plan& p) {
+                   return SectionOf(p, "attn_v_out").bits == 8;
                  }});
   all.push_back(
-      {{"attn_qkv.weight" + nine}, "attn_qkv.weight", bits, "bits: 8", [](const AttentionPlan& p) {
-         return p.qkv_weight.bits == 8;
+      {{"attn_qkv.weight" + nine}, "attn_qkv.weight", bits, "bits: 8", [](const Plan& p) {
+         return WeightOf(p, "attn_qkv").bits == 8;
        }});
   all.push_back({{"attn_proj.weight" + nine},
                  "attn_proj.weight",
                  bits,
                  "bits: 8",
-                 [](const AttentionPlan& p) { return p.proj_weight.bits == 8; }});
+                 [](const Plan& p) { return WeightOf(p, "attn_proj").bits == 8; }});
   return all;
 }
 
@@ -163,12 +179,10 @@ TEST(Plan, RefusalsNameOriginProblemAndNearestChoice) {
 
 TEST(Plan, NearestSubstitutesAndListsIt) {
   for (const Refused& request : RefusedRequests()) {
-    std::vector<LoweringNote> notes;
-    const AttentionPlan plan =
-        PlanAttention(ConfigWith(request.settings), 0, Realise::kNearest, notes);
+    const Plan plan = PlanOf(ConfigWith(request.settings), 0, Realise::kNearest);
     EXPECT_TRUE(request.taken(plan)) << request.tensor << ": " << request.problem;
     int listed = 0;
-    for (const LoweringNote& note : notes) {
+    for (const LoweringNote& note : plan.notes()) {
       if (note.kind != LoweringNote::Kind::kSubstitution) continue;
       EXPECT_EQ(note.tensor, "blocks.0." + request.tensor);
       EXPECT_THAT(note.text, HasSubstr(request.problem));
@@ -184,9 +198,8 @@ TEST(Plan, NamesTheLineOfAFile) {
   const auto file = temp.path() / "mine.yaml";
   std::ofstream(file) << "norm1:\n  calibration_mode: layer_wise\n\nattn_kv_out:\n"
                          "  calibration_mode: channel_wise\n";
-  std::vector<LoweringNote> notes;
   try {
-    PlanAttention(Config::Load({file}), 2, Realise::kExact, notes);
+    PlanOf(Config::Load({file}), 2);
     FAIL();
   } catch (const InputError& error) {
     EXPECT_THAT(error.what(), HasSubstr("mine.yaml:4"));
@@ -236,10 +249,12 @@ TEST(Plan, PtfGivesTheStreamChannelsAndAZeroPoint) {
 TEST(Plan, BlocksReadTheResidualStreamOfTheBlockBefore) {
   const Config config = ConfigWith({"embed.bit_type.bits=12", "residual2.bit_type.bits=14",
                                     "blocks.1.residual2.bit_type.bits=10"});
-  std::vector<LoweringNote> notes;
-  EXPECT_EQ(PlanAttention(config, 0, Realise::kExact, notes).input.bits, 12);
-  EXPECT_EQ(PlanAttention(config, 1, Realise::kExact, notes).input.bits, 14);
-  EXPECT_EQ(PlanAttention(config, 2, Realise::kExact, notes).input.bits, 10);
+  const auto bits = [&](std::int64_t block) {
+    return PlanOf(config, block).At("blocks." + std::to_string(block) + ".input").section->bits;
+  };
+  EXPECT_EQ(bits(0), 12);
+  EXPECT_EQ(bits(1), 14);
+  EXPECT_EQ(bits(2), 10);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "sim/bundle/bundle.h"
-#include "sim/network/vit_model.h"
+#include "sim/network/network.h"
 #include "sim/statistics/metrics.h"
 
 namespace qsim::testing {
@@ -18,21 +18,23 @@ namespace qsim::testing {
 class RealArithmetic {
  public:
   // `golden` holds a run's tensors, image axis in front; image 0 is checked.
-  RealArithmetic(const VitModel& model, const Bundle& bundle,
+  RealArithmetic(const network::Network& model, const Bundle& bundle,
                  const std::map<std::string, IntTensor>& golden, std::int64_t block)
-      : g_(model.geometry),
-        weights_(model.blocks[static_cast<std::size_t>(block)]),
+      : model_(model),
+        dim_(model.input.dim),
+        tokens_(model.input.tokens),
+        heads_(model.heads),
         bundle_(bundle),
         golden_(golden),
         prefix_("blocks." + std::to_string(block) + ".") {}
 
   void CheckAll() {
     CheckNorm();
-    CheckLinear("attn_qkv", "norm1", weights_.qkv);
+    CheckLinear("attn_qkv", "norm1");
     CheckSlices();
     CheckScores();
     CheckAttention();
-    CheckLinear("attn_proj", "attn_v_out", weights_.proj);
+    CheckLinear("attn_proj", "attn_v_out");
     CheckResidual();
   }
 
@@ -131,8 +133,9 @@ class RealArithmetic {
   }
 
   void CheckNorm() {
+    const network::Norm& norm = model_.FunctionOf<network::LayerNorm>(prefix_ + "norm1")->norm;
     const std::vector<double> x = Real("input");
-    const auto dim = static_cast<std::size_t>(g_.dim);
+    const auto dim = static_cast<std::size_t>(dim_);
     std::vector<double> y;
     for (std::size_t row = 0; row < x.size(); row += dim) {
       double mean = 0;
@@ -142,8 +145,8 @@ class RealArithmetic {
         variance += (x[row + c] - mean) * (x[row + c] - mean) / static_cast<double>(dim);
       for (std::size_t c = 0; c < dim; ++c) {
         y.push_back((x[row + c] - mean) / std::sqrt(variance) *
-                        static_cast<double>(weights_.norm1.gamma[c]) +
-                    static_cast<double>(weights_.norm1.beta[c]));
+                        static_cast<double>(norm.gamma[c]) +
+                    static_cast<double>(norm.beta[c]));
       }
     }
     const double half = HalfStep(OpOf<LayernormOp>("norm1").rounding);
@@ -155,7 +158,9 @@ class RealArithmetic {
   }
 
   // The accumulator's own unit: every weight is at most half a step off, and so is the bias.
-  void CheckLinear(const std::string& tap, const std::string& input, const Linear& layer) {
+  void CheckLinear(const std::string& tap, const std::string& input) {
+    const network::Linear& layer =
+        model_.FunctionOf<network::Projection>(prefix_ + tap)->layer;
     const std::vector<double> x = Real(input);
     const std::vector<std::int64_t> q = Integers(input);
     const auto zero = PerElement(input, ScaleOf(input).zero);
@@ -182,7 +187,7 @@ class RealArithmetic {
   void CheckSlices() {
     const std::string source = Has("attn_qkv.quant") ? "attn_qkv.quant" : "attn_qkv";
     const std::vector<double> all = Real(source);
-    const auto dim = static_cast<std::size_t>(g_.dim);
+    const auto dim = static_cast<std::size_t>(dim_);
     std::size_t part = 0;
     for (const char* tap : {"attn_q_out", "attn_k_out", "attn_v_input"}) {
       std::vector<double> slice;
@@ -197,15 +202,15 @@ class RealArithmetic {
   void CheckScores() {
     const std::vector<double> q = Real("attn_q_out");
     const std::vector<double> k = Real("attn_k_out");
-    const std::int64_t head_dim = g_.head_dim();
+    const std::int64_t head_dim = (dim_ / heads_);
     std::vector<double> scores;
-    for (std::int64_t h = 0; h < g_.heads; ++h) {
-      for (std::int64_t i = 0; i < g_.tokens; ++i) {
-        for (std::int64_t j = 0; j < g_.tokens; ++j) {
+    for (std::int64_t h = 0; h < heads_; ++h) {
+      for (std::int64_t i = 0; i < tokens_; ++i) {
+        for (std::int64_t j = 0; j < tokens_; ++j) {
           double sum = 0;
           for (std::int64_t c = h * head_dim; c < (h + 1) * head_dim; ++c) {
-            sum += q[static_cast<std::size_t>(i * g_.dim + c)] *
-                   k[static_cast<std::size_t>(j * g_.dim + c)];
+            sum += q[static_cast<std::size_t>(i * dim_ + c)] *
+                   k[static_cast<std::size_t>(j * dim_ + c)];
           }
           scores.push_back(sum / std::sqrt(static_cast<double>(head_dim)));
         }
@@ -218,13 +223,13 @@ class RealArithmetic {
     const std::vector<double> p = Real("intSoft");
     const std::vector<double> v = Real("attn_v_input");
     std::vector<double> out;
-    for (std::int64_t i = 0; i < g_.tokens; ++i) {
-      for (std::int64_t c = 0; c < g_.dim; ++c) {
-        const std::int64_t h = c / g_.head_dim();
+    for (std::int64_t i = 0; i < tokens_; ++i) {
+      for (std::int64_t c = 0; c < dim_; ++c) {
+        const std::int64_t h = c / (dim_ / heads_);
         double sum = 0;
-        for (std::int64_t j = 0; j < g_.tokens; ++j) {
-          sum += p[static_cast<std::size_t>((h * g_.tokens + i) * g_.tokens + j)] *
-                 v[static_cast<std::size_t>(j * g_.dim + c)];
+        for (std::int64_t j = 0; j < tokens_; ++j) {
+          sum += p[static_cast<std::size_t>((h * tokens_ + i) * tokens_ + j)] *
+                 v[static_cast<std::size_t>(j * dim_ + c)];
         }
         out.push_back(sum);
       }
@@ -249,8 +254,8 @@ class RealArithmetic {
     });
   }
 
-  const VitGeometry& g_;
-  const BlockWeights& weights_;
+  const network::Network& model_;
+  std::int64_t dim_, tokens_, heads_;
   const Bundle& bundle_;
   const std::map<std::string, IntTensor>& golden_;
   std::string prefix_;

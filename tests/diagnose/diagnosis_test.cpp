@@ -248,15 +248,16 @@ TEST(Diagnosis, ASettingIsTriedByCalibratingAgain) {
 
 // The same network in float: one channel of a norm is large, and its weights behind it are small.
 TEST(Diagnosis, OneScaleForChannelsThatDiffer) {
-  VitModel model = Shipped().model();
+  network::Network model = Shipped().model();
   constexpr std::size_t kChannel = 7;
   constexpr float kFactor = 60;
-  BlockWeights& block = model.blocks[1];
-  block.norm1.gamma[kChannel] *= kFactor;
-  block.norm1.beta[kChannel] *= kFactor;
-  const auto width = static_cast<std::size_t>(block.qkv.in_features());
-  for (std::size_t i = kChannel; i < block.qkv.weight.data.size(); i += width)
-    block.qkv.weight.data[i] /= kFactor;
+  auto& norm = std::get<network::LayerNorm>(model.At("blocks.1.norm1").function).norm;
+  norm.gamma[kChannel] *= kFactor;
+  norm.beta[kChannel] *= kFactor;
+  auto& qkv = std::get<network::Projection>(model.At("blocks.1.attn_qkv").function).layer;
+  const auto width = static_cast<std::size_t>(qkv.in_features());
+  for (std::size_t i = kChannel; i < qkv.weight.data.size(); i += width)
+    qkv.weight.data[i] /= kFactor;
   const Config config = ShippedModel::ConfigWith({});
   const ModelInputs inputs = FirstImages(4);
   DiagnoseOptions options;

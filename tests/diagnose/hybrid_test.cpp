@@ -7,7 +7,7 @@
 #include <map>
 
 #include "sim/error.h"
-#include "sim/semantics/float_reference.h"
+#include "tests/support/float_values.h"
 #include "tests/diagnose/shipped_model.h"
 #include "tests/test_support.h"
 
@@ -57,18 +57,8 @@ TEST_P(HybridOf, AllIntegerIsTheGoldenRun) {
 }
 
 std::map<std::string, FloatTensor> FloatTapsOf(const HybridNetwork& network, Scope scope) {
-  std::map<std::string, FloatTensor> taps;
-  const FloatReference reference(Shipped().model());
-  const auto keep = [&](const std::string& prefix) {
-    return [&taps, prefix](const std::string& name, const FloatTensor& value) {
-      taps[prefix + name] = value;
-    };
-  };
-  FloatTensor x = reference.Embed(Shipped().evaluation(), kImage, keep(""));
-  for (std::int64_t n = 0; n < Shipped().model().geometry.depth; ++n) {
-    x = reference.Block(n, x, keep(fmt::format("blocks.{}.", n)));
-  }
-  reference.Head(x, keep(""));
+  std::map<std::string, FloatTensor> taps =
+      FloatValues(Shipped().model(), Shipped().evaluation(), kImage);
   taps["head"] = taps["logits"];
   if (scope == Scope::kModel) taps.erase("image");
   for (std::size_t n = 0; n < network.nodes(); ++n) {
@@ -186,8 +176,8 @@ TEST(Hybrid, ModesBoundWhatIsLost) {
 
 TEST(Hybrid, AnotherModelsProgramIsAnInputError) {
   const Bundle bundle = Shipped().Calibrated(std::vector<std::string>{}, Scope::kBlock);
-  VitModel other = Shipped().model();
-  other.blocks[1].fc1.weight.shape[0] /= 2;
+  network::Network other = Shipped().model();
+  std::get<network::Projection>(other.At("blocks.1.mlp_fc1").function).layer.weight.shape[0] /= 2;
   EXPECT_THROW(HybridNetwork(bundle, other, Shipped().evaluation()), InputError);
 }
 

@@ -9,7 +9,7 @@
 #include "sim/calibrate/calibrate.h"
 #include "sim/config/config.h"
 #include "sim/inputs/manifest.h"
-#include "sim/network/vit_model.h"
+#include "sim/network/families/vit.h"
 
 namespace qsim::testing {
 
@@ -18,7 +18,7 @@ class ShippedModel {
   ShippedModel() : ShippedModel(std::filesystem::path(QSIM_SOURCE_DIR) / "vectors") {}
   explicit ShippedModel(const std::filesystem::path& directory)
       : manifest_(Manifest::Load(directory)),
-        model_(LoadVit(manifest_)),
+        model_(network::LoadVit(manifest_)),
         calibration_(LoadInputs(manifest_, manifest_.Calibration(), InputUse::kCalibration)),
         evaluation_(LoadInputs(manifest_, manifest_.Evaluation(), InputUse::kEvaluation)) {}
 
@@ -46,13 +46,13 @@ class ShippedModel {
     return Calibrated(ConfigWith(settings), scope);
   }
 
-  const VitModel& model() const { return model_; }
+  const network::Network& model() const { return model_; }
   const ModelInputs& calibration() const { return calibration_; }
   const ModelInputs& evaluation() const { return evaluation_; }
 
  private:
   Manifest manifest_;
-  VitModel model_;
+  network::Network model_;
   ModelInputs calibration_, evaluation_;
 };
 

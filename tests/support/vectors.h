@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "sim/network/families/vit.h"
 #include "sim/calibrate/calibrate.h"
 #include "sim/run/run_images.h"
 #include "sim/cosim/rtl_backend.h"
@@ -55,12 +56,12 @@ class Vectors {
  public:
   explicit Vectors(const std::filesystem::path& directory)
       : manifest_(Manifest::Load(directory)),
-        model_(LoadVit(manifest_)),
+        model_(network::LoadVit(manifest_)),
         calibration_(LoadInputs(manifest_, manifest_.Calibration(), InputUse::kCalibration)),
         evaluation_(LoadInputs(manifest_, manifest_.Evaluation(), InputUse::kEvaluation)) {}
   static Vectors Shipped() { return Vectors(kSourceDir / "vectors"); }
 
-  const VitModel& model() const { return model_; }
+  const network::Network& model() const { return model_; }
   const ModelInputs& calibration() const { return calibration_; }
   const ModelInputs& evaluation() const { return evaluation_; }
 
@@ -86,7 +87,7 @@ class Vectors {
 
  private:
   Manifest manifest_;
-  VitModel model_;
+  network::Network model_;
   ModelInputs calibration_, evaluation_;
 };
 

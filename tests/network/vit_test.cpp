@@ -1,4 +1,4 @@
-#include "sim/network/vit_model.h"
+#include "sim/network/families/vit.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "sim/error.h"
+#include "sim/io/tensors/safetensors.h"
 #include "tests/test_support.h"
 
 namespace qsim {
@@ -47,7 +48,7 @@ std::string ErrorFor(const std::function<void(std::vector<SafetensorsItem>&)>& c
     std::ofstream(dir.path() / "manifest.yaml") << text;
   }
   try {
-    LoadVit(Manifest::Load(dir.path()));
+    network::LoadVit(Manifest::Load(dir.path()));
   } catch (const InputError& error) {
     return error.what();
   }
@@ -62,12 +63,12 @@ SafetensorsItem& Item(std::vector<SafetensorsItem>& items, const std::string& na
 }
 
 TEST(LoadVit, ReadsTheShippedModel) {
-  const VitModel model = LoadVit(Manifest::Load(kVectors));
-  EXPECT_EQ(model.geometry.dim, 64);
-  EXPECT_EQ(model.geometry.heads, 2);
-  EXPECT_EQ(model.geometry.tokens, 17);
-  EXPECT_EQ(model.geometry.depth, 4);
-  EXPECT_EQ(model.blocks[3].qkv.out_features(), 192);
+  const network::Network model = network::LoadVit(Manifest::Load(kVectors));
+  EXPECT_EQ(model.input.dim, 64);
+  EXPECT_EQ(model.heads, 2);
+  EXPECT_EQ(model.input.tokens, 17);
+  EXPECT_EQ(model.depth, 4);
+  EXPECT_EQ(model.FunctionOf<network::Projection>("blocks.3.attn_qkv")->layer.out_features(), 192);
   EXPECT_EQ(ErrorFor([](auto&) {}), "");
 }
 

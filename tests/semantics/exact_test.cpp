@@ -1,4 +1,5 @@
-#include "sim/semantics/float_reference.h"
+#include "sim/semantics/exact.h"
+
 
 #include <gtest/gtest.h>
 
@@ -8,6 +9,8 @@
 #include <vector>
 
 #include "sim/io/tensors/npy.h"
+#include "sim/network/families/vit.h"
+#include "tests/support/float_values.h"
 #include "tests/test_support.h"
 
 namespace qsim {
@@ -53,29 +56,25 @@ TEST(FloatReference, EqualsIndependentTapsWithin1e4OfTheLargestMagnitude) {
   if (!shared) GTEST_SKIP() << "no ../shared beside the source tree and no QSIM_SHARED_DIR";
   const fs::path taps = *shared / "data/digits/float_taps";
   const Manifest manifest = Manifest::Load(kVectors);
-  const VitModel model = LoadVit(manifest);
+  const network::Network model = network::LoadVit(manifest);
   const ModelInputs inputs = LoadInputs(manifest, manifest.Evaluation(), InputUse::kEvaluation);
-  const FloatReference reference(model);
   std::int64_t compared = 0;
   double worst = 0;
   for (std::int64_t image = 0; image < 4; ++image) {
-    FloatTensor x = reference.Embed(inputs, image);
-    for (std::int64_t block = 0; block < model.geometry.depth; ++block) {
-      x = reference.Block(block, x, [&](const std::string& name, const FloatTensor& value) {
-        const fs::path path = taps / ("blocks." + std::to_string(block) + "." + name + ".npy");
-        if (!fs::exists(path)) return;
-        const FloatTensor expected = ReadFloatNpy(path);
-        float largest = 0;
-        for (const float v : expected.data) largest = std::max(largest, std::fabs(v));
-        const auto offset = static_cast<std::size_t>(image) * value.data.size();
-        ASSERT_EQ(expected.data.size(), 4 * value.data.size()) << path;
-        for (std::size_t i = 0; i < value.data.size(); ++i) {
-          const double error = std::fabs(value.data[i] - expected.data[offset + i]) / largest;
-          worst = std::max(worst, error);
-          ASSERT_LE(error, 1e-4) << path << " element " << i;
-        }
-        compared += static_cast<std::int64_t>(value.data.size());
-      });
+    for (const auto& [name, value] : testing::FloatValues(model, inputs, image)) {
+      const fs::path path = taps / (name + ".npy");
+      if (!name.starts_with("blocks.") || !fs::exists(path)) continue;
+      const FloatTensor expected = ReadFloatNpy(path);
+      float largest = 0;
+      for (const float v : expected.data) largest = std::max(largest, std::fabs(v));
+      const auto offset = static_cast<std::size_t>(image) * value.data.size();
+      ASSERT_EQ(expected.data.size(), 4 * value.data.size()) << path;
+      for (std::size_t i = 0; i < value.data.size(); ++i) {
+        const double error = std::fabs(value.data[i] - expected.data[offset + i]) / largest;
+        worst = std::max(worst, error);
+        ASSERT_LE(error, 1e-4) << path << " element " << i;
+      }
+      compared += static_cast<std::int64_t>(value.data.size());
     }
   }
   EXPECT_EQ(compared, 4 * 4 * (17 * (64 * 9 + 256 * 2 + 64) + 2 * 2 * 17 * 17));
@@ -84,12 +83,12 @@ TEST(FloatReference, EqualsIndependentTapsWithin1e4OfTheLargestMagnitude) {
 
 TEST(FloatReference, ABlockDoesNotDependOnItsNeighboursInABatch) {
   const Manifest manifest = Manifest::Load(kVectors);
-  const VitModel model = LoadVit(manifest);
+  const network::Network model = network::LoadVit(manifest);
   const ModelInputs inputs = LoadInputs(manifest, manifest.Evaluation(), InputUse::kEvaluation);
-  const FloatReference reference(model);
-  const FloatTensor alone = reference.Block(0, reference.Embed(inputs, 1), {});
+  const char* const tap = "blocks.0.residual2";
+  const FloatTensor alone = testing::FloatValues(model, inputs, 1).at(tap);
   for (std::int64_t image = 0; image < 2; ++image) {
-    const FloatTensor again = reference.Block(0, reference.Embed(inputs, image), {});
+    const FloatTensor again = testing::FloatValues(model, inputs, image).at(tap);
     EXPECT_EQ(again.data == alone.data, image == 1);
   }
 }
