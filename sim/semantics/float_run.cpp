@@ -44,17 +44,16 @@ FloatRun::FloatRun(const network::Network& network) : network_(network) {
 
 FloatRun::State FloatRun::Begin(const ModelInputs& inputs, std::int64_t image) const {
   State state;
+  const auto* images = std::get_if<ImageInputs>(&inputs.data);
   for (const network::Node& node : network_.nodes()) {
-    if (std::holds_alternative<network::Pixels>(node.function)) {
-      const auto* images = std::get_if<ImageInputs>(&inputs.data);
-      if (images == nullptr) throw InternalError("input '" + node.name + "' needs images");
+    if (images != nullptr && std::holds_alternative<network::Pixels>(node.function)) {
       state.emplace(node.name, NormalisedPixels(*images, image));
-    } else if (std::holds_alternative<network::Activations>(node.function)) {
-      const auto* tokens = std::get_if<FloatTensor>(&inputs.data);
-      if (tokens == nullptr) throw InternalError("input '" + node.name + "' needs embeddings");
-      state.emplace(node.name, Embeddings(*tokens, image));
+    } else if (images == nullptr && (std::holds_alternative<network::Activations>(node.function) ||
+                                     std::holds_alternative<network::Positions>(node.function))) {
+      state.emplace(node.name, Embeddings(std::get<FloatTensor>(inputs.data), image));
     }
   }
+  if (state.empty()) throw InternalError("the network has no input of this kind");
   return state;
 }
 
@@ -65,6 +64,8 @@ void FloatRun::Part(int part, State& state, const Sink& sink) const {
   for (auto node = first; node != nodes.end() && node->part == part; ++node) {
     auto found = state.find(node->name);
     if (found == state.end()) {
+      // Embeddings enter behind the patches: what makes them of pixels is not computed then.
+      if (node->inputs.empty() || !state.contains(node->inputs.front())) continue;
       std::vector<const FloatTensor*> inputs;
       for (const std::string& input : node->inputs) inputs.push_back(&state.at(input));
       found = state.emplace(node->name, Exact(*node, inputs)).first;

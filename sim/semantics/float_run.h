@@ -23,8 +23,8 @@ class FloatRun {
   // Tensors that exist, by node.
   using State = std::map<std::string, FloatTensor, std::less<>>;
 
-  // The inputs of the network for one input of the model; token inputs may be of another length
-  // than the program's.
+  // The inputs of the network for one input of the model. Token embeddings may be of another length
+  // than the program's; a network that takes images takes them behind its patches.
   State Begin(const ModelInputs& inputs, std::int64_t image) const;
 
   // Computes the nodes of a part, in order, and keeps what a later part reads. The parts before it

@@ -144,9 +144,9 @@ TEST_F(Shards, AreRefusedWhereTheyDoNotBelongTogether) {
   with(damaged);
   ExpectRefused({"--merge", "shards"}, {"shard-2-of-3.json: damaged"});
   std::string later = good;
-  later.replace(later.rfind("\"version\":1"), 11, "\"version\":9");
+  later.replace(later.rfind("\"version\":2"), 11, "\"version\":9");
   with(later);
-  ExpectRefused({"--merge", "shards"}, {"version 9; this qsim reads version 1"});
+  ExpectRefused({"--merge", "shards"}, {"version 9; this qsim reads version 2"});
   with(good);
 
   WriteImages(Order(41));

@@ -80,13 +80,18 @@ class Deriver {
     builder_->program().inputs.push_back(Name(plan));
   }
 
+  // Of a network that takes images: embeddings enter its program behind the patches.
+  bool TokensOnly() const { return source_.mean.empty(); }
+
   void Of(const network::Pixels&, const NodePlan& plan) {
+    if (TokensOnly()) return;
     builder_->DefineTensor(Name(plan), ShapeOf(plan), Grid(plan).range);
     builder_->SetScale(Name(plan), ChannelAxis::kNone, Grid(plan).scale, Grid(plan).zero);
     builder_->program().inputs.push_back(Name(plan));
   }
 
   void Of(const network::Patches& patches, const NodePlan& plan) {
+    if (TokensOnly()) return;
     builder_->DefineActivation(Grid(plan), ShapeOf(plan));
     PatchifyOp op;
     op.output = Name(plan);
@@ -181,6 +186,7 @@ class Deriver {
   }
 
   void Of(const network::Projection& projection, const NodePlan& plan) {
+    if (ReadsPixels(plan) && TokensOnly()) return;
     const std::string& name = network::AccumulatorName(*plan.node);
     const std::vector<double> factors = RowFactors(plan);
     LinearRequest request = Request(projection, plan, factors);
@@ -350,6 +356,7 @@ class Deriver {
   }
 
   void Of(const network::Positions& positions, const NodePlan& plan) {
+    if (TokensOnly()) return DefineInput(plan);
     const Source& patches = sources_.at(plan.inputs.at(0));
     const Activation& out = Grid(plan);
     std::vector<double> ratios = patches.scale;
