@@ -27,5 +27,20 @@ INSTANTIATE_TEST_SUITE_P(Every, DerivedCases,
                                            "gelu", "attention", "observer"),
                          [](const auto& op) { return std::string(op.param); });
 
+TEST(ShippedCases, EveryAlgorithmHasOne) {
+  int algorithms = 0;
+  for (const auto family :
+       {RequantAlgorithms, MatmulRequantAlgorithms, SoftmaxAlgorithms, LayernormAlgorithms,
+        GeluAlgorithms, AttentionAlgorithms, ObserverAlgorithms}) {
+    for (const ConformAlgorithm& entry : family()) {
+      const std::filesystem::path dir = std::filesystem::path(QSIM_SOURCE_DIR) /
+                                        "tests/conform/cases" / entry.op / entry.algorithm;
+      EXPECT_TRUE(std::filesystem::is_directory(dir)) << dir;
+      ++algorithms;
+    }
+  }
+  EXPECT_GE(algorithms, 37);
+}
+
 }  // namespace
 }  // namespace qsim
