@@ -5,21 +5,12 @@
 #include <cstddef>
 #include <vector>
 
-#include "golden/ops/names.h"
 #include "golden/ops/requant/ita.h"
 #include "golden/ops/require.h"
 #include "golden/ops/rounding.h"
 
 namespace qsim {
 namespace {
-
-constexpr std::array<NamedValue<GeluKind>, 5> kNames = {{
-    {GeluKind::kTable, "table"},
-    {GeluKind::kIbert, "ibert"},
-    {GeluKind::kShiftGelu, "shiftgelu"},
-    {GeluKind::kIta, "ita"},
-    {GeluKind::kDeeploy, "deeploy"},
-}};
 
 bool Within(std::int64_t value, std::int64_t limit) { return value >= -limit && value <= limit; }
 
@@ -100,10 +91,6 @@ Int128 Shifted(std::int64_t y, const GeluParams& params) {
 }
 
 }  // namespace
-
-std::string_view Name(GeluKind kind) { return NameIn(kNames, kind); }
-
-std::optional<GeluKind> GeluKindFromName(std::string_view name) { return ValueIn(kNames, name); }
 
 void CheckGeluParams(const GeluParams& params) {
   if (params.kind == GeluKind::kTable) return;

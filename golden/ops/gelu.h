@@ -29,8 +29,14 @@ namespace qsim {
 //               (Islamoglu et al., ISLPED 2023).
 //   kDeeploy    Deeploy: the same polynomial, halved inside (Scherer et al., TCAD 2024).
 enum class GeluKind : std::uint8_t { kTable, kIbert, kShiftGelu, kIta, kDeeploy };
-std::string_view Name(GeluKind kind);  // "table", "ibert", "shiftgelu", "ita", "deeploy"
-std::optional<GeluKind> GeluKindFromName(std::string_view name);
+template <>
+inline constexpr std::array<NamedValue<GeluKind>, 5> kNamesOf<GeluKind> = {{
+    {GeluKind::kTable, "table"},
+    {GeluKind::kIbert, "ibert"},
+    {GeluKind::kShiftGelu, "shiftgelu"},
+    {GeluKind::kIta, "ita"},
+    {GeluKind::kDeeploy, "deeploy"},
+}};
 
 // The largest magnitudes for which no element of a program can leave 64 bits (section 7.7).
 inline constexpr std::int64_t kMaxGeluInput = std::int64_t{1} << 24;  // of x'

@@ -7,22 +7,10 @@
 #include <type_traits>
 #include <vector>
 
-#include "golden/ops/names.h"
 #include "golden/ops/require.h"
 
 namespace qsim {
 namespace {
-
-constexpr std::array<NamedValue<AccPolicy>, 3> kPolicyNames = {{
-    {AccPolicy::kError, "error"},
-    {AccPolicy::kWrap, "wrap"},
-    {AccPolicy::kSaturate, "saturate"},
-}};
-
-constexpr std::array<NamedValue<OperandMode>, 2> kModeNames = {{
-    {OperandMode::kMultiply, "multiply"},
-    {OperandMode::kShift, "shift"},
-}};
 
 // The one place where a value wraps: sign-extends the low `bits` of value.
 std::int64_t Wrap(std::int64_t value, int bits) {
@@ -196,18 +184,6 @@ void GemmImpl(MatrixView<const Lhs> lhs, MatrixView<const std::int8_t> rhs,
 }
 
 }  // namespace
-
-std::string_view Name(AccPolicy policy) { return NameIn(kPolicyNames, policy); }
-
-std::optional<AccPolicy> AccPolicyFromName(std::string_view name) {
-  return ValueIn(kPolicyNames, name);
-}
-
-std::string_view Name(OperandMode mode) { return NameIn(kModeNames, mode); }
-
-std::optional<OperandMode> OperandModeFromName(std::string_view name) {
-  return ValueIn(kModeNames, name);
-}
 
 int BitsFor(const AccRange& range) {
   // ~v is the non-negative number that needs as many bits as a negative v.

@@ -17,11 +17,17 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "golden/ops/names.h"
+
 namespace qsim {
 
 enum class AccPolicy : std::uint8_t { kError, kWrap, kSaturate };
-std::string_view Name(AccPolicy policy);  // "error", "wrap", "saturate"
-std::optional<AccPolicy> AccPolicyFromName(std::string_view name);
+template <>
+inline constexpr std::array<NamedValue<AccPolicy>, 3> kNamesOf<AccPolicy> = {{
+    {AccPolicy::kError, "error"},
+    {AccPolicy::kWrap, "wrap"},
+    {AccPolicy::kSaturate, "saturate"},
+}};
 
 // A two's complement accumulator. bits in 16..32.
 struct Accumulator {
@@ -36,8 +42,11 @@ struct Accumulator {
 //              (softmax `log_int`). lhs_zero must be 0; "lhs" in the formula above is the number
 //              the code stands for.
 enum class OperandMode : std::uint8_t { kMultiply, kShift };
-std::string_view Name(OperandMode mode);  // "multiply", "shift"
-std::optional<OperandMode> OperandModeFromName(std::string_view name);
+template <>
+inline constexpr std::array<NamedValue<OperandMode>, 2> kNamesOf<OperandMode> = {{
+    {OperandMode::kMultiply, "multiply"},
+    {OperandMode::kShift, "shift"},
+}};
 
 // A strided view of a matrix, so that heads and transposes need no copy. Strides count elements.
 template <typename T>

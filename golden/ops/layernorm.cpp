@@ -8,18 +8,10 @@
 #include "golden/ops/int128.h"
 #include "golden/ops/layernorm/ibert.h"
 #include "golden/ops/layernorm/ivit.h"
-#include "golden/ops/names.h"
 #include "golden/ops/require.h"
 
 namespace qsim {
 namespace {
-
-constexpr std::array<NamedValue<LayernormKind>, 4> kNames = {{
-    {LayernormKind::kIbert, "ibert"},
-    {LayernormKind::kIvit, "ivit"},
-    {LayernormKind::kDeeploy, "rq_layernorm"},
-    {LayernormKind::kFqvit, "fqvit"},
-}};
 
 template <typename T>
 T OfChannel(std::span<const T> values, std::size_t channel) {
@@ -101,12 +93,6 @@ std::int64_t Deeploy(std::span<const std::int32_t> x, const LayernormParams& par
 }
 
 }  // namespace
-
-std::string_view Name(LayernormKind kind) { return NameIn(kNames, kind); }
-
-std::optional<LayernormKind> LayernormKindFromName(std::string_view name) {
-  return ValueIn(kNames, name);
-}
 
 std::int64_t Layernorm(std::span<const std::int32_t> x, const LayernormParams& params,
                        std::span<std::int32_t> out, const LayernormTrace& trace) {

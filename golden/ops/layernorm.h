@@ -27,8 +27,13 @@ namespace qsim {
 //   kFqvit    FQ-ViT (Lin et al., IJCAI 2022). Its M, N and B come from real arithmetic on the row,
 //             so no program can use it; LayernormFqvit (layernorm/fqvit.h) takes them as inputs.
 enum class LayernormKind : std::uint8_t { kIbert, kIvit, kDeeploy, kFqvit };
-std::string_view Name(LayernormKind kind);  // "ibert", "ivit", "rq_layernorm", "fqvit"
-std::optional<LayernormKind> LayernormKindFromName(std::string_view name);
+template <>
+inline constexpr std::array<NamedValue<LayernormKind>, 4> kNamesOf<LayernormKind> = {{
+    {LayernormKind::kIbert, "ibert"},
+    {LayernormKind::kIvit, "ivit"},
+    {LayernormKind::kDeeploy, "rq_layernorm"},
+    {LayernormKind::kFqvit, "fqvit"},
+}};
 
 // What a program may hold, so that the widths of section 6.3 suffice: 16-bit inputs, 16-bit zero
 // points and shifts of at most 8 stay within |x'|. The operation itself takes more.

@@ -1,8 +1,9 @@
-// Names of enumerators, as configurations, bundles and reports write them: one table per enum, read
-// both ways.
+// Names of enumerators, as configurations, bundles and reports write them: one table per enum,
+// beside the enum, read both ways.
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <optional>
 #include <string_view>
@@ -15,22 +16,37 @@ struct NamedValue {
   std::string_view name;
 };
 
+// The table of an enum, a specialization. Where a value has several names, the first is what is
+// written.
+template <typename Enum>
+inline constexpr std::array<NamedValue<Enum>, 0> kNamesOf = {};
+
+template <typename Enum>
+concept Named = (!kNamesOf<Enum>.empty());
+
 // "" for a value outside the table.
-template <typename Enum, std::size_t kSize>
-constexpr std::string_view NameIn(const std::array<NamedValue<Enum>, kSize>& table, Enum value) {
-  for (const auto& entry : table) {
+template <Named Enum>
+constexpr std::string_view Name(Enum value) {
+  for (const auto& entry : kNamesOf<Enum>) {
     if (entry.value == value) return entry.name;
   }
   return {};
 }
 
-template <typename Enum, std::size_t kSize>
-constexpr std::optional<Enum> ValueIn(const std::array<NamedValue<Enum>, kSize>& table,
-                                      std::string_view name) {
-  for (const auto& entry : table) {
+template <Named Enum>
+constexpr std::optional<Enum> FromName(std::string_view name) {
+  for (const auto& entry : kNamesOf<Enum>) {
     if (entry.name == name) return entry.value;
   }
   return std::nullopt;
+}
+
+// The values in the order of the table.
+template <Named Enum>
+constexpr auto AllOf() {
+  std::array<Enum, kNamesOf<Enum>.size()> all = {};
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = kNamesOf<Enum>[i].value;
+  return all;
 }
 
 }  // namespace qsim

@@ -3,19 +3,10 @@
 #include <array>
 #include <compare>
 
-#include "golden/ops/names.h"
 #include "golden/ops/require.h"
 
 namespace qsim {
 namespace {
-
-constexpr std::array<NamedValue<Rounding>, 5> kNames = {{
-    {Rounding::kHalfUp, "half_up"},
-    {Rounding::kHalfAway, "half_away"},
-    {Rounding::kHalfEven, "half_even"},
-    {Rounding::kFloor, "floor"},
-    {Rounding::kTowardZero, "toward_zero"},
-}};
 
 // A quotient floor + rest, 0 <= rest < 1: whether the mode rounds it to floor + 1. The one place
 // that knows the five rules (equation 2.2).
@@ -56,10 +47,6 @@ Int ShiftRounded(Int value, int shift, Rounding rounding) {
 }
 
 }  // namespace
-
-std::string_view Name(Rounding rounding) { return NameIn(kNames, rounding); }
-
-std::optional<Rounding> RoundingFromName(std::string_view name) { return ValueIn(kNames, name); }
 
 std::int64_t RoundShift(std::int64_t value, int shift, Rounding rounding) {
   Require(shift >= 0 && shift <= 62, "RoundShift: shift must be in 0..62");

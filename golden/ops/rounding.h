@@ -9,24 +9,24 @@
 //   toward_zero      -1     0     0     1
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <optional>
-#include <string_view>
 
 #include "golden/ops/int128.h"
+#include "golden/ops/names.h"
 
 namespace qsim {
 
 enum class Rounding : std::uint8_t { kHalfUp, kHalfAway, kHalfEven, kFloor, kTowardZero };
 
-inline constexpr std::array<Rounding, 5> kAllRoundings = {Rounding::kHalfUp, Rounding::kHalfAway,
-                                                          Rounding::kHalfEven, Rounding::kFloor,
-                                                          Rounding::kTowardZero};
-
-// The names used in configurations, bundles and docs: "half_up", "half_away", ...
-std::string_view Name(Rounding rounding);
-std::optional<Rounding> RoundingFromName(std::string_view name);
+template <>
+inline constexpr std::array<NamedValue<Rounding>, 5> kNamesOf<Rounding> = {{
+    {Rounding::kHalfUp, "half_up"},
+    {Rounding::kHalfAway, "half_away"},
+    {Rounding::kHalfEven, "half_even"},
+    {Rounding::kFloor, "floor"},
+    {Rounding::kTowardZero, "toward_zero"},
+}};
+inline constexpr auto kAllRoundings = AllOf<Rounding>();
 
 // value / 2^shift, rounded to an integer. shift in 0..62; a shift of 0 returns value unchanged for
 // every mode. Defined for every value: no rounding constant is added, so nothing can overflow.

@@ -3,24 +3,12 @@
 #include <array>
 #include <cstddef>
 
-#include "golden/ops/names.h"
 #include "golden/ops/require.h"
 #include "golden/ops/softmax/ibert.h"
 #include "golden/ops/softmax/log_int.h"
 
 namespace qsim {
 namespace {
-
-constexpr std::array<NamedValue<SoftmaxKind>, 8> kNames = {{
-    {SoftmaxKind::kIbert, "ibert"},
-    {SoftmaxKind::kIbertRn, "ibert_rn"},
-    {SoftmaxKind::kLogInt, "log_int"},
-    {SoftmaxKind::kShiftmax, "shiftmax"},
-    {SoftmaxKind::kIta, "ita"},
-    {SoftmaxKind::kItaStreaming, "ita_streaming"},
-    {SoftmaxKind::kTflite, "tflite"},
-    {SoftmaxKind::kDeeploy, "deeploy_isoftmax"},
-}};
 
 constexpr const char* kUnknownKind = "Softmax: unknown algorithm";
 
@@ -33,12 +21,6 @@ IbertSoftmaxParams IbertOf(const SoftmaxParams& params) {
 }
 
 }  // namespace
-
-std::string_view Name(SoftmaxKind kind) { return NameIn(kNames, kind); }
-
-std::optional<SoftmaxKind> SoftmaxKindFromName(std::string_view name) {
-  return ValueIn(kNames, name);
-}
 
 void CheckSoftmaxParams(const SoftmaxParams& params) {
   switch (params.kind) {

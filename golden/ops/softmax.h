@@ -36,10 +36,18 @@ enum class SoftmaxKind : std::uint8_t {
   kTflite,
   kDeeploy
 };
-// "ibert", "ibert_rn", "log_int", "shiftmax", "ita", "ita_streaming", "tflite",
-// "deeploy_isoftmax".
-std::string_view Name(SoftmaxKind kind);
-std::optional<SoftmaxKind> SoftmaxKindFromName(std::string_view name);
+// The default first.
+template <>
+inline constexpr std::array<NamedValue<SoftmaxKind>, 8> kNamesOf<SoftmaxKind> = {{
+    {SoftmaxKind::kIbertRn, "ibert_rn"},
+    {SoftmaxKind::kIbert, "ibert"},
+    {SoftmaxKind::kLogInt, "log_int"},
+    {SoftmaxKind::kShiftmax, "shiftmax"},
+    {SoftmaxKind::kIta, "ita"},
+    {SoftmaxKind::kItaStreaming, "ita_streaming"},
+    {SoftmaxKind::kTflite, "tflite"},
+    {SoftmaxKind::kDeeploy, "deeploy_isoftmax"},
+}};
 
 // Each kind reads only what is said to be its own.
 struct SoftmaxParams {

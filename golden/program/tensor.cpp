@@ -5,20 +5,10 @@
 #include <limits>
 #include <utility>
 
-#include "golden/ops/names.h"
 #include "golden/ops/require.h"
 
 namespace qsim {
 namespace {
-
-constexpr std::array<NamedValue<DType>, 6> kNames = {{
-    {DType::kInt8, "int8"},
-    {DType::kUint8, "uint8"},
-    {DType::kInt16, "int16"},
-    {DType::kUint16, "uint16"},
-    {DType::kInt32, "int32"},
-    {DType::kInt64, "int64"},
-}};
 
 // Zeros of the type whose index in Storage is dtype.
 IntTensor::Storage MakeStorage(DType dtype, std::size_t size) {
@@ -45,10 +35,6 @@ bool Holds(QuantRange range) {
 }
 
 }  // namespace
-
-std::string_view Name(DType dtype) { return NameIn(kNames, dtype); }
-
-std::optional<DType> DTypeFromName(std::string_view name) { return ValueIn(kNames, name); }
 
 int BitsOf(DType dtype) {
   switch (dtype) {

@@ -12,8 +12,15 @@
 namespace qsim {
 
 enum class DType : std::uint8_t { kInt8, kUint8, kInt16, kUint16, kInt32, kInt64 };
-std::string_view Name(DType dtype);  // "int8", ...
-std::optional<DType> DTypeFromName(std::string_view name);
+template <>
+inline constexpr std::array<NamedValue<DType>, 6> kNamesOf<DType> = {{
+    {DType::kInt8, "int8"},
+    {DType::kUint8, "uint8"},
+    {DType::kInt16, "int16"},
+    {DType::kUint16, "uint16"},
+    {DType::kInt32, "int32"},
+    {DType::kInt64, "int64"},
+}};
 int BitsOf(DType dtype);
 bool IsSigned(DType dtype);
 

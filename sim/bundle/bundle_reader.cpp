@@ -138,7 +138,7 @@ class Reader {
   template <typename T>
   void Parse(const char* key, const YamlNode& node, T& value) const {
     if constexpr (std::is_enum_v<T>) {
-      const auto parsed = bundle_format::Parse(node.scalar, T{});
+      const auto parsed = FromName<T>(node.scalar);
       if (!parsed) Fail(node.line, fmt::format("'{}' has an unknown value '{}'", key, node.scalar));
       value = *parsed;
     } else {

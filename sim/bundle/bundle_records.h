@@ -3,91 +3,40 @@
 // bundle_writer.cpp and bundle_reader.cpp.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <initializer_list>
-#include <optional>
 #include <string_view>
-#include <type_traits>
 #include <vector>
 
 #include "sim/bundle/bundle.h"
+
+namespace qsim {
+
+template <>
+inline constexpr std::array<NamedValue<ChannelAxis>, 3> kNamesOf<ChannelAxis> = {{
+    {ChannelAxis::kNone, "none"},
+    {ChannelAxis::kLast, "last"},
+    {ChannelAxis::kFirst, "first"},
+}};
+template <>
+inline constexpr std::array<NamedValue<TensorScale::Kind>, 2> kNamesOf<TensorScale::Kind> = {{
+    {TensorScale::Kind::kLinear, "linear"},
+    {TensorScale::Kind::kLog2, "log2"},
+}};
+template <>
+inline constexpr std::array<NamedValue<LoweringNote::Kind>, 3> kNamesOf<LoweringNote::Kind> = {{
+    {LoweringNote::Kind::kInfo, "info"},
+    {LoweringNote::Kind::kSubstitution, "substitution"},
+    {LoweringNote::Kind::kRaisedScale, "raised_scale"},
+}};
+
+}  // namespace qsim
 
 namespace qsim::bundle_format {
 
 inline constexpr int kFormatVersion = 1;
 inline constexpr std::string_view kArrays = "arrays";
 inline constexpr std::string_view kInputs = "inputs";
-
-// ---- words of the format ----
-
-inline std::string_view Name(ChannelAxis axis) {
-  switch (axis) {
-    case ChannelAxis::kLast:
-      return "last";
-    case ChannelAxis::kFirst:
-      return "first";
-    case ChannelAxis::kNone:
-      break;
-  }
-  return "none";
-}
-
-inline std::string_view Name(TensorScale::Kind kind) {
-  return kind == TensorScale::Kind::kLog2 ? "log2" : "linear";
-}
-
-inline std::string_view Name(LoweringNote::Kind kind) {
-  switch (kind) {
-    case LoweringNote::Kind::kSubstitution:
-      return "substitution";
-    case LoweringNote::Kind::kRaisedScale:
-      return "raised_scale";
-    case LoweringNote::Kind::kInfo:
-      break;
-  }
-  return "info";
-}
-
-template <typename Enum>
-std::optional<Enum> FromName(std::string_view name, std::initializer_list<Enum> values) {
-  for (const Enum value : values) {
-    if (Name(value) == name) return value;
-  }
-  return std::nullopt;
-}
-
-inline std::optional<ChannelAxis> Parse(std::string_view name, ChannelAxis) {
-  return FromName(name, {ChannelAxis::kNone, ChannelAxis::kLast, ChannelAxis::kFirst});
-}
-inline std::optional<TensorScale::Kind> Parse(std::string_view name, TensorScale::Kind) {
-  return FromName(name, {TensorScale::Kind::kLinear, TensorScale::Kind::kLog2});
-}
-inline std::optional<LoweringNote::Kind> Parse(std::string_view name, LoweringNote::Kind) {
-  return FromName(name, {LoweringNote::Kind::kInfo, LoweringNote::Kind::kSubstitution,
-                         LoweringNote::Kind::kRaisedScale});
-}
-inline std::optional<DType> Parse(std::string_view name, DType) { return DTypeFromName(name); }
-inline std::optional<Rounding> Parse(std::string_view name, Rounding) {
-  return RoundingFromName(name);
-}
-inline std::optional<RequantScheme> Parse(std::string_view name, RequantScheme) {
-  return RequantSchemeFromName(name);
-}
-inline std::optional<AccPolicy> Parse(std::string_view name, AccPolicy) {
-  return AccPolicyFromName(name);
-}
-inline std::optional<OperandMode> Parse(std::string_view name, OperandMode) {
-  return OperandModeFromName(name);
-}
-inline std::optional<SoftmaxKind> Parse(std::string_view name, SoftmaxKind) {
-  return SoftmaxKindFromName(name);
-}
-inline std::optional<LayernormKind> Parse(std::string_view name, LayernormKind) {
-  return LayernormKindFromName(name);
-}
-inline std::optional<GeluKind> Parse(std::string_view name, GeluKind) {
-  return GeluKindFromName(name);
-}
 
 // ---- one description of every record, used by the writer and by the reader ----
 

@@ -12,6 +12,7 @@
 #include "sim/calibrate/observe/observations.h"
 #include "sim/calibrate/plan/plan.h"
 #include "sim/config/config.h"
+#include "sim/config/scope.h"
 #include "sim/inputs/manifest.h"
 #include "sim/network/network.h"
 

@@ -44,7 +44,7 @@ std::vector<std::int64_t> ParseBlocks(const std::string& text, std::int64_t dept
 }
 
 Scope ParseScope(const std::string& name) {
-  if (const auto scope = network::ScopeFromName(name)) return *scope;
+  if (const auto scope = FromName<Scope>(name)) return *scope;
   throw InputError(fmt::format("--scope: unknown scope '{}'; {}", name,
                                SuggestWord(name, {"attention", "block", "model"})));
 }

@@ -8,9 +8,9 @@
 namespace qsim {
 namespace {
 
-std::string Line(TensorRole role, const Section& s) {
+std::string Line(std::string_view key, const Section& s) {
   return fmt::format(
-      "{}: {} {}{} {} {} {} alpha={} sigma={} kl_bins={} profiler={} output_quant={}", Name(role),
+      "{}: {} {}{} {} {} {} alpha={} sigma={} kl_bins={} profiler={} output_quant={}", key,
       Name(s.calibration_mode), s.is_signed ? "int" : "uint", s.bits,
       s.has_zero_point ? "zero_point" : "symmetric", Name(s.observer), Name(s.method),
       s.percentile_alpha, s.percentile_sigma, s.kl_bins, s.enable_profiler, s.output_quant_enable);
@@ -30,8 +30,10 @@ std::vector<std::string> Lines(const Config& config, int block) {
       "numerics: rounding={} requantize={} residual_add={} softmax={} layernorm={} gelu={}",
       Name(numerics.rounding), Name(numerics.requantize), Name(numerics.residual_add),
       Name(numerics.softmax), Name(numerics.layernorm), Name(numerics.gelu)));
-  for (const TensorRole role : AllTensorRoles()) {
-    if (block < 0 || IsPerBlock(role)) lines.push_back(Line(role, config.Get(block, role)));
+  for (const SectionKind& kind : config.sections()) {
+    if (block < 0 || kind.is_per_block) {
+      lines.push_back(Line(kind.key, config.Get(block, kind.key)));
+    }
   }
   return lines;
 }

@@ -4,11 +4,10 @@
 
 #include <utility>
 
-#include "sim/config/defaults.h"
 #include "sim/config/settings_reader.h"
 #include "sim/error.h"
-#include "sim/text/printable.h"
 #include "sim/io/yaml/yaml_document.h"
+#include "sim/text/printable.h"
 
 namespace qsim {
 namespace {
@@ -30,13 +29,19 @@ std::vector<const BlockSettings*> BlockLevels(const Settings& settings, int bloc
   return levels;
 }
 
-// The global sections a role falls back to, in order.
-std::vector<GlobalSection> GlobalsFor(TensorRole role) {
-  if (IsWeight(role)) return {GlobalSection::kWeight};
-  if (IsLinearOutput(role)) return {GlobalSection::kOutputs};
-  if (role == TensorRole::kIntSoft) return {GlobalSection::kIntsoft};
-  if (role == TensorRole::kNorm1 || role == TensorRole::kNorm2 || role == TensorRole::kNorm) {
-    return {GlobalSection::kNorm, GlobalSection::kOutputs};
+// The global sections that a section falls back to, in order.
+std::vector<GlobalSection> GlobalsFor(Describes describes) {
+  switch (describes) {
+    case Describes::kWeight:
+      return {GlobalSection::kWeight};
+    case Describes::kLinearOutput:
+      return {GlobalSection::kOutputs};
+    case Describes::kSoftmax:
+      return {GlobalSection::kIntsoft};
+    case Describes::kNorm:
+      return {GlobalSection::kNorm, GlobalSection::kOutputs};
+    case Describes::kTensor:
+      break;
   }
   return {GlobalSection::kActivation, GlobalSection::kOutputs};
 }
@@ -45,17 +50,17 @@ std::vector<GlobalSection> GlobalsFor(TensorRole role) {
 // own in a file does not look at the global ones; the first global section that a file has ends the
 // search.
 std::vector<const SectionSettings*> SectionLevels(const Settings& settings, int block,
-                                                  TensorRole role) {
+                                                  const SectionKind& kind) {
   std::vector<const SectionSettings*> levels;
   bool own = false;
-  for (const BlockSettings* level : BlockLevels(settings, IsPerBlock(role) ? block : -1)) {
-    const auto it = level->sections.find(role);
+  for (const BlockSettings* level : BlockLevels(settings, kind.is_per_block ? block : -1)) {
+    const auto it = level->sections.find(kind.key);
     if (it == level->sections.end()) continue;
     levels.push_back(&it->second);
     own = own || it->second.file_section.has_value();
   }
   if (own) return levels;
-  for (const GlobalSection global : GlobalsFor(role)) {
+  for (const GlobalSection global : GlobalsFor(kind.describes)) {
     const auto it = settings.globals.find(global);
     if (it == settings.globals.end()) continue;
     levels.push_back(&it->second);
@@ -111,12 +116,15 @@ std::optional<W8a8> ResolveW8a8(const W8a8Settings& settings) {
 }
 
 // What a tensor has where no section says otherwise.
-Section BaseSection(const Settings& settings, TensorRole role) {
-  Section section = DefaultSection(role);
+Section BaseSection(const Settings& settings, const SectionKind& kind) {
+  Section section;
+  section.calibration_mode = kind.granularity;
+  section.bits = kind.bits;
+  section.is_signed = kind.is_signed;
   const std::optional<W8a8> w8a8 = ResolveW8a8(settings.w8a8);
-  if (!w8a8 || role == TensorRole::kIntSoft) return section;
-  const bool symmetric = IsWeight(role) ? w8a8->w_symmetric : w8a8->a_symmetric;
-  const bool per_channel = IsWeight(role) && w8a8->granularity == WeightGranularity::kPerChannel;
+  if (!w8a8 || kind.describes == Describes::kSoftmax) return section;
+  const bool symmetric = kind.IsWeight() ? w8a8->w_symmetric : w8a8->a_symmetric;
+  const bool per_channel = kind.IsWeight() && w8a8->granularity == WeightGranularity::kPerChannel;
   section.calibration_mode =
       per_channel ? CalibrationMode::kChannelWise : CalibrationMode::kLayerWise;
   section.is_signed = symmetric;
@@ -125,9 +133,9 @@ Section BaseSection(const Settings& settings, TensorRole role) {
   return section;
 }
 
-Section ResolveSection(const Settings& settings, int block, TensorRole role) {
-  const auto levels = SectionLevels(settings, block, role);
-  Section section = BaseSection(settings, role);
+Section ResolveSection(const Settings& settings, int block, const SectionKind& kind) {
+  const auto levels = SectionLevels(settings, block, kind);
+  Section section = BaseSection(settings, kind);
   Override(section.calibration_mode, levels, &SectionSettings::calibration_mode);
   Override(section.bits, levels, &SectionSettings::bits);
   ResolveSign(section, levels);
@@ -139,8 +147,8 @@ Section ResolveSection(const Settings& settings, int block, TensorRole role) {
   Override(section.enable_profiler, levels, &SectionSettings::enable_profiler);
   Override(section.output_quant_enable, levels, &SectionSettings::output_quant_enable);
   if (!levels.empty()) section.origin = OriginOf(*levels.front());
-  if (IsResidualStream(role)) {
-    const auto hardware = HardwareLevels(settings, IsPerBlock(role) ? block : -1);
+  if (kind.is_stream) {
+    const auto hardware = HardwareLevels(settings, kind.is_per_block ? block : -1);
     Override(section.bits, hardware, &HardwareSettings::residual_bits);
   }
   return section;
@@ -155,10 +163,10 @@ const Setting<SoftmaxKind>* ExplicitSoftmax(const Settings& settings, int block)
 
 }  // namespace
 
-Config Config::Load(const std::vector<std::filesystem::path>& files) {
-  Config config;
+Config Config::Load(const std::vector<std::filesystem::path>& files, const Sections& sections) {
+  Config config(sections);
   for (const std::filesystem::path& file : files) {
-    SettingsReader(config.settings_, file.string()).ReadDocument(*LoadYaml(file));
+    SettingsReader(config.settings_, sections, file.string()).ReadDocument(*LoadYaml(file));
   }
   return config;
 }
@@ -181,13 +189,14 @@ void Config::Set(std::string_view key_equals_value) {
   }
   // Read into a copy: a key that is refused must leave no trace.
   Settings changed = settings_;
-  SettingsReader(changed, "").ReadOverride(key, *value);
+  SettingsReader(changed, sections_, "").ReadOverride(key, *value);
   settings_ = std::move(changed);
 }
 
-Section Config::Get(int block, TensorRole role) const {
-  Section section = ResolveSection(settings_, block, role);
-  if (role != TensorRole::kIntSoft) return section;
+Section Config::Get(int block, std::string_view key) const {
+  const SectionKind& kind = sections_.At(key);
+  Section section = ResolveSection(settings_, block, kind);
+  if (kind.describes != Describes::kSoftmax) return section;
   section.has_zero_point = false;  // an attention weight of 0 has code 0
   const Setting<SoftmaxKind>* softmax = ExplicitSoftmax(settings_, block);
   if (softmax != nullptr && softmax->value == SoftmaxKind::kLogInt) {
@@ -196,7 +205,7 @@ Section Config::Get(int block, TensorRole role) const {
   }
   if (section.method == QuantMethod::kLog2) {
     section.is_signed = false;
-    if (FirstSet(SectionLevels(settings_, block, role), &SectionSettings::bits) == nullptr) {
+    if (FirstSet(SectionLevels(settings_, block, kind), &SectionSettings::bits) == nullptr) {
       section.bits = kLog2Bits;
     }
   }
@@ -243,8 +252,11 @@ Numerics Config::NumericsFor(int block) const {
   }
   if (const Setting<SoftmaxKind>* softmax = ExplicitSoftmax(settings_, block)) {
     numerics.softmax = softmax->value;
-  } else if (Get(block, TensorRole::kIntSoft).method == QuantMethod::kLog2) {
-    numerics.softmax = SoftmaxKind::kLogInt;
+    return numerics;
+  }
+  for (const SectionKind& kind : sections_) {
+    if (kind.describes != Describes::kSoftmax) continue;
+    if (Get(block, kind.key).method == QuantMethod::kLog2) numerics.softmax = SoftmaxKind::kLogInt;
   }
   return numerics;
 }
@@ -254,8 +266,11 @@ std::optional<W8a8> Config::W8a8Family() const { return ResolveW8a8(settings_.w8
 std::vector<OwnSection> Config::OwnSections() const {
   std::vector<OwnSection> own;
   for (const auto& [block, settings] : settings_.blocks) {
-    for (const auto& [role, section] : settings.sections) {
-      own.push_back({block, role, OriginOf(section)});
+    for (const SectionKind& kind : sections_) {
+      const auto found = settings.sections.find(kind.key);
+      if (found != settings.sections.end()) {
+        own.push_back({block, &kind, OriginOf(found->second)});
+      }
     }
   }
   return own;
@@ -302,16 +317,17 @@ void Config::CheckBlocks(int depth) const {
     }
   }
   for (int block = -1; block < depth; ++block) {
-    const auto levels = SectionLevels(settings_, block, TensorRole::kIntSoft);
-    const auto* method = FirstSet(levels, &SectionSettings::method);
-    if (method == nullptr || method->value != QuantMethod::kLog2) continue;
     const auto* softmax = ExplicitSoftmax(settings_, block);
-    if (softmax != nullptr && softmax->value != SoftmaxKind::kLogInt) {
+    if (softmax == nullptr || softmax->value == SoftmaxKind::kLogInt) continue;
+    for (const SectionKind& kind : sections_) {
+      if (kind.describes != Describes::kSoftmax) continue;
+      const auto levels = SectionLevels(settings_, block, kind);
+      const auto* method = FirstSet(levels, &SectionSettings::method);
+      if (method == nullptr || method->value != QuantMethod::kLog2) continue;
       throw InputError(
-          fmt::format("{}: key 'quantization_method' of intSoft: Log2 contradicts numerics.softmax "
-                      "{} ({}); use "
-                      "Uniform, or softmax log_int",
-                      method->origin.text, Name(softmax->value), softmax->origin.text));
+          fmt::format("{}: key 'quantization_method' of {}: Log2 contradicts numerics.softmax {} "
+                      "({}); use Uniform, or softmax log_int",
+                      method->origin.text, kind.key, Name(softmax->value), softmax->origin.text));
     }
   }
 }
@@ -319,13 +335,13 @@ void Config::CheckBlocks(int depth) const {
 // Where hardware.residual_bits changes what a section says.
 void Config::NoteResidualBits(std::vector<std::string>& notes) const {
   for (const auto& [block, settings] : settings_.blocks) {
-    for (const TensorRole role : AllTensorRoles()) {
-      if (!IsResidualStream(role) || (block >= 0 && !IsPerBlock(role))) continue;
+    for (const SectionKind& kind : sections_) {
+      if (!kind.is_stream || (block >= 0 && !kind.is_per_block)) continue;
       // Said once for all blocks.
-      if (block >= 0 && !settings.hardware.residual_bits && !settings.sections.contains(role)) {
+      if (block >= 0 && !settings.hardware.residual_bits && !settings.sections.contains(kind.key)) {
         continue;
       }
-      const auto levels = SectionLevels(settings_, block, role);
+      const auto levels = SectionLevels(settings_, block, kind);
       const auto* said = FirstSet(levels, &SectionSettings::bits);
       const auto* taken =
           FirstSet(HardwareLevels(settings_, block), &HardwareSettings::residual_bits);
@@ -334,7 +350,7 @@ void Config::NoteResidualBits(std::vector<std::string>& notes) const {
           "key 'hardware.residual_bits': {} ({}) overrules the {} bits of "
           "{}{} ({})",
           taken->value, taken->origin.text, said->value,
-          block < 0 ? "" : fmt::format("blocks.{}.", block), Name(role), said->origin.text));
+          block < 0 ? "" : fmt::format("blocks.{}.", block), kind.key, said->origin.text));
     }
   }
 }
@@ -343,21 +359,23 @@ std::vector<std::string> Config::notes() const {
   std::vector<std::string> notes = settings_.conflicts;
   NoteResidualBits(notes);
   for (const auto& [block, settings] : settings_.blocks) {
-    const bool has_own =
-        settings.numerics.softmax || settings.sections.contains(TensorRole::kIntSoft);
-    if (block >= 0 && !has_own) continue;  // said once, for all blocks
     const auto* softmax = ExplicitSoftmax(settings_, block);
     if (softmax == nullptr || softmax->value != SoftmaxKind::kLogInt) continue;
-    const auto levels = SectionLevels(settings_, block, TensorRole::kIntSoft);
-    const auto* method = FirstSet(levels, &SectionSettings::method);
-    const auto* bits = FirstSet(levels, &SectionSettings::bits);
-    const bool uniform = method != nullptr && method->value != QuantMethod::kLog2;
-    if (!uniform && (bits == nullptr || bits->value == kLog2Bits)) continue;
-    notes.push_back(
-        fmt::format("key '{}numerics.softmax': log_int ({}) overrules the intSoft section ({}): "
-                    "Log2, {} bits",
-                    block < 0 ? "" : fmt::format("blocks.{}.", block), softmax->origin.text,
-                    OriginOf(*levels.front()), kLog2Bits));
+    for (const SectionKind& kind : sections_) {
+      if (kind.describes != Describes::kSoftmax) continue;
+      const bool has_own = settings.numerics.softmax || settings.sections.contains(kind.key);
+      if (block >= 0 && !has_own) continue;  // said once, for all blocks
+      const auto levels = SectionLevels(settings_, block, kind);
+      const auto* method = FirstSet(levels, &SectionSettings::method);
+      const auto* bits = FirstSet(levels, &SectionSettings::bits);
+      const bool uniform = method != nullptr && method->value != QuantMethod::kLog2;
+      if (!uniform && (bits == nullptr || bits->value == kLog2Bits)) continue;
+      notes.push_back(
+          fmt::format("key '{}numerics.softmax': log_int ({}) overrules the {} section ({}): "
+                      "Log2, {} bits",
+                      block < 0 ? "" : fmt::format("blocks.{}.", block), softmax->origin.text,
+                      kind.key, OriginOf(*levels.front()), kLog2Bits));
+    }
   }
   return notes;
 }

@@ -9,26 +9,31 @@
 #include <vector>
 
 #include "sim/config/contract.h"
+#include "sim/config/defaults.h"
 #include "sim/config/section.h"
+#include "sim/config/sections.h"
 #include "sim/config/settings.h"
-#include "sim/config/tensor_role.h"
 
 namespace qsim {
 
 // A tensor that files or --set give a section of its own.
 struct OwnSection {
-  int block = -1;  // -1: in all blocks, or outside them
-  TensorRole role = TensorRole::kEmbed;
+  int block = -1;                     // -1: in all blocks, or outside them
+  const SectionKind* kind = nullptr;  // of the configuration's vocabulary
   std::string origin;
 };
 
 class Config {
  public:
-  // Reads the files in order; where several set the same key, the later one wins and notes() says
-  // so. Throws InputError: "file:line: key 'attn_q_out.bit_type.bit': unknown key; did you mean
-  // 'bits'?".
-  static Config Load(const std::vector<std::filesystem::path>& files);
-  static Config Defaults() { return Config(); }
+  // Reads the files in order, in the words of a vocabulary; where several set the same key, the
+  // later one wins and notes() says so. Throws InputError: "file:line: key
+  // 'attn_q_out.bit_type.bit': unknown key; did you mean 'bits'?".
+  static Config Load(const std::vector<std::filesystem::path>& files,
+                     const Sections& sections = VitSections());
+  static Config Defaults(const Sections& sections = VitSections()) { return Config(sections); }
+  explicit Config(const Sections& sections = VitSections()) : sections_(sections) {}
+
+  const Sections& sections() const { return sections_; }
 
   // One override "key=value", same keys and errors, "--set: key ..." for the place.
   void Set(std::string_view key_equals_value);
@@ -38,9 +43,9 @@ class Config {
   // Set.
   void CheckBlocks(int depth) const;
 
-  // Resolved values. block < 0: as for a block without keys of its own (and for roles outside the
-  // blocks).
-  Section Get(int block, TensorRole role) const;
+  // Resolved values. block < 0: as for a block without keys of its own (and for sections
+  // outside the blocks). Throws InternalError for a key that the vocabulary lacks.
+  Section Get(int block, std::string_view key) const;
   Hardware HardwareFor(int block) const;
   Numerics NumericsFor(int block) const;
 
@@ -63,6 +68,7 @@ class Config {
  private:
   void NoteResidualBits(std::vector<std::string>& notes) const;
 
+  Sections sections_;
   Settings settings_;
 };
 

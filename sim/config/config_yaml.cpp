@@ -7,7 +7,8 @@ namespace {
 
 const char* Word(bool value) { return value ? "True" : "False"; }
 
-std::string SectionText(const std::string& key, TensorRole role, const Section& s) {
+std::string SectionText(const std::string& prefix, const SectionKind& kind, const Section& s) {
+  const std::string key = prefix + kind.key;
   std::string text = fmt::format(
       "{}.calibration_mode: {}\n{}.bit_type: {{bits: {}, signed: {}, symmetric: {}}}\n"
       "{}.observer_type: {}\n{}.quantization_method: {}\n{}.percentile_alpha: {}\n"
@@ -15,7 +16,7 @@ std::string SectionText(const std::string& key, TensorRole role, const Section& 
       key, Name(s.calibration_mode), key, s.bits, Word(s.is_signed), Word(!s.has_zero_point), key,
       Name(s.observer), key, Name(s.method), key, s.percentile_alpha, key, s.percentile_sigma, key,
       s.kl_bins, key, Word(s.enable_profiler));
-  if (IsLinearOutput(role)) {
+  if (kind.describes == Describes::kLinearOutput) {
     text += fmt::format("{}.output_quant_enable: {}\n", key, Word(s.output_quant_enable));
   }
   return text;
@@ -54,8 +55,8 @@ std::string ConfigYaml(const Config& config, int depth) {
   const std::string common_hardware = HardwareText("", hardware);
   const std::string common_numerics = NumericsText("", contract_of(-1), config.NumericsFor(-1));
   text += common_hardware + common_numerics;
-  for (const TensorRole role : AllTensorRoles()) {
-    text += SectionText(std::string(Name(role)), role, config.Get(-1, role));
+  for (const SectionKind& kind : config.sections()) {
+    text += SectionText("", kind, config.Get(-1, kind.key));
   }
   for (int block = 0; block < depth; ++block) {
     const std::string prefix = fmt::format("blocks.{}.", block);
@@ -65,12 +66,11 @@ std::string ConfigYaml(const Config& config, int depth) {
     if (NumericsText("", contract_of(block), config.NumericsFor(block)) != common_numerics) {
       text += NumericsText(prefix, contract_of(block), config.NumericsFor(block));
     }
-    for (const TensorRole role : AllTensorRoles()) {
-      if (!IsPerBlock(role)) continue;
-      const std::string name(Name(role));
-      const Section section = config.Get(block, role);
-      if (SectionText(name, role, section) != SectionText(name, role, config.Get(-1, role))) {
-        text += SectionText(prefix + name, role, section);
+    for (const SectionKind& kind : config.sections()) {
+      if (!kind.is_per_block) continue;
+      const Section section = config.Get(block, kind.key);
+      if (SectionText("", kind, section) != SectionText("", kind, config.Get(-1, kind.key))) {
+        text += SectionText(prefix, kind, section);
       }
     }
   }

@@ -12,10 +12,10 @@
 #include "sim/config/words.h"
 #include "sim/error.h"
 #include "sim/io/files/hash.h"
-#include "sim/text/nearest_word.h"
-#include "sim/text/printable.h"
 #include "sim/io/yaml/yaml_document.h"
 #include "sim/io/yaml/yaml_values.h"
+#include "sim/text/nearest_word.h"
+#include "sim/text/printable.h"
 
 namespace qsim {
 namespace {
@@ -23,21 +23,6 @@ namespace {
 // Of docs/numerics.md: a change of meaning there makes every contract another one.
 constexpr int kNumericsVersion = 1;
 constexpr std::string_view kDefault = "default";
-
-template <typename T, std::size_t N>
-std::vector<std::string> Texts(const Word<T> (&words)[N]) {
-  std::vector<std::string> texts;
-  for (const Word<T>& word : words) texts.emplace_back(word.text);
-  return texts;
-}
-
-template <typename T, std::size_t N>
-std::optional<T> ValueOf(const Word<T> (&words)[N], std::string_view text) {
-  for (const Word<T>& word : words) {
-    if (word.text == text) return word.value;
-  }
-  return std::nullopt;
-}
 
 class ContractReader {
  public:
@@ -77,20 +62,20 @@ class ContractReader {
     contract_.version = static_cast<int>(*number);
     contract_.source = Text(*root_, "source");
     if (root_->Find("scales") != nullptr) {
-      contract_.scales = Choice(*root_, "scales", kRequantModeWords);
+      contract_.scales = Choice<RequantMode>(*root_, "scales");
     }
     const YamlPtr operations = Required(*root_, "operations");
     CheckKeys(*operations, "operations.",
               {"requantize", "residual_add", "softmax", "layernorm", "gelu", "last_steps"});
     ReadRequantize(*operations);
     if (operations->Find("last_steps") != nullptr) {
-      contract_.numerics.requantize.rounding = Choice(*operations, "last_steps", kRoundingWords);
+      contract_.numerics.requantize.rounding = Choice<Rounding>(*operations, "last_steps");
     }
     Numerics& n = contract_.numerics;
-    ReadOperation(*operations, "residual_add", kRoundingWords, n.residual_add);
-    ReadOperation(*operations, "softmax", kSoftmaxWords, n.softmax);
-    ReadOperation(*operations, "layernorm", kLayernormWords, n.layernorm);
-    ReadOperation(*operations, "gelu", kGeluWords, n.gelu);
+    ReadOperation(*operations, "residual_add", n.residual_add);
+    ReadOperation(*operations, "softmax", n.softmax);
+    ReadOperation(*operations, "layernorm", n.layernorm);
+    ReadOperation(*operations, "gelu", n.gelu);
     ReadDefaulted();
     CheckHash();
     return std::move(contract_);
@@ -146,20 +131,20 @@ class ContractReader {
     return *text;
   }
 
-  template <typename T, std::size_t N>
-  T Choice(const YamlNode& node, const std::string& key, const Word<T> (&words)[N]) const {
+  template <typename T>
+  T Choice(const YamlNode& node, const std::string& key) const {
     const std::string text = Text(node, key);
-    if (const auto value = ValueOf(words, text)) return *value;
+    const auto value = FromName<T>(text);
+    if (value && InPrograms(*value)) return *value;
     Fail(Required(node, key)->line, key,
-         fmt::format("unknown choice '{}'; {}", Printable(text), SuggestWord(text, Texts(words))));
+         fmt::format("unknown choice '{}'; {}", Printable(text), SuggestWord(text, Words<T>())));
   }
 
   // "default" leaves the default in place and marks the operation.
-  template <typename T, std::size_t N>
-  void ReadOperation(const YamlNode& node, const std::string& key, const Word<T> (&words)[N],
-                     T& slot) {
+  template <typename T>
+  void ReadOperation(const YamlNode& node, const std::string& key, T& slot) {
     if (TakesDefault(node, key)) return;
-    slot = Choice(node, key, words);
+    slot = Choice<T>(node, key);
   }
 
   bool TakesDefault(const YamlNode& node, const std::string& key) {

@@ -1,65 +1,86 @@
 #include "sim/config/defaults.h"
 
-#include <array>
-
-#include "sim/error.h"
-
 namespace qsim {
 namespace {
 
-struct DefaultRow {
-  TensorRole role;
-  CalibrationMode mode;
-  int bits;
-  bool is_signed;
-};
-
-constexpr CalibrationMode kLayer = CalibrationMode::kLayerWise;
-constexpr CalibrationMode kChannel = CalibrationMode::kChannelWise;
-
-// Everything else is the same for all tensors: symmetric, MinmaxObserver, Uniform (struct Section).
-// The residual stream is 16 bits wide because every block adds to it and nothing is ever scaled
-// back.
-constexpr std::array<DefaultRow, kTensorRoles> kDefaults = {{
-    {TensorRole::kPatchEmbedWeight, kChannel, 8, true},
-    {TensorRole::kPatchEmbedOutput, kLayer, 8, true},
-    {TensorRole::kEmbed, kLayer, 16, true},
-    {TensorRole::kNorm1, kLayer, 8, true},
-    {TensorRole::kAttnQkvWeight, kChannel, 8, true},
-    {TensorRole::kAttnQkvOutput, kLayer, 8, true},
-    {TensorRole::kAttnQOut, kLayer, 8, true},
-    {TensorRole::kAttnKOut, kLayer, 8, true},
-    {TensorRole::kAttnVInput, kLayer, 8, true},
-    {TensorRole::kAttnKvOut, kLayer, 8, true},
-    {TensorRole::kIntSoft, kLayer, 8, false},
-    {TensorRole::kAttnVOut, kLayer, 8, true},
-    {TensorRole::kAttnProjWeight, kChannel, 8, true},
-    {TensorRole::kAttnProjOutput, kLayer, 8, true},
-    {TensorRole::kResidual1, kLayer, 16, true},
-    {TensorRole::kNorm2, kLayer, 8, true},
-    {TensorRole::kMlpFc1Weight, kChannel, 8, true},
-    {TensorRole::kMlpFc1Output, kLayer, 8, true},
-    {TensorRole::kMlpGelu, kLayer, 8, true},
-    {TensorRole::kMlpFc2Weight, kChannel, 8, true},
-    {TensorRole::kMlpFc2Output, kLayer, 8, true},
-    {TensorRole::kResidual2, kLayer, 16, true},
-    {TensorRole::kNorm, kLayer, 8, true},
-    {TensorRole::kHeadWeight, kChannel, 8, true},
-    {TensorRole::kHeadOutput, kLayer, 8, true},
-}};
+constexpr CalibrationMode kChannelWise = CalibrationMode::kChannelWise;
+// The residual stream is wide because every block adds to it and nothing is ever scaled back.
+constexpr int kStreamBits = 16;
 
 }  // namespace
 
-Section DefaultSection(TensorRole role) {
-  for (const DefaultRow& row : kDefaults) {
-    if (row.role != role) continue;
-    Section section;
-    section.calibration_mode = row.mode;
-    section.bits = row.bits;
-    section.is_signed = row.is_signed;
-    return section;
-  }
-  throw InternalError("tensor role without defaults");
+const Sections& VitSections() {
+  static const Sections sections({
+      {.key = "patch_embed.weight",
+       .describes = Describes::kWeight,
+       .is_per_block = false,
+       .scope = Scope::kModel,
+       .granularity = kChannelWise},
+      {.key = "patch_embed.output",
+       .describes = Describes::kLinearOutput,
+       .is_per_block = false,
+       .scope = Scope::kModel},
+      {.key = "embed",
+       .is_per_block = false,
+       .scope = Scope::kModel,
+       .tensor = "embed",
+       .bits = kStreamBits,
+       .is_stream = true,
+       .enters_block = true},
+      {.key = "norm1", .describes = Describes::kNorm, .tensor = "norm1"},
+      {.key = "attn_qkv.weight", .describes = Describes::kWeight, .granularity = kChannelWise},
+      {.key = "attn_qkv.output", .describes = Describes::kLinearOutput, .tensor = "attn_qkv.quant"},
+      {.key = "attn_q_out", .tensor = "attn_q_out"},
+      {.key = "attn_k_out", .tensor = "attn_k_out"},
+      {.key = "attn_v_input", .tensor = "attn_v_input"},
+      {.key = "attn_kv_out", .tensor = "attn_kv_out"},
+      {.key = "intSoft", .describes = Describes::kSoftmax, .is_signed = false},
+      {.key = "attn_v_out", .tensor = "attn_v_out"},
+      {.key = "attn_proj.weight", .describes = Describes::kWeight, .granularity = kChannelWise},
+      {.key = "attn_proj.output",
+       .describes = Describes::kLinearOutput,
+       .tensor = "attn_proj.quant"},
+      {.key = "residual1", .tensor = "residual1", .bits = kStreamBits, .is_stream = true},
+      {.key = "norm2", .describes = Describes::kNorm, .scope = Scope::kBlock, .tensor = "norm2"},
+      {.key = "mlp_fc1.weight",
+       .describes = Describes::kWeight,
+       .scope = Scope::kBlock,
+       .granularity = kChannelWise},
+      {.key = "mlp_fc1.output",
+       .describes = Describes::kLinearOutput,
+       .scope = Scope::kBlock,
+       .tensor = "mlp_fc1.quant"},
+      {.key = "mlp_gelu", .scope = Scope::kBlock, .tensor = "mlp_gelu"},
+      {.key = "mlp_fc2.weight",
+       .describes = Describes::kWeight,
+       .scope = Scope::kBlock,
+       .granularity = kChannelWise},
+      {.key = "mlp_fc2.output",
+       .describes = Describes::kLinearOutput,
+       .scope = Scope::kBlock,
+       .tensor = "mlp_fc2.quant"},
+      {.key = "residual2",
+       .scope = Scope::kBlock,
+       .tensor = "residual2",
+       .bits = kStreamBits,
+       .is_stream = true,
+       .enters_block = true},
+      {.key = "norm",
+       .describes = Describes::kNorm,
+       .is_per_block = false,
+       .scope = Scope::kModel,
+       .tensor = "norm"},
+      {.key = "head.weight",
+       .describes = Describes::kWeight,
+       .is_per_block = false,
+       .scope = Scope::kModel,
+       .granularity = kChannelWise},
+      {.key = "head.output",
+       .describes = Describes::kLinearOutput,
+       .is_per_block = false,
+       .scope = Scope::kModel},
+  });
+  return sections;
 }
 
 }  // namespace qsim

@@ -1,11 +1,12 @@
-// What a tensor gets when no configuration says anything. docs/formats.md has the same table.
+// The vocabulary where a configuration is loaded without one, and what a tensor gets when it says
+// nothing. docs/formats.md has the same table.
 #pragma once
 
-#include "sim/config/section.h"
-#include "sim/config/tensor_role.h"
+#include "sim/config/sections.h"
 
 namespace qsim {
 
-Section DefaultSection(TensorRole role);
+// The vision transformer's.
+const Sections& VitSections();
 
 }  // namespace qsim

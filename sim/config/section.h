@@ -19,6 +19,13 @@
 namespace qsim {
 
 enum class CalibrationMode : std::uint8_t { kLayerWise, kChannelWise, kHeadWise };
+template <>
+inline constexpr std::array<NamedValue<CalibrationMode>, 3> kNamesOf<CalibrationMode> = {{
+    {CalibrationMode::kLayerWise, "layer_wise"},
+    {CalibrationMode::kChannelWise, "channel_wise"},
+    {CalibrationMode::kHeadWise, "head_wise"},
+}};
+
 enum class ObserverKind : std::uint8_t {
   kMinmax,
   kPercentile,
@@ -30,16 +37,41 @@ enum class ObserverKind : std::uint8_t {
   kHistogramKl,
   kHistogramOmse,
 };
-enum class QuantMethod : std::uint8_t { kUniform, kLog2 };
-enum class RequantMode : std::uint8_t { kMultiplier, kPowerOfTwo };
-enum class WeightGranularity : std::uint8_t { kPerTensor, kPerChannel };
+template <>
+inline constexpr std::array<NamedValue<ObserverKind>, 9> kNamesOf<ObserverKind> = {{
+    {ObserverKind::kMinmax, "MinmaxObserver"},
+    {ObserverKind::kPercentile, "PercentileObserver"},
+    {ObserverKind::kEma, "EmaObserver"},
+    {ObserverKind::kOmse, "OmseObserver"},
+    {ObserverKind::kKl, "KLObserver"},
+    {ObserverKind::kPtf, "PtfObserver"},
+    {ObserverKind::kHistogramPercentile, "HistogramPercentileObserver"},
+    {ObserverKind::kHistogramKl, "HistogramKLObserver"},
+    {ObserverKind::kHistogramOmse, "HistogramOmseObserver"},
+}};
 
-// The words of the configuration files: "layer_wise", "MinmaxObserver", "Uniform", "multiplier".
-std::string_view Name(CalibrationMode mode);
-std::string_view Name(ObserverKind observer);
-std::string_view Name(QuantMethod method);
-std::string_view Name(RequantMode mode);
-std::string_view Name(WeightGranularity granularity);
+enum class QuantMethod : std::uint8_t { kUniform, kLog2 };
+// Older files say Affine for Uniform.
+template <>
+inline constexpr std::array<NamedValue<QuantMethod>, 3> kNamesOf<QuantMethod> = {{
+    {QuantMethod::kUniform, "Uniform"},
+    {QuantMethod::kLog2, "Log2"},
+    {QuantMethod::kUniform, "Affine"},
+}};
+
+enum class RequantMode : std::uint8_t { kMultiplier, kPowerOfTwo };
+template <>
+inline constexpr std::array<NamedValue<RequantMode>, 2> kNamesOf<RequantMode> = {{
+    {RequantMode::kMultiplier, "multiplier"},
+    {RequantMode::kPowerOfTwo, "power_of_two"},
+}};
+
+enum class WeightGranularity : std::uint8_t { kPerTensor, kPerChannel };
+template <>
+inline constexpr std::array<NamedValue<WeightGranularity>, 2> kNamesOf<WeightGranularity> = {{
+    {WeightGranularity::kPerTensor, "per_tensor"},
+    {WeightGranularity::kPerChannel, "per_channel"},
+}};
 
 struct Section {
   CalibrationMode calibration_mode = CalibrationMode::kLayerWise;
@@ -47,7 +79,7 @@ struct Section {
   bool is_signed = true;        // [-2^(n-1), 2^(n-1) - 1], else [0, 2^n - 1]
   bool has_zero_point = false;  // false: the zero point is 0 ("symmetric")
   ObserverKind observer = ObserverKind::kMinmax;
-  QuantMethod method = QuantMethod::kUniform;  // kLog2 on intSoft only
+  QuantMethod method = QuantMethod::kUniform;  // kLog2 on softmax outputs only
   double percentile_alpha = 0.9995;            // (0.5, 1]
   double percentile_sigma = 0.1;               // (0, 1], weight of a new batch
   int kl_bins = 2048;                          // 16..2^20

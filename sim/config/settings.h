@@ -1,7 +1,9 @@
 // What files and --set wrote, key by key, before any default or fallback is applied.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -9,7 +11,6 @@
 #include <vector>
 
 #include "sim/config/section.h"
-#include "sim/config/tensor_role.h"
 
 namespace qsim {
 
@@ -72,9 +73,17 @@ struct NumericsSettings {
 
 // The global (older) format's sections.
 enum class GlobalSection : std::uint8_t { kOutputs, kWeight, kActivation, kNorm, kIntsoft };
+template <>
+inline constexpr std::array<NamedValue<GlobalSection>, 5> kNamesOf<GlobalSection> = {{
+    {GlobalSection::kOutputs, "outputs"},
+    {GlobalSection::kWeight, "weight"},
+    {GlobalSection::kNorm, "norm"},
+    {GlobalSection::kActivation, "activation"},
+    {GlobalSection::kIntsoft, "intsoft"},
+}};
 
 struct BlockSettings {
-  std::map<TensorRole, SectionSettings> sections;
+  std::map<std::string, SectionSettings, std::less<>> sections;  // by key
   HardwareSettings hardware;
   NumericsSettings numerics;
   Origin first_origin;  // where the block was named first

@@ -19,23 +19,15 @@ std::string Join(const std::string& path, std::string_view key) {
   return path.empty() ? std::string(key) : fmt::format("{}.{}", path, key);
 }
 
-// "attn_qkv.weight" has the top-level key "attn_qkv".
-std::string TopKey(TensorRole role) {
-  const std::string_view name = Name(role);
-  return std::string(name.substr(0, name.find('.')));
-}
-
-std::optional<GlobalSection> GlobalFromName(std::string_view name) {
-  for (const auto& word : kGlobalSectionWords) {
-    if (word.text == name) return word.value;
-  }
-  return std::nullopt;
+// Whether a key is the layer itself, or one of its parts.
+bool IsOf(std::string_view layer, std::string_view key) {
+  return key.starts_with(layer) && (key.size() == layer.size() || key[layer.size()] == '.');
 }
 
 }  // namespace
 
-SettingsReader::SettingsReader(Settings& settings, std::string file)
-    : settings_(settings), file_(std::move(file)) {}
+SettingsReader::SettingsReader(Settings& settings, const Sections& sections, std::string file)
+    : settings_(settings), sections_(sections), file_(std::move(file)) {}
 
 void SettingsReader::ReadDocument(const YamlNode& root) {
   if (root.kind != YamlNode::Kind::kMap) {
@@ -71,7 +63,7 @@ void SettingsReader::Read(const Place& place, std::string_view key, const YamlNo
     }
     if (node.kind != YamlNode::Kind::kMap || node.entries.empty()) {
       Fail(path, line,
-           fmt::format("expected a map of {}, got {}", fmt::join(Words(*child), ", "),
+           fmt::format("expected a map of {}, got {}", fmt::join(KeysOf(*child), ", "),
                        node.kind == YamlNode::Kind::kMap ? "an empty one" : node.Describe()));
     }
     // A contract comes first wherever it is written: the keys beside it change single choices.
@@ -88,7 +80,7 @@ void SettingsReader::Read(const Place& place, std::string_view key, const YamlNo
   const Leaf leaf{path, node, line};
   // Nesting cannot repeat a key, but a dotted spelling beside a nested one can.
   const bool repeated = !seen_.insert(path).second;
-  const std::vector<std::string> words = Words(place);
+  const std::vector<std::string> words = KeysOf(place);
   if (std::find(words.begin(), words.end(), head) == words.end()) {
     Fail(path, line, "unknown key; " + SuggestWord(head, words));
   }
@@ -99,19 +91,23 @@ void SettingsReader::Read(const Place& place, std::string_view key, const YamlNo
   }
 }
 
-std::vector<std::string> SettingsReader::Words(const Place& place) {
+std::vector<std::string> SettingsReader::KeysOf(const Place& place) const {
   std::vector<std::string> words;
   switch (place.kind) {
     case PlaceKind::kRoot:
     case PlaceKind::kBlock:
-      for (const TensorRole role : AllTensorRoles()) {
-        if (place.kind == PlaceKind::kBlock && !IsPerBlock(role)) continue;
-        std::string top = TopKey(role);
-        if (words.empty() || words.back() != top) words.push_back(std::move(top));
+    case PlaceKind::kLayer:
+      for (const SectionKind& kind : sections_) {
+        if (place.kind == PlaceKind::kBlock && !kind.is_per_block) continue;
+        if (!place.layer.empty() && !IsOf(place.layer, kind.key)) continue;
+        const std::string rest = kind.key.substr(place.layer.empty() ? 0 : place.layer.size() + 1);
+        std::string word = rest.substr(0, rest.find('.'));
+        if (words.empty() || words.back() != word) words.push_back(std::move(word));
       }
+      if (place.kind == PlaceKind::kLayer) return words;
       if (place.kind == PlaceKind::kRoot) {
-        for (const auto& word : kGlobalSectionWords) {
-          if (word.value != GlobalSection::kNorm) words.emplace_back(word.text);
+        for (const auto& [global, name] : kNamesOf<GlobalSection>) {
+          if (global != GlobalSection::kNorm) words.emplace_back(name);
         }
         words.insert(words.end(), {"blocks", "w8a8"});
       }
@@ -119,8 +115,6 @@ std::vector<std::string> SettingsReader::Words(const Place& place) {
       return words;
     case PlaceKind::kBlocks:
       return {"N (a block number)"};
-    case PlaceKind::kLinear:
-      return {"weight", "output"};
     case PlaceKind::kSection:
       return {"calibration_mode",   "bit_type",         "observer_type", "quantization_method",
               "percentile_alpha",   "percentile_sigma", "kl_bins",       "enable_profiler",
@@ -146,14 +140,8 @@ std::optional<SettingsReader::Place> SettingsReader::Enter(const Place& place,
       return EnterRoot(place, key, line);
     case PlaceKind::kBlocks:
       return EnterBlock(place, key, line);
-    case PlaceKind::kLinear: {
-      const std::string top = place.path.substr(place.path.rfind('.') + 1);
-      const auto role = TensorRoleFromName(top + "." + key);
-      if (!role) return std::nullopt;
-      Place child = SectionPlace(place, key, settings_.blocks[place.block].sections[*role], line);
-      child.is_linear_output = IsLinearOutput(*role);
-      return child;
-    }
+    case PlaceKind::kLayer:
+      return EnterSection(place, key, line);
     case PlaceKind::kSection: {
       if (key != "bit_type") return std::nullopt;
       Place child = place;
@@ -189,7 +177,7 @@ std::optional<SettingsReader::Place> SettingsReader::EnterRoot(const Place& plac
     if (!settings_.w8a8.first_origin) settings_.w8a8.first_origin = OriginAt(line);
     return child;
   }
-  const auto global = GlobalFromName(key);
+  const auto global = FromName<GlobalSection>(key);
   if (global && (*global != GlobalSection::kNorm || norm_is_global_)) {
     if (in_block) Fail(child.path, line, "a global section has no blocks.N form; name the tensor");
     child = SectionPlace(place, key, settings_.globals[*global], line);
@@ -197,17 +185,29 @@ std::optional<SettingsReader::Place> SettingsReader::EnterRoot(const Place& plac
     child.is_linear_output = *global == GlobalSection::kOutputs;
     return child;
   }
-  for (const TensorRole role : AllTensorRoles()) {
-    if (TopKey(role) != key) continue;
-    if (in_block && !IsPerBlock(role)) {
-      Fail(child.path, line, fmt::format("is outside the blocks; write '{}'", key));
+  return EnterSection(place, key, line);
+}
+
+std::optional<SettingsReader::Place> SettingsReader::EnterSection(const Place& place,
+                                                                  const std::string& key,
+                                                                  int line) {
+  const std::string full = Join(place.layer, key);
+  for (const SectionKind& kind : sections_) {
+    if (!IsOf(full, kind.key)) continue;
+    if (place.block >= 0 && !kind.is_per_block) {
+      Fail(Join(place.path, key), line, fmt::format("is outside the blocks; write '{}'", full));
     }
-    if (IsWeight(role) || IsLinearOutput(role)) {
-      child.kind = PlaceKind::kLinear;
+    if (kind.key != full) {
+      Place child;
+      child.kind = PlaceKind::kLayer;
+      child.path = Join(place.path, key);
+      child.block = place.block;
+      child.layer = full;
       return child;
     }
-    child = SectionPlace(place, key, settings_.blocks[place.block].sections[role], line);
-    child.is_softmax = role == TensorRole::kIntSoft;
+    Place child = SectionPlace(place, key, settings_.blocks[place.block].sections[kind.key], line);
+    child.is_softmax = kind.describes == Describes::kSoftmax;
+    child.is_linear_output = kind.describes == Describes::kLinearOutput;
     return child;
   }
   return std::nullopt;
@@ -243,6 +243,15 @@ SettingsReader::Place SettingsReader::SectionPlace(const Place& parent, const st
     section.file_section = OriginAt(line);
   }
   return child;
+}
+
+std::string SettingsReader::Example(Describes describes, std::string_view more) const {
+  const SectionKind* example = nullptr;
+  for (const SectionKind& kind : sections_) {
+    if (kind.describes != describes) continue;
+    if (example == nullptr || (kind.is_per_block && !example->is_per_block)) example = &kind;
+  }
+  return example == nullptr ? "" : fmt::format(" ({}{})", example->key, more);
 }
 
 Origin SettingsReader::OriginAt(int line) const {

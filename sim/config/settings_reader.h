@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "sim/config/sections.h"
 #include "sim/config/settings.h"
-#include "sim/config/tensor_role.h"
 #include "sim/config/words.h"
 #include "sim/io/yaml/yaml_document.h"
 
@@ -20,7 +20,7 @@ namespace qsim {
 class SettingsReader {
  public:
   // `file` is empty for --set.
-  SettingsReader(Settings& settings, std::string file);
+  SettingsReader(Settings& settings, const Sections& sections, std::string file);
 
   void ReadDocument(const YamlNode& root);
   void ReadOverride(std::string_view key, const YamlNode& value);
@@ -30,7 +30,7 @@ class SettingsReader {
     kRoot,
     kBlocks,
     kBlock,
-    kLinear,
+    kLayer,  // the part of a key before a dot
     kSection,
     kBitType,
     kHardware,
@@ -41,6 +41,7 @@ class SettingsReader {
     PlaceKind kind = PlaceKind::kRoot;
     std::string path;  // as written, with the dots
     int block = -1;
+    std::string layer = {};  // of kLayer: the key so far
     SectionSettings* section = nullptr;
     bool is_softmax = false;        // Log2 is allowed
     bool is_linear_output = false;  // output_quant_enable is allowed
@@ -65,10 +66,14 @@ class SettingsReader {
   // The place that a key opens, or nullopt when the key is a value or unknown.
   std::optional<Place> Enter(const Place& place, const std::string& key, int line);
   std::optional<Place> EnterRoot(const Place& place, const std::string& key, int line);
+  // A section of the vocabulary, or the layer of several.
+  std::optional<Place> EnterSection(const Place& place, const std::string& key, int line);
   Place EnterBlock(const Place& blocks, const std::string& key, int line);
   Place SectionPlace(const Place& parent, const std::string& key, SectionSettings& section,
                      int line);
-  static std::vector<std::string> Words(const Place& place);
+  std::vector<std::string> KeysOf(const Place& place) const;
+  // " (attn_qkv.output, ...)": a section that the vocabulary describes so, preferably of a block.
+  std::string Example(Describes describes, std::string_view more) const;
 
   // False when the place has no such key.
   bool ReadValue(const Place& place, const std::string& key, const Leaf& leaf);
@@ -86,14 +91,14 @@ class SettingsReader {
   int Integer(const Leaf& leaf, int least, int most) const;
   double Real(const Leaf& leaf, double above, double most) const;
   bool Boolean(const Leaf& leaf) const;
-  template <typename T, std::size_t N, std::size_t F = 1>
-  T OneOf(const Leaf& leaf, const Word<T> (&words)[N], std::string_view what,
-          const std::string_view (*future)[F] = nullptr) const;
+  template <typename T>
+  T OneOf(const Leaf& leaf, std::string_view what) const;
 
   Origin OriginAt(int line) const;
   [[noreturn]] void Fail(const std::string& path, int line, const std::string& what) const;
 
   Settings& settings_;
+  const Sections& sections_;
   std::string file_;
   bool norm_is_global_ = false;
   std::set<std::string, std::less<>> seen_;

@@ -8,8 +8,8 @@
 #include "sim/config/settings_reader.h"
 #include "sim/config/words.h"
 #include "sim/error.h"
-#include "sim/text/nearest_word.h"
 #include "sim/io/yaml/yaml_values.h"
+#include "sim/text/nearest_word.h"
 
 namespace qsim {
 namespace {
@@ -76,26 +76,20 @@ bool SettingsReader::Boolean(const Leaf& leaf) const {
   return *value;
 }
 
-template <typename T, std::size_t N, std::size_t F>
-T SettingsReader::OneOf(const Leaf& leaf, const Word<T> (&words)[N], std::string_view what,
-                        const std::string_view (*future)[F]) const {
+template <typename T>
+T SettingsReader::OneOf(const Leaf& leaf, std::string_view what) const {
   const auto text = AsText(leaf.node);
-  std::vector<std::string> valid;
-  for (const Word<T>& word : words) {
-    if (text && *text == word.text) return word.value;
-    valid.emplace_back(word.text);
-  }
+  const auto value = text ? FromName<T>(*text) : std::nullopt;
+  if (value && InPrograms(*value)) return *value;
+  const std::vector<std::string> valid = Words<T>();
   if (!text) {
     Fail(leaf.path, leaf.line,
          fmt::format("expected one of {}; got {}", fmt::join(valid, ", "), leaf.node.Describe()));
   }
-  if (future != nullptr) {
-    for (const std::string_view word : *future) {
-      if (*text != word) continue;
-      Fail(leaf.path, leaf.line,
-           fmt::format("{} '{}' is not available in this version; use {}", what, word,
-                       fmt::join(valid, " or ")));
-    }
+  if (value) {
+    Fail(leaf.path, leaf.line,
+         fmt::format("{} '{}' is not available in this version; use {}", what, *text,
+                     fmt::join(valid, " or ")));
   }
   const auto nearest = NearestWord(*text, valid);
   Fail(leaf.path, leaf.line,
@@ -119,7 +113,7 @@ bool SettingsReader::ReadValue(const Place& place, const std::string& key, const
     case PlaceKind::kRoot:
     case PlaceKind::kBlocks:
     case PlaceKind::kBlock:
-    case PlaceKind::kLinear:
+    case PlaceKind::kLayer:
       return false;
   }
   return false;
@@ -129,16 +123,16 @@ bool SettingsReader::ReadSectionValue(const Place& place, const std::string& key
                                       const Leaf& leaf) {
   SectionSettings& section = *place.section;
   if (key == "calibration_mode") {
-    Assign(section.calibration_mode, OneOf(leaf, kCalibrationModeWords, "calibration mode"), leaf);
+    Assign(section.calibration_mode, OneOf<CalibrationMode>(leaf, "calibration mode"), leaf);
   } else if (key == "observer_type") {
-    Assign(section.observer, OneOf(leaf, kObserverWords, "observer"), leaf);
+    Assign(section.observer, OneOf<ObserverKind>(leaf, "observer"), leaf);
   } else if (key == "quantization_method") {
-    const QuantMethod method = OneOf(leaf, kQuantMethodWords, "quantization method");
+    const QuantMethod method = OneOf<QuantMethod>(leaf, "quantization method");
     if (method == QuantMethod::kLog2 && !place.is_softmax) {
       Fail(leaf.path, leaf.line,
-           "Log2 is for the softmax output (intSoft) only; use Uniform: the array multiplies or "
-           "shifts "
-           "by attention codes, nothing else");
+           fmt::format("Log2 is for the softmax output{} only; use Uniform: the array multiplies "
+                       "or shifts by attention codes, nothing else",
+                       Example(Describes::kSoftmax, "")));
     }
     Assign(section.method, method, leaf);
   } else if (key == "percentile_alpha") {
@@ -152,7 +146,9 @@ bool SettingsReader::ReadSectionValue(const Place& place, const std::string& key
   } else if (key == "output_quant_enable") {
     const bool enable = Boolean(leaf);
     if (enable && !place.is_linear_output) {
-      Fail(leaf.path, leaf.line, "is for linear outputs (attn_qkv.output, ...) only; leave it out");
+      Fail(leaf.path, leaf.line,
+           fmt::format("is for linear outputs{} only; leave it out",
+                       Example(Describes::kLinearOutput, ", ...")));
     }
     Assign(section.output_quant_enable, enable, leaf);
   } else {
@@ -223,11 +219,11 @@ bool SettingsReader::ReadHardwareValue(const Place& place, const std::string& ke
   } else if (key == "acc_bits") {
     Assign(hardware.acc_bits, Integer(leaf, 16, 32), leaf);
   } else if (key == "acc_policy") {
-    Assign(hardware.acc_policy, OneOf(leaf, kAccPolicyWords, "accumulator policy"), leaf);
+    Assign(hardware.acc_policy, OneOf<AccPolicy>(leaf, "accumulator policy"), leaf);
   } else if (key == "multiplier_bits") {
     Assign(hardware.multiplier_bits, Integer(leaf, 2, 31), leaf);
   } else if (key == "requant") {
-    Assign(hardware.requant, OneOf(leaf, kRequantModeWords, "requantize mode"), leaf);
+    Assign(hardware.requant, OneOf<RequantMode>(leaf, "requantize mode"), leaf);
   } else if (key == "residual_bits") {
     const auto bits = AsInteger(leaf.node);
     if (bits != 8 && bits != 16) {
@@ -246,18 +242,17 @@ bool SettingsReader::ReadNumericsValue(const Place& place, const std::string& ke
   if (key == "contract") {
     ReadContract(place, leaf);
   } else if (key == "rounding") {
-    Assign(numerics.rounding, OneOf(leaf, kRoundingWords, "rounding"), leaf);
+    Assign(numerics.rounding, OneOf<Rounding>(leaf, "rounding"), leaf);
   } else if (key == "requantize") {
     Assign(numerics.requantize, ReadRequantRule(leaf), leaf);
   } else if (key == "residual_add") {
-    Assign(numerics.residual_add, OneOf(leaf, kRoundingWords, "rounding"), leaf);
+    Assign(numerics.residual_add, OneOf<Rounding>(leaf, "rounding"), leaf);
   } else if (key == "softmax") {
-    Assign(numerics.softmax, OneOf(leaf, kSoftmaxWords, "softmax"), leaf);
+    Assign(numerics.softmax, OneOf<SoftmaxKind>(leaf, "softmax"), leaf);
   } else if (key == "layernorm") {
-    Assign(numerics.layernorm, OneOf(leaf, kLayernormWords, "layernorm", &kFutureLayernormWords),
-           leaf);
+    Assign(numerics.layernorm, OneOf<LayernormKind>(leaf, "layernorm"), leaf);
   } else if (key == "gelu") {
-    Assign(numerics.gelu, OneOf(leaf, kGeluWords, "gelu"), leaf);
+    Assign(numerics.gelu, OneOf<GeluKind>(leaf, "gelu"), leaf);
   } else {
     return false;
   }
@@ -267,7 +262,7 @@ bool SettingsReader::ReadNumericsValue(const Place& place, const std::string& ke
 bool SettingsReader::ReadW8a8Value(const std::string& key, const Leaf& leaf) {
   W8a8Settings& w8a8 = settings_.w8a8;
   if (key == "granularity") {
-    Assign(w8a8.granularity, OneOf(leaf, kWeightGranularityWords, "granularity"), leaf);
+    Assign(w8a8.granularity, OneOf<WeightGranularity>(leaf, "granularity"), leaf);
   } else if (key == "a_symmetric") {
     Assign(w8a8.a_symmetric, Boolean(leaf), leaf);
   } else if (key == "w_symmetric") {

@@ -11,6 +11,7 @@
 
 #include "sim/diagnose/relower.h"
 #include "sim/error.h"
+#include "sim/text/block_name.h"
 #include "sim/text/text_util.h"
 
 namespace qsim {

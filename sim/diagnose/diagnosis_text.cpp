@@ -7,6 +7,7 @@
 #include <set>
 #include <sstream>
 
+#include "sim/text/block_name.h"
 #include "sim/text/text_util.h"
 
 namespace qsim {

@@ -187,13 +187,14 @@ void Faults::PlantInConfig(const network::Network& model, Config& config) const 
     const FaultKind& kind = Kinds()[fault.kind];
     if (kind.turn != Turn::kConfig) continue;
     const std::string tensor = fault.tensor.empty() ? std::string(kind.info.victim) : fault.tensor;
-    const auto key = KeyOfTensor(tensor);
+    const auto key = KeyOfTensor(config.sections(), tensor);
     if (!key || key->block >= model.depth) {
       std::vector<std::string> candidates;
       for (std::int64_t n = 0; n < model.depth; ++n) {
-        for (const char* name : {"norm1", "attn_q_out", "attn_k_out", "attn_v_input", "attn_kv_out",
-                                 "attn_v_out", "residual1", "norm2", "mlp_gelu", "residual2"}) {
-          candidates.push_back(fmt::format("blocks.{}.{}", n, name));
+        for (const SectionKind& section : config.sections()) {
+          if (section.is_per_block && section.tensor == section.key) {
+            candidates.push_back(fmt::format("blocks.{}.{}", n, section.key));
+          }
         }
       }
       ThrowNoTensor(Word(kind, fault.tensor), tensor, candidates);

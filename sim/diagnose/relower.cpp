@@ -10,8 +10,10 @@
 #include "sim/semantics/gelu_lowering.h"
 #include "sim/calibrate/lower/layernorm_lowering.h"
 #include "sim/calibrate/lower/lowering.h"
-#include "sim/semantics/softmax_lowering.h"
 #include "sim/error.h"
+#include "sim/semantics/gelu_lowering.h"
+#include "sim/semantics/softmax_lowering.h"
+#include "sim/text/block_name.h"
 
 namespace qsim {
 namespace {

@@ -223,7 +223,7 @@ GemmSpec ReadGemm(const PlainOptions& options) {
              "columns");
   for (std::int64_t p = 0; p < spec.products; ++p)
     spec.rhs_zero.insert(spec.rhs_zero.end(), rhs_zero.begin(), rhs_zero.end());
-  const std::optional<AccPolicy> policy = AccPolicyFromName(options.acc_policy);
+  const std::optional<AccPolicy> policy = FromName<AccPolicy>(options.acc_policy);
   if (!policy || *policy == AccPolicy::kError)
     throw InputError(
         fmt::format("--acc-policy: '{}' is not one of wrap, saturate", options.acc_policy));

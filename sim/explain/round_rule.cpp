@@ -4,24 +4,8 @@
 
 #include <cstddef>
 
-#include "golden/ops/names.h"
-
 namespace qsim {
 namespace {
-
-constexpr std::array<NamedValue<RoundRule>, kAllRoundRules.size()> kNames = {{
-    {RoundRule::kHalfUp, "half_up"},
-    {RoundRule::kHalfAway, "half_away"},
-    {RoundRule::kHalfEven, "half_even"},
-    {RoundRule::kFloor, "floor"},
-    {RoundRule::kTowardZero, "toward_zero"},
-    {RoundRule::kHalfDown, "half_down"},
-    {RoundRule::kHalfTowardZero, "half_toward_zero"},
-    {RoundRule::kCeil, "ceil"},
-    {RoundRule::kAwayFromZero, "away_from_zero"},
-    {RoundRule::kFloorPlusOne, "floor_plus_one"},
-    {RoundRule::kIta, "ita"},
-}};
 
 constexpr std::string_view kTfliteDouble = "tflite_double";
 
@@ -93,10 +77,6 @@ Int RoundAs(Int value, int shift, RoundRule rule) {
 
 }  // namespace
 
-std::string_view Name(RoundRule rule) { return NameIn(kNames, rule); }
-
-std::optional<RoundRule> RoundRuleFromName(std::string_view name) { return ValueIn(kNames, name); }
-
 Int128 RoundBy(Int128 value, int shift, RoundRule rule) {
   if (shift == 0) return value;
   const auto narrow = static_cast<std::int64_t>(value);
@@ -128,7 +108,7 @@ std::optional<RoundScheme> RoundSchemeFromName(std::string_view name) {
   if (name == kTfliteDouble) return kTwiceAtBit31;
   for (const PublishedScheme& published : kPublished)
     if (published.name == name) return published.scheme;
-  const std::optional<RoundRule> rule = RoundRuleFromName(name);
+  const std::optional<RoundRule> rule = FromName<RoundRule>(name);
   if (!rule) return std::nullopt;
   return RoundScheme{.last = *rule};
 }

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "golden/ops/int128.h"
+#include "golden/ops/names.h"
 
 namespace qsim {
 
@@ -38,18 +39,25 @@ enum class RoundRule : std::uint8_t {
   kIta,
 };
 
-inline constexpr std::array<RoundRule, 11> kAllRoundRules = {
-    RoundRule::kHalfUp,         RoundRule::kHalfAway,   RoundRule::kHalfEven,
-    RoundRule::kFloor,          RoundRule::kTowardZero, RoundRule::kHalfDown,
-    RoundRule::kHalfTowardZero, RoundRule::kCeil,       RoundRule::kAwayFromZero,
-    RoundRule::kFloorPlusOne,   RoundRule::kIta};
+template <>
+inline constexpr std::array<NamedValue<RoundRule>, 11> kNamesOf<RoundRule> = {{
+    {RoundRule::kHalfUp, "half_up"},
+    {RoundRule::kHalfAway, "half_away"},
+    {RoundRule::kHalfEven, "half_even"},
+    {RoundRule::kFloor, "floor"},
+    {RoundRule::kTowardZero, "toward_zero"},
+    {RoundRule::kHalfDown, "half_down"},
+    {RoundRule::kHalfTowardZero, "half_toward_zero"},
+    {RoundRule::kCeil, "ceil"},
+    {RoundRule::kAwayFromZero, "away_from_zero"},
+    {RoundRule::kFloorPlusOne, "floor_plus_one"},
+    {RoundRule::kIta, "ita"},
+}};
+inline constexpr auto kAllRoundRules = AllOf<RoundRule>();
 
 // ITA's addend is 2^-23 of an output step: nothing is left of it where the value has fewer fraction
 // bits.
 inline constexpr int kItaAddendBits = 23;
-
-std::string_view Name(RoundRule rule);
-std::optional<RoundRule> RoundRuleFromName(std::string_view name);
 
 // value / 2^shift, rounded. shift in 0..126; 0 returns the value unchanged for every rule.
 Int128 RoundBy(Int128 value, int shift, RoundRule rule);

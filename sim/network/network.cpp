@@ -1,23 +1,10 @@
 #include "sim/network/network.h"
 
-#include <array>
 #include <utility>
 
 #include "sim/error.h"
 
 namespace qsim::network {
-
-std::string_view Name(Scope scope) {
-  constexpr std::array<std::string_view, 3> kNames = {"attention", "block", "model"};
-  return kNames[static_cast<std::size_t>(scope)];
-}
-
-std::optional<Scope> ScopeFromName(std::string_view name) {
-  for (const Scope scope : {Scope::kAttention, Scope::kBlock, Scope::kModel}) {
-    if (Name(scope) == name) return scope;
-  }
-  return std::nullopt;
-}
 
 const std::string& AccumulatorName(const Node& node) {
   const auto* projection = std::get_if<Projection>(&node.function);

@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "sim/config/scope.h"
 #include "sim/io/tensors/float_tensor.h"
 
 namespace qsim::network {
@@ -79,14 +80,6 @@ using Function = std::variant<Pixels, Activations, Entry, Patches, Projection, P
                               Columns, Product, Softmax, Gelu, Sum>;
 
 // ---- how it is spoken of ----
-
-// How much of the network a program holds. For a vision transformer:
-//   kAttention  norm1 to residual1 of each block, each fed with the real activations that reach it
-//   kBlock      norm1 to residual2 of each block, fed likewise
-//   kModel      pixels (or token embeddings) to logits, chained in integers
-enum class Scope : std::uint8_t { kAttention, kBlock, kModel };
-std::string_view Name(Scope scope);  // "attention", "block", "model"
-std::optional<Scope> ScopeFromName(std::string_view name);
 
 // A section of the configuration: "attn_q_out" of block 2; block -1: outside the blocks.
 struct SectionKey {

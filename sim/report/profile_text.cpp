@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "sim/text/block_name.h"
 #include "sim/text/text_table.h"
 
 namespace qsim {

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "sim/report/profile_text.h"
+#include "sim/text/block_name.h"
 #include "sim/text/text_table.h"
 #include "sim/text/text_util.h"
 
@@ -215,7 +216,7 @@ std::string FormatMismatches(const RunReport& report, bool color) {
                        ElementCount(tap.shape));
     if (!tap.first_mismatch) continue;
     const FirstMismatch& first = *tap.first_mismatch;
-    const std::optional<DType> dtype = DTypeFromName(tap.dtype);
+    const std::optional<DType> dtype = FromName<DType>(tap.dtype);
     const int bits = dtype ? BitsOf(*dtype) : 64;
     out += WrapText("  ",
                     fmt::format("first at {}: golden {} ({}), RTL {} ({})", IndexText(first.index),

@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "sim/error.h"
+#include "sim/text/block_name.h"
 
 namespace qsim {
 

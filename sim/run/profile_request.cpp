@@ -1,12 +1,10 @@
 #include "sim/run/profile_request.h"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
-#include <string_view>
 
 #include "sim/network/network.h"
-#include "sim/text/text_util.h"
+#include "sim/text/block_name.h"
 
 namespace qsim {
 namespace {
@@ -21,16 +19,11 @@ std::string WithoutSuffix(std::string tensor) {
 // The section that a tap or a weight belongs to: an accumulator's is that of the tap it becomes.
 std::optional<Section> SectionOf(const Config& config, const std::string& tensor) {
   const BlockName name = SplitBlock(tensor);
-  const std::string rest = name.block.empty() ? tensor : name.rest;
-  std::optional<TensorRole> role = TensorRoleFromName(WithoutSuffix(rest));
-  if (!role) role = TensorRoleFromName(WithoutSuffix(rest) + ".output");
-  if (!role) return std::nullopt;
-  int block = -1;
-  if (!name.block.empty()) {
-    const std::string_view number = std::string_view(name.block).substr(name.block.find('.') + 1);
-    std::from_chars(number.data(), number.data() + number.size(), block);
-  }
-  return config.Get(block, *role);
+  const std::string layer = WithoutSuffix(name.rest);
+  const SectionKind* kind = config.sections().Find(layer);
+  if (kind == nullptr) kind = config.sections().FindOfLayer(layer, Describes::kLinearOutput);
+  if (kind == nullptr) return std::nullopt;
+  return config.Get(static_cast<int>(name.number), kind->key);
 }
 
 }  // namespace

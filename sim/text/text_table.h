@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "sim/text/block_name.h"
 #include "sim/text/text_util.h"
 
 namespace qsim {

@@ -53,13 +53,4 @@ std::string Shorten(const std::string& text, std::size_t width) {
   return text.substr(0, kept - tail) + "..." + text.substr(text.size() - tail);
 }
 
-BlockName SplitBlock(const std::string& name) {
-  static constexpr std::string_view kPrefix = "blocks.";
-  if (!name.starts_with(kPrefix)) return {"", name};
-  const std::size_t dot = name.find('.', kPrefix.size());
-  if (dot == std::string::npos || dot == kPrefix.size() || dot + 1 == name.size())
-    return {"", name};
-  return {name.substr(0, dot), name.substr(dot + 1)};
-}
-
 }  // namespace qsim

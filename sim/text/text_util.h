@@ -29,10 +29,4 @@ std::string WrapText(std::string_view first, std::string_view text);
 // At most `width` characters, the middle of a longer text replaced by "...". width >= 5.
 std::string Shorten(const std::string& text, std::size_t width);
 
-// "blocks.3.attn_qkv" -> "blocks.3" and "attn_qkv"; a name without a block has an empty block.
-struct BlockName {
-  std::string block, rest;
-};
-BlockName SplitBlock(const std::string& name);
-
 }  // namespace qsim

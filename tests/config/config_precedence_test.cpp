@@ -25,13 +25,13 @@ weight: {bit_type: {bits: 6, signed: True}, calibration_mode: layer_wise}
 
 TEST(ConfigPrecedenceTest, GlobalSectionsReachEveryTensorWithoutItsOwn) {
   const Config config = LoadText(kGlobal);
-  for (const TensorRole role : AllTensorRoles()) {
-    const Section section = config.Get(0, role);
-    if (role == TensorRole::kIntSoft) {
+  for (const SectionKind& kind : config.sections()) {
+    const Section section = config.Get(0, kind.key);
+    if (kind.key == "intSoft") {
       EXPECT_EQ(section.origin, "default");
     } else {
-      EXPECT_EQ(section.bits, IsWeight(role) ? 6 : 5) << Name(role);
-      EXPECT_EQ(section.origin, IsWeight(role) ? "a.yaml:3" : "a.yaml:2") << Name(role);
+      EXPECT_EQ(section.bits, kind.IsWeight() ? 6 : 5) << kind.key;
+      EXPECT_EQ(section.origin, kind.IsWeight() ? "a.yaml:3" : "a.yaml:2") << kind.key;
     }
   }
 }
@@ -41,34 +41,34 @@ TEST(ConfigPrecedenceTest, OptionalGlobalSectionsComeBeforeOutputs) {
                                  "activation: {bit_type: {bits: 7, signed: True}}\n"
                                  "norm: {bit_type: {bits: 9, signed: True}}\n"
                                  "intsoft: {bit_type: {bits: 10, signed: False}}\n");
-  const auto bits = [&](TensorRole role) { return config.Get(1, role).bits; };
-  EXPECT_EQ(bits(TensorRole::kAttnQOut), 7);
-  EXPECT_EQ(bits(TensorRole::kAttnKvOut), 7);
-  EXPECT_EQ(bits(TensorRole::kResidual1), 7);
-  EXPECT_EQ(bits(TensorRole::kMlpGelu), 7);
-  EXPECT_EQ(bits(TensorRole::kNorm1), 9);
-  EXPECT_EQ(bits(TensorRole::kNorm), 9);
-  EXPECT_EQ(bits(TensorRole::kIntSoft), 10);
-  EXPECT_EQ(bits(TensorRole::kAttnQkvOutput), 5);
-  EXPECT_EQ(bits(TensorRole::kAttnQkvWeight), 6);
+  const auto bits = [&](std::string_view key) { return config.Get(1, key).bits; };
+  EXPECT_EQ(bits("attn_q_out"), 7);
+  EXPECT_EQ(bits("attn_kv_out"), 7);
+  EXPECT_EQ(bits("residual1"), 7);
+  EXPECT_EQ(bits("mlp_gelu"), 7);
+  EXPECT_EQ(bits("norm1"), 9);
+  EXPECT_EQ(bits("norm"), 9);
+  EXPECT_EQ(bits("intSoft"), 10);
+  EXPECT_EQ(bits("attn_qkv.output"), 5);
+  EXPECT_EQ(bits("attn_qkv.weight"), 6);
   // The section counts as a whole: what it omits comes from the defaults, not from `outputs`.
-  EXPECT_EQ(config.Get(1, TensorRole::kAttnQOut).observer, ObserverKind::kMinmax);
+  EXPECT_EQ(config.Get(1, "attn_q_out").observer, ObserverKind::kMinmax);
 }
 
 TEST(ConfigPrecedenceTest, NormIsTheFinalNormInThePerLayerFormat) {
   const Config config = LoadText("norm: {bit_type: {bits: 9, signed: True}}\n");
-  EXPECT_EQ(config.Get(-1, TensorRole::kNorm).bits, 9);
-  EXPECT_EQ(config.Get(0, TensorRole::kNorm1).bits, 8);
+  EXPECT_EQ(config.Get(-1, "norm").bits, 9);
+  EXPECT_EQ(config.Get(0, "norm1").bits, 8);
 }
 
 TEST(ConfigPrecedenceTest, APerLayerSectionReplacesTheGlobalOneAsAWhole) {
   const Config config = LoadText(std::string(kGlobal) + "attn_q_out: {bit_type: {bits: 4}}\n");
-  const Section section = config.Get(0, TensorRole::kAttnQOut);
+  const Section section = config.Get(0, "attn_q_out");
   EXPECT_EQ(section.bits, 4);
   EXPECT_TRUE(section.is_signed);
   EXPECT_EQ(section.observer, ObserverKind::kMinmax);
   EXPECT_EQ(section.origin, "a.yaml:4");
-  EXPECT_EQ(config.Get(0, TensorRole::kAttnKOut).bits, 5);
+  EXPECT_EQ(config.Get(0, "attn_k_out").bits, 5);
 }
 
 TEST(ConfigPrecedenceTest, ABlockRefinesKeyByKey) {
@@ -77,13 +77,13 @@ attn_q_out: {bit_type: {bits: 6, signed: True}, observer_type: PercentileObserve
 blocks.1.attn_q_out: {bit_type: {bits: 4}}
 blocks: {2: {attn_q_out: {bit_type: {symmetric: False}}}}
 )");
-  EXPECT_EQ(config.Get(0, TensorRole::kAttnQOut).bits, 6);
-  const Section one = config.Get(1, TensorRole::kAttnQOut);
+  EXPECT_EQ(config.Get(0, "attn_q_out").bits, 6);
+  const Section one = config.Get(1, "attn_q_out");
   EXPECT_EQ(one.bits, 4);
   EXPECT_EQ(one.observer, ObserverKind::kPercentile);
   EXPECT_EQ(one.kl_bins, 32);
   EXPECT_EQ(one.origin, "a.yaml:3");
-  const Section two = config.Get(2, TensorRole::kAttnQOut);
+  const Section two = config.Get(2, "attn_q_out");
   EXPECT_EQ(two.bits, 6);
   EXPECT_FALSE(two.is_signed);  // the sign keys of one level belong together
   EXPECT_TRUE(two.has_zero_point);
@@ -115,8 +115,8 @@ blocks.2.numerics.residual_add: toward_zero
 TEST(ConfigPrecedenceTest, LaterFilesWinAndTheNotesSayWhere) {
   const Config config = LoadTexts({"norm1: {bit_type: {bits: 4}, kl_bins: 32}\n",
                                    "# b\nnorm1: {bit_type: {bits: 6}}\nnorm2: {kl_bins: 16}\n"});
-  EXPECT_EQ(config.Get(0, TensorRole::kNorm1).bits, 6);
-  EXPECT_EQ(config.Get(0, TensorRole::kNorm1).kl_bins, 32);
+  EXPECT_EQ(config.Get(0, "norm1").bits, 6);
+  EXPECT_EQ(config.Get(0, "norm1").kl_bins, 32);
   EXPECT_THAT(config.notes(),
               ElementsAre(HasSubstr("key 'norm1.bit_type.bits': b.yaml:2 overrides a.yaml:1")));
 }
@@ -139,11 +139,11 @@ TEST(ConfigPrecedenceTest, TheFormatsMixAcrossFiles) {
   const Config config = LoadTexts({kGlobal,
                                    "attn_proj: {weight: {bit_type: {bits: 3}}}\n"
                                    "norm: {bit_type: {bits: 9, signed: True}}\n"});
-  EXPECT_EQ(config.Get(0, TensorRole::kAttnProjWeight).bits, 3);
-  EXPECT_EQ(config.Get(0, TensorRole::kAttnQkvWeight).bits, 6);
+  EXPECT_EQ(config.Get(0, "attn_proj.weight").bits, 3);
+  EXPECT_EQ(config.Get(0, "attn_qkv.weight").bits, 6);
   // `norm` means what the file's own format says.
-  EXPECT_EQ(config.Get(0, TensorRole::kNorm).bits, 9);
-  EXPECT_EQ(config.Get(0, TensorRole::kNorm1).bits, 5);
+  EXPECT_EQ(config.Get(0, "norm").bits, 9);
+  EXPECT_EQ(config.Get(0, "norm1").bits, 5);
 }
 
 TEST(ConfigPrecedenceTest, CanonicalTextIgnoresSpelling) {
@@ -188,15 +188,15 @@ TEST(ConfigPrecedenceTest, FilesOfThePerLayerFormatLoadUnchanged) {
   const Config config = LoadTexts({attn, block, mlp});
   config.CheckBlocks(12);
   EXPECT_THAT(config.notes(), IsEmpty());
-  EXPECT_EQ(config.Get(11, TensorRole::kMlpGelu).origin, "c.yaml:53");
-  EXPECT_TRUE(config.Get(0, TensorRole::kResidual2).enable_profiler);
+  EXPECT_EQ(config.Get(11, "mlp_gelu").origin, "c.yaml:53");
+  EXPECT_TRUE(config.Get(0, "residual2").enable_profiler);
 }
 
 TEST(ConfigPrecedenceTest, TheDocumentedSectionsLoad) {
   int sections = 0;
   for (const std::string& yaml : testing::DocumentedYaml()) {
     if (!yaml.starts_with("attn_q_out:")) continue;
-    EXPECT_EQ(LoadText(yaml).Get(0, TensorRole::kAttnQOut).observer, ObserverKind::kPercentile);
+    EXPECT_EQ(LoadText(yaml).Get(0, "attn_q_out").observer, ObserverKind::kPercentile);
     ++sections;
   }
   EXPECT_EQ(sections, 1);
@@ -220,14 +220,14 @@ TEST(ConfigPrecedenceTest, ResidualBitsOverruleSections) {
   const Config config = LoadText(
       "hardware: {residual_bits: 8}\nresidual1: {bit_type: {bits: 16, symmetric: False}}\n"
       "blocks.1: {hardware: {residual_bits: 16}, residual2: {bit_type: {bits: 12}}}\n");
-  EXPECT_EQ(config.Get(0, TensorRole::kResidual1).bits, 8);
-  EXPECT_TRUE(config.Get(0, TensorRole::kResidual1).has_zero_point);
-  EXPECT_EQ(config.Get(-1, TensorRole::kEmbed).bits, 8);
-  EXPECT_EQ(config.Get(1, TensorRole::kEmbed).bits, 8);  // lies outside the blocks
-  EXPECT_EQ(config.Get(1, TensorRole::kResidual1).bits, 16);
-  EXPECT_EQ(config.Get(1, TensorRole::kResidual2).bits, 16);
-  EXPECT_EQ(config.Get(0, TensorRole::kNorm1).bits, 8);
-  EXPECT_EQ(config.Get(0, TensorRole::kAttnKvOut).bits, 8);
+  EXPECT_EQ(config.Get(0, "residual1").bits, 8);
+  EXPECT_TRUE(config.Get(0, "residual1").has_zero_point);
+  EXPECT_EQ(config.Get(-1, "embed").bits, 8);
+  EXPECT_EQ(config.Get(1, "embed").bits, 8);  // lies outside the blocks
+  EXPECT_EQ(config.Get(1, "residual1").bits, 16);
+  EXPECT_EQ(config.Get(1, "residual2").bits, 16);
+  EXPECT_EQ(config.Get(0, "norm1").bits, 8);
+  EXPECT_EQ(config.Get(0, "attn_kv_out").bits, 8);
   ASSERT_EQ(config.notes().size(), 2u);
   EXPECT_EQ(config.notes()[0],
             "key 'hardware.residual_bits': 8 (a.yaml:1) overrules the 16 bits of residual1 "
@@ -236,7 +236,7 @@ TEST(ConfigPrecedenceTest, ResidualBitsOverruleSections) {
       config.notes()[1],
       "key 'hardware.residual_bits': 16 (a.yaml:3) overrules the 12 bits of blocks.1.residual2 "
       "(a.yaml:3)");
-  EXPECT_EQ(LoadText("hardware: {acc_bits: 24}\n").Get(0, TensorRole::kResidual1).bits, 16);
+  EXPECT_EQ(LoadText("hardware: {acc_bits: 24}\n").Get(0, "residual1").bits, 16);
 }
 
 TEST(ConfigPrecedenceTest, W8a8LiesBelowEverySection) {
@@ -247,24 +247,24 @@ TEST(ConfigPrecedenceTest, W8a8LiesBelowEverySection) {
             "w8a8: {{granularity: {}, a_symmetric: {}, w_symmetric: {}}}\n"
             "attn_q_out: {{bit_type: {{bits: 6}}}}\nattn_k_out: {{bit_type: {{signed: True}}}}\n",
             per_channel ? "per_channel" : "per_tensor", a_symmetric, w_symmetric));
-        for (const TensorRole role : AllTensorRoles()) {
-          const Section section = config.Get(0, role);
-          const bool stream = IsResidualStream(role);
-          const bool own = role == TensorRole::kAttnQOut || role == TensorRole::kAttnKOut;
-          if (role == TensorRole::kIntSoft) {
+        for (const SectionKind& kind : config.sections()) {
+          const Section section = config.Get(0, kind.key);
+          const bool stream = kind.is_stream;
+          const bool own = kind.key == "attn_q_out" || kind.key == "attn_k_out";
+          if (kind.key == "intSoft") {
             EXPECT_FALSE(section.has_zero_point || section.is_signed);
             EXPECT_EQ(section.origin, "default");
             continue;
           }
-          EXPECT_EQ(section.bits, stream ? 16 : role == TensorRole::kAttnQOut ? 6 : 8);
-          EXPECT_EQ(section.calibration_mode, IsWeight(role) && per_channel
+          EXPECT_EQ(section.bits, stream ? 16 : kind.key == "attn_q_out" ? 6 : 8);
+          EXPECT_EQ(section.calibration_mode, kind.IsWeight() && per_channel
                                                   ? CalibrationMode::kChannelWise
                                                   : CalibrationMode::kLayerWise);
-          const bool symmetric = role == TensorRole::kAttnKOut ? true
-                                 : IsWeight(role)              ? w_symmetric
-                                                               : a_symmetric;
-          EXPECT_EQ(section.has_zero_point, !symmetric) << Name(role);
-          EXPECT_EQ(section.is_signed, symmetric) << Name(role);
+          const bool symmetric = kind.key == "attn_k_out" ? true
+                                 : kind.IsWeight()        ? w_symmetric
+                                                          : a_symmetric;
+          EXPECT_EQ(section.has_zero_point, !symmetric) << kind.key;
+          EXPECT_EQ(section.is_signed, symmetric) << kind.key;
           if (!own) {
             EXPECT_EQ(section.origin, "a.yaml:1");
           }
@@ -278,7 +278,7 @@ TEST(ConfigPrecedenceTest, W8a8LiesBelowEverySection) {
   EXPECT_FALSE(LoadText("norm1: {kl_bins: 16}\n").W8a8Family());
   Config set = Config::Defaults();
   set.Set("w8a8.granularity=per_tensor");
-  EXPECT_EQ(set.Get(0, TensorRole::kMlpFc1Weight).calibration_mode, CalibrationMode::kLayerWise);
+  EXPECT_EQ(set.Get(0, "mlp_fc1.weight").calibration_mode, CalibrationMode::kLayerWise);
 }
 
 }  // namespace

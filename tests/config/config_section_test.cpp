@@ -14,29 +14,23 @@ using testing::LoadText;
 
 TEST(ConfigSectionTest, DefaultsOfEveryTensor) {
   const Config config = Config::Defaults();
-  for (const TensorRole role : AllTensorRoles()) {
-    const Section section = config.Get(0, role);
-    const bool wide = role == TensorRole::kEmbed || role == TensorRole::kResidual1 ||
-                      role == TensorRole::kResidual2;
-    EXPECT_EQ(section.bits, wide ? 16 : 8) << Name(role);
-    EXPECT_EQ(section.is_signed, role != TensorRole::kIntSoft) << Name(role);
-    EXPECT_FALSE(section.has_zero_point) << Name(role);
+  for (const SectionKind& kind : config.sections()) {
+    const Section section = config.Get(0, kind.key);
+    const bool wide = kind.key == "embed" || kind.key == "residual1" || kind.key == "residual2";
+    EXPECT_EQ(section.bits, wide ? 16 : 8) << kind.key;
+    EXPECT_EQ(section.is_signed, kind.key != "intSoft") << kind.key;
+    EXPECT_FALSE(section.has_zero_point) << kind.key;
     EXPECT_EQ(section.calibration_mode,
-              IsWeight(role) ? CalibrationMode::kChannelWise : CalibrationMode::kLayerWise)
-        << Name(role);
-    EXPECT_EQ(section.observer, ObserverKind::kMinmax) << Name(role);
-    EXPECT_EQ(section.method, QuantMethod::kUniform) << Name(role);
-    EXPECT_EQ(section.origin, "default") << Name(role);
+              kind.IsWeight() ? CalibrationMode::kChannelWise : CalibrationMode::kLayerWise)
+        << kind.key;
+    EXPECT_EQ(section.observer, ObserverKind::kMinmax) << kind.key;
+    EXPECT_EQ(section.method, QuantMethod::kUniform) << kind.key;
+    EXPECT_EQ(section.origin, "default") << kind.key;
   }
   EXPECT_EQ(config.HardwareFor(0).acc, (Accumulator{32, AccPolicy::kError}));
   EXPECT_EQ(config.HardwareFor(0).multiplier_bits, 16);
   EXPECT_EQ(config.NumericsFor(0).softmax, SoftmaxKind::kIbertRn);
   EXPECT_EQ(config.NumericsFor(0).requantize.rounding, Rounding::kHalfUp);
-}
-
-TEST(ConfigSectionTest, RoleNamesAreUniqueAndReversible) {
-  for (const TensorRole role : AllTensorRoles()) EXPECT_EQ(TensorRoleFromName(Name(role)), role);
-  EXPECT_EQ(TensorRoleFromName("attn_qkv"), std::nullopt);
 }
 
 TEST(ConfigSectionTest, EveryKeyIsRead) {
@@ -53,7 +47,7 @@ attn_qkv:
     enable_profiler: True
     output_quant_enable: true
 )")
-                              .Get(2, TensorRole::kAttnQkvOutput);
+                              .Get(2, "attn_qkv.output");
   EXPECT_EQ(section.calibration_mode, CalibrationMode::kHeadWise);
   EXPECT_EQ(section.bits, 7);
   EXPECT_TRUE(section.is_signed);
@@ -81,7 +75,7 @@ TEST(ConfigSectionTest, EveryObserverIsAKnownWord) {
       {"HistogramOmseObserver", ObserverKind::kHistogramOmse}};
   for (const auto& [word, kind] : observers) {
     const Config config = LoadText(std::string("norm1: {observer_type: ") + word + "}\n");
-    EXPECT_EQ(config.Get(0, TensorRole::kNorm1).observer, kind);
+    EXPECT_EQ(config.Get(0, "norm1").observer, kind);
     EXPECT_EQ(Name(kind), word);
   }
 }
@@ -109,7 +103,7 @@ TEST(ConfigSectionTest, SignedGivesTheRangeAndSymmetricTheZeroPoint) {
   };
   for (const SignCase& sign : cases) {
     const Config config = LoadText(std::string("norm1: {bit_type: {") + sign.bit_type + "}}\n");
-    const Section section = config.Get(0, TensorRole::kNorm1);
+    const Section section = config.Get(0, "norm1");
     EXPECT_EQ(section.is_signed, sign.is_signed) << sign.bit_type;
     EXPECT_EQ(section.has_zero_point, sign.has_zero_point) << sign.bit_type;
     EXPECT_EQ(section.bits, 8) << sign.bit_type;
@@ -117,22 +111,22 @@ TEST(ConfigSectionTest, SignedGivesTheRangeAndSymmetricTheZeroPoint) {
 }
 
 TEST(ConfigSectionTest, ANameAloneGivesBitsAndSign) {
-  const Section section = LoadText("norm1: {bit_type: {name: uint4}}\n").Get(0, TensorRole::kNorm1);
+  const Section section = LoadText("norm1: {bit_type: {name: uint4}}\n").Get(0, "norm1");
   EXPECT_EQ(section.bits, 4);
   EXPECT_FALSE(section.is_signed);
 }
 
 TEST(ConfigSectionTest, SoftmaxOutputHasNoZeroPoint) {
   const Config config = LoadText("intSoft: {bit_type: {bits: 8, signed: False}}\n");
-  EXPECT_FALSE(config.Get(0, TensorRole::kIntSoft).is_signed);
-  EXPECT_FALSE(config.Get(0, TensorRole::kIntSoft).has_zero_point);
+  EXPECT_FALSE(config.Get(0, "intSoft").is_signed);
+  EXPECT_FALSE(config.Get(0, "intSoft").has_zero_point);
 }
 
 TEST(ConfigSectionTest, Log2OnTheSoftmaxOutputSelectsLogInt) {
   const Config config = LoadText("intSoft: {quantization_method: Log2}\n");
   config.CheckBlocks(4);
   EXPECT_EQ(config.NumericsFor(0).softmax, SoftmaxKind::kLogInt);
-  EXPECT_EQ(config.Get(0, TensorRole::kIntSoft).bits, 4);
+  EXPECT_EQ(config.Get(0, "intSoft").bits, 4);
   EXPECT_TRUE(config.notes().empty());
 }
 
@@ -141,8 +135,8 @@ TEST(ConfigSectionTest, LogIntOverrulesAUniformSoftmaxSectionAndSaysSo) {
       "intSoft: {quantization_method: Uniform, bit_type: {bits: 8, signed: False}}\n"
       "numerics: {softmax: log_int}\nblocks.0.norm1: {kl_bins: 16}\n");
   config.CheckBlocks(4);
-  EXPECT_EQ(config.Get(0, TensorRole::kIntSoft).method, QuantMethod::kLog2);
-  EXPECT_EQ(config.Get(0, TensorRole::kIntSoft).bits, 4);
+  EXPECT_EQ(config.Get(0, "intSoft").method, QuantMethod::kLog2);
+  EXPECT_EQ(config.Get(0, "intSoft").bits, 4);
   EXPECT_THAT(config.notes(), ::testing::ElementsAre(::testing::HasSubstr(
                                   "log_int (a.yaml:2) overrules the intSoft section (a.yaml:1)")));
 }

@@ -35,22 +35,21 @@ TEST(ConfigSetTest, OverridesEveryKindOfKey) {
   config.CheckBlocks(4);
   EXPECT_EQ(config.HardwareFor(0).acc, (Accumulator{24, AccPolicy::kSaturate}));
   EXPECT_EQ(config.HardwareFor(0).requant, RequantMode::kPowerOfTwo);
-  EXPECT_EQ(config.Get(0, TensorRole::kAttnQOut).bits, 6);
-  EXPECT_EQ(config.Get(1, TensorRole::kAttnQOut).bits, 8);
-  EXPECT_TRUE(config.Get(1, TensorRole::kAttnQOut).has_zero_point);
-  EXPECT_EQ(config.Get(0, TensorRole::kAttnQOut).observer, ObserverKind::kOmse);
-  EXPECT_EQ(config.Get(1, TensorRole::kAttnQOut).origin, "a.yaml:1, --set");
-  EXPECT_EQ(config.Get(0, TensorRole::kAttnQOut).origin, "--set");
-  EXPECT_EQ(config.Get(0, TensorRole::kAttnQkvWeight).calibration_mode,
-            CalibrationMode::kLayerWise);
+  EXPECT_EQ(config.Get(0, "attn_q_out").bits, 6);
+  EXPECT_EQ(config.Get(1, "attn_q_out").bits, 8);
+  EXPECT_TRUE(config.Get(1, "attn_q_out").has_zero_point);
+  EXPECT_EQ(config.Get(0, "attn_q_out").observer, ObserverKind::kOmse);
+  EXPECT_EQ(config.Get(1, "attn_q_out").origin, "a.yaml:1, --set");
+  EXPECT_EQ(config.Get(0, "attn_q_out").origin, "--set");
+  EXPECT_EQ(config.Get(0, "attn_qkv.weight").calibration_mode, CalibrationMode::kLayerWise);
   EXPECT_EQ(config.NumericsFor(3).residual_add, Rounding::kFloor);
-  EXPECT_EQ(config.Get(0, TensorRole::kResidual1).bits, 12);
-  EXPECT_EQ(config.Get(0, TensorRole::kResidual1).observer, ObserverKind::kEma);
+  EXPECT_EQ(config.Get(0, "residual1").bits, 12);
+  EXPECT_EQ(config.Get(0, "residual1").observer, ObserverKind::kEma);
 }
 
 TEST(ConfigSetTest, LaterSetsWin) {
   EXPECT_EQ(WithSets(Config::Defaults(), {"norm1.kl_bins=16", "norm1.kl_bins=32"})
-                .Get(0, TensorRole::kNorm1)
+                .Get(0, "norm1")
                 .kl_bins,
             32);
 }
@@ -61,14 +60,14 @@ TEST(ConfigSetTest, KeepsTheOtherKeysOfTheGlobalSection) {
       LoadText(
           "outputs: {bit_type: {bits: 5, signed: False}, observer_type: PercentileObserver}\n"),
       {"attn_q_out.bit_type.bits=6", "norm.kl_bins=99"});
-  const Section section = config.Get(0, TensorRole::kAttnQOut);
+  const Section section = config.Get(0, "attn_q_out");
   EXPECT_EQ(section.bits, 6);
   EXPECT_FALSE(section.is_signed);
   EXPECT_EQ(section.observer, ObserverKind::kPercentile);
   EXPECT_EQ(section.origin, "--set");
   // With a global-format file loaded, `norm` is the fallback of all norms.
-  EXPECT_EQ(config.Get(0, TensorRole::kNorm1).kl_bins, 99);
-  EXPECT_EQ(config.Get(0, TensorRole::kNorm1).bits, 5);
+  EXPECT_EQ(config.Get(0, "norm1").kl_bins, 99);
+  EXPECT_EQ(config.Get(0, "norm1").bits, 5);
 }
 
 TEST(ConfigSetTest, LogIntByOverrideOnAUniformConfiguration) {
@@ -77,7 +76,7 @@ TEST(ConfigSetTest, LogIntByOverrideOnAUniformConfiguration) {
                                  {"numerics.softmax=log_int"});
   config.CheckBlocks(4);
   EXPECT_EQ(config.NumericsFor(0).softmax, SoftmaxKind::kLogInt);
-  EXPECT_EQ(config.Get(0, TensorRole::kIntSoft).method, QuantMethod::kLog2);
+  EXPECT_EQ(config.Get(0, "intSoft").method, QuantMethod::kLog2);
   EXPECT_EQ(config.notes().size(), 1u);
 }
 

@@ -10,16 +10,19 @@
 namespace qsim::testing {
 
 // Loads the texts as a.yaml, b.yaml, ... in this order.
-inline Config LoadTexts(const std::vector<std::string>& texts) {
+inline Config LoadTexts(const std::vector<std::string>& texts,
+                        const Sections& sections = VitSections()) {
   const TempDir dir;
   std::vector<std::filesystem::path> files;
   for (std::size_t i = 0; i < texts.size(); ++i) {
     files.push_back(dir.path() / (std::string(1, static_cast<char>('a' + i)) + ".yaml"));
     WriteBytes(files.back(), texts[i]);
   }
-  return Config::Load(files);
+  return Config::Load(files, sections);
 }
 
-inline Config LoadText(const std::string& text) { return LoadTexts({text}); }
+inline Config LoadText(const std::string& text, const Sections& sections = VitSections()) {
+  return LoadTexts({text}, sections);
+}
 
 }  // namespace qsim::testing

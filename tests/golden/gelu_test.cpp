@@ -227,9 +227,9 @@ TEST(Gelu, Names) {
   for (std::size_t i = 0; i < names.size(); ++i) {
     const auto kind = static_cast<GeluKind>(i);
     EXPECT_EQ(Name(kind), names[i]);
-    EXPECT_EQ(GeluKindFromName(names[i]), kind);
+    EXPECT_EQ(FromName<GeluKind>(names[i]), kind);
   }
-  EXPECT_EQ(GeluKindFromName("tanh"), std::nullopt);
+  EXPECT_EQ(FromName<GeluKind>("tanh"), std::nullopt);
 }
 
 TEST(GeluIbert, BrokenParametersThrow) {

@@ -424,13 +424,13 @@ TEST(Gemm, BitsForARange) {
 
 TEST(Gemm, NamesRoundTrip) {
   for (const AccPolicy policy : {AccPolicy::kError, AccPolicy::kWrap, AccPolicy::kSaturate}) {
-    EXPECT_EQ(AccPolicyFromName(Name(policy)), policy);
+    EXPECT_EQ(FromName<AccPolicy>(Name(policy)), policy);
   }
   for (const OperandMode mode : {OperandMode::kMultiply, OperandMode::kShift}) {
-    EXPECT_EQ(OperandModeFromName(Name(mode)), mode);
+    EXPECT_EQ(FromName<OperandMode>(Name(mode)), mode);
   }
-  EXPECT_EQ(AccPolicyFromName("clip"), std::nullopt);
-  EXPECT_EQ(OperandModeFromName("clip"), std::nullopt);
+  EXPECT_EQ(FromName<AccPolicy>("clip"), std::nullopt);
+  EXPECT_EQ(FromName<OperandMode>("clip"), std::nullopt);
 }
 
 }  // namespace

@@ -21,9 +21,9 @@ TEST(LayernormKind, Names) {
   for (std::size_t i = 0; i < names.size(); ++i) {
     const auto kind = static_cast<LayernormKind>(i);
     EXPECT_EQ(Name(kind), names[i]);
-    EXPECT_EQ(LayernormKindFromName(names[i]), kind);
+    EXPECT_EQ(FromName<LayernormKind>(names[i]), kind);
   }
-  EXPECT_EQ(LayernormKindFromName("deeploy"), std::nullopt);
+  EXPECT_EQ(FromName<LayernormKind>("deeploy"), std::nullopt);
 }
 
 // Values of a separate script; nine or eleven steps, a rounded quotient or a rounded half differ in

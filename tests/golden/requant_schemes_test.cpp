@@ -301,12 +301,12 @@ TEST(RequantSchemes, EquivalentRounding) {
 TEST(RequantSchemes, NamesRoundTrip) {
   for (const RequantScheme scheme : kAllRequantSchemes) {
     EXPECT_FALSE(Name(scheme).empty());
-    EXPECT_EQ(RequantSchemeFromName(Name(scheme)), scheme);
+    EXPECT_EQ(FromName<RequantScheme>(Name(scheme)), scheme);
   }
   EXPECT_EQ(Name(RequantScheme::kRoundShift), "round_shift");
   EXPECT_EQ(Name(RequantScheme::kTosaScale32Double), "tosa_scale32_double");
   EXPECT_EQ(Name(RequantScheme::kCmsisnnS64), "cmsisnn_s64");
-  EXPECT_EQ(RequantSchemeFromName("tflite"), std::nullopt);
+  EXPECT_EQ(FromName<RequantScheme>("tflite"), std::nullopt);
 }
 
 // ITA's addend comes after the shift, RequantShift's before it; channels choose theirs.

@@ -48,7 +48,7 @@ TEST(Rounding, WrittenTieTablesAreTheFunctions) {
           R"(^(?: *|// +)(\w+) .*\s(-?\d)\s+(-?\d)\s+(-?\d)\s+(-?\d)(\s.*)?$)");
       std::smatch match;
       if (!std::regex_match(line, match, kRow)) continue;
-      const std::optional<Rounding> rounding = RoundingFromName(match[1].str());
+      const std::optional<Rounding> rounding = FromName<Rounding>(match[1].str());
       if (!rounding) continue;
       ++rows;
       for (const int i : {0, 1, 2, 3}) {
@@ -173,12 +173,12 @@ TEST(Rounding, ArgumentsOutOfRangeThrow) {
 TEST(Rounding, NamesRoundTrip) {
   for (const Rounding rounding : kAllRoundings) {
     EXPECT_FALSE(Name(rounding).empty());
-    EXPECT_EQ(RoundingFromName(Name(rounding)), rounding);
+    EXPECT_EQ(FromName<Rounding>(Name(rounding)), rounding);
   }
   EXPECT_EQ(Name(Rounding::kHalfUp), "half_up");
   EXPECT_EQ(Name(Rounding::kTowardZero), "toward_zero");
-  EXPECT_EQ(RoundingFromName("half_upp"), std::nullopt);
-  EXPECT_EQ(RoundingFromName(""), std::nullopt);
+  EXPECT_EQ(FromName<Rounding>("half_upp"), std::nullopt);
+  EXPECT_EQ(FromName<Rounding>(""), std::nullopt);
 }
 
 }  // namespace

@@ -357,7 +357,7 @@ TEST(SoftmaxSchemes, NamesRoundTrip) {
   for (int i = 0; i < 8; ++i) {
     const auto kind = static_cast<SoftmaxKind>(i);
     EXPECT_FALSE(Name(kind).empty());
-    EXPECT_EQ(SoftmaxKindFromName(Name(kind)), kind);
+    EXPECT_EQ(FromName<SoftmaxKind>(Name(kind)), kind);
   }
   EXPECT_EQ(Name(static_cast<SoftmaxKind>(8)), "");
   EXPECT_THROW(CheckSoftmaxParams({.kind = static_cast<SoftmaxKind>(8)}), std::invalid_argument);

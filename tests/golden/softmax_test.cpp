@@ -311,9 +311,9 @@ TEST(Softmax, ParametersOutOfRangeThrow) {
 TEST(Softmax, NamesRoundTrip) {
   for (const SoftmaxKind kind :
        {SoftmaxKind::kIbert, SoftmaxKind::kIbertRn, SoftmaxKind::kLogInt}) {
-    EXPECT_EQ(SoftmaxKindFromName(Name(kind)), kind);
+    EXPECT_EQ(FromName<SoftmaxKind>(Name(kind)), kind);
   }
-  EXPECT_EQ(SoftmaxKindFromName("softmax"), std::nullopt);
+  EXPECT_EQ(FromName<SoftmaxKind>("softmax"), std::nullopt);
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ constexpr std::array<DType, 6> kAllDTypes = {DType::kInt8,   DType::kUint8, DTyp
 
 TEST(Tensor, EveryDTypeKnowsItsNameWidthAndStorage) {
   for (const DType dtype : kAllDTypes) {
-    EXPECT_EQ(DTypeFromName(Name(dtype)), dtype);
+    EXPECT_EQ(FromName<DType>(Name(dtype)), dtype);
     const IntTensor tensor(dtype, {2, 3});
     EXPECT_EQ(tensor.dtype(), dtype);
     EXPECT_EQ(tensor.size(), 6);
@@ -26,7 +26,7 @@ TEST(Tensor, EveryDTypeKnowsItsNameWidthAndStorage) {
         },
         tensor.storage());
   }
-  EXPECT_EQ(DTypeFromName("float32"), std::nullopt);
+  EXPECT_EQ(FromName<DType>("float32"), std::nullopt);
 }
 
 TEST(Tensor, StorageForIsTheNarrowestThatHolds) {

@@ -12,6 +12,7 @@
 #include "sim/report/report_html.h"
 #include "sim/report/report_json.h"
 #include "sim/report/tables.h"
+#include "sim/text/block_name.h"
 #include "sim/text/text_util.h"
 #include "tests/report/sample_bundle.h"
 #include "tests/report/sample_report.h"
@@ -161,8 +162,7 @@ TEST(RunReportJson, KeysHaveAFixedOrder) {
   EXPECT_EQ(keys, (std::vector<std::string>{"format", "format_version", "scope", "images",
                                             "config_files", "input", "rtl", "stall_seed",
                                             "total_mismatches", "hardware", "provenance", "size",
-                                            "taps", "accumulators", "cycles", "notes",
-                                            "profile"}));
+                                            "taps", "accumulators", "cycles", "notes", "profile"}));
 }
 
 TEST(RunReportJson, SurvivesTextThatIsNotUtf8) {
@@ -235,9 +235,14 @@ TEST(TextUtil, HexAtEveryWidth) {
 
 TEST(TextUtil, SplitsBlockNames) {
   EXPECT_EQ(SplitBlock("blocks.12.attn_qkv").block, "blocks.12");
+  EXPECT_EQ(SplitBlock("blocks.12.attn_qkv").number, 12);
   EXPECT_EQ(SplitBlock("blocks.12.attn.qkv").rest, "attn.qkv");
-  for (const char* name : {"patch_embed", "blocks.", "blocks.1", "blocks.1.", "blocks..x"})
+  for (const char* name : {"patch_embed", "blocks.", "blocks.1", "blocks.1.", "blocks..x",
+                           "blocks.x.y", "blocks.-1.x", "blocks.1x.y"}) {
     EXPECT_EQ(SplitBlock(name).block, "") << name;
+    EXPECT_EQ(SplitBlock(name).number, -1) << name;
+    EXPECT_EQ(SplitBlock(name).rest, name);
+  }
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 
 #include <limits>
 
-#include "golden/ops/names.h"
 #include "golden/ops/requant/cmsisnn.h"
 #include "golden/ops/requant/deeploy.h"
 #include "golden/ops/requant/ibert.h"
@@ -13,20 +12,6 @@
 
 namespace qsim {
 namespace {
-
-constexpr std::array<NamedValue<RequantScheme>, kAllRequantSchemes.size()> kNames = {{
-    {RequantScheme::kRoundShift, "round_shift"},
-    {RequantScheme::kTfliteDouble, "tflite_double"},
-    {RequantScheme::kTfliteSingle, "tflite_single"},
-    {RequantScheme::kTosaScale32, "tosa_scale32"},
-    {RequantScheme::kTosaScale32Double, "tosa_scale32_double"},
-    {RequantScheme::kTosaScale16, "tosa_scale16"},
-    {RequantScheme::kIta, "ita"},
-    {RequantScheme::kItaRtl, "ita_rtl"},
-    {RequantScheme::kRequantShift, "requant_shift"},
-    {RequantScheme::kIbertDyadic, "ibert_dyadic"},
-    {RequantScheme::kCmsisnnS64, "cmsisnn_s64"},
-}};
 
 constexpr std::int32_t kMaxM = std::numeric_limits<std::int32_t>::max();
 
@@ -40,12 +25,6 @@ std::int64_t RoundShiftScaled(Rounding rounding, std::int64_t v, Multiplier scal
 }
 
 }  // namespace
-
-std::string_view Name(RequantScheme scheme) { return NameIn(kNames, scheme); }
-
-std::optional<RequantScheme> RequantSchemeFromName(std::string_view name) {
-  return ValueIn(kNames, name);
-}
 
 RequantLimits LimitsOf(RequantScheme scheme) {
   switch (scheme) {

@@ -6,10 +6,7 @@
 // ITA's shift, Deeploy's log2D and I-BERT's e are S.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <optional>
-#include <string_view>
 
 #include "golden/ops/rounding.h"
 
@@ -29,23 +26,21 @@ enum class RequantScheme : std::uint8_t {
   kCmsisnnS64,         // requant/cmsisnn.h
 };
 
-inline constexpr std::array<RequantScheme, 11> kAllRequantSchemes = {
-    RequantScheme::kRoundShift,
-    RequantScheme::kTfliteDouble,
-    RequantScheme::kTfliteSingle,
-    RequantScheme::kTosaScale32,
-    RequantScheme::kTosaScale32Double,
-    RequantScheme::kTosaScale16,
-    RequantScheme::kIta,
-    RequantScheme::kItaRtl,
-    RequantScheme::kRequantShift,
-    RequantScheme::kIbertDyadic,
-    RequantScheme::kCmsisnnS64};
-
-// "round_shift", "tflite_double", "tflite_single", "tosa_scale32", "tosa_scale32_double",
-// "tosa_scale16", "ita", "ita_rtl", "requant_shift", "ibert_dyadic", "cmsisnn_s64"
-std::string_view Name(RequantScheme scheme);
-std::optional<RequantScheme> RequantSchemeFromName(std::string_view name);
+template <>
+inline constexpr std::array<NamedValue<RequantScheme>, 11> kNamesOf<RequantScheme> = {{
+    {RequantScheme::kRoundShift, "round_shift"},
+    {RequantScheme::kTfliteDouble, "tflite_double"},
+    {RequantScheme::kTfliteSingle, "tflite_single"},
+    {RequantScheme::kTosaScale32, "tosa_scale32"},
+    {RequantScheme::kTosaScale32Double, "tosa_scale32_double"},
+    {RequantScheme::kTosaScale16, "tosa_scale16"},
+    {RequantScheme::kIta, "ita"},
+    {RequantScheme::kItaRtl, "ita_rtl"},
+    {RequantScheme::kRequantShift, "requant_shift"},
+    {RequantScheme::kIbertDyadic, "ibert_dyadic"},
+    {RequantScheme::kCmsisnnS64, "cmsisnn_s64"},
+}};
+inline constexpr auto kAllRequantSchemes = AllOf<RequantScheme>();
 
 // M / 2^S, the integers that stand for a ratio of scales.
 struct Multiplier {

@@ -236,7 +236,7 @@ class Planner {
   }
 
   Section Get(const network::SectionKey& key) {
-    const Section section = config_.Get(key.block, *TensorRoleFromName(key.key));
+    const Section section = config_.Get(key.block, key.key);
     if (section.origin == "default") {
       Note(LoweringNote::Kind::kInfo, FullName(key.key),
            "no section in the configuration: the documented default is used");
@@ -254,7 +254,7 @@ class Planner {
   // The section of a layer's output counts where an int8 step is asked for.
   std::optional<Section> OptionalStep() {
     const std::string& name = node_->section->key;
-    Section section = config_.Get(node_->section->block, *TensorRoleFromName(name));
+    Section section = config_.Get(node_->section->block, name);
     if (!section.output_quant_enable) return std::nullopt;
     LimitBits(section, name, 8);
     if (section.has_zero_point && section.calibration_mode != CalibrationMode::kLayerWise) {

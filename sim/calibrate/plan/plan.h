@@ -15,8 +15,6 @@
 
 namespace qsim {
 
-using network::Scope;
-
 enum class Realise : std::uint8_t { kExact, kNearest };
 
 // Which part of a network becomes a program.

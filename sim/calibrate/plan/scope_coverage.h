@@ -6,23 +6,19 @@
 #include <vector>
 
 #include "golden/program/program.h"
-#include "sim/calibrate/calibrate.h"
 #include "sim/config/config.h"
-#include "sim/config/tensor_role.h"
+#include "sim/config/scope.h"
 
 namespace qsim {
-
-// The smallest scope whose program has the tensor.
-Scope ScopeOf(TensorRole role);
 
 // The smallest scope that covers every section of its own; a W8A8 family covers the whole model, or
 // its blocks where it has no head.
 Scope SmallestScope(const Config& config, bool has_head);
 
 // Throws InputError naming every section (with file and line) of a layer that the scope leaves out,
-// and the scope that would cover them all. Sections of `embed` and `residual2` also shape the
-// blocks' inputs, so no scope leaves them out; `some_blocks`: what lies outside the blocks is left
-// out on purpose.
+// and the scope that would cover them all. Sections of the stream that enters
+// blocks shape what blocks read, so no scope leaves them out; `some_blocks`: what lies outside the
+// blocks is left out on purpose.
 void RequireCovered(const Config& config, Scope scope, bool some_blocks);
 
 // "mlp_gelu (mlp_config.yaml:20)", ... : sections whose tensor the program does not have, because
@@ -31,6 +27,7 @@ std::vector<std::string> SectionsWithoutTensor(const Config& config, const Progr
 
 // Throws InputError naming every layer of the scope that the program lacks; `source` is the file
 // that it came from.
-void RequireScope(const Program& program, Scope scope, const std::string& source);
+void RequireScope(const Program& program, Scope scope, const std::string& source,
+                  const Sections& sections = VitSections());
 
 }  // namespace qsim

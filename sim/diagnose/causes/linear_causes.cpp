@@ -7,10 +7,11 @@
 #include <set>
 #include <utility>
 
-#include "sim/config/tensor_role.h"
+#include "sim/config/sections.h"
 #include "sim/diagnose/causes/layout.h"
 #include "sim/diagnose/causes/weight_fit.h"
 #include "sim/diagnose/causes/weight_shares.h"
+#include "sim/text/block_name.h"
 
 namespace qsim {
 namespace {
@@ -80,11 +81,8 @@ class LayerCauses {
   // What the configuration says about the weights, tried before the bundle is changed.
   void AddSettings(const std::vector<std::string>& keys, std::string text) {
     if (subject_.config == nullptr) return;
-    const std::string layer = op_.output == "head" || op_.output == "patch_embed"
-                                  ? op_.output
-                                  : op_.output.substr(op_.output.rfind('.') + 1);
-    const auto role = TensorRoleFromName(layer + ".weight");
-    if (!role) return;
+    const std::string layer = SplitBlock(op_.output).rest;
+    if (!subject_.config->sections().FindOfLayer(layer, Describes::kWeight)) return;
     Repair repair;
     repair.text = std::move(text);
     for (const std::string& key : keys)

@@ -210,8 +210,8 @@ class RangeSearch {
         fmt::format("one scale serves channels that differ {:.0f} times: most use a few codes",
                     extents.back() / typical),
         std::move(evidence));
-    const auto key = KeyOfTensor(tensor_);
-    if (subject_.config == nullptr || !key) return;
+    const auto key = Key();
+    if (!key) return;
     std::vector<Repair>& repairs = suspect.suspicion.repairs;
     repairs.insert(repairs.begin(), Repair{"give each channel a scale of its own",
                                            {key->text + ".calibration_mode=channel_wise"},
@@ -243,10 +243,14 @@ class RangeSearch {
 
   // ---- repairs ----
 
+  std::optional<TensorKey> Key() const {
+    if (subject_.config == nullptr) return std::nullopt;
+    return KeyOfTensor(subject_.config->sections(), tensor_);
+  }
+
   void AddRepairs(Cause cause, Suspicion& suspicion) const {
-    const auto key = KeyOfTensor(tensor_);
-    if (subject_.config != nullptr && key) {
-      const Section section = subject_.config->Get(key->block, key->role);
+    if (const auto key = Key()) {
+      const Section section = subject_.config->Get(key->block, key->section);
       Repair repair;
       repair.settings = Settings(cause, section, key->text, repair.text);
       if (!repair.settings.empty()) suspicion.repairs.push_back(std::move(repair));

@@ -13,8 +13,8 @@
 #include "sim/error.h"
 #include "sim/io/files/atomic_file.h"
 #include "sim/io/files/input_file.h"
-#include "sim/text/printable.h"
 #include "sim/io/tensors/shape.h"
+#include "sim/text/printable.h"
 
 namespace qsim {
 namespace {
@@ -147,7 +147,7 @@ Sidecar ReadSidecar(const std::filesystem::path& path) {
     sidecar.shape.push_back(dim.get<std::int64_t>());
   }
   if (!CheckedElementCount(sidecar.shape)) fail("key 'shape': negative or too large");
-  const auto dtype = json["dtype"].is_string() ? DTypeFromName(json["dtype"].get<std::string>())
+  const auto dtype = json["dtype"].is_string() ? FromName<DType>(json["dtype"].get<std::string>())
                                                : std::optional<DType>();
   if (!dtype) fail("key 'dtype': expected int8, uint8, int16, uint16, int32 or int64");
   sidecar.dtype = *dtype;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <iterator>
 #include <map>
 #include <string_view>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "sim/error.h"
+#include "sim/text/block_name.h"
 #include "sim/text/nearest_word.h"
 #include "sim/text/printable.h"
 
@@ -59,17 +59,6 @@ std::string Quoted(const std::vector<std::string>& names) {
 
 std::string Counted(const std::vector<std::string>& names) {
   return (names.size() == 1 ? "tensor " : "tensors ") + Quoted(names);
-}
-
-// The N of "blocks.N.rest" and the rest, or -1.
-std::pair<std::int64_t, std::string_view> InBlock(std::string_view name) {
-  constexpr std::string_view kBlocks = "blocks.";
-  if (!name.starts_with(kBlocks)) return {-1, {}};
-  std::int64_t block = -1;
-  const char* const end = name.data() + name.size();
-  const auto [dot, error] = std::from_chars(name.data() + kBlocks.size(), end, block);
-  if (error != std::errc() || dot == end || *dot != '.') return {-1, {}};
-  return {block, std::string_view(dot + 1, static_cast<std::size_t>(end - dot - 1))};
 }
 
 bool IsBlockTensor(std::string_view rest) {
@@ -145,12 +134,12 @@ NetworkParts PartsOf(const Safetensors& file, const Manifest& manifest, bool pat
   std::int64_t blocks = 0;
   std::string last;
   for (const std::string& name : file.names()) {
-    const auto [block, rest] = InBlock(name);
-    if (IsBlockTensor(rest) && block >= blocks) {
-      blocks = block + 1;
+    const BlockName of = SplitBlock(name);
+    if (IsBlockTensor(of.rest) && of.number >= blocks) {
+      blocks = of.number + 1;
       last = name;
     }
-    parts.qkv_bias = parts.qkv_bias || rest == kQkvBias;
+    parts.qkv_bias = parts.qkv_bias || (of.number >= 0 && of.rest == kQkvBias);
     parts.head = parts.head || name == "head.weight" || name == "head.bias";
   }
   parts.depth = manifest.geometry.depth.value_or(std::max<std::int64_t>(blocks, 1));
@@ -168,7 +157,7 @@ void RequireTensors(const Safetensors& file, const Manifest& manifest, const Net
   for (const std::string& name : needed) {
     if (file.Has(name)) continue;
     missing.push_back(name);
-    ++per_block[InBlock(name).first];
+    ++per_block[SplitBlock(name).number];
   }
   if (missing.empty()) return;
   if (parts.patches && !file.Has("cls_token") && missing.size() == 1) {
@@ -183,7 +172,7 @@ void RequireTensors(const Safetensors& file, const Manifest& manifest, const Net
   const std::size_t whole = std::size(kBlockTensors) - (parts.qkv_bias ? 0 : 1);
   std::vector<std::string> names;
   for (const std::string& name : missing) {
-    const std::int64_t block = InBlock(name).first;
+    const std::int64_t block = SplitBlock(name).number;
     const std::string all = fmt::format("blocks.{}.*", block);
     if (block < 0 || per_block[block] < whole) {
       names.push_back(name);

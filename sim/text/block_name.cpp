@@ -1,0 +1,19 @@
+#include "sim/text/block_name.h"
+
+#include <charconv>
+#include <system_error>
+
+namespace qsim {
+
+BlockName SplitBlock(std::string_view name) {
+  constexpr std::string_view kPrefix = "blocks.";
+  const BlockName outside{-1, "", std::string(name)};
+  if (!name.starts_with(kPrefix)) return outside;
+  std::int64_t number = -1;
+  const char* const end = name.data() + name.size();
+  const auto [dot, error] = std::from_chars(name.data() + kPrefix.size(), end, number);
+  if (error != std::errc() || number < 0 || end - dot < 2 || *dot != '.') return outside;
+  return {number, std::string(name.data(), dot), std::string(dot + 1, end)};
+}
+
+}  // namespace qsim

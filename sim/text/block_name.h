@@ -1,0 +1,18 @@
+// The names of tensors and weights that belong to a block.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace qsim {
+
+// "blocks.3.attn_qkv": number 3, block "blocks.3", rest "attn_qkv". Any other name has number -1,
+// an empty block, and is its own rest.
+struct BlockName {
+  std::int64_t number = -1;
+  std::string block, rest;
+};
+BlockName SplitBlock(std::string_view name);
+
+}  // namespace qsim
