@@ -9,7 +9,7 @@
 
 #include "sim/diagnose/model_check.h"
 #include "sim/error.h"
-#include "sim/semantics/exact.h"
+#include "sim/semantics/float_nodes.h"
 #include "sim/semantics/float_run.h"
 
 namespace qsim {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "sim/error.h"
-#include "sim/semantics/exact.h"
+#include "sim/semantics/float_nodes.h"
 
 namespace qsim {
 namespace {
@@ -68,7 +68,7 @@ void FloatRun::Part(int part, State& state, const Sink& sink) const {
       if (node->inputs.empty() || !state.contains(node->inputs.front())) continue;
       std::vector<const FloatTensor*> inputs;
       for (const std::string& input : node->inputs) inputs.push_back(&state.at(input));
-      found = state.emplace(node->name, Exact(*node, inputs)).first;
+      found = state.emplace(node->name, Compute(*node, inputs)).first;
     }
     if (sink) sink(*node, found->second);
   }

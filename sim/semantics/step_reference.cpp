@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "sim/error.h"
-#include "sim/semantics/exact.h"
+#include "sim/semantics/float_nodes.h"
 
 namespace qsim {
 namespace {
@@ -46,7 +46,7 @@ std::vector<float> StepReference::Output(const Op& op, const RealTensors& real) 
   std::vector<const FloatTensor*> pointers;
   for (std::size_t i = 0; i < node->inputs.size(); ++i) inputs.push_back(Input(op, *node, i, real));
   for (const FloatTensor& input : inputs) pointers.push_back(&input);
-  return Exact(*node, pointers).data;
+  return Compute(*node, pointers).data;
 }
 
 // Pixels are codes in the program, and normalised in the network.

@@ -14,7 +14,7 @@ namespace qsim {
 
 // The node's tensor from those that it reads, in order. Rows are as many as the inputs have. Inputs
 // of the network (Pixels, Activations) read nothing and have no function: InternalError.
-FloatTensor Exact(const network::Node& node, std::span<const FloatTensor* const> inputs);
+FloatTensor Compute(const network::Node& node, std::span<const FloatTensor* const> inputs);
 
 // The pieces, for what puts them together in other ways.
 FloatTensor FloatLinear(const network::Linear& layer, const FloatTensor& x);

@@ -1,4 +1,4 @@
-#include "sim/semantics/exact.h"
+#include "sim/semantics/float_nodes.h"
 
 #include <Eigen/Core>
 #include <algorithm>
@@ -242,7 +242,7 @@ struct Evaluate {
 
 }  // namespace
 
-FloatTensor Exact(const network::Node& node, std::span<const FloatTensor* const> inputs) {
+FloatTensor Compute(const network::Node& node, std::span<const FloatTensor* const> inputs) {
   return std::visit(Evaluate{node, inputs}, node.function);
 }
 

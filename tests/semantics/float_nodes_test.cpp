@@ -1,4 +1,4 @@
-#include "sim/semantics/exact.h"
+#include "sim/semantics/float_nodes.h"
 
 
 #include <gtest/gtest.h>
