@@ -21,7 +21,7 @@
 #include "sim/parallel.h"
 #include "sim/report/eval_report.h"
 #include "sim/run/float_taps.h"
-#include "sim/semantics/ideal_backend.h"
+#include "sim/semantics/mixed.h"
 #include "sim/text/progress.h"
 
 namespace qsim {
@@ -101,11 +101,8 @@ class LabelledImages {
   std::vector<double> mean_, stddev_;
 };
 
-TopClasses TopOf(const TensorMap& tensors, const Bundle& bundle) {
-  return TopFive(bundle.GridOf(kLogits).Dequantize(tensors.at(kLogits)));
-}
-
-ImageVerdict Judge(const Bundle& bundle, const network::Network& model, const LabelledImages& images,
+ImageVerdict Judge(const Bundle& bundle, const network::Network& model,
+                   const LabelledImages& images,
                    std::int64_t i) {
   ImageVerdict verdict;
   verdict.index = i;
@@ -122,10 +119,13 @@ ImageVerdict Judge(const Bundle& bundle, const network::Network& model, const La
   }
   const std::vector<float>& reference = floats.Find(model.Find(kLogits))->data;
   verdict.reference = TopFive({reference.begin(), reference.end()});
-  IdealBackend ideal(bundle, model);
-  verdict.ideal = TopOf(ExecuteForOutputs(bundle.program, program_inputs, i, ideal), bundle);
+  const MixedExecutor mixed(bundle, model, inputs);
+  const MixedState ideal =
+      mixed.RunForOutputs(mixed.ExactInputs(0), mixed.AllOf(Exactness::Ideal()));
+  verdict.ideal = TopFive(ideal.at(kLogits)->Doubles());
   GoldenBackend golden;
-  verdict.integer = TopOf(ExecuteForOutputs(bundle.program, program_inputs, i, golden), bundle);
+  const TensorMap integer = ExecuteForOutputs(bundle.program, program_inputs, i, golden);
+  verdict.integer = TopFive(bundle.GridOf(kLogits).Dequantize(integer.at(kLogits)));
   return verdict;
 }
 

@@ -32,6 +32,7 @@ void Replace(LossCause cause, const Op* op, Exactness& e) {
       break;
     case LossCause::kClipping:
       e.unclipped = true;
+      e.unbounded = true;
       break;
     case LossCause::kSoftmax:
       e.function = e.function || is(SoftmaxOp());
@@ -51,7 +52,7 @@ void Replace(LossCause cause, const Op* op, Exactness& e) {
   }
 }
 
-void Replace(LossCause cause, const HybridNetwork& network, Modes& modes) {
+void Replace(LossCause cause, const MixedExecutor& network, Modes& modes) {
   for (std::size_t n = 0; n < modes.size(); ++n) Replace(cause, network.OpOf(n), modes[n]);
 }
 
@@ -70,17 +71,17 @@ struct Outputs {
   }
 };
 
-Outputs RunImage(const HybridNetwork& network, const OutputMeter& meter, std::int64_t image) {
-  const HybridState start = network.ExactInputs(image);
-  const HybridState exact = network.Run(start, network.AllOf(Exactness::All()));
-  const Modes none = network.AllOf({});
-  const HybridState golden = network.Run(start, none);
+Outputs RunImage(const MixedExecutor& network, const OutputMeter& meter, std::int64_t image) {
+  const MixedState start = network.ExactInputs(image);
+  const MixedState exact = network.Run(start, network.AllOf(Exactness::All()));
+  const Modes none = network.AllOf(Exactness::Golden());
+  const MixedState golden = network.Run(start, none);
   Outputs out;
   out.total = meter.Of(image, exact, golden, golden);
   Modes ordered = none;
   for (std::size_t c = 0; c < kLossCauses; ++c) {
     Replace(kCauses[c], network, ordered);
-    const HybridState state = network.Run(start, ordered);
+    const MixedState state = network.Run(start, ordered);
     out.after[c] = meter.Of(image, exact, state, state);
     Modes modes = none;
     Replace(kCauses[c], network, modes);
@@ -89,7 +90,7 @@ Outputs RunImage(const HybridNetwork& network, const OutputMeter& meter, std::in
     for (const LossCause other : kCauses) {
       if (other != kCauses[c]) Replace(other, network, modes);
     }
-    const HybridState alone = network.Run(start, modes);
+    const MixedState alone = network.Run(start, modes);
     out.only[c] = meter.Of(image, exact, alone, alone);
   }
   return out;
@@ -105,7 +106,7 @@ std::string_view Describe(LossCause cause) {
   return kTexts[static_cast<std::size_t>(cause)];
 }
 
-LossBudget MeasureBudget(const HybridNetwork& network, const ModelInputs& inputs, int threads) {
+LossBudget MeasureBudget(const MixedExecutor& network, const ModelInputs& inputs, int threads) {
   const OutputMeter meter(network, inputs);
   std::vector<Outputs> images(static_cast<std::size_t>(inputs.count()));
   ParallelFor(inputs.count(), threads, [&](std::int64_t i, int) {

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "sim/diagnose/hybrid.h"
+#include "sim/semantics/mixed.h"
 #include "sim/diagnose/noise.h"
 
 namespace qsim {
@@ -41,6 +41,6 @@ struct LossBudget {
   double remainder = 0;            // the fully exact network against float: next to nothing
 };
 
-LossBudget MeasureBudget(const HybridNetwork& network, const ModelInputs& inputs, int threads);
+LossBudget MeasureBudget(const MixedExecutor& network, const ModelInputs& inputs, int threads);
 
 }  // namespace qsim

@@ -98,8 +98,8 @@ class Hunt {
   }
 
   Measurement MeasureBundle(const Bundle& bundle) const {
-    const HybridNetwork network(bundle, subject_.model, subject_.inputs);
-    return Measure(network, subject_.model, subject_.inputs, options_.threads);
+    const MixedExecutor network(bundle, subject_.model, subject_.inputs);
+    return Measure(network, subject_.inputs, options_.threads);
   }
 
   // The network with a repair; nullopt where it cannot be carried out.
@@ -176,7 +176,7 @@ class Hunt {
 
   // The effects of one step in the network as it is; nullopt for a tensor that is no step.
   std::optional<StepEffect> EffectOf(const std::string& tensor) const {
-    const HybridNetwork network(bundle_, subject_.model, subject_.inputs);
+    const MixedExecutor network(bundle_, subject_.model, subject_.inputs);
     std::vector<Step> steps = StepsOf(network);
     std::erase_if(steps, [&](const Step& step) { return step.tensor != StepOf(tensor); });
     if (steps.empty()) return std::nullopt;
@@ -250,7 +250,7 @@ class Hunt {
   // Strange steps, made anew from the float weights and the scales around them.
   std::optional<Candidate> BestRemade() const {
     const auto relowering = std::make_shared<Relowering>(subject_.model, subject_.inputs);
-    const HybridNetwork network(bundle_, subject_.model, subject_.inputs);
+    const MixedExecutor network(bundle_, subject_.model, subject_.inputs);
     const std::vector<Step> steps = StepsOf(network);
     std::optional<Candidate> best;
     for (const TapLoss* tap : Strange(kAbnormalExcess)) {
@@ -280,7 +280,7 @@ class Hunt {
   // A step that no repair helps, and to which the output owes most of its noise. The algorithms
   // that approximate a function are chosen with what they lose.
   std::optional<Culprit> Irreparable() const {
-    const HybridNetwork network(bundle_, subject_.model, subject_.inputs);
+    const MixedExecutor network(bundle_, subject_.model, subject_.inputs);
     for (const TapLoss* tap : Strange(kIrreparableExcess)) {
       const Op* op = network.OpOf(network.NodeOf(tap->tensor));
       const bool approximates = op != nullptr && (std::holds_alternative<SoftmaxOp>(*op) ||

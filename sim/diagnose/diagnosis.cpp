@@ -15,7 +15,7 @@ constexpr double kLeastSteps = 8;
 
 // The steps whose effects are measured: all of them, or as many as the work allows of those that
 // lose most by themselves.
-std::vector<Step> Chosen(const HybridNetwork& network, const Measurement& measured, double work,
+std::vector<Step> Chosen(const MixedExecutor& network, const Measurement& measured, double work,
                          std::int64_t images) {
   std::vector<Step> steps = StepsOf(network);
   const double one = kPassesOfStep * static_cast<double>(MacsOf(network.bundle().program)) *
@@ -37,12 +37,12 @@ std::vector<Step> Chosen(const HybridNetwork& network, const Measurement& measur
 }  // namespace
 
 Diagnosis Diagnose(const DiagnosisSubject& subject, const DiagnoseOptions& options) {
-  const HybridNetwork network(subject.bundle, subject.model, subject.inputs);
+  const MixedExecutor network(subject.bundle, subject.model, subject.inputs);
   Diagnosis diagnosis;
   diagnosis.scope = options.scope;
   diagnosis.images = subject.inputs.count();
-  diagnosis.measured = Measure(network, subject.model, subject.inputs, options.threads);
-  diagnosis.weights = MeasureWeights(subject.bundle, subject.model, subject.inputs);
+  diagnosis.measured = Measure(network, subject.inputs, options.threads);
+  diagnosis.weights = MeasureWeights(network);
   const std::vector<Step> steps =
       Chosen(network, diagnosis.measured, options.work, diagnosis.images);
   diagnosis.effects = MeasureEffects(network, subject.inputs, steps, options.threads);

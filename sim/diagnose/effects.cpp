@@ -7,53 +7,40 @@
 namespace qsim {
 namespace {
 
-void Overlay(HybridState changes, HybridState& state) {
+void Overlay(MixedState changes, MixedState& state) {
   for (auto& [name, tensor] : changes) state.insert_or_assign(name, std::move(tensor));
 }
 
 // One image's experiments. Whatever a step does not reach is taken from the two base states.
 class Experiments {
  public:
-  Experiments(const HybridNetwork& network, std::int64_t image)
+  Experiments(const MixedExecutor& network, std::int64_t image)
       : network_(network),
         start_(network.ExactInputs(image)),
         all_exact_(network.AllOf(Exactness::All())),
-        all_golden_(network.AllOf({})),
+        all_golden_(network.AllOf(Exactness::Golden())),
         exact_(network.Run(start_, all_exact_)),
         golden_(network.Run(start_, all_golden_)),
         front_(exact_),
         front_modes_(all_exact_) {}
 
-  const HybridState& exact() const { return exact_; }
-  const HybridState& golden() const { return golden_; }
-  const HybridState& front() const { return front_; }
+  const MixedState& exact() const { return exact_; }
+  const MixedState& golden() const { return golden_; }
+  const MixedState& front() const { return front_; }
 
   // The step's own error on the float network's values, added to its exact output there.
-  HybridState Alone(const Step& step) const {
-    HybridState reads;
-    for (const std::string& name : ReadsOf(network_, step)) {
-      const auto& value = exact_.at(name);
-      reads[name] = value->codes() != nullptr ? value : network_.OnGrid(name, value->real());
-    }
+  MixedState Alone(const Step& step) const {
+    const AloneTensors alone = RunAlone(network_, step, exact_);
+    const std::vector<float>& y = alone.golden->real().data;
+    const std::vector<float>& x = alone.exact->real().data;
     FloatTensor out = exact_.at(step.tensor)->real();
-    if (network_.OpOf(step.nodes.back()) == nullptr) {
-      out = network_.OnGrid(step.tensor, out)->real();
-    } else {
-      HybridState golden = reads;
-      for (const std::size_t n : step.nodes) {
-        reads[network_.NameOf(n)] = network_.Compute(n, Exactness::All(), reads);
-        golden[network_.NameOf(n)] = network_.Compute(n, {}, golden);
-      }
-      const std::vector<float>& y = golden.at(step.tensor)->real().data;
-      const std::vector<float>& x = reads.at(step.tensor)->real().data;
-      for (std::size_t i = 0; i < x.size(); ++i) out.data[i] += y[i] - x[i];
-    }
-    HybridState replaced;
-    replaced[step.tensor] = std::make_shared<HybridTensor>(std::move(out));
+    for (std::size_t i = 0; i < x.size(); ++i) out.data[i] += y[i] - x[i];
+    MixedState replaced;
+    replaced[step.tensor] = std::make_shared<MixedTensor>(std::move(out));
     return network_.Change(start_, exact_, all_exact_, all_exact_, std::move(replaced));
   }
 
-  HybridState Without(const Step& step) const {
+  MixedState Without(const Step& step) const {
     Modes modes = all_golden_;
     for (const std::size_t n : step.nodes) modes[n] = Exactness::All();
     return network_.Change(start_, golden_, all_golden_, modes);
@@ -62,23 +49,23 @@ class Experiments {
   // Moves the border between integer and float behind the step.
   void Advance(const Step& step) {
     Modes modes = front_modes_;
-    for (std::size_t n = 0; n <= step.nodes.back(); ++n) modes[n] = {};
+    for (std::size_t n = 0; n <= step.nodes.back(); ++n) modes[n] = Exactness::Golden();
     Overlay(network_.Change(start_, front_, front_modes_, modes), front_);
     front_modes_ = std::move(modes);
   }
 
  private:
-  const HybridNetwork& network_;
-  HybridState start_;
+  const MixedExecutor& network_;
+  MixedState start_;
   Modes all_exact_, all_golden_;
-  HybridState exact_, golden_;
-  HybridState front_;
+  MixedState exact_, golden_;
+  MixedState front_;
   Modes front_modes_;
 };
 
 }  // namespace
 
-std::vector<StepEffect> MeasureEffects(const HybridNetwork& network, const ModelInputs& inputs,
+std::vector<StepEffect> MeasureEffects(const MixedExecutor& network, const ModelInputs& inputs,
                                        const std::vector<Step>& steps, int threads) {
   const OutputMeter meter(network, inputs);
   std::vector<StepEffect> effects;

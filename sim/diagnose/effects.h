@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "sim/diagnose/hybrid.h"
+#include "sim/semantics/mixed.h"
 #include "sim/diagnose/noise.h"
 #include "sim/diagnose/steps.h"
 
@@ -19,7 +19,7 @@ struct StepEffect {
 
 // The effects of `steps`, which are in order; others stay as they are in each network. Images run
 // in parallel on `threads` threads.
-std::vector<StepEffect> MeasureEffects(const HybridNetwork& network, const ModelInputs& inputs,
+std::vector<StepEffect> MeasureEffects(const MixedExecutor& network, const ModelInputs& inputs,
                                        const std::vector<Step>& steps, int threads);
 
 }  // namespace qsim

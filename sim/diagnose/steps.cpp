@@ -17,7 +17,7 @@ bool EndsWithAny(std::string_view name, std::initializer_list<std::string_view> 
 
 }  // namespace
 
-std::vector<Step> StepsOf(const HybridNetwork& network) {
+std::vector<Step> StepsOf(const MixedExecutor& network) {
   std::vector<Step> steps;
   std::vector<std::size_t> waiting;  // products whose requantization follows
   for (std::size_t n = 0; n < network.nodes(); ++n) {
@@ -45,7 +45,7 @@ std::vector<Step> StepsOf(const HybridNetwork& network) {
   return steps;
 }
 
-std::vector<std::string> ReadsOf(const HybridNetwork& network, const Step& step) {
+std::vector<std::string> ReadsOf(const MixedExecutor& network, const Step& step) {
   std::vector<std::string> reads;
   for (const std::size_t n : step.nodes) {
     const Op* op = network.OpOf(n);
@@ -57,6 +57,24 @@ std::vector<std::string> ReadsOf(const HybridNetwork& network, const Step& step)
     }
   }
   return reads;
+}
+
+AloneTensors RunAlone(const MixedExecutor& network, const Step& step, const MixedState& exact) {
+  const auto on_grid = [&](const std::string& name) {
+    const std::shared_ptr<const MixedTensor>& value = exact.at(name);
+    return value->codes() != nullptr ? value : network.OnGrid(name, value->real());
+  };
+  if (network.OpOf(step.nodes.front()) == nullptr) {
+    return {exact.at(step.tensor), on_grid(step.tensor)};
+  }
+  MixedState values;
+  for (const std::string& name : ReadsOf(network, step)) values[name] = on_grid(name);
+  MixedState golden = values;
+  for (const std::size_t n : step.nodes) {
+    values[network.NameOf(n)] = network.Compute(n, Exactness::All(), values);
+    golden[network.NameOf(n)] = network.Compute(n, Exactness::Golden(), golden);
+  }
+  return {values.at(step.tensor), golden.at(step.tensor)};
 }
 
 std::int64_t MacsOf(const Program& program) {
@@ -90,13 +108,13 @@ std::size_t HeadOfElement(const Shape& shape, std::size_t heads, std::size_t ele
   return element % columns / (columns / heads);
 }
 
-OutputMeter::OutputMeter(const HybridNetwork& network, const ModelInputs& inputs)
+OutputMeter::OutputMeter(const MixedExecutor& network, const ModelInputs& inputs)
     : labels_(inputs.labels) {
   for (const std::size_t n : network.Last()) tensors_.push_back(network.NameOf(n));
 }
 
-OutputPower OutputMeter::Of(std::int64_t image, const HybridState& exact, const HybridState& state,
-                            const HybridState& base) const {
+OutputPower OutputMeter::Of(std::int64_t image, const MixedState& exact, const MixedState& state,
+                            const MixedState& base) const {
   OutputPower power(tensors_);
   for (std::size_t part = 0; part < tensors_.size(); ++part) {
     const std::string& name = tensors_[part];

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "sim/diagnose/hybrid.h"
+#include "sim/semantics/mixed.h"
 #include "sim/diagnose/noise.h"
 
 namespace qsim {
@@ -16,10 +16,16 @@ struct Step {
   std::string tensor;              // the output: "blocks.0.attn_kv_out"
   std::vector<std::size_t> nodes;  // ascending
 };
-std::vector<Step> StepsOf(const HybridNetwork& network);
+std::vector<Step> StepsOf(const MixedExecutor& network);
 
 // The tensors a step reads that it does not compute.
-std::vector<std::string> ReadsOf(const HybridNetwork& network, const Step& step);
+std::vector<std::string> ReadsOf(const MixedExecutor& network, const Step& step);
+
+// The step exact and golden, both from the float network's values on their grids.
+struct AloneTensors {
+  std::shared_ptr<const MixedTensor> exact, golden;
+};
+AloneTensors RunAlone(const MixedExecutor& network, const Step& step, const MixedState& exact);
 
 // How many products the program's matrix products sum for one image.
 std::int64_t MacsOf(const Program& program);
@@ -32,13 +38,13 @@ std::size_t HeadOfElement(const Shape& shape, std::size_t heads, std::size_t ele
 // What reaches the output in place of what should.
 class OutputMeter {
  public:
-  OutputMeter(const HybridNetwork& network, const ModelInputs& inputs);
+  OutputMeter(const MixedExecutor& network, const ModelInputs& inputs);
 
   // No power yet.
   OutputPower Zero() const { return OutputPower(tensors_); }
   // One image: the output of `state`, and where it has none that of `base`, against `exact`.
-  OutputPower Of(std::int64_t image, const HybridState& exact, const HybridState& state,
-                 const HybridState& base) const;
+  OutputPower Of(std::int64_t image, const MixedState& exact, const MixedState& state,
+                 const MixedState& base) const;
 
  private:
   std::vector<std::string> tensors_;

@@ -52,28 +52,29 @@ struct Seen {
 
 class Taps {
  public:
-  Taps(const HybridNetwork& network, const network::Network& model)
-      : network_(network), model_(model), steps_(StepsOf(network)) {}
+  explicit Taps(const MixedExecutor& network) : network_(network), steps_(StepsOf(network)) {}
 
   const std::vector<Step>& steps() const { return steps_; }
 
-  Seen See(const Step& step, const HybridState& exact, const HybridState& golden) const {
+  Seen See(const Step& step, const MixedState& exact, const MixedState& golden) const {
     Seen seen;
     const Grid grid = GridOf(step.tensor);
     const FloatTensor& x = exact.at(step.tensor)->real();
     const FloatTensor& y = golden.at(step.tensor)->real();
-    const std::size_t heads = HeadsOf(step.tensor, static_cast<std::size_t>(model_.heads));
+    const std::size_t heads = HeadsOf(step.tensor, static_cast<std::size_t>(network_.model().heads()));
     if (heads > 1) {
       seen.own_by_head.resize(heads);
       seen.in_place_by_head.resize(heads);
     }
-    const auto [alone_exact, alone_golden] = Alone(step, exact);
+    const AloneTensors alone = RunAlone(network_, step, exact);
+    const std::vector<float>& alone_exact = alone.exact->real().data;
+    const std::vector<float>& alone_golden = alone.golden->real().data;
     seen.groups.resize(network_.bundle().scales.at(step.tensor).scale.size());
     for (std::size_t i = 0; i < x.data.size(); ++i) {
       const double reference = static_cast<double>(x.data[i]);
       const double error = static_cast<double>(y.data[i]) - reference;
-      const double alone_reference = static_cast<double>(alone_exact.data[i]);
-      const double alone_error = static_cast<double>(alone_golden.data[i]) - alone_reference;
+      const double alone_reference = static_cast<double>(alone_exact[i]);
+      const double alone_error = static_cast<double>(alone_golden[i]) - alone_reference;
       seen.in_place.Add(reference, error);
       seen.own.Add(alone_reference, alone_error);
       if (heads > 1) {
@@ -106,27 +107,6 @@ class Taps {
   }
 
  private:
-  // The step exact and golden, both from the float network's values on their grids.
-  std::pair<FloatTensor, FloatTensor> Alone(const Step& step, const HybridState& exact) const {
-    const Op* op = network_.OpOf(step.nodes.front());
-    if (op == nullptr) {
-      const FloatTensor& x = exact.at(step.tensor)->real();
-      return {x, network_.OnGrid(step.tensor, x)->real()};
-    }
-    HybridState values;
-    for (const std::string& name : ReadsOf(network_, step)) {
-      const HybridTensor& value = *exact.at(name);
-      values[name] =
-          value.codes() != nullptr ? exact.at(name) : network_.OnGrid(name, value.real());
-    }
-    HybridState golden = values;
-    for (const std::size_t n : step.nodes) {
-      values[network_.NameOf(n)] = network_.Compute(n, Exactness::All(), values);
-      golden[network_.NameOf(n)] = network_.Compute(n, {}, golden);
-    }
-    return {values.at(step.tensor)->real(), golden.at(step.tensor)->real()};
-  }
-
   const GemmOp* GemmOf(const Step& step) const {
     const Op* op = network_.OpOf(step.nodes.back());
     return op == nullptr ? nullptr : std::get_if<GemmOp>(op);
@@ -134,7 +114,7 @@ class Taps {
 
   Grid GridOf(const std::string& tensor) const { return network_.bundle().GridOf(tensor); }
 
-  double InputEnergy(const GemmOp& gemm, const HybridState& exact) const {
+  double InputEnergy(const GemmOp& gemm, const MixedState& exact) const {
     const Grid grid = GridOf(gemm.input);
     const FloatTensor& x = exact.at(gemm.input)->real();
     const std::size_t used =
@@ -150,7 +130,7 @@ class Taps {
   // Weights rounded to as many steps as their codes use, from the largest weight of each scale.
   double ExpectedOfWeights(const GemmOp& gemm, double input_energy) const {
     const Program& program = network_.bundle().program;
-    const FloatTensor& weight = network_.LinearOf(gemm.output)->weight;
+    const FloatTensor& weight = network_.model().LinearOf(gemm.output)->weight;
     const TensorScale& scales = network_.bundle().scales.at(gemm.weight);
     const auto& codes = program.Constant(gemm.weight).As<std::int8_t>();
     const Grid in = GridOf(gemm.input);
@@ -196,8 +176,7 @@ class Taps {
     return noise;
   }
 
-  const HybridNetwork& network_;
-  const network::Network& model_;
+  const MixedExecutor& network_;
   std::vector<Step> steps_;
 };
 
@@ -215,9 +194,8 @@ const TapLoss* Measurement::Find(const std::string& tensor) const {
   return found == taps.end() ? nullptr : &*found;
 }
 
-Measurement Measure(const HybridNetwork& network, const network::Network& model, const ModelInputs& inputs,
-                    int threads) {
-  const Taps taps(network, model);
+Measurement Measure(const MixedExecutor& network, const ModelInputs& inputs, int threads) {
+  const Taps taps(network);
   const std::vector<Step>& steps = taps.steps();
   const OutputMeter meter(network, inputs);
   struct Image {
@@ -227,9 +205,9 @@ Measurement Measure(const HybridNetwork& network, const network::Network& model,
   std::vector<Image> images(static_cast<std::size_t>(inputs.count()));
   ParallelFor(inputs.count(), threads, [&](std::int64_t i, int) {
     Image& image = images[static_cast<std::size_t>(i)];
-    const HybridState start = network.ExactInputs(i);
-    const HybridState exact = network.Run(start, network.AllOf(Exactness::All()));
-    const HybridState golden = network.Run(start, network.AllOf({}));
+    const MixedState start = network.ExactInputs(i);
+    const MixedState exact = network.Run(start, network.AllOf(Exactness::All()));
+    const MixedState golden = network.Run(start, network.AllOf(Exactness::Golden()));
     for (const Step& step : steps) image.seen.push_back(taps.See(step, exact, golden));
     image.output = meter.Of(i, exact, golden, golden);
     image.exact = meter.Of(i, exact, exact, exact);

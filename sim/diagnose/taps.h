@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "sim/diagnose/hybrid.h"
+#include "sim/semantics/mixed.h"
 #include "sim/diagnose/noise.h"
 #include "sim/diagnose/steps.h"
 
@@ -49,11 +49,9 @@ struct Measurement {
 };
 
 // Images run in parallel on `threads` threads.
-Measurement Measure(const HybridNetwork& network, const network::Network& model, const ModelInputs& inputs,
-                    int threads);
+Measurement Measure(const MixedExecutor& network, const ModelInputs& inputs, int threads);
 
 // The weights of every linear layer of the program.
-std::vector<WeightLoss> MeasureWeights(const Bundle& bundle, const network::Network& model,
-                                       const ModelInputs& inputs);
+std::vector<WeightLoss> MeasureWeights(const MixedExecutor& network);
 
 }  // namespace qsim

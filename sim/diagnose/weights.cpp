@@ -1,8 +1,8 @@
 #include <algorithm>
+#include <span>
 #include <vector>
 
 #include "sim/diagnose/taps.h"
-#include "sim/semantics/step_reference.h"
 
 namespace qsim {
 namespace {
@@ -28,13 +28,12 @@ void AddRow(const std::vector<double>& exact, const std::vector<double>& codes, 
 }
 
 WeightLoss LossOf(const Bundle& bundle, const network::Linear& layer, const GemmOp& gemm,
-                  const std::vector<double>& stddev) {
+                  std::span<const double> deviation) {
   const IntTensor& weight = bundle.program.Constant(gemm.weight);
   const std::vector<std::int8_t>& codes = weight.As<std::int8_t>();
   const Grid in = bundle.GridOf(gemm.input);
   const auto rows = static_cast<std::size_t>(weight.shape()[0]);
   const auto depth = static_cast<std::size_t>(weight.shape()[1]);
-  const bool pixels = gemm.output == "patch_embed" && !stddev.empty();
   WeightLoss loss;
   loss.tensor = gemm.weight;
   std::vector<double> exact(depth), centred(depth);
@@ -44,7 +43,7 @@ WeightLoss LossOf(const Bundle& bundle, const network::Linear& layer, const Gemm
     for (std::size_t k = 0; k < depth; ++k) {
       const std::size_t i = n * depth + k;
       exact[k] = static_cast<double>(layer.weight.data[i]);
-      if (pixels) exact[k] /= stddev[k / (depth / stddev.size())];
+      if (!deviation.empty()) exact[k] /= deviation[k / (depth / deviation.size())];
       centred[k] = static_cast<double>(codes[i] - zero) / in.At(k).scale;
     }
     AddRow(exact, centred, loss);
@@ -54,16 +53,13 @@ WeightLoss LossOf(const Bundle& bundle, const network::Linear& layer, const Gemm
 
 }  // namespace
 
-std::vector<WeightLoss> MeasureWeights(const Bundle& bundle, const network::Network& model,
-                                       const ModelInputs& inputs) {
-  const auto* images = std::get_if<ImageInputs>(&inputs.data);
-  const std::vector<double> stddev = images != nullptr ? images->stddev : std::vector<double>{};
-  const StepReference reference(bundle, model, {}, {});
+std::vector<WeightLoss> MeasureWeights(const MixedExecutor& network) {
   std::vector<WeightLoss> losses;
-  for (const Op& op : bundle.program.ops) {
+  for (const Op& op : network.bundle().program.ops) {
     const auto* gemm = std::get_if<GemmOp>(&op);
     if (gemm == nullptr) continue;
-    losses.push_back(LossOf(bundle, *reference.LinearOf(gemm->output), *gemm, stddev));
+    losses.push_back(LossOf(network.bundle(), *network.model().LinearOf(gemm->output), *gemm,
+                            network.model().PixelsBefore(gemm->output).deviation));
   }
   return losses;
 }

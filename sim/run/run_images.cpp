@@ -16,8 +16,7 @@
 #include "sim/error.h"
 #include "sim/parallel.h"
 #include "sim/run/mismatch.h"
-#include "sim/semantics/ideal_backend.h"
-#include "sim/semantics/step_reference.h"
+#include "sim/semantics/mixed.h"
 #include "sim/statistics/metrics.h"
 
 namespace qsim {
@@ -54,15 +53,15 @@ struct ImageResult {
 // The executors of one image, side by side, and the float reference.
 struct Executors {
   Execution* golden = nullptr;
-  Execution* ideal = nullptr;  // null without float reference
-  Execution* rtl = nullptr;    // null without RTL
-  FloatTaps* floats = nullptr;
+  Execution* rtl = nullptr;     // null without RTL
+  FloatTaps* floats = nullptr;  // null without float reference; then the states below stay empty
+  MixedState ideal;             // ideal fake quantization
+  MixedState dequantized;       // the golden run's, which each step alone starts from
 
   template <typename Action>
   void ForEach(Action action) const {
-    for (Execution* e : {golden, ideal, rtl}) {
-      if (e != nullptr) action(*e);
-    }
+    action(*golden);
+    if (rtl != nullptr) action(*rtl);
   }
 };
 
@@ -82,14 +81,10 @@ class Runner {
         backends_.push_back(std::make_unique<cosim::RtlBackend>(rtl_options_));
       }
     }
-    if (floats_ != nullptr) {
-      const auto* images = std::get_if<ImageInputs>(&floats_->inputs.data);
-      steps_.emplace(bundle_, floats_->model,
-                     images != nullptr ? images->mean : std::vector<double>{},
-                     images != nullptr ? images->stddev : std::vector<double>{});
-    }
+    if (floats_ != nullptr) mixed_.emplace(bundle_, floats_->model, floats_->inputs);
     if (settings_.profile) {
-      profiler_.emplace(bundle_, floats_, *settings_.profile, settings_.threads);
+      profiler_.emplace(bundle_, mixed_ ? &mixed_->model() : nullptr, *settings_.profile,
+                        settings_.threads);
     }
     for (const TensorInfo& info : program_.tensors) {
       if (const network::Node* node = NodeOf(info.name)) float_names_.insert(node->name);
@@ -129,12 +124,7 @@ class Runner {
     Executors e;
     e.golden = &golden;
     std::optional<FloatTaps> floats;
-    std::optional<IdealBackend> ideal_backend;
-    std::optional<Execution> ideal;
-    if (floats_ != nullptr) {
-      e.floats = &floats.emplace(*floats_, image, float_names_);
-      e.ideal = &ideal.emplace(program_, image, ideal_backend.emplace(bundle_, floats_->model));
-    }
+    if (floats_ != nullptr) e.floats = &floats.emplace(*floats_, image, float_names_);
     std::optional<Execution> rtl;
     if (settings_.rtl) {
       e.rtl = &rtl.emplace(program_, image, *backends_[static_cast<std::size_t>(worker)]);
@@ -143,11 +133,12 @@ class Runner {
     return r;
   }
 
-  void Walk(std::int64_t image, int worker, const Executors& e, ImageResult& r) {
+  void Walk(std::int64_t image, int worker, Executors& e, ImageResult& r) {
     std::vector<std::string> waiting = program_.inputs;
     const auto supply = [&](const std::string& name) {
       const IntTensor value = InputOf(name, image, e.floats, &r.stats);
       e.ForEach([&](Execution& execution) { execution.Supply(name, value); });
+      if (mixed_) e.ideal[name] = std::make_shared<MixedTensor>(value, bundle_.GridOf(name));
       Look(name, image, worker, e, r);
     };
     for (std::size_t i = 0; i < program_.ops.size(); ++i) {
@@ -156,13 +147,16 @@ class Runner {
         if (std::erase(waiting, name) > 0) supply(name);
       }
       StepGolden(i, *e.golden, r);
-      for (Execution* other : {e.ideal, e.rtl}) {
-        if (other != nullptr) other->Step(i);
+      if (e.rtl != nullptr) e.rtl->Step(i);
+      const std::string& output = OutputOf(op);
+      if (mixed_) {
+        e.ideal[output] = mixed_->Compute(mixed_->NodeOf(output), Exactness::Ideal(), e.ideal);
       }
-      Look(OutputOf(op), image, worker, e, r);
-      if (e.floats != nullptr) MeasureStep(op, e.golden->values(), r);
+      Look(output, image, worker, e, r);
       for (const std::string& name : last_reads_[i]) {
         e.ForEach([&](Execution& execution) { execution.Drop(name); });
+        e.ideal.erase(name);
+        e.dequantized.erase(name);
       }
     }
     for (const std::string& name : waiting) supply(name);  // inputs that nothing reads
@@ -183,7 +177,7 @@ class Runner {
   }
 
   // Everything there is to do with a tensor that has just appeared.
-  void Look(const std::string& name, std::int64_t image, int worker, const Executors& e,
+  void Look(const std::string& name, std::int64_t image, int worker, Executors& e,
             ImageResult& r) {
     const IntTensor& golden = e.golden->values().at(name);
     CountClampedSums(program_.Tensor(name), golden, r);
@@ -194,28 +188,26 @@ class Runner {
       if (mismatch.count > 0) r.mismatches.emplace(name, mismatch);
       if (settings_.sink != nullptr) settings_.sink->Take("rtl", name, image, rtl);
     }
+    if (!mixed_ && !profiler_) return;
     const FloatTensor* exact = e.floats == nullptr ? nullptr : e.floats->Find(NodeOf(name));
-    if (exact == nullptr && !profiler_) return;
-    const Grid grid = bundle_.GridOf(name);
-    const std::vector<double> quantized = grid.Dequantize(golden);
+    const std::vector<double> quantized = bundle_.GridOf(name).Dequantize(golden);
     if (profiler_) {
       profiler_->Take(worker, image, r.profile, name, golden, quantized,
                       exact == nullptr ? std::span<const float>() : exact->data);
     }
+    if (!mixed_) return;
+    e.dequantized[name] = std::make_shared<MixedTensor>(
+        FloatTensor{golden.shape(), {quantized.begin(), quantized.end()}});
     if (exact == nullptr) return;
     if (settings_.sink != nullptr && NodeOf(name)->name == name)
       settings_.sink->Take("float", name, image, *exact);
     TapMetrics& metrics = r.metrics[name];
     metrics.golden.Add(exact->data, quantized);
-    metrics.ideal.Add(exact->data, grid.Dequantize(e.ideal->values().at(name)));
-  }
-
-  // An operation's output against its own exact operation.
-  void MeasureStep(const Op& op, const TensorMap& values, ImageResult& r) const {
-    const std::string& name = OutputOf(op);
-    const std::vector<float> exact = steps_->Output(op, values);
-    if (exact.empty()) return;
-    r.metrics[name].step.Add(exact, bundle_.GridOf(name).Dequantize(values.at(name)));
+    metrics.ideal.Add(exact->data, e.ideal.at(name)->Doubles());
+    const std::size_t node = mixed_->NodeOf(name);
+    if (mixed_->OpOf(node) == nullptr) return;
+    const auto step = mixed_->Compute(node, Exactness::All(), e.dequantized);
+    metrics.step.Add(step->real().data, quantized);
   }
 
   // A saturating accumulator reports itself by resting on a limit.
@@ -334,7 +326,7 @@ class Runner {
   cosim::RtlOptions rtl_options_;
   std::vector<std::unique_ptr<cosim::RtlBackend>> backends_;  // one per worker
 
-  std::optional<StepReference> steps_;
+  std::optional<MixedExecutor> mixed_;  // absent without float reference
   std::optional<RunProfiler> profiler_;
   std::vector<std::vector<std::string>> last_reads_;  // by operation
   std::set<std::string> float_names_;                 // that the program's tensors stand for

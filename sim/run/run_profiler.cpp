@@ -59,10 +59,10 @@ void AddMetrics(const TensorMetrics& metrics, TensorProfile& profile) {
 
 }  // namespace
 
-RunProfiler::RunProfiler(const Bundle& bundle, const FloatSource* floats, ProfileRequest request,
+RunProfiler::RunProfiler(const Bundle& bundle, const ModelWeights* model, ProfileRequest request,
                          int workers)
     : bundle_(bundle),
-      floats_(floats),
+      model_(model),
       request_(std::move(request)),
       counts_(static_cast<std::size_t>(workers)),
       seconds_(bundle.program.ops.size()) {}
@@ -127,17 +127,13 @@ RunProfile RunProfiler::Finish(
 
 TensorProfile RunProfiler::ProfileWeight(const GemmOp& op) const {
   const IntTensor& codes = bundle_.program.Constant(op.weight);
-  std::vector<double> stddev;
+  std::span<const double> deviation;
   std::span<const float> exact;
-  if (floats_ != nullptr) {
-    if (const auto* images = std::get_if<ImageInputs>(&floats_->inputs.data))
-      stddev = images->stddev;
-    const network::Node* node = floats_->model.NodeOf(op.output);
-    const auto* projection =
-        node == nullptr ? nullptr : std::get_if<network::Projection>(&node->function);
-    if (projection != nullptr) exact = projection->layer.weight.data;
+  if (model_ != nullptr) {
+    deviation = model_->PixelsBefore(op.output).deviation;
+    if (const network::Linear* layer = model_->LinearOf(op.output)) exact = layer->weight.data;
   }
-  const std::vector<double> real = RealWeights(bundle_, op, stddev);
+  const std::vector<double> real = RealWeights(bundle_, op, deviation);
   TensorCounts counts(RangeOf(codes, request_.weight_range(op.weight)));
   counts.Add(codes, real, exact);
   TensorMoments moments;

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "sim/bundle/bundle.h"
-#include "sim/run/float_taps.h"
 #include "sim/run/run_profile.h"
+#include "sim/semantics/model_weights.h"
 #include "sim/statistics/metrics.h"
 
 namespace qsim {
@@ -31,8 +31,8 @@ class RunProfiler {
     std::vector<double> seconds;  // by operation
   };
 
-  // `floats` null where there is no float reference. Bundle and floats must outlive this.
-  RunProfiler(const Bundle& bundle, const FloatSource* floats, ProfileRequest request, int workers);
+  // `model` null where there is no float reference. Bundle and model must outlive this.
+  RunProfiler(const Bundle& bundle, const ModelWeights* model, ProfileRequest request, int workers);
 
   // One tensor of one image, from the thread `worker`; `exact` is empty where it has no reference.
   // Throws InputError naming tensor, image and element where the reference is not finite.
@@ -55,7 +55,7 @@ class RunProfiler {
   TensorProfile ProfileWeight(const GemmOp& op) const;
 
   const Bundle& bundle_;
-  const FloatSource* floats_;
+  const ModelWeights* model_;
   ProfileRequest request_;
   std::vector<std::map<std::string, TensorCounts>> counts_;  // by worker
   std::map<std::string, TensorMoments> moments_;

@@ -8,19 +8,8 @@
 #include "sim/error.h"
 
 namespace qsim {
-namespace {
-
-// Whether a tensor holds patches of an image: their weights read pixels / 255.
-bool IsPatches(const Program& program, const std::string& tensor) {
-  return std::any_of(program.ops.begin(), program.ops.end(), [&](const Op& op) {
-    return std::holds_alternative<PatchifyOp>(op) && OutputOf(op) == tensor;
-  });
-}
-
-}  // namespace
-
 std::vector<double> RealWeights(const Bundle& bundle, const GemmOp& op,
-                                const std::vector<double>& stddev) {
+                                std::span<const double> deviation) {
   const IntTensor& constant = bundle.program.Constant(op.weight);
   const auto& codes = constant.As<std::int8_t>();
   const auto rows = static_cast<std::size_t>(constant.shape().at(0));
@@ -32,11 +21,10 @@ std::vector<double> RealWeights(const Bundle& bundle, const GemmOp& op,
     throw InternalError(op.output + ": scales that do not fit the weights");
   }
   const double absorbed = *std::max_element(input.scale.begin(), input.scale.end());
-  const bool pixels = !stddev.empty() && IsPatches(bundle.program, op.input);
   std::vector<double> column(depth);
   for (std::size_t k = 0; k < depth; ++k) {
     column[k] = absorbed / input.At(k).scale;
-    if (pixels) column[k] *= stddev[k / (depth / stddev.size())];
+    if (!deviation.empty()) column[k] *= deviation[k / (depth / deviation.size())];
   }
   std::vector<double> real(codes.size());
   for (std::size_t n = 0; n < rows; ++n) {

@@ -9,7 +9,7 @@
 
 #include "sim/semantics/multiplier.h"
 #include "sim/diagnose/faults.h"
-#include "sim/diagnose/hybrid.h"
+#include "sim/semantics/mixed.h"
 #include "sim/diagnose/relower.h"
 #include "sim/io/files/output_directory.h"
 #include "tests/diagnose/shipped_model.h"
@@ -241,13 +241,13 @@ TEST(Causes, TheWeightAloneLooksFine) {
 
 // Of a tensor of block 0, over a few inputs, in the integer program.
 double QsnrOf(const Bundle& bundle, const std::string& tap) {
-  const HybridNetwork network(bundle, Digits().model(), Digits().evaluation());
+  const MixedExecutor network(bundle, Digits().model(), Digits().evaluation());
   double signal = 0;
   double noise = 0;
   for (std::int64_t image = 0; image < 8; ++image) {
-    const HybridState inputs = network.ExactInputs(image);
-    const HybridState exact = network.Run(inputs, network.AllOf(Exactness::All()));
-    const HybridState integers = network.Run(inputs, network.AllOf({}));
+    const MixedState inputs = network.ExactInputs(image);
+    const MixedState exact = network.Run(inputs, network.AllOf(Exactness::All()));
+    const MixedState integers = network.Run(inputs, network.AllOf(Exactness::Golden()));
     const FloatTensor& x = exact.at("blocks.0." + tap)->real();
     const FloatTensor& y = integers.at("blocks.0." + tap)->real();
     for (std::size_t i = 0; i < x.data.size(); ++i) {

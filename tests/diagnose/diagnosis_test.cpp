@@ -296,7 +296,8 @@ TEST(Diagnosis, WeightsAreMeasuredByThemselves) {
         std::vector<std::string>{"norm1.calibration_mode=channel_wise",
                                  "attn_q_out.calibration_mode=channel_wise"}}) {
     const Bundle bundle = OneBlock(settings);
-    for (const WeightLoss& w : MeasureWeights(bundle, Shipped().model(), Shipped().evaluation())) {
+    const MixedExecutor network(bundle, Shipped().model(), Shipped().evaluation());
+    for (const WeightLoss& w : MeasureWeights(network)) {
       EXPECT_GT(Decibel(w.own.Ratio()), 35) << w.tensor;
       EXPECT_NEAR(w.exact.max, w.integer.max, 0.05 * w.exact.max) << w.tensor;
     }

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "sim/diagnose/causes/suspect.h"
-#include "sim/diagnose/hybrid.h"
+#include "sim/semantics/mixed.h"
 #include "sim/parallel.h"
 
 namespace qsim {
@@ -96,13 +96,13 @@ std::vector<double> DeviationsInSteps(const FloatTensor& x, double scale) {
 
 class ImageProbe {
  public:
-  ImageProbe(const Bundle& bundle, const HybridNetwork& network, const HybridNetwork* remade,
+  ImageProbe(const Bundle& bundle, const MixedExecutor& network, const MixedExecutor* remade,
              const std::set<std::string>& differing)
       : bundle_(bundle), network_(network), remade_(remade), differing_(differing) {}
 
   Probe Run(std::int64_t image) const {
     Probe probe;
-    const HybridState exact =
+    const MixedState exact =
         network_.Run(network_.ExactInputs(image), network_.AllOf(Exactness::All()));
     for (std::size_t node = 0; node < network_.nodes(); ++node) {
       const std::string& name = network_.NameOf(node);
@@ -116,7 +116,7 @@ class ImageProbe {
   }
 
  private:
-  void Look(std::size_t node, const Op& op, const HybridState& exact, Probe& probe) const {
+  void Look(std::size_t node, const Op& op, const MixedState& exact, Probe& probe) const {
     const std::string& name = OutputOf(op);
     if (const auto* gemm = std::get_if<GemmOp>(&op)) {
       const FloatTensor& x = exact.at(gemm->input)->real();
@@ -129,7 +129,7 @@ class ImageProbe {
     }
     const bool norm = std::holds_alternative<LayernormOp>(op);
     if (!norm && !differing_.contains(name)) return;
-    HybridState inputs;
+    MixedState inputs;
     for (const std::string& input : InputsOf(op)) {
       inputs[input] = network_.OnGrid(input, exact.at(input)->real());
     }
@@ -147,13 +147,13 @@ class ImageProbe {
     if (!differing_.contains(name)) return;
     StepNoise& step = probe.steps[name];
     step.signal = Power(wanted);
-    step.noise = SquaredError(wanted, network_.Compute(node, {}, inputs)->real());
-    step.remade = SquaredError(wanted, remade_->Compute(node, {}, inputs)->real());
+    step.noise = SquaredError(wanted, network_.Compute(node, Exactness::Golden(), inputs)->real());
+    step.remade = SquaredError(wanted, remade_->Compute(node, Exactness::Golden(), inputs)->real());
   }
 
   const Bundle& bundle_;
-  const HybridNetwork& network_;
-  const HybridNetwork* remade_;
+  const MixedExecutor& network_;
+  const MixedExecutor* remade_;
   const std::set<std::string>& differing_;
 };
 
@@ -189,8 +189,8 @@ double TensorUse::QsnrDb() const { return Db(signal, clipped + rounded); }
 
 Probe RunProbe(const DiagnosisSubject& subject, const ModelInputs& inputs, const Bundle& remade,
                const std::set<std::string>& differing, int threads) {
-  const HybridNetwork network(subject.bundle, subject.model, inputs);
-  std::optional<HybridNetwork> other;
+  const MixedExecutor network(subject.bundle, subject.model, inputs);
+  std::optional<MixedExecutor> other;
   if (!differing.empty()) other.emplace(remade, subject.model, inputs);
   const ImageProbe image_probe(subject.bundle, network, other ? &*other : nullptr, differing);
   const std::int64_t images = ImagesToProbe(subject.model, inputs);

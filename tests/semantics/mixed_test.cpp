@@ -1,4 +1,4 @@
-#include "sim/diagnose/hybrid.h"
+#include "sim/semantics/mixed.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -27,26 +27,26 @@ struct Case {
   std::vector<std::string> settings;
 };
 
-class HybridOf : public ::testing::TestWithParam<Case> {
+class MixedOf : public ::testing::TestWithParam<Case> {
  protected:
   Bundle Calibrated() const { return Shipped().Calibrated(GetParam().settings, GetParam().scope); }
 };
 
-TensorMap CodesOf(const HybridNetwork& network, const HybridState& inputs) {
+TensorMap CodesOf(const MixedExecutor& network, const MixedState& inputs) {
   TensorMap codes;
   for (const std::string& name : network.bundle().program.inputs) {
-    const HybridTensor& input = *inputs.at(name);
+    const MixedTensor& input = *inputs.at(name);
     codes[name] =
         input.codes() != nullptr ? *input.codes() : *network.OnGrid(name, input.real())->codes();
   }
   return codes;
 }
 
-TEST_P(HybridOf, AllIntegerIsTheGoldenRun) {
+TEST_P(MixedOf, AllIntegerIsTheGoldenRun) {
   const Bundle bundle = Calibrated();
-  const HybridNetwork network(bundle, Shipped().model(), Shipped().evaluation());
-  const HybridState inputs = network.ExactInputs(kImage);
-  const HybridState state = network.Run(inputs, network.AllOf({}));
+  const MixedExecutor network(bundle, Shipped().model(), Shipped().evaluation());
+  const MixedState inputs = network.ExactInputs(kImage);
+  const MixedState state = network.Run(inputs, network.AllOf(Exactness::Golden()));
   GoldenBackend backend;
   const TensorMap golden = Execute(bundle.program, CodesOf(network, inputs), kImage, backend);
   ASSERT_EQ(state.size(), golden.size());
@@ -56,7 +56,7 @@ TEST_P(HybridOf, AllIntegerIsTheGoldenRun) {
   }
 }
 
-std::map<std::string, FloatTensor> FloatTapsOf(const HybridNetwork& network, Scope scope) {
+std::map<std::string, FloatTensor> FloatTapsOf(const MixedExecutor& network, Scope scope) {
   std::map<std::string, FloatTensor> taps =
       FloatValues(Shipped().model(), Shipped().evaluation(), kImage);
   taps["head"] = taps["logits"];
@@ -71,10 +71,10 @@ std::map<std::string, FloatTensor> FloatTapsOf(const HybridNetwork& network, Sco
   return taps;
 }
 
-TEST_P(HybridOf, AllExactIsTheFloatReference) {
+TEST_P(MixedOf, AllExactIsTheFloatReference) {
   const Bundle bundle = Calibrated();
-  const HybridNetwork network(bundle, Shipped().model(), Shipped().evaluation());
-  const HybridState state =
+  const MixedExecutor network(bundle, Shipped().model(), Shipped().evaluation());
+  const MixedState state =
       network.Run(network.ExactInputs(kImage), network.AllOf(Exactness::All()));
   const auto taps = FloatTapsOf(network, GetParam().scope);
   for (const auto& [name, tensor] : state) {
@@ -89,34 +89,65 @@ TEST_P(HybridOf, AllExactIsTheFloatReference) {
 }
 
 // A change of some nodes is what a run of its own gives, and touches nothing else.
-TEST_P(HybridOf, ChangeIsARun) {
+TEST_P(MixedOf, ChangeIsARun) {
   const Bundle bundle = Calibrated();
-  const HybridNetwork network(bundle, Shipped().model(), Shipped().evaluation());
-  const HybridState inputs = network.ExactInputs(kImage);
+  const MixedExecutor network(bundle, Shipped().model(), Shipped().evaluation());
+  const MixedState inputs = network.ExactInputs(kImage);
   SeededRandom random;
-  const Modes base_modes = network.AllOf({});
-  const HybridState base = network.Run(inputs, base_modes);
+  const Modes base_modes = network.AllOf(Exactness::Golden());
+  const MixedState base = network.Run(inputs, base_modes);
   for (int trial = 0; trial < 4; ++trial) {
     Modes modes = base_modes;
     for (int i = 0; i < 3; ++i) {
       const auto node = static_cast<std::size_t>(
           random.Between(0, static_cast<std::int64_t>(network.nodes()) - 1));
-      const std::int64_t bits = random.Between(1, 31);
-      modes[node] = {(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0,
-                     (bits & 16) != 0};
+      const std::int64_t bits = random.Between(1, 63);
+      modes[node] = {(bits & 1) != 0, (bits & 2) != 0,  (bits & 4) != 0,
+                     (bits & 8) != 0, (bits & 16) != 0, (bits & 32) != 0};
     }
-    const HybridState changed = network.Change(inputs, base, base_modes, modes);
-    const HybridState whole = network.Run(inputs, modes);
+    const MixedState changed = network.Change(inputs, base, base_modes, modes);
+    const MixedState whole = network.Run(inputs, modes);
     for (const auto& [name, tensor] : whole) {
       const auto found = changed.find(name);
-      const HybridTensor& got = found != changed.end() ? *found->second : *base.at(name);
+      const MixedTensor& got = found != changed.end() ? *found->second : *base.at(name);
       ASSERT_EQ(got.real().data, tensor->real().data) << name;
     }
   }
 }
 
+// Every tensor keeps its grid, and one that is only moved to another grid is at the point beside
+// the golden one at most.
+TEST_P(MixedOf, IdealKeepsTheGrids) {
+  const Bundle bundle = Calibrated();
+  const MixedExecutor network(bundle, Shipped().model(), Shipped().evaluation());
+  const MixedState inputs = network.ExactInputs(kImage);
+  const MixedState golden = network.Run(inputs, network.AllOf(Exactness::Golden()));
+  const Modes modes = network.AllOf(Exactness::Ideal());
+  const MixedState state = network.Run(inputs, modes);
+  int requantized = 0;
+  for (std::size_t n = 0; n < network.nodes(); ++n) {
+    const std::string& name = network.NameOf(n);
+    if (bundle.program.Tensor(name).dtype == DType::kInt32) continue;
+    ASSERT_NE(state.at(name)->codes(), nullptr) << name;
+    const Op* op = network.OpOf(n);
+    if (op == nullptr || !std::holds_alternative<RequantizeOp>(*op)) continue;
+    ++requantized;
+    const auto moved = network.Compute(n, Exactness::Ideal(), golden);
+    const IntTensor& expected = *golden.at(name)->codes();
+    for (std::int64_t i = 0; i < expected.size(); ++i) {
+      ASSERT_LE(std::abs(moved->codes()->At(i) - expected.At(i)), 1) << name << " " << i;
+    }
+  }
+  EXPECT_GT(requantized, 0);
+  const MixedState outputs = network.RunForOutputs(inputs, modes);
+  ASSERT_EQ(outputs.size(), network.Last().size());
+  for (const auto& [name, tensor] : outputs) {
+    EXPECT_EQ(tensor->Doubles(), state.at(name)->Doubles()) << name;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
-    Configurations, HybridOf,
+    Configurations, MixedOf,
     ::testing::Values(
         Case{"attention", Scope::kAttention, {}}, Case{"block", Scope::kBlock, {}},
         Case{"model", Scope::kModel, {}},
@@ -145,13 +176,13 @@ INSTANTIATE_TEST_SUITE_P(
 
 // Between the two, nothing is lost but what a mode leaves: without rounding and with exact products
 // the last tensor differs from float by the clipping alone, and so on down to nothing.
-TEST(Hybrid, ModesBoundWhatIsLost) {
+TEST(Mixed, ModesBoundWhatIsLost) {
   const Bundle bundle = Shipped().Calibrated(std::vector<std::string>{}, Scope::kModel);
-  const HybridNetwork network(bundle, Shipped().model(), Shipped().evaluation());
-  const HybridState inputs = network.ExactInputs(kImage);
+  const MixedExecutor network(bundle, Shipped().model(), Shipped().evaluation());
+  const MixedState inputs = network.ExactInputs(kImage);
   const auto noise = [&](Exactness e) {
-    const HybridState exact = network.Run(inputs, network.AllOf(Exactness::All()));
-    const HybridState state = network.Run(inputs, network.AllOf(e));
+    const MixedState exact = network.Run(inputs, network.AllOf(Exactness::All()));
+    const MixedState state = network.Run(inputs, network.AllOf(e));
     const std::vector<float>& x = exact.at("logits")->real().data;
     const std::vector<float>& y = state.at("logits")->real().data;
     double sum = 0;
@@ -174,11 +205,11 @@ TEST(Hybrid, ModesBoundWhatIsLost) {
   EXPECT_LT(noise(e), rounding / 10);  // 16-bit multipliers cost far less than 8-bit rounding
 }
 
-TEST(Hybrid, AnotherModelsProgramIsAnInputError) {
+TEST(Mixed, AnotherModelsProgramIsAnInputError) {
   const Bundle bundle = Shipped().Calibrated(std::vector<std::string>{}, Scope::kBlock);
   network::Network other = Shipped().model();
   std::get<network::Projection>(other.At("blocks.1.mlp_fc1").function).layer.weight.shape[0] /= 2;
-  EXPECT_THROW(HybridNetwork(bundle, other, Shipped().evaluation()), InputError);
+  EXPECT_THROW(MixedExecutor(bundle, other, Shipped().evaluation()), InputError);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "sim/diagnose/model_check.h"
+#include "sim/semantics/model_check.h"
 
 #include <fmt/format.h>
 
@@ -12,9 +12,7 @@ namespace {
 
 class Check {
  public:
-  Check(const Bundle& bundle, const network::Network& model, const ModelInputs& inputs,
-        const StepReference& exact)
-      : bundle_(bundle), model_(model), inputs_(inputs), exact_(exact) {}
+  Check(const Bundle& bundle, const ModelWeights& model) : bundle_(bundle), model_(model) {}
 
   void Run() const {
     for (const Op& op : bundle_.program.ops) std::visit([this](const auto& o) { Of(o); }, op);
@@ -31,10 +29,9 @@ class Check {
   const Shape& ShapeOf(const std::string& tensor) const {
     return bundle_.program.Tensor(tensor).shape;
   }
-  Shape Stream() const { return {model_.input.tokens, model_.input.dim}; }
 
   void Of(const GemmOp& op) const {
-    const network::Linear* layer = exact_.LinearOf(op.output);
+    const network::Linear* layer = model_.LinearOf(op.output);
     if (layer == nullptr || layer->weight.shape.empty()) {
       throw InputError(fmt::format("{}: the model has no such linear layer", op.output));
     }
@@ -52,15 +49,15 @@ class Check {
     }
   }
   void Of(const LayernormOp& op) const {
-    const network::Norm* norm = exact_.NormOf(op.output);
+    const network::Norm* norm = model_.NormOf(op.output);
     const std::int64_t channels = norm == nullptr ? 0 : std::ssize(norm->gamma);
     Expect(op.output, ShapeOf(op.output), {ShapeOf(op.output).front(), channels});
   }
-  void Of(const EmbedOp& op) const { Expect(op.output, ShapeOf(op.output), Stream()); }
+  void Of(const EmbedOp& op) const { Expect(op.output, ShapeOf(op.output), model_.StreamShape()); }
   void Of(const MatmulOp& op) const {
-    if (op.heads == model_.heads) return;
+    if (op.heads == model_.heads()) return;
     throw InputError(fmt::format("{}: {} heads in the program, {} in the model", op.output,
-                                 op.heads, model_.heads));
+                                 op.heads, model_.heads()));
   }
   void Of(const AddOp& op) const {
     throw InputError(
@@ -72,7 +69,7 @@ class Check {
   void Of(const Other&) const {}
 
   void Input(const std::string& name) const {
-    const auto* images = std::get_if<ImageInputs>(&inputs_.data);
+    const auto* images = std::get_if<ImageInputs>(&model_.inputs().data);
     const bool block = name.starts_with("blocks.");
     if (!block && (name == "image") != (images != nullptr)) {
       throw InputError(fmt::format("the program's input '{}' needs {}, and the inputs are {}", name,
@@ -84,20 +81,17 @@ class Check {
       Expect(name, ShapeOf(name), {all.begin() + 1, all.end()});
       return;
     }
-    Expect(name, ShapeOf(name), Stream());
+    Expect(name, ShapeOf(name), model_.StreamShape());
   }
 
   const Bundle& bundle_;
-  const network::Network& model_;
-  const ModelInputs& inputs_;
-  const StepReference& exact_;
+  const ModelWeights& model_;
 };
 
 }  // namespace
 
-void CheckStandsFor(const Bundle& bundle, const network::Network& model, const ModelInputs& inputs,
-                    const StepReference& exact) {
-  Check(bundle, model, inputs, exact).Run();
+void CheckStandsFor(const Bundle& bundle, const ModelWeights& model) {
+  Check(bundle, model).Run();
 }
 
 }  // namespace qsim

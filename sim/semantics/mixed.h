@@ -1,0 +1,118 @@
+// The executor between float and integer: every operation of a program golden, exact, or one of the
+// steps between the two. What is between the operations is carried as real numbers, and as codes
+// where a tensor is on its grid.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "golden/program/executor.h"
+#include "sim/bundle/bundle.h"
+#include "sim/semantics/mixed_tensor.h"
+#include "sim/semantics/model_weights.h"
+
+namespace qsim {
+
+// What is exact about one operation.
+struct Exactness {
+  bool function = false;   // the softmax, layer norm or GELU itself, not its integer approximation
+  bool ratio = false;      // the ratio of scales, not multiplier and shift
+  bool weights = false;    // float weights and biases, not integers; products of real numbers
+  bool unrounded = false;  // the output leaves its grid
+  bool unclipped = false;  // the output may leave its range
+  bool unbounded = false;  // the accumulator neither wraps nor saturates
+  static constexpr Exactness Golden() { return {}; }
+  // The exact operation on real numbers, with the float weights, and its result as it is.
+  static constexpr Exactness All() { return {true, true, true, true, true, true}; }
+  // Ideal fake quantization: the program's own integers and grids, and exact arithmetic between
+  // them. What these bits could give at best.
+  static constexpr Exactness Ideal() {
+    return {.function = true, .ratio = true, .unbounded = true};
+  }
+  bool operator==(const Exactness&) const = default;
+};
+
+// Tensors by name. States of one image share what they have in common.
+using MixedState = std::map<std::string, std::shared_ptr<const MixedTensor>, std::less<>>;
+
+// One entry for each node of the network: the program's inputs, then its operations.
+using Modes = std::vector<Exactness>;
+
+class MixedExecutor {
+ public:
+  // All must outlive this. Throws InputError where the program is not one of this model: a tensor
+  // of another shape, an operation that the model does not have, inputs of another kind.
+  MixedExecutor(const Bundle& bundle, const network::Network& model, const ModelInputs& inputs);
+
+  std::size_t nodes() const { return names_.size(); }
+  const std::string& NameOf(std::size_t node) const { return names_[node]; }
+  // Null for an input.
+  const Op* OpOf(std::size_t node) const;
+  std::size_t NodeOf(const std::string& tensor) const { return nodes_.at(tensor); }
+  // The nodes whose tensors nothing reads.
+  std::vector<std::size_t> Last() const;
+  Modes AllOf(Exactness exactness) const { return Modes(nodes(), exactness); }
+  const Bundle& bundle() const { return bundle_; }
+  const ModelWeights& model() const { return model_; }
+
+  // The program's inputs for one image before they are quantized; pixels are on their grid.
+  MixedState ExactInputs(std::int64_t image) const;
+
+  // Every tensor of one image.
+  MixedState Run(const MixedState& inputs, const Modes& modes) const;
+  // The same in little memory: each tensor is dropped behind its last reader, and what nothing
+  // reads is returned.
+  MixedState RunForOutputs(const MixedState& inputs, const Modes& modes) const;
+
+  // The tensors that are other than in `base`, the state of `base_modes`: those of `replaced`, of
+  // the nodes with another mode, and of everything that reads them.
+  MixedState Change(const MixedState& inputs, const MixedState& base, const Modes& base_modes,
+                    const Modes& modes, MixedState replaced = {}) const;
+
+  // One node from the tensors that it reads. In mode All on a golden run's values: what the
+  // operation should have given there, for the loss of this step alone.
+  std::shared_ptr<const MixedTensor> Compute(std::size_t node, Exactness exactness,
+                                             const MixedState& values) const;
+
+  // A tensor's real values rounded and clamped to its grid, as a run does with its inputs.
+  std::shared_ptr<const MixedTensor> OnGrid(const std::string& tensor,
+                                            const FloatTensor& real) const;
+
+ private:
+  // Tensors that changed, and behind them those that did not.
+  class Lookup {
+   public:
+    explicit Lookup(const MixedState& changed, const MixedState* base = nullptr)
+        : changed_(changed), base_(base) {}
+    const std::shared_ptr<const MixedTensor>& At(const std::string& name) const {
+      const auto found = changed_.find(name);
+      return found != changed_.end() ? found->second : base_->at(name);
+    }
+
+   private:
+    const MixedState& changed_;
+    const MixedState* base_;
+  };
+  static bool OnGrids(const Op& op, const Lookup& values);  // whether all that it reads is
+  std::shared_ptr<const MixedTensor> Node(std::size_t node, Exactness exactness,
+                                          const Lookup& values) const;
+  std::shared_ptr<const MixedTensor> OffGrid(const std::string& name, const Reals& real) const;
+  Reals ExactOf(const Op& op, const Lookup& values, bool float_weights) const;
+  std::shared_ptr<const MixedTensor> Golden(std::size_t node, const Lookup& values) const;
+  std::shared_ptr<const MixedTensor> Product(std::size_t node, const Accumulator& acc, Exactness e,
+                                             const Lookup& values) const;
+  std::shared_ptr<const MixedTensor> Rounding(std::size_t node, Exactness e,
+                                              const Lookup& values) const;
+  std::shared_ptr<const MixedTensor> FromReal(const std::string& name, const Reals& real,
+                                              Exactness e, const std::vector<double>& error) const;
+
+  const Bundle& bundle_;
+  ModelWeights model_;
+  std::vector<std::string> names_;
+  std::map<std::string, std::size_t> nodes_;
+};
+
+}  // namespace qsim

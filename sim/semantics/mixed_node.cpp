@@ -1,0 +1,149 @@
+// One node of the mixed executor.
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "sim/semantics/exact.h"
+#include "sim/semantics/mixed.h"
+
+namespace qsim {
+namespace {
+
+using Tensor = std::shared_ptr<const MixedTensor>;
+
+const Accumulator* AccumulatorOf(const Op& op) {
+  if (const auto* gemm = std::get_if<GemmOp>(&op)) return &gemm->acc;
+  if (const auto* matmul = std::get_if<MatmulOp>(&op)) return &matmul->acc;
+  return nullptr;
+}
+
+// Operations that change a grid, or add on it; the others that round have a function of their own.
+bool IsRatio(const Op& op) {
+  return std::holds_alternative<RequantizeOp>(op) || std::holds_alternative<ResidualAddOp>(op) ||
+         std::holds_alternative<EmbedOp>(op);
+}
+
+// What an accumulator makes of sums that it cannot hold.
+void Bound(const Accumulator& acc, const Grid& grid, Reals& real) {
+  const double half = std::ldexp(1.0, acc.bits - 1);
+  grid.ForEach([&](std::size_t i, Quantization q) {
+    const double sum = grid.Units(q, real[i]);
+    const double kept = acc.policy == AccPolicy::kSaturate
+                            ? std::clamp(sum, -half, half - 1)
+                            : sum - 2 * half * std::floor((sum + half) / (2 * half));
+    if (kept != sum) real[i] = grid.Real(q, kept);
+  });
+}
+
+}  // namespace
+
+Tensor MixedExecutor::OnGrid(const std::string& tensor, const FloatTensor& real) const {
+  return FromReal(tensor, AsReals(real), Exactness::Golden(), {});
+}
+
+Tensor MixedExecutor::Node(std::size_t node, Exactness e, const Lookup& values) const {
+  const Op* op = OpOf(node);
+  if (op == nullptr) {
+    const Tensor& value = values.At(names_[node]);
+    return value->codes() != nullptr ? value : FromReal(names_[node], value->Doubles(), e, {});
+  }
+  if (std::holds_alternative<PatchifyOp>(*op)) return Golden(node, values);
+  const Accumulator* acc = AccumulatorOf(*op);
+  return acc != nullptr ? Product(node, *acc, e, values) : Rounding(node, e, values);
+}
+
+Reals MixedExecutor::ExactOf(const Op& op, const Lookup& values, bool float_weights) const {
+  const auto tensor = [&](const std::string& name) -> const MixedTensor& {
+    return *values.At(name);
+  };
+  const ExactOperands in = {bundle_, model_, tensor, float_weights};
+  return std::visit([&](const auto& o) { return Exact(o, in); }, op);
+}
+
+Tensor MixedExecutor::OffGrid(const std::string& name, const Reals& real) const {
+  return std::make_shared<MixedTensor>(
+      FloatTensor{bundle_.program.Tensor(name).shape, {real.begin(), real.end()}});
+}
+
+// From operands that are on their grids, or at the nearest point of them.
+Tensor MixedExecutor::Golden(std::size_t node, const Lookup& values) const {
+  const Op& op = *OpOf(node);
+  GoldenBackend backend;
+  Execution execution(bundle_.program, 0, backend);
+  for (const std::string& name : InputsOf(op)) {
+    const MixedTensor& value = *values.At(name);
+    execution.Supply(
+        name, value.codes() != nullptr ? *value.codes() : *OnGrid(name, value.real())->codes());
+  }
+  execution.Step(node - bundle_.program.inputs.size());
+  return std::make_shared<MixedTensor>(std::move(execution).Take().at(names_[node]),
+                                       bundle_.GridOf(names_[node]));
+}
+
+bool MixedExecutor::OnGrids(const Op& op, const Lookup& values) {
+  const std::vector<std::string> reads = InputsOf(op);
+  return std::all_of(reads.begin(), reads.end(),
+                     [&](const std::string& name) { return values.At(name)->codes() != nullptr; });
+}
+
+Tensor MixedExecutor::Product(std::size_t node, const Accumulator& acc, Exactness e,
+                              const Lookup& values) const {
+  const Op& op = *OpOf(node);
+  if (e.weights) return OffGrid(names_[node], ExactOf(op, values, true));
+  const bool bounded = acc.policy != AccPolicy::kError;
+  if (OnGrids(op, values) && !(bounded && e.unbounded)) return Golden(node, values);
+  Reals real = ExactOf(op, values, false);
+  if (bounded && !e.unbounded) Bound(acc, bundle_.GridOf(names_[node]), real);
+  return OffGrid(names_[node], real);
+}
+
+// Operations that round. Off the grid the golden operation has no answer: its own error, beyond the
+// rounding, is then that at the nearest point of the grid.
+Tensor MixedExecutor::Rounding(std::size_t node, Exactness e, const Lookup& values) const {
+  const Op& op = *OpOf(node);
+  const std::string& name = names_[node];
+  if (IsRatio(op) ? e.ratio : e.function) {
+    return FromReal(name, ExactOf(op, values, e.weights), e, {});
+  }
+  const bool on_grid = OnGrids(op, values);
+  if (on_grid && !e.unrounded && !e.unclipped) return Golden(node, values);
+  MixedState rounded;
+  for (const std::string& input : InputsOf(op)) {
+    const Tensor& value = values.At(input);
+    rounded[input] = value->codes() != nullptr ? value : OnGrid(input, value->real());
+  }
+  const Lookup nearest(rounded);
+  const Tensor golden = Golden(node, nearest);
+  Reals ideal = ExactOf(op, nearest, false);
+  const Grid grid = bundle_.GridOf(name);
+  std::vector<double> error(ideal.size());
+  grid.ForEach([&](std::size_t i, Quantization q) {
+    const double code = grid.Clamped(std::nearbyint(grid.Units(q, ideal[i])));
+    error[i] = static_cast<double>(golden->codes()->At(static_cast<std::int64_t>(i))) - code;
+  });
+  if (!on_grid || e.weights) ideal = ExactOf(op, values, e.weights);
+  return FromReal(name, ideal, e, error);
+}
+
+// `error`: in steps of the grid, empty or for each element.
+Tensor MixedExecutor::FromReal(const std::string& name, const Reals& real, Exactness e,
+                               const std::vector<double>& error) const {
+  if (e.unrounded && e.unclipped && error.empty()) return OffGrid(name, real);
+  const Grid grid = bundle_.GridOf(name);
+  Reals units(real.size());
+  bool on_grid = !e.unrounded;
+  grid.ForEach([&](std::size_t i, Quantization q) {
+    double u = grid.Units(q, real[i]);
+    if (!e.unrounded) u = std::nearbyint(u);
+    if (!e.unclipped) u = grid.Clamped(u);
+    if (!error.empty()) u += error[i];
+    if (!e.unclipped) u = grid.Clamped(u);
+    on_grid = on_grid && u == grid.Clamped(u);
+    units[i] = u;
+  });
+  if (on_grid) return std::make_shared<MixedTensor>(grid.Codes(units), grid);
+  grid.ForEach([&](std::size_t i, Quantization q) { units[i] = grid.Real(q, units[i]); });
+  return OffGrid(name, units);
+}
+
+}  // namespace qsim
