@@ -13,7 +13,7 @@ const std::string& AccumulatorName(const Node& node) {
 }
 
 Node& Network::Add(Node node) {
-  for (const std::string& input : node.inputs) At(input);
+  for (const std::string& read : node.inputs) At(read);
   if (!index_.emplace(node.name, nodes_.size()).second) {
     throw InternalError("two nodes are called '" + node.name + "'");
   }

@@ -48,7 +48,7 @@ struct Patches {
 struct Projection {
   Linear layer;
   std::int64_t rows = 0;
-  std::string accumulator;
+  std::string accumulator = {};
 };
 // [tokens - 1, channels] with a row in front, plus positions: y[0] = first + position[0].
 struct Positions {
@@ -90,13 +90,13 @@ struct SectionKey {
 struct Node {
   std::string name;  // of its tensor, in every executor: "blocks.0.attn_q_out"
   Function function;
-  std::vector<std::string> inputs;    // nodes
-  Shape shape;                        // of one input, at the length the network was built for
-  int block = -1;                     // -1: outside the blocks
-  int part = 0;                       // ascending; what is kept at once when memory matters
-  Scope scope = Scope::kModel;        // the smallest that holds it
-  std::optional<SectionKey> section;  // of its grid
-  std::optional<SectionKey> weight_section;  // Projection
+  std::vector<std::string> inputs = {};    // nodes
+  Shape shape;                             // of one input, at the length the network was built for
+  int block = -1;                          // -1: outside the blocks
+  int part = 0;                            // ascending; what is kept at once when memory matters
+  Scope scope = Scope::kModel;             // the smallest that holds it
+  std::optional<SectionKey> section = {};  // of its grid
+  std::optional<SectionKey> weight_section = {};  // Projection
   // What head_wise means here: groups of columns, or of [heads, ...] the planes; 1: nothing.
   std::int64_t heads = 1;
   bool stream = false;   // of the residual stream

@@ -18,11 +18,6 @@
 namespace qsim {
 namespace {
 
-std::vector<double> Product(std::vector<double> a, const std::vector<double>& b) {
-  for (std::size_t i = 0; i < a.size(); ++i) a[i] *= b[i];
-  return a;
-}
-
 // The integers of one node's operations.
 class Deriver {
  public:
