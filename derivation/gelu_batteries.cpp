@@ -39,13 +39,14 @@ std::int64_t DrawWidth(Comparison& comparison, int bits) {
 
 // x of a row and the last step. Wide x and wide constants together may leave 64 bits, so `bits`
 // bounds x.
-GeluParams DrawLastStep(Comparison& comparison, GeluKind kind) {
-  GeluParams params{.kind = kind};
+template <typename Params>
+Params DrawLastStep(Comparison& comparison, GeluShape& shape) {
+  Params params;
   const bool ties = comparison.Between(0, 1) == 0;
   if (ties) {
     params.scale = {static_cast<std::int32_t>(comparison.Between(-3, 3)),
                     static_cast<int>(comparison.Between(1, 3))};
-    params.range = {INT32_MIN, INT32_MAX};
+    shape.range = {INT32_MIN, INT32_MAX};
   } else {
     params.scale = {static_cast<std::int32_t>(comparison.Corner(-INT32_MAX, INT32_MAX)),
                     static_cast<int>(comparison.Corner(0, 62))};
@@ -54,26 +55,29 @@ GeluParams DrawLastStep(Comparison& comparison, GeluKind kind) {
   return params;
 }
 
-Scores DrawX(Comparison& comparison, GeluParams& params) {
+template <typename Params>
+Scores DrawX(Comparison& comparison, Params& params) {
   const auto bits = static_cast<int>(comparison.Between(2, 16));
-  if (params.kind != GeluKind::kIta && comparison.Between(0, 1) == 0) {
-    params.input_zero = static_cast<std::int32_t>(comparison.Corner(-65536, 65536));
+  if constexpr (requires { params.input_zero; }) {
+    if (comparison.Between(0, 1) == 0)
+      params.input_zero = static_cast<std::int32_t>(comparison.Corner(-65536, 65536));
   }
   return DrawScores(comparison, bits, 40);
 }
 
 // Runs the golden operation on x and compares every output with the derived ones.
-void CompareGelu(Comparison& comparison, const Scores& x, const GeluParams& params) {
-  const DerivedGelu derived = DeriveGelu(x, params);
+void CompareGelu(Comparison& comparison, const Scores& x, const GeluParams& params,
+                 const GeluShape& shape) {
+  const DerivedGelu derived = DeriveGelu(x, params, shape);
   Integers golden_y(x.size()), golden_inner(derived.inner.size());
   std::vector<std::int32_t> golden(x.size());
   GeluTrace trace{.y = golden_y};
-  if (params.kind == GeluKind::kIbert) trace.erf_int = golden_inner;
-  if (params.kind == GeluKind::kShiftGelu) trace.sigmoid_int = golden_inner;
-  Gelu(x, params, golden, trace);
+  if (KindOf(params) == GeluKind::kIbert) trace.erf_int = golden_inner;
+  if (KindOf(params) == GeluKind::kShiftGelu) trace.sigmoid_int = golden_inner;
+  Gelu(x, params, shape, golden, trace);
   const auto describe = [&](const char* what) {
     return [&x, &params, what] {
-      std::string text = std::string(Name(params.kind)) + " " + what + " of";
+      std::string text = std::string(NameOfAlgorithm(params)) + " " + what + " of";
       for (const std::int32_t value : x) text += " " + std::to_string(value);
       return text;
     };
@@ -85,70 +89,71 @@ void CompareGelu(Comparison& comparison, const Scores& x, const GeluParams& para
 
 void CompareIbertGelu(Comparison& comparison) {
   for (int i = 0; i < 300; ++i) {
-    GeluParams params = DrawLastStep(comparison, GeluKind::kIbert);
+    GeluShape shape;
+    auto params = DrawLastStep<GeluIbertParams>(comparison, shape);
     params.rounding = kAllRoundings[static_cast<std::size_t>(comparison.Between(0, 4))];
     const Scores x = DrawX(comparison, params);
-    params.ibert = {
-        .b = -comparison.Corner(1, std::int64_t{1} << comparison.Between(1, 20)),
-        .c = -comparison.Corner(1, std::int64_t{1} << comparison.Between(1, 40)),
-        .shift_int = -comparison.Corner(1, std::int64_t{1} << comparison.Between(1, 40)),
-        .n = static_cast<int>(comparison.Between(0, 30))};
-    CompareGelu(comparison, x, params);
+    params.b = -comparison.Corner(1, std::int64_t{1} << comparison.Between(1, 20));
+    params.c = -comparison.Corner(1, std::int64_t{1} << comparison.Between(1, 40));
+    params.shift_int = -comparison.Corner(1, std::int64_t{1} << comparison.Between(1, 40));
+    params.n = static_cast<int>(comparison.Between(0, 30));
+    CompareGelu(comparison, x, params, shape);
   }
 }
 
 void CompareShiftGelu(Comparison& comparison) {
   for (int i = 0; i < 300; ++i) {
-    GeluParams params = DrawLastStep(comparison, GeluKind::kShiftGelu);
+    GeluShape shape;
+    auto params = DrawLastStep<ShiftGeluParams>(comparison, shape);
     params.rounding = kAllRoundings[static_cast<std::size_t>(comparison.Between(0, 4))];
     const Scores x = DrawX(comparison, params);
-    params.shiftgelu = {
-        .x0 = static_cast<std::int32_t>(
-            -comparison.Corner(1, std::int64_t{1} << comparison.Between(1, 20))),
-        .n = static_cast<int>(comparison.Between(0, 1) == 0 ? 23 : comparison.Between(0, 30)),
-        .output_bits =
-            static_cast<int>(comparison.Between(0, 1) == 0 ? 8 : comparison.Between(1, 16))};
+    params.x0 = static_cast<std::int32_t>(
+        -comparison.Corner(1, std::int64_t{1} << comparison.Between(1, 20)));
+    params.n = static_cast<int>(comparison.Between(0, 1) == 0 ? 23 : comparison.Between(0, 30));
+    params.output_bits =
+        static_cast<int>(comparison.Between(0, 1) == 0 ? 8 : comparison.Between(1, 16));
     // Rows of every length that divides the data.
     if (comparison.Between(0, 1) == 0) {
       std::size_t row = 1 + x.size() / 3;
       while (x.size() % row != 0) ++row;
-      params.row_length = static_cast<std::int64_t>(row);
+      shape.row_length = static_cast<std::int64_t>(row);
     }
-    CompareGelu(comparison, x, params);
+    CompareGelu(comparison, x, params, shape);
   }
 }
 
 void CompareItaGelu(Comparison& comparison) {
   for (int i = 0; i < 300; ++i) {
-    GeluParams params = DrawLastStep(comparison, GeluKind::kIta);
+    GeluShape shape;
+    auto params = DrawLastStep<GeluItaParams>(comparison, shape);
     const Scores x = DrawX(comparison, params);
-    params.ita = {.q_1 = DrawWidth(comparison, 40),
-                  .q_b = -comparison.Corner(1, std::int64_t{1} << comparison.Between(1, 20)),
-                  .q_c = DrawWidth(comparison, 40)};
+    params.q_1 = DrawWidth(comparison, 40);
+    params.q_b = -comparison.Corner(1, std::int64_t{1} << comparison.Between(1, 20));
+    params.q_c = DrawWidth(comparison, 40);
     if (i % 3 == 0) {
       // y m / 2^S = integer - 1/2 - 2^-e around 2^-23: x = 1 gives y = q_1 + q_c + (1 + q_b)^2.
-      params.ita = {
-          .q_1 = (std::int64_t{1} << comparison.Between(10, 40)) + comparison.Between(-2, 2),
-          .q_b = -1,
-          .q_c = 0};
+      params.q_1 = (std::int64_t{1} << comparison.Between(10, 40)) + comparison.Between(-2, 2);
+      params.q_b = -1;
+      params.q_c = 0;
       params.scale = {1, static_cast<int>(comparison.Between(20, 28))};
-      params.range = {INT32_MIN, INT32_MAX};
-      params.ita.q_1 += (std::int64_t{1} << (params.scale.shift - 1)) - 1;
+      shape.range = {INT32_MIN, INT32_MAX};
+      params.q_1 += (std::int64_t{1} << (params.scale.shift - 1)) - 1;
     }
-    CompareGelu(comparison, x, params);
+    CompareGelu(comparison, x, params, shape);
   }
 }
 
 void CompareDeeployGelu(Comparison& comparison) {
   for (int i = 0; i < 300; ++i) {
-    GeluParams params = DrawLastStep(comparison, GeluKind::kDeeploy);
+    GeluShape shape;
+    auto params = DrawLastStep<GeluDeeployParams>(comparison, shape);
     params.rounding = kAllRoundings[static_cast<std::size_t>(comparison.Between(0, 4))];
     params.addend = DrawWidth(comparison, comparison.Between(0, 1) == 0 ? 4 : 62);
     if (params.scale.shift <= 3) params.addend %= 16;
     const Scores x = DrawX(comparison, params);
-    params.deeploy = {.b = -comparison.Corner(1, std::int64_t{1} << comparison.Between(1, 20)),
-                      .one = DrawWidth(comparison, 40)};
-    CompareGelu(comparison, x, params);
+    params.b = -comparison.Corner(1, std::int64_t{1} << comparison.Between(1, 20));
+    params.one = DrawWidth(comparison, 40);
+    CompareGelu(comparison, x, params, shape);
   }
 }
 
@@ -163,7 +168,7 @@ void CompareGeluTable(Comparison& comparison) {
       codes[255 - at] = qmin + code;
       derived[255 - at] = table[at];
     }
-    Gelu(codes, {.input_qmin = qmin, .table = table}, golden);
+    Gelu(codes, GeluTableParams{table}, {.input_qmin = qmin}, golden);
     comparison.Check(golden, derived, [&] { return "table from " + std::to_string(qmin); });
   }
 }
@@ -176,59 +181,68 @@ constexpr std::array<Battery, 5> kBatteries = {{
     {"gelu", "deeploy", CompareDeeployGelu},
 }};
 
-// The last step. ITA's lifts everything by 2^-23 and has no rounding of its own.
-mpz_class LastStep(const mpz_class& y, const GeluParams& params) {
-  const mpq_class scaled =
-      Ratio(y * params.scale.m + Big(params.addend), Power2(params.scale.shift));
-  const mpz_class rounded = params.kind == GeluKind::kIta
-                                ? Floor(scaled + mpq_class(1, 2) + Ratio(1, Power2(23)))
-                                : Rounded(scaled, params.rounding);
-  return Clamp(rounded + params.zero, params.range.qmin, params.range.qmax);
-}
-
-void DeriveIbert(const Scores& x, const GeluParams& params, DerivedGelu& derived) {
-  for (const std::int32_t value : x) {
-    const mpz_class centred = Big(value) - params.input_zero;
-    const mpz_class parabola =
-        sgn(centred) * (Parabola(centred, Big(params.ibert.b)) + Big(params.ibert.c));
-    const mpz_class erf = Floor(Ratio(parabola, Power2(params.ibert.n)));
-    derived.Add(centred * (erf + Big(params.ibert.shift_int)), erf);
+// The last step before the zero point. ITA's lifts everything by 2^-23 and has no rounding of its
+// own.
+template <typename Params>
+mpz_class LastStep(const mpz_class& y, const Params& params) {
+  mpz_class product = y * params.scale.m;
+  if constexpr (requires { params.addend; }) product += Big(params.addend);
+  const mpq_class scaled = Ratio(product, Power2(params.scale.shift));
+  if constexpr (requires { params.rounding; }) {
+    return Rounded(scaled, params.rounding);
+  } else {
+    return Floor(scaled + mpq_class(1, 2) + Ratio(1, Power2(23)));
   }
 }
 
-void DeriveShiftGelu(const Scores& x, const GeluParams& params, DerivedGelu& derived) {
+void Derive(const Scores&, const GeluTableParams&, const GeluShape&, DerivedGelu&) {
+  throw std::invalid_argument("a table has no equation");
+}
+
+void Derive(const Scores& x, const GeluIbertParams& params, const GeluShape&,
+            DerivedGelu& derived) {
+  for (const std::int32_t value : x) {
+    const mpz_class centred = Big(value) - params.input_zero;
+    const mpz_class parabola = sgn(centred) * (Parabola(centred, Big(params.b)) + Big(params.c));
+    const mpz_class erf = Floor(Ratio(parabola, Power2(params.n)));
+    derived.Add(centred * (erf + Big(params.shift_int)), erf);
+  }
+}
+
+void Derive(const Scores& x, const ShiftGeluParams& params, const GeluShape& shape,
+            DerivedGelu& derived) {
   const std::size_t length =
-      params.row_length > 0 ? static_cast<std::size_t>(params.row_length) : x.size();
-  const mpz_class x0 = params.shiftgelu.x0;
+      shape.row_length > 0 ? static_cast<std::size_t>(shape.row_length) : x.size();
+  const mpz_class x0 = params.x0;
   const mpz_class cap = Power2(31) - 1;
   for (std::size_t first = 0; first < x.size(); first += length) {
     const auto row = std::span(x).subspan(first, length);
     const mpz_class largest = Big(*std::max_element(row.begin(), row.end())) - params.input_zero;
-    const mpz_class zero = ShiftedExp(-largest, x0, params.shiftgelu.n);
+    const mpz_class zero = ShiftedExp(-largest, x0, params.n);
     for (const std::int32_t value : row) {
       const mpz_class centred = Big(value) - params.input_zero;
-      const mpz_class e = ShiftedExp(centred - largest, x0, params.shiftgelu.n);
+      const mpz_class e = ShiftedExp(centred - largest, x0, params.n);
       const mpz_class sum = e + zero < cap ? mpz_class(e + zero) : cap;
       const mpz_class sigmoid =
-          Floor(Ratio(e * Floor(Ratio(cap, sum)), Power2(32 - params.shiftgelu.output_bits)));
+          Floor(Ratio(e * Floor(Ratio(cap, sum)), Power2(32 - params.output_bits)));
       derived.Add(centred * sigmoid, sigmoid);
     }
   }
 }
 
-void DeriveItaGelu(const Scores& x, const GeluParams& params, DerivedGelu& derived) {
+void Derive(const Scores& x, const GeluItaParams& params, const GeluShape&, DerivedGelu& derived) {
   for (const std::int32_t value : x) {
     const mpz_class q = value < -127 ? -127 : value;
-    derived.Add(q * (sgn(q) * (Parabola(q, Big(params.ita.q_b)) + Big(params.ita.q_c)) +
-                     Big(params.ita.q_1)));
+    derived.Add(q * (sgn(q) * (Parabola(q, Big(params.q_b)) + Big(params.q_c)) + Big(params.q_1)));
   }
 }
 
-void DeriveDeeployGelu(const Scores& x, const GeluParams& params, DerivedGelu& derived) {
-  const mpz_class one = Big(params.deeploy.one);
+void Derive(const Scores& x, const GeluDeeployParams& params, const GeluShape&,
+            DerivedGelu& derived) {
+  const mpz_class one = Big(params.one);
   for (const std::int32_t value : x) {
     const mpz_class a = Big(value) - params.input_zero;
-    const mpz_class square = Parabola(a, Big(params.deeploy.b));
+    const mpz_class square = Parabola(a, Big(params.b));
     // one + one - d^2 on the right, d^2 on the left, of which half is taken.
     const mpz_class twice = sgn(a) > 0 ? mpz_class(2 * one - square) : sgn(a) < 0 ? square : one;
     derived.Add(a * Floor(Ratio(twice, 2)));
@@ -237,25 +251,19 @@ void DeriveDeeployGelu(const Scores& x, const GeluParams& params, DerivedGelu& d
 
 }  // namespace
 
-DerivedGelu DeriveGelu(const Scores& x, const GeluParams& params) {
+DerivedGelu DeriveGelu(const Scores& x, const GeluParams& params, const GeluShape& shape) {
   DerivedGelu derived;
-  switch (params.kind) {
-    case GeluKind::kTable:
-      throw std::invalid_argument("a table has no equation");
-    case GeluKind::kIbert:
-      DeriveIbert(x, params, derived);
-      break;
-    case GeluKind::kShiftGelu:
-      DeriveShiftGelu(x, params, derived);
-      break;
-    case GeluKind::kIta:
-      DeriveItaGelu(x, params, derived);
-      break;
-    case GeluKind::kDeeploy:
-      DeriveDeeployGelu(x, params, derived);
-      break;
-  }
-  for (const std::int64_t y : derived.y) derived.q.push_back(Small(LastStep(Big(y), params)));
+  std::visit(
+      [&](const auto& p) {
+        Derive(x, p, shape, derived);
+        if constexpr (requires { p.scale; }) {
+          for (const std::int64_t y : derived.y) {
+            derived.q.push_back(
+                Small(Clamp(LastStep(Big(y), p) + p.zero, shape.range.qmin, shape.range.qmax)));
+          }
+        }
+      },
+      params);
   return derived;
 }
 

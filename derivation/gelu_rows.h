@@ -22,6 +22,6 @@ struct DerivedGelu {
 };
 
 // Section 7, any algorithm but the table.
-DerivedGelu DeriveGelu(const Scores& x, const GeluParams& params);
+DerivedGelu DeriveGelu(const Scores& x, const GeluParams& params, const GeluShape& shape = {});
 
 }  // namespace qsim::derivation

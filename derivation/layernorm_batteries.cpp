@@ -2,6 +2,7 @@
 
 #include <array>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "derivation/batteries.h"
@@ -60,47 +61,50 @@ mpz_class TenNewtonSteps(const mpz_class& squares) {
   return k;
 }
 
-struct SumParams {
-  std::vector<std::int32_t> shift, zero;
-  Integers bias;
-  std::vector<Multiplier> scale;
-  LayernormParams params;
+template <typename Params>
+struct Drawn {
+  Params params;
+  QuantRange range;
 };
 
-SumParams DrawSumParams(Comparison& comparison, LayernormKind kind, std::size_t channels) {
-  SumParams drawn;
-  drawn.params.kind = kind;
+template <typename Params>
+Drawn<Params> DrawSumParams(Comparison& comparison, std::size_t channels) {
+  Drawn<Params> drawn;
   drawn.params.input_zero = static_cast<std::int32_t>(comparison.Corner(INT32_MIN, INT32_MAX));
   if (comparison.Between(0, 1) == 0) {
     drawn.params.input_zero = 0;
   } else {
-    drawn.shift = DrawMany32(comparison, channels, 0, 8);
+    drawn.params.input_shift = DrawMany32(comparison, channels, 0, 8);
   }
-  if (kind == LayernormKind::kIbert && comparison.Between(0, 2) == 0) {
-    drawn.params.std_shift = static_cast<int>(comparison.Corner(0, 31));
+  if constexpr (requires { drawn.params.std_shift; }) {
+    if (comparison.Between(0, 2) == 0)
+      drawn.params.std_shift = static_cast<int>(comparison.Corner(0, 31));
   }
-  drawn.bias = DrawMany(comparison, channels, -kMaxBias, kMaxBias);
+  drawn.params.bias = DrawMany(comparison, channels, -kMaxBias, kMaxBias);
   const std::size_t entries = comparison.Between(0, 1) == 0 ? 1 : channels;
   const bool ties = comparison.Between(0, 1) == 0;
   for (std::size_t i = 0; i < entries; ++i) {
     // A few low bits of y decide, or almost all of it does.
-    drawn.scale.push_back(
+    drawn.params.scale.push_back(
         ties ? Multiplier{static_cast<std::int32_t>(comparison.Between(-3, 3)),
                           static_cast<int>(comparison.Between(1, 3))}
              : Multiplier{static_cast<std::int32_t>(comparison.Corner(-INT32_MAX, INT32_MAX)),
                           static_cast<int>(comparison.Corner(0, 62))});
   }
   if (ties) {
-    for (std::int64_t& bias : drawn.bias) bias = comparison.Between(-100, 100);
-    drawn.params.range = {INT32_MIN, INT32_MAX};
+    for (std::int64_t& bias : drawn.params.bias) bias = comparison.Between(-100, 100);
+    drawn.range = {INT32_MIN, INT32_MAX};
   }
-  drawn.zero = DrawMany32(comparison, entries, -65536, 65536);
+  drawn.params.zero = DrawMany32(comparison, entries, -65536, 65536);
   drawn.params.rounding = kAllRoundings[static_cast<std::size_t>(comparison.Between(0, 4))];
   return drawn;
 }
 
 // Equations 6.1 to 6.6.
-DerivedLayernorm DeriveSumOfSquares(const Scores& row, const LayernormParams& params) {
+template <typename Params>
+DerivedLayernorm DeriveSumOfSquares(const Scores& row, const Params& params, QuantRange range) {
+  int std_shift = 0;
+  if constexpr (requires { params.std_shift; }) std_shift = params.std_shift;
   DerivedLayernorm derived;
   std::vector<mpz_class> d;
   for (std::size_t c = 0; c < row.size(); ++c) {
@@ -111,11 +115,11 @@ DerivedLayernorm DeriveSumOfSquares(const Scores& row, const LayernormParams& pa
   std::vector<mpz_class> low;
   for (mpz_class& value : d) {
     value -= mean;
-    low.push_back(Floor(Ratio(value, Power2(params.std_shift))));
+    low.push_back(Floor(Ratio(value, Power2(std_shift))));
   }
   mpz_class numerator;
-  if (params.kind == LayernormKind::kIbert) {
-    derived.std_int = sqrt(SumOfSquares(low)) * Power2(params.std_shift);
+  if (std::is_same_v<Params, IbertLayernormParams>) {
+    derived.std_int = sqrt(SumOfSquares(low)) * Power2(std_shift);
     if (derived.std_int == 0) derived.std_int = 1;
     numerator = Power2(31);
   } else {
@@ -129,17 +133,18 @@ DerivedLayernorm DeriveSumOfSquares(const Scores& row, const LayernormParams& pa
     const Multiplier scale = params.scale[params.scale.size() == 1 ? 0 : c];
     const mpz_class rounded = Rounded(Ratio(y * scale.m, Power2(scale.shift)), params.rounding) +
                               params.zero[params.zero.size() == 1 ? 0 : c];
-    derived.q.push_back(Small(Clamp(rounded, params.range.qmin, params.range.qmax)));
+    derived.q.push_back(Small(Clamp(rounded, range.qmin, range.qmax)));
   }
   return derived;
 }
 
 // Equations 6.7 to 6.9.
-DerivedLayernorm DeriveDeeploy(const Scores& row, const DeeployLayernormParams& params) {
+DerivedLayernorm DeriveDeeploy(const Scores& row, const DeeployLayernormParams& params,
+                               QuantRange range) {
   DerivedLayernorm derived;
   const mpz_class count = Big(static_cast<std::int64_t>(row.size()));
   std::vector<mpz_class> d;
-  for (const std::int32_t x : row) d.push_back(Big(x) + Big(params.input_offset));
+  for (const std::int32_t x : row) d.push_back(Big(x) - Big(params.input_zero));
   const mpz_class mean = Truncate(Ratio(SumOf(d), count));
   for (mpz_class& value : d) value -= mean;
   derived.std_int = sqrt(Floor(Ratio(SumOfSquares(d), count)) + 1);
@@ -149,40 +154,38 @@ DerivedLayernorm DeriveDeeploy(const Scores& row, const DeeployLayernormParams& 
     derived.y.push_back(Small(Floor(Ratio(sum, Power2(params.log2d)))));
     mpz_class narrow = derived.y.back();
     if (params.wrap) narrow = narrow - 256 * HalfUp(Ratio(narrow, 256));
-    derived.q.push_back(Small(Clamp(narrow, -128, 127)));
+    derived.q.push_back(Small(Clamp(narrow, range.qmin, range.qmax)));
   }
   return derived;
 }
 
-void CompareLayernorm(Comparison& comparison, const Scores& row, const LayernormParams& params) {
-  const DerivedLayernorm derived = DeriveLayernorm(row, params);
+void CompareLayernorm(Comparison& comparison, const Scores& row, const LayernormParams& params,
+                      QuantRange range = {}) {
+  const DerivedLayernorm derived = DeriveLayernorm(row, params, range);
   std::vector<std::int32_t> golden(row.size());
   Integers golden_y(row.size());
   std::int64_t golden_std = 0;
-  Layernorm(row, params, golden, {.y = golden_y, .std_int = &golden_std});
+  Layernorm(row, params, range, golden, {.y = golden_y, .std_int = &golden_std});
   comparison.Check(golden_std, Small(derived.std_int), [&] { return Text("std_int", row); });
   comparison.Check(golden_y, derived.y, [&] { return Text("y", row); });
   comparison.Check(golden, derived.q, [&] { return Text("q", row); });
 }
 
-void CompareSumOfSquares(Comparison& comparison, LayernormKind kind) {
+template <typename Params>
+void CompareSumOfSquares(Comparison& comparison) {
   for (int i = 0; i < 400; ++i) {
     const Scores row = DrawRow(comparison);
-    SumParams drawn = DrawSumParams(comparison, kind, row.size());
-    drawn.params.input_shift = drawn.shift;
-    drawn.params.bias = drawn.bias;
-    drawn.params.scale = drawn.scale;
-    drawn.params.zero = drawn.zero;
-    CompareLayernorm(comparison, row, drawn.params);
+    const Drawn<Params> drawn = DrawSumParams<Params>(comparison, row.size());
+    CompareLayernorm(comparison, row, drawn.params, drawn.range);
   }
 }
 
 void CompareIbertLayernorm(Comparison& comparison) {
-  CompareSumOfSquares(comparison, LayernormKind::kIbert);
+  CompareSumOfSquares<IbertLayernormParams>(comparison);
 }
 
 void CompareIvitLayernorm(Comparison& comparison) {
-  CompareSumOfSquares(comparison, LayernormKind::kIvit);
+  CompareSumOfSquares<IvitLayernormParams>(comparison);
 }
 
 void CompareDeeployLayernorm(Comparison& comparison) {
@@ -192,14 +195,11 @@ void CompareDeeployLayernorm(Comparison& comparison) {
         DrawMany32(comparison, row.size(), INT32_MIN, INT32_MAX);
     const std::int64_t widest = comparison.Between(0, 1) == 0 ? 1 << 16 : kMaxBias;
     const Integers bias = DrawMany(comparison, row.size(), -widest, widest);
-    LayernormParams params{.kind = LayernormKind::kDeeploy,
-                           .deeploy = {.input_offset = comparison.Corner(-(std::int64_t{1} << 31),
-                                                                         std::int64_t{1} << 31),
-                                       .weight = weight,
-                                       .bias = bias,
-                                       .log2d = static_cast<int>(comparison.Corner(0, 62)),
-                                       .wrap = comparison.Between(0, 1) == 1}};
-    if (comparison.Between(0, 1) == 0) params.deeploy.input_offset = 0;
+    DeeployLayernormParams params{.bias = bias, .weight = weight};
+    params.input_zero = -comparison.Corner(-(std::int64_t{1} << 31), std::int64_t{1} << 31);
+    params.log2d = static_cast<int>(comparison.Corner(0, 62));
+    params.wrap = comparison.Between(0, 1) == 1;
+    if (comparison.Between(0, 1) == 0) params.input_zero = 0;
     CompareLayernorm(comparison, row, params);
   }
 }
@@ -228,9 +228,13 @@ constexpr std::array<Battery, 4> kBatteries = {{
 
 }  // namespace
 
-DerivedLayernorm DeriveLayernorm(const Scores& row, const LayernormParams& params) {
-  return params.kind == LayernormKind::kDeeploy ? DeriveDeeploy(row, params.deeploy)
-                                                : DeriveSumOfSquares(row, params);
+DerivedLayernorm DeriveLayernorm(const Scores& row, const LayernormParams& params,
+                                 QuantRange range) {
+  if (const auto* deeploy = std::get_if<DeeployLayernormParams>(&params))
+    return DeriveDeeploy(row, *deeploy, range);
+  if (const auto* ivit = std::get_if<IvitLayernormParams>(&params))
+    return DeriveSumOfSquares(row, *ivit, range);
+  return DeriveSumOfSquares(row, std::get<IbertLayernormParams>(params), range);
 }
 
 Integers DeriveFqvit(std::span<const std::int32_t> row, std::span<const std::int32_t> mask,

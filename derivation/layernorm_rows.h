@@ -18,7 +18,8 @@ struct DerivedLayernorm {
 };
 
 // Sections 6.1 to 6.7: ibert, ivit and rq_layernorm, one row.
-DerivedLayernorm DeriveLayernorm(const Scores& row, const LayernormParams& params);
+DerivedLayernorm DeriveLayernorm(const Scores& row, const LayernormParams& params,
+                                 QuantRange range = {});
 
 // Equations 6.10 to 6.12: M, N and B of a row, from reals. out_scale has one entry or one for each
 // channel.

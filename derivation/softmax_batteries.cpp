@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <string>
 
 #include "derivation/batteries.h"
 #include "derivation/softmax_rows.h"
@@ -58,36 +59,22 @@ Scores DrawScores(Comparison& comparison, int bits, std::int64_t max_length) {
 }
 
 DerivedRow DeriveSoftmax(const Scores& scores, const SoftmaxParams& params) {
-  switch (params.kind) {
-    case SoftmaxKind::kIbert:
-    case SoftmaxKind::kIbertRn:
-      return DeriveIbert(scores, params);
-    case SoftmaxKind::kLogInt:
-      return DeriveLogInt(scores, params);
-    case SoftmaxKind::kShiftmax:
-      return DeriveShiftmax(scores, params.shiftmax);
-    case SoftmaxKind::kIta:
-      return DeriveIta(scores, params.ita);
-    case SoftmaxKind::kItaStreaming:
-      return DeriveItaStreaming(scores, params.ita);
-    case SoftmaxKind::kTflite:
-      return DeriveTflite(scores, params.tflite);
-    case SoftmaxKind::kDeeploy:
-      break;
-  }
-  return DeriveIsoftmax(scores, params.isoftmax);
+  return std::visit([&](const auto& own) { return Derive(scores, own); }, params);
 }
 
-void CompareSoftmax(Comparison& comparison, const Scores& scores, const SoftmaxParams& params,
-                    const std::string& described) {
+void CompareSoftmax(Comparison& comparison, const Scores& scores, const SoftmaxParams& params) {
   const DerivedRow derived = DeriveSoftmax(scores, params);
   Scores y(scores.size());
   std::vector<std::int64_t> exp_int(derived.exp_int.size());
   std::vector<std::int32_t> exp16(derived.exp16.size());
   Softmax(scores, params, y, {.exp_int = exp_int, .exp16 = exp16});
   const auto describe = [&](const char* what) {
-    return [&scores, &params, &described, what] {
-      std::string text = std::string(Name(params.kind)) + " " + described + " " + what + " of";
+    return [&scores, &params, what] {
+      std::string text(NameOfAlgorithm(params));
+      for (const Column& column : ColumnsOf(std::vector{params})) {
+        text += " " + std::string(column.field.name) + "=" + std::to_string(column.values.front());
+      }
+      text += " " + std::string(what) + " of";
       for (const std::int32_t score : scores) text += " " + std::to_string(score);
       return text;
     };

@@ -26,11 +26,9 @@ std::vector<mpz_class> Exponentials(const Scores& scores, const IbertExp& exp) {
   return exps;
 }
 
-}  // namespace
-
 // I-BERT's steps after the exponential, the last one half up in the rounded form.
-DerivedRow DeriveIbert(const Scores& scores, const SoftmaxParams& params) {
-  const bool rounded = params.kind == SoftmaxKind::kIbertRn;
+template <typename Params>
+DerivedRow DeriveIbert(const Scores& scores, const Params& params, bool rounded, int extra_bits) {
   DerivedRow row;
   mpz_class sum = 0;
   for (const mpz_class& exp : Exponentials(scores, params.exp)) {
@@ -41,13 +39,23 @@ DerivedRow DeriveIbert(const Scores& scores, const SoftmaxParams& params) {
   }
   const mpz_class factor = Floor(Ratio(Power2(32), sum));
   for (const std::int64_t exp16 : row.exp16) {
-    const mpq_class y = Scaled(Big(exp16) * factor, params.extra_bits - 24);
+    const mpq_class y = Scaled(Big(exp16) * factor, extra_bits - 24);
     row.y.push_back(Small(Clamp(rounded ? HalfUp(y) : Floor(y), 0, 255)));
   }
   return row;
 }
 
-DerivedRow DeriveLogInt(const Scores& scores, const SoftmaxParams& params) {
+}  // namespace
+
+DerivedRow Derive(const Scores& scores, const IbertSoftmaxParams& params) {
+  return DeriveIbert(scores, params, false, 0);
+}
+
+DerivedRow Derive(const Scores& scores, const IbertRnSoftmaxParams& params) {
+  return DeriveIbert(scores, params, true, params.extra_bits);
+}
+
+DerivedRow Derive(const Scores& scores, const LogIntSoftmaxParams& params) {
   const std::vector<mpz_class> exps = Exponentials(scores, params.exp);
   mpz_class sum = 0;
   for (const mpz_class& exp : exps) sum += exp;
@@ -88,86 +96,71 @@ IbertExp DrawExp(Comparison& comparison) {
 }
 
 // M16 / 2^k16 that turns the maximum's exponential into `target` or a little more or less.
-void SetAct16(SoftmaxParams& params, std::int64_t target) {
+template <typename Params>
+void SetAct16(Params& params, std::int64_t target) {
   const mpq_class factor = Ratio(Big(target), Big(params.exp.c) * Power2(params.exp.n));
   while (Scaled(factor, params.act16_shift) < mpq_class(Power2(30))) ++params.act16_shift;
   params.act16_multiplier =
       Small(Clamp(HalfEven(Scaled(factor, params.act16_shift)), Power2(30), Power2(31) - 1));
 }
 
-std::string Describe(const SoftmaxParams& params) {
-  std::string text;
-  for (const auto& [name, value] : {std::pair<const char*, std::int64_t>{"x0", params.exp.x0},
-                                    {"b", params.exp.b},
-                                    {"c", params.exp.c},
-                                    {"n", params.exp.n},
-                                    {"act16_multiplier", params.act16_multiplier},
-                                    {"act16_shift", params.act16_shift},
-                                    {"extra_bits", params.extra_bits},
-                                    {"code_bits", params.code_bits}}) {
-    text += std::string(name) + "=" + std::to_string(value) + " ";
-  }
-  return text;
-}
-
-void CompareBoth(Comparison& comparison, SoftmaxKind kind) {
-  const bool rounded = kind == SoftmaxKind::kIbertRn;
+template <typename Params>
+void CompareBoth(Comparison& comparison) {
+  constexpr bool rounded = std::is_same_v<Params, IbertRnSoftmaxParams>;
   for (int i = 0; i < 150; ++i) {
-    SoftmaxParams params{.kind = kind, .exp = DrawExp(comparison)};
+    Params params{.exp = DrawExp(comparison)};
     // Powers of two bring exact halves in the last step, other targets the rest.
     SetAct16(params, comparison.Between(0, 2) == 0 ? std::int64_t{1} << comparison.Between(0, 14)
                                                    : comparison.Corner(1, 70000));
-    if (rounded) params.extra_bits = static_cast<int>(comparison.Between(0, 7));
+    if constexpr (rounded) params.extra_bits = static_cast<int>(comparison.Between(0, 7));
     const int bits =
         comparison.Between(0, 1) == 0 ? 8 : static_cast<int>(comparison.Between(2, 32));
     const Scores scores = DrawScores(comparison, bits, i % 16 == 0 ? 1024 : 70);
-    CompareSoftmax(comparison, scores, params, Describe(params));
+    CompareSoftmax(comparison, scores, params);
   }
   // Half the polynomial: every other value is an exact half in (5.6).
-  SoftmaxParams halves{.kind = kind,
-                       .exp = {.x0 = -40, .b = 39, .c = 4001, .n = 1},
-                       .act16_multiplier = std::int64_t{1} << 30,
-                       .act16_shift = 32};
+  Params halves{.exp = {.x0 = -40, .b = 39, .c = 4001, .n = 1},
+                .act16_multiplier = std::int64_t{1} << 30,
+                .act16_shift = 32};
   for (std::int64_t c = 4001; c < 4005; ++c) {
     halves.exp.c = c;
     Scores scores;
     for (std::int32_t x = -45; x <= 0; ++x) scores.push_back(x);
-    CompareSoftmax(comparison, scores, halves, Describe(halves));
+    CompareSoftmax(comparison, scores, halves);
   }
   // 2^m equal scores with exp16 = 2^14: y = 2^(8 + j - m) exactly, so m = 9 + j is one half.
   for (int m = 0; m <= 11; ++m) {
-    SoftmaxParams power{.kind = kind,
-                        .exp = {.x0 = -8, .b = 31, .c = 256, .n = 22},
-                        .act16_multiplier = std::int64_t{1} << 30,
-                        .act16_shift = 46};
-    power.extra_bits = rounded ? m % 3 : 0;
+    Params power{.exp = {.x0 = -8, .b = 31, .c = 256, .n = 22},
+                 .act16_multiplier = std::int64_t{1} << 30,
+                 .act16_shift = 46};
+    if constexpr (rounded) power.extra_bits = m % 3;
     const Scores scores(std::size_t{1} << m, 5);
-    CompareSoftmax(comparison, scores, power, Describe(power));
+    CompareSoftmax(comparison, scores, power);
   }
 }
 
 }  // namespace
 
-void CompareIbert(Comparison& comparison) { CompareBoth(comparison, SoftmaxKind::kIbert); }
-void CompareIbertRounded(Comparison& comparison) { CompareBoth(comparison, SoftmaxKind::kIbertRn); }
+void CompareIbert(Comparison& comparison) { CompareBoth<IbertSoftmaxParams>(comparison); }
+void CompareIbertRounded(Comparison& comparison) { CompareBoth<IbertRnSoftmaxParams>(comparison); }
 
 void CompareLogInt(Comparison& comparison) {
   for (int i = 0; i < 150; ++i) {
-    SoftmaxParams params{.kind = SoftmaxKind::kLogInt, .exp = DrawExp(comparison)};
+    LogIntSoftmaxParams params{.exp = DrawExp(comparison)};
     params.code_bits = static_cast<int>(comparison.Corner(1, 8));
     const int bits =
         comparison.Between(0, 1) == 0 ? 8 : static_cast<int>(comparison.Between(2, 32));
     const Scores scores = DrawScores(comparison, bits, i % 16 == 0 ? 1024 : 70);
-    CompareSoftmax(comparison, scores, params, Describe(params));
+    CompareSoftmax(comparison, scores, params);
   }
   // k below the maximum is half of it: `high` maxima and `low` halves give every sum that is a
   // multiple of one half, and (5.11)'s own ties R = 3 2^(L-1).
-  SoftmaxParams params{.kind = SoftmaxKind::kLogInt, .exp = {.x0 = -9, .b = 35, .c = 470, .n = 30}};
+  const LogIntSoftmaxParams params{.exp = {.x0 = -9, .b = 35, .c = 470, .n = 30}};
   for (std::size_t high = 1; high <= 14; ++high) {
     for (std::size_t low = 0; low <= 9; ++low) {
       Scores scores(high, 0);
       scores.insert(scores.end(), low, -9);
-      CompareSoftmax(comparison, scores, params, Describe(params));
+      CompareSoftmax(comparison, scores, params);
     }
   }
 }

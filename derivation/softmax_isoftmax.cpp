@@ -6,7 +6,7 @@
 #include "derivation/softmax_rows.h"
 
 namespace qsim::derivation {
-DerivedRow DeriveIsoftmax(const Scores& scores, const IsoftmaxParams& params) {
+DerivedRow Derive(const Scores& scores, const IsoftmaxParams& params) {
   const mpz_class top = *std::max_element(scores.begin(), scores.end());
   std::vector<mpz_class> exps;
   mpz_class sum = 0;
@@ -24,21 +24,11 @@ DerivedRow DeriveIsoftmax(const Scores& scores, const IsoftmaxParams& params) {
   return row;
 }
 
-namespace {
-
-std::string Describe(const IsoftmaxParams& params) {
-  return "coeffA=" + std::to_string(params.coeff_a) + " coeffB=" + std::to_string(params.coeff_b) +
-         " coeffC=" + std::to_string(params.coeff_c) + " log2=" + std::to_string(params.log2) +
-         " levels=" + std::to_string(params.levels) +
-         " output_offset=" + std::to_string(params.output_offset);
-}
-
-}  // namespace
+namespace {}  // namespace
 
 void CompareIsoftmax(Comparison& comparison) {
   for (int i = 0; i < 300; ++i) {
-    SoftmaxParams params{.kind = SoftmaxKind::kDeeploy};
-    IsoftmaxParams& own = params.isoftmax;
+    IsoftmaxParams own;
     if (i % 2 == 0) {
       // As I-BERT's constants of a score scale ln 2 / log2.
       own.log2 = static_cast<std::int32_t>(
@@ -60,7 +50,7 @@ void CompareIsoftmax(Comparison& comparison) {
     const int bits =
         comparison.Between(0, 1) == 0 ? 8 : static_cast<int>(comparison.Between(2, 32));
     const Scores scores = DrawScores(comparison, bits, i % 16 == 0 ? 1024 : 70);
-    CompareSoftmax(comparison, scores, params, Describe(own));
+    CompareSoftmax(comparison, scores, own);
   }
 }
 

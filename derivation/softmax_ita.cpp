@@ -8,12 +8,14 @@
 namespace qsim::derivation {
 namespace {
 
-std::int64_t PowerOf(const mpz_class& difference, const ItaSoftmaxParams& params) {
+template <typename Params>
+std::int64_t PowerOf(const mpz_class& difference, const Params& params) {
   return Small(HalfUp(Scaled(difference, -params.shift_bits)));
 }
 
+template <typename Params>
 DerivedRow Normalized(const Scores& scores, const mpz_class& top, const mpz_class& sum,
-                      const ItaSoftmaxParams& params) {
+                      const Params& params) {
   const mpz_class inverse = Floor(Ratio(mpz_class((params.levels - 1) * 256), sum));
   DerivedRow row;
   for (const std::int32_t x : scores) {
@@ -25,7 +27,7 @@ DerivedRow Normalized(const Scores& scores, const mpz_class& top, const mpz_clas
 
 }  // namespace
 
-DerivedRow DeriveIta(const Scores& scores, const ItaSoftmaxParams& params) {
+DerivedRow Derive(const Scores& scores, const ItaSoftmaxParams& params) {
   const mpz_class top = *std::max_element(scores.begin(), scores.end());
   mpq_class sum = 0;
   for (const std::int32_t x : scores) sum += Scaled(256, -PowerOf(top - x, params));
@@ -34,7 +36,7 @@ DerivedRow DeriveIta(const Scores& scores, const ItaSoftmaxParams& params) {
 
 // The published running maximum starts at -128; wider scores need a lower one, with the same
 // result.
-DerivedRow DeriveItaStreaming(const Scores& scores, const ItaSoftmaxParams& params) {
+DerivedRow Derive(const Scores& scores, const ItaStreamingSoftmaxParams& params) {
   mpz_class top = std::min<std::int64_t>(-128, *std::min_element(scores.begin(), scores.end()));
   mpz_class sum = 0;
   const auto group = static_cast<std::size_t>(params.group);
@@ -54,51 +56,45 @@ DerivedRow DeriveItaStreaming(const Scores& scores, const ItaSoftmaxParams& para
 
 namespace {
 
-std::string Describe(const ItaSoftmaxParams& params) {
-  return "shift_bits=" + std::to_string(params.shift_bits) +
-         " levels=" + std::to_string(params.levels) +
-         " output_offset=" + std::to_string(params.output_offset) +
-         " group=" + std::to_string(params.group);
-}
-
-void Compare(Comparison& comparison, SoftmaxKind kind, const Scores& scores,
-             const ItaSoftmaxParams& own) {
-  CompareSoftmax(comparison, scores, {.kind = kind, .ita = own}, Describe(own));
-}
-
-void CompareBoth(Comparison& comparison, SoftmaxKind kind) {
+template <typename Params>
+void CompareBoth(Comparison& comparison) {
+  constexpr bool streaming = std::is_same_v<Params, ItaStreamingSoftmaxParams>;
   for (int i = 0; i < 300; ++i) {
     const int bits = comparison.Between(0, 2) > 0 ? 8 : static_cast<int>(comparison.Between(2, 32));
-    ItaSoftmaxParams own;
+    Params own;
     // Powers of two up to 2^-4096 or so.
     own.shift_bits = static_cast<int>(comparison.Corner(std::max(0, bits - 12), 31));
     if (i % 2 == 0) own.shift_bits = std::max(bits - 12, comparison.Between(0, 1) == 0 ? 0 : 5);
     own.levels = static_cast<std::int32_t>(
         comparison.Between(0, 1) == 0 ? 256 : comparison.Corner(2, 65536));
     own.output_offset = static_cast<std::int32_t>(comparison.Corner(-65536, 65536));
-    own.group = comparison.Between(0, 1) == 0 ? 16 : comparison.Corner(1, 2000);
-    Compare(comparison, kind, DrawScores(comparison, bits, i % 16 == 0 ? 1024 : 70), own);
+    // Drawn for both, so that both see the same rows.
+    const std::int64_t group = comparison.Between(0, 1) == 0 ? 16 : comparison.Corner(1, 2000);
+    if constexpr (streaming) own.group = group;
+    CompareSoftmax(comparison, DrawScores(comparison, bits, i % 16 == 0 ? 1024 : 70), own);
   }
   // Differences of half a power of two, on both sides of the maximum's group.
-  const ItaSoftmaxParams five{.shift_bits = 5, .group = 2};
+  Params five{.shift_bits = 5};
+  if constexpr (streaming) five.group = 2;
   for (std::int32_t x = 0; x <= 127; ++x) {
-    Compare(comparison, kind, {x - 127, x - 111, x - 64, x - 63, x - 16, x, x - 15, x - 48}, five);
+    CompareSoftmax(comparison, {x - 127, x - 111, x - 64, x - 63, x - 16, x, x - 15, x - 48}, five);
   }
   // Sums that only reach a whole number with their last and smallest term, at any distance.
+  const Params fine{.shift_bits = 0, .levels = 65536};
   for (std::int32_t reach = 9; reach <= 250; ++reach) {
     Scores scores = {127};
     for (std::int32_t power = 9; power <= reach; ++power) scores.push_back(127 - power);
-    Compare(comparison, kind, scores, {.shift_bits = 0, .levels = 65536});
+    CompareSoftmax(comparison, scores, fine);
     scores.push_back(127 - reach);
-    Compare(comparison, kind, scores, {.shift_bits = 0, .levels = 65536});
+    CompareSoftmax(comparison, scores, fine);
   }
 }
 
 }  // namespace
 
-void CompareIta(Comparison& comparison) { CompareBoth(comparison, SoftmaxKind::kIta); }
+void CompareIta(Comparison& comparison) { CompareBoth<ItaSoftmaxParams>(comparison); }
 void CompareItaStreaming(Comparison& comparison) {
-  CompareBoth(comparison, SoftmaxKind::kItaStreaming);
+  CompareBoth<ItaStreamingSoftmaxParams>(comparison);
 }
 
 }  // namespace qsim::derivation

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "derivation/comparison.h"
@@ -26,18 +25,17 @@ struct DerivedRow {
 
 // Section 5, any algorithm; then one file for each publication.
 DerivedRow DeriveSoftmax(const Scores& scores, const SoftmaxParams& params);
-DerivedRow DeriveIbert(const Scores& scores, const SoftmaxParams& params);  // and its rounded form
-DerivedRow DeriveLogInt(const Scores& scores, const SoftmaxParams& params);
-DerivedRow DeriveShiftmax(const Scores& scores, const ShiftmaxParams& params);
-DerivedRow DeriveIta(const Scores& scores, const ItaSoftmaxParams& params);
-DerivedRow DeriveItaStreaming(const Scores& scores, const ItaSoftmaxParams& params);
-DerivedRow DeriveTflite(const Scores& scores, const TfliteSoftmaxParams& params);
-DerivedRow DeriveIsoftmax(const Scores& scores, const IsoftmaxParams& params);
+DerivedRow Derive(const Scores& scores, const IbertSoftmaxParams& params);
+DerivedRow Derive(const Scores& scores, const IbertRnSoftmaxParams& params);
+DerivedRow Derive(const Scores& scores, const LogIntSoftmaxParams& params);
+DerivedRow Derive(const Scores& scores, const ShiftmaxParams& params);
+DerivedRow Derive(const Scores& scores, const ItaSoftmaxParams& params);
+DerivedRow Derive(const Scores& scores, const ItaStreamingSoftmaxParams& params);
+DerivedRow Derive(const Scores& scores, const TfliteSoftmaxParams& params);
+DerivedRow Derive(const Scores& scores, const IsoftmaxParams& params);
 
 // Runs the golden softmax and compares. Also checks that its output stays in SoftmaxOutputRange.
-// `described` names the parameters.
-void CompareSoftmax(Comparison& comparison, const Scores& scores, const SoftmaxParams& params,
-                    const std::string& described);
+void CompareSoftmax(Comparison& comparison, const Scores& scores, const SoftmaxParams& params);
 
 // The batteries, one file for each publication.
 void CompareIbert(Comparison& comparison);

@@ -21,7 +21,7 @@ mpz_class Exponential(const mpz_class& x, const mpz_class& x0, int n) {
 
 }  // namespace
 
-DerivedRow DeriveShiftmax(const Scores& scores, const ShiftmaxParams& params) {
+DerivedRow Derive(const Scores& scores, const ShiftmaxParams& params) {
   const mpz_class top = *std::max_element(scores.begin(), scores.end());
   std::vector<mpz_class> exps;
   mpz_class sum = 0;
@@ -39,14 +39,7 @@ DerivedRow DeriveShiftmax(const Scores& scores, const ShiftmaxParams& params) {
   return row;
 }
 
-namespace {
-
-std::string Describe(const ShiftmaxParams& params) {
-  return "x0=" + std::to_string(params.x0) + " n=" + std::to_string(params.n) +
-         " output_bits=" + std::to_string(params.output_bits);
-}
-
-}  // namespace
+namespace {}  // namespace
 
 void CompareShiftExp(Comparison& comparison) {
   const auto compare = [&](std::int64_t x, std::int32_t x0, int n) {
@@ -75,8 +68,7 @@ void CompareShiftExp(Comparison& comparison) {
 
 void CompareShiftmax(Comparison& comparison) {
   for (int i = 0; i < 300; ++i) {
-    SoftmaxParams params{.kind = SoftmaxKind::kShiftmax};
-    ShiftmaxParams& own = params.shiftmax;
+    ShiftmaxParams own;
     if (i % 2 == 0) {
       own.x0 = static_cast<std::int32_t>(
           -1 - (comparison.Between(0, 40000) >> comparison.Between(0, 15)));
@@ -90,7 +82,7 @@ void CompareShiftmax(Comparison& comparison) {
     const int bits =
         comparison.Between(0, 1) == 0 ? 8 : static_cast<int>(comparison.Between(2, 32));
     const Scores scores = DrawScores(comparison, bits, i % 16 == 0 ? 1024 : 70);
-    CompareSoftmax(comparison, scores, params, Describe(own));
+    CompareSoftmax(comparison, scores, own);
   }
 }
 

@@ -46,7 +46,7 @@ mpz_class Reciprocal(const mpz_class& a) {
 
 }  // namespace
 
-DerivedRow DeriveTflite(const Scores& scores, const TfliteSoftmaxParams& params) {
+DerivedRow Derive(const Scores& scores, const TfliteSoftmaxParams& params) {
   const mpz_class top = *std::max_element(scores.begin(), scores.end());
   const mpz_class half = Power2(params.output_bits - 1);
   std::vector<std::optional<mpz_class>> exps;
@@ -72,16 +72,8 @@ DerivedRow DeriveTflite(const Scores& scores, const TfliteSoftmaxParams& params)
 
 namespace {
 
-std::string Describe(const TfliteSoftmaxParams& params) {
-  return "beta_multiplier=" + std::to_string(params.beta_multiplier) +
-         " beta_left_shift=" + std::to_string(params.beta_left_shift) +
-         " diff_min=" + std::to_string(params.diff_min) +
-         " output_bits=" + std::to_string(params.output_bits);
-}
-
 void Compare(Comparison& comparison, const Scores& scores, const TfliteSoftmaxParams& own) {
-  const SoftmaxParams params{.kind = SoftmaxKind::kTflite, .tflite = own};
-  CompareSoftmax(comparison, scores, params, Describe(own));
+  CompareSoftmax(comparison, scores, own);
 }
 
 // diff_min as TensorFlow Lite derives it from the left shift.

@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <variant>
 
 #include "golden/ops/gelu/deeploy.h"
 #include "golden/ops/gelu/ibert.h"
@@ -47,31 +48,23 @@ inline constexpr std::int32_t kMaxShiftGeluX0 = 1 << 20;  // of x0
 inline constexpr int kMaxShiftGeluBits = 16;              // output_bits
 inline constexpr std::int64_t kMaxGeluAddend = std::int64_t{1} << 62;
 
-struct GeluParams {
-  GeluKind kind = GeluKind::kTable;
-  // table
-  std::int32_t input_qmin = -128;            // the input code of table[0]
-  std::span<const std::int32_t> table = {};  // one entry per input code
-  // all others: x' = x - input_zero. Deeploy's input_offset is -input_zero; ita has none.
-  std::int32_t input_zero = 0;
-  GeluIbertParams ibert = {};
-  ShiftGeluParams shiftgelu = {};
-  GeluItaParams ita = {};
-  GeluDeeployParams deeploy = {};
+// In the order of GeluKind.
+using GeluParams = std::variant<GeluTableParams, GeluIbertParams, ShiftGeluParams, GeluItaParams,
+                                GeluDeeployParams>;
+inline GeluKind KindOf(const GeluParams& params) { return static_cast<GeluKind>(params.index()); }
+
+// What the tensors around the operation say.
+struct GeluShape {
+  QuantRange range = {};           // of the output
+  std::int32_t input_qmin = -128;  // table: the input code of its first entry
   // shiftgelu: the length of the last axis; x holds whole rows. 0: x is one row.
   std::int64_t row_length = 0;
-  Multiplier scale = {};    // where y's real scale is negative (ibert, ita), so is M. ita: eps_mul
-                            // and eps_shift
-  std::int64_t addend = 0;  // deeploy: its add, before the shift. Others: 0
-  std::int32_t zero = 0;    // deeploy: output_offset. ita: eps_add
-  Rounding rounding = Rounding::kHalfUp;  // ita: must be half_up
-  QuantRange range = {};
 };
 
-// What program validation asks: throws std::invalid_argument unless the parameters that params.kind
-// uses are such that Gelu cannot fail for any |x'| <= kMaxGeluInput. A table's size and entries are
-// the caller's to check.
-void CheckGeluParams(const GeluParams& params);
+// What program validation asks: throws std::invalid_argument unless the parameters are such that
+// Gelu cannot fail for any |x'| <= kMaxGeluInput. A table's size and entries are the caller's to
+// check.
+void CheckGeluParams(const GeluParams& params, const GeluShape& shape = {});
 
 // Optional intermediates. Each is empty or as long as x; a table leaves them alone.
 struct GeluTrace {
@@ -80,10 +73,10 @@ struct GeluTrace {
   std::span<std::int64_t> y = {};
 };
 
-// The algorithm that params.kind names, for any int32 x. Returns how many elements the last clamp
+// For any int32 x. Returns how many elements the last clamp
 // changed. Throws std::invalid_argument where a size or a parameter is out of its range, for a code
 // outside the table, and where a y leaves 64 bits (excluded by CheckGeluParams).
-std::int64_t Gelu(std::span<const std::int32_t> x, const GeluParams& params,
+std::int64_t Gelu(std::span<const std::int32_t> x, const GeluParams& params, const GeluShape& shape,
                   std::span<std::int32_t> out, const GeluTrace& trace = {});
 
 }  // namespace qsim

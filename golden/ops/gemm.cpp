@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cstdlib>
 #include <type_traits>
-#include <vector>
 
 #include "golden/ops/require.h"
 
@@ -55,79 +53,6 @@ std::int32_t Decode(Lhs lhs, OperandMode mode) {
   return lhs == 16 ? 0 : 1 << (15 - lhs);
 }
 
-// The left operand, decoded, row after row without gaps, and the sum of each row.
-struct PackedRows {
-  std::vector<std::int32_t> values;
-  std::vector<std::int64_t> sums;
-};
-
-template <typename Lhs>
-PackedRows Pack(MatrixView<const Lhs> lhs, OperandMode mode) {
-  PackedRows packed;
-  packed.values.reserve(static_cast<std::size_t>(lhs.rows * lhs.cols));
-  packed.sums.reserve(static_cast<std::size_t>(lhs.rows));
-  for (std::int64_t m = 0; m < lhs.rows; ++m) {
-    std::int64_t sum = 0;
-    for (std::int64_t k = 0; k < lhs.cols; ++k) {
-      packed.values.push_back(Decode(lhs(m, k), mode));
-      sum += packed.values.back();
-    }
-    packed.sums.push_back(sum);
-  }
-  return packed;
-}
-
-// Everything that belongs to one output column.
-struct Column {
-  std::vector<std::int32_t> values;  // rhs[0..K)[n]
-  std::int64_t sum = 0;
-  std::int64_t magnitude_sum = 0;
-  std::int64_t bias = 0;
-  std::int64_t rhs_zero = 0;
-  std::int64_t zero_product = 0;  // K * lhs_zero * rhs_zero
-};
-
-void Load(Column& column, MatrixView<const std::int8_t> rhs, const GemmParams& params,
-          std::int64_t n) {
-  column.sum = 0;
-  column.magnitude_sum = 0;
-  for (std::int64_t k = 0; k < rhs.rows; ++k) {
-    const std::int32_t value = rhs(k, n);
-    column.values[static_cast<std::size_t>(k)] = value;
-    column.sum += value;
-    column.magnitude_sum += std::abs(value);
-  }
-  column.bias = params.bias.empty() ? 0 : params.bias[static_cast<std::size_t>(n)];
-  column.rhs_zero = params.RhsZero(n);
-  column.zero_product = rhs.rows * params.lhs_zero * column.rhs_zero;
-}
-
-// No sum of any of the addends, in any order, exceeds this.
-std::int64_t WorstCase(const Column& column, std::int64_t max_lhs, std::int64_t lhs_zero) {
-  const auto depth = static_cast<std::int64_t>(column.values.size());
-  return std::abs(column.bias) + max_lhs * column.magnitude_sum +
-         std::abs(column.rhs_zero) * max_lhs * depth + std::abs(lhs_zero * column.sum) +
-         std::abs(column.zero_product);
-}
-
-// One element where no sum of its addends can leave the accumulator: plain int32.
-std::int32_t Dot(const std::int32_t* lhs, const std::int32_t* rhs, std::int64_t depth) {
-  std::int32_t sum = 0;
-  for (std::int64_t k = 0; k < depth; ++k) sum += lhs[k] * rhs[k];
-  return sum;
-}
-
-// One element in the order that the header states.
-void Accumulate(SteppedAccumulator& acc, const std::int32_t* lhs, std::int64_t row_sum,
-                const Column& column, std::int64_t lhs_zero) {
-  acc.Reset();
-  acc.Add(column.bias);
-  for (std::size_t k = 0; k < column.values.size(); ++k) acc.Add(lhs[k] * column.values[k]);
-  if (column.rhs_zero != 0) acc.Add(-column.rhs_zero * row_sum);
-  if (lhs_zero != 0) acc.Add(-lhs_zero * column.sum);
-  if (column.zero_product != 0) acc.Add(column.zero_product);
-}
-
 template <typename Lhs>
 void CheckArguments(MatrixView<const Lhs> lhs, MatrixView<const std::int8_t> rhs,
                     const GemmParams& params, MatrixView<std::int32_t> out) {
@@ -154,30 +79,26 @@ template <typename Lhs>
 void GemmImpl(MatrixView<const Lhs> lhs, MatrixView<const std::int8_t> rhs,
               const GemmParams& params, MatrixView<std::int32_t> out, AccRange* seen) {
   CheckArguments(lhs, rhs, params, out);
-  const PackedRows rows = Pack(lhs, params.mode);
-  const std::int64_t max_lhs = params.mode == OperandMode::kShift ? 1 << 15
-                               : std::is_signed_v<Lhs>            ? 128
-                                                                  : 255;
-  const std::int64_t acc_max = (std::int64_t{1} << (params.acc.bits - 1)) - 1;
-  Column column;
-  column.values.resize(static_cast<std::size_t>(rhs.rows));
   SteppedAccumulator acc(params.acc);
-  for (std::int64_t n = 0; n < rhs.cols; ++n) {
-    Load(column, rhs, params, n);
-    const bool plain = seen == nullptr && WorstCase(column, max_lhs, params.lhs_zero) <= acc_max;
-    for (std::int64_t m = 0; m < lhs.rows; ++m) {
-      const std::int32_t* row = rows.values.data() + m * lhs.cols;
-      const std::int64_t row_sum = rows.sums[static_cast<std::size_t>(m)];
-      std::int64_t sum = 0;
-      if (plain) {
-        // The policy cannot act, so the order of the additions does not matter.
-        sum = Dot(row, column.values.data(), lhs.cols) + column.bias - column.rhs_zero * row_sum -
-              params.lhs_zero * column.sum + column.zero_product;
-      } else {
-        Accumulate(acc, row, row_sum, column, params.lhs_zero);
-        sum = acc.value();
+  for (std::int64_t m = 0; m < out.rows; ++m) {
+    for (std::int64_t n = 0; n < out.cols; ++n) {
+      const std::int64_t lhs_zero = params.lhs_zero;
+      const std::int64_t rhs_zero = params.RhsZero(n);
+      std::int64_t lhs_sum = 0;
+      std::int64_t rhs_sum = 0;
+      acc.Reset();
+      acc.Add(params.bias.empty() ? 0 : params.bias[static_cast<std::size_t>(n)]);
+      for (std::int64_t k = 0; k < lhs.cols; ++k) {
+        const std::int64_t a = Decode(lhs(m, k), params.mode);
+        const std::int64_t b = rhs(k, n);
+        acc.Add(a * b);
+        lhs_sum += a;
+        rhs_sum += b;
       }
-      out(m, n) = static_cast<std::int32_t>(sum);
+      if (rhs_zero != 0) acc.Add(-rhs_zero * lhs_sum);
+      if (lhs_zero != 0) acc.Add(-lhs_zero * rhs_sum);
+      if (lhs_zero * rhs_zero != 0) acc.Add(lhs.cols * lhs_zero * rhs_zero);
+      out(m, n) = static_cast<std::int32_t>(acc.value());
     }
   }
   if (seen != nullptr) seen->Include(acc.seen());
@@ -189,6 +110,16 @@ int BitsFor(const AccRange& range) {
   // ~v is the non-negative number that needs as many bits as a negative v.
   const auto magnitude = [](std::int64_t v) { return static_cast<std::uint64_t>(v < 0 ? ~v : v); };
   return 1 + static_cast<int>(std::bit_width(std::max(magnitude(range.min), magnitude(range.max))));
+}
+
+void CheckGemm(MatrixView<const std::int8_t> lhs, MatrixView<const std::int8_t> rhs,
+               const GemmParams& params, MatrixView<std::int32_t> out) {
+  CheckArguments(lhs, rhs, params, out);
+}
+
+void CheckGemm(MatrixView<const std::uint8_t> lhs, MatrixView<const std::int8_t> rhs,
+               const GemmParams& params, MatrixView<std::int32_t> out) {
+  CheckArguments(lhs, rhs, params, out);
 }
 
 void Gemm(MatrixView<const std::int8_t> lhs, MatrixView<const std::int8_t> rhs,

@@ -98,8 +98,14 @@ struct AccumulatorOverflow : std::overflow_error {
 // The number of bits a two's complement accumulator needs to hold every value of the range.
 int BitsFor(const AccRange& range);
 
+// Throws std::invalid_argument where shapes, zero points or the accumulator are out of their range.
+void CheckGemm(MatrixView<const std::int8_t> lhs, MatrixView<const std::int8_t> rhs,
+               const GemmParams& params, MatrixView<std::int32_t> out);
+void CheckGemm(MatrixView<const std::uint8_t> lhs, MatrixView<const std::int8_t> rhs,
+               const GemmParams& params, MatrixView<std::int32_t> out);
+
 // lhs is M x K, rhs K x N, out M x N. K <= 65535. `seen`, if not null, is widened by every partial
-// sum (then the slower exact path runs). Throws std::invalid_argument where shapes, zero points,
+// sum. Throws std::invalid_argument where shapes, zero points,
 // log2 codes or the accumulator are out of their range, AccumulatorOverflow as above.
 void Gemm(MatrixView<const std::int8_t> lhs, MatrixView<const std::int8_t> rhs,
           const GemmParams& params, MatrixView<std::int32_t> out, AccRange* seen = nullptr);

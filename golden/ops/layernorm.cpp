@@ -1,25 +1,26 @@
 #include "golden/ops/layernorm.h"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <vector>
 
+#include "golden/ops/fields.h"
 #include "golden/ops/int128.h"
-#include "golden/ops/layernorm/ibert.h"
-#include "golden/ops/layernorm/ivit.h"
 #include "golden/ops/require.h"
 
 namespace qsim {
 namespace {
 
+static_assert(NamesAgree<LayernormParams, LayernormKind>());
+
 template <typename T>
-T OfChannel(std::span<const T> values, std::size_t channel) {
+T OfChannel(const std::vector<T>& values, std::size_t channel) {
   return values[values.size() == 1 ? 0 : channel];
 }
 
 // Equation 6.1, x' = (x - x_zero) << input_shift[c], and 6.2, d = x' - mean.
-std::vector<std::int64_t> Centred(std::span<const std::int32_t> x, const LayernormParams& params) {
+template <typename Params>
+std::vector<std::int64_t> Centred(std::span<const std::int32_t> x, const Params& params) {
   std::vector<std::int64_t> d(x.size());
   std::int64_t sum = 0;
   for (std::size_t c = 0; c < x.size(); ++c) {
@@ -34,7 +35,8 @@ std::vector<std::int64_t> Centred(std::span<const std::int32_t> x, const Layerno
   return d;
 }
 
-void CheckParams(std::size_t channels, const LayernormParams& params) {
+template <typename Params>
+void CheckParams(std::size_t channels, const Params& params) {
   constexpr std::int64_t kMaxBias = std::int64_t{1} << 62;
   const auto one_or_all = [&](std::size_t size) { return size == 1 || size == channels; };
   Require(params.input_shift.empty() || params.input_shift.size() == channels,
@@ -45,9 +47,6 @@ void CheckParams(std::size_t channels, const LayernormParams& params) {
   }
   Require(one_or_all(params.scale.size()) && one_or_all(params.zero.size()),
           "Layernorm: scale and zero need one entry or one per channel");
-  Require(params.std_shift >= 0 && params.std_shift <= 31, "Layernorm: std_shift must be in 0..31");
-  Require(params.kind == LayernormKind::kIbert || params.std_shift == 0,
-          "Layernorm: only ibert has a std_shift");
 }
 
 // Writes value's nearest in the range and returns whether that is another one.
@@ -57,60 +56,69 @@ bool StoreClamped(Int128 value, QuantRange range, std::int32_t& out) {
   return clamped != value;
 }
 
-// ibert and ivit: equations 6.1 to 6.5.
-std::int64_t BySumOfSquares(std::span<const std::int32_t> x, const LayernormParams& params,
-                            std::span<std::int32_t> out, const LayernormTrace& trace) {
-  CheckParams(x.size(), params);
-  const std::vector<std::int64_t> d = Centred(x, params);
-  const bool ivit = params.kind == LayernormKind::kIvit;
-  const std::int64_t std_int = ivit ? IvitStd(d) : IbertStd(d, params.std_shift);
-  if (trace.std_int != nullptr) *trace.std_int = std_int;
-  const std::int64_t factor = (ivit ? kIvitNumerator : kIbertNumerator) / std_int;
-  std::int64_t saturated = 0;
-  for (std::size_t c = 0; c < x.size(); ++c) {
-    const std::int64_t y = ((d[c] * factor) >> 1) + params.bias[c];
-    if (!trace.y.empty()) trace.y[c] = y;
-    const Multiplier scale = OfChannel(params.scale, c);
-    const Int128 shifted =
-        RoundShift(Int128{y} * scale.m, scale.shift, params.rounding) + OfChannel(params.zero, c);
-    saturated += StoreClamped(shifted, params.range, out[c]);
-  }
-  return saturated;
-}
+// One row by each algorithm.
+struct Row {
+  std::span<const std::int32_t> x;
+  QuantRange range;
+  std::span<std::int32_t> out;
+  const LayernormTrace& trace;
 
-std::int64_t Deeploy(std::span<const std::int32_t> x, const LayernormParams& params,
-                     std::span<std::int32_t> out, const LayernormTrace& trace) {
-  std::vector<std::int64_t> y(x.size());
-  const DeeployLayernormTrace row = LayernormDeeploy(x, params.deeploy, y);
-  if (trace.std_int != nullptr) *trace.std_int = row.std_int;
-  std::copy_n(y.begin(), trace.y.size(), trace.y.begin());
-  std::int64_t saturated = 0;
-  for (std::size_t c = 0; c < x.size(); ++c) {
-    const std::int64_t value = params.deeploy.wrap ? static_cast<std::int8_t>(y[c]) : y[c];
-    saturated += StoreClamped(value, params.range, out[c]);
+  std::int64_t operator()(const IbertLayernormParams& params) const {
+    CheckParams(x.size(), params);
+    Require(params.std_shift >= 0 && params.std_shift <= 31,
+            "Layernorm: std_shift must be in 0..31");
+    const std::vector<std::int64_t> d = Centred(x, params);
+    return Scaled(d, IbertStd(d, params.std_shift), kIbertNumerator, params);
   }
-  return saturated;
-}
+
+  std::int64_t operator()(const IvitLayernormParams& params) const {
+    CheckParams(x.size(), params);
+    const std::vector<std::int64_t> d = Centred(x, params);
+    return Scaled(d, IvitStd(d), kIvitNumerator, params);
+  }
+
+  std::int64_t operator()(const DeeployLayernormParams& params) const {
+    std::vector<std::int64_t> y(x.size());
+    const DeeployLayernormTrace row = LayernormDeeploy(x, params, y);
+    if (trace.std_int != nullptr) *trace.std_int = row.std_int;
+    std::copy_n(y.begin(), trace.y.size(), trace.y.begin());
+    std::int64_t saturated = 0;
+    for (std::size_t c = 0; c < x.size(); ++c) {
+      const std::int64_t value = params.wrap ? static_cast<std::int8_t>(y[c]) : y[c];
+      saturated += StoreClamped(value, range, out[c]);
+    }
+    return saturated;
+  }
+
+  // Equations 6.4 and 6.5.
+  template <typename Params>
+  std::int64_t Scaled(std::span<const std::int64_t> d, std::int64_t std_int, std::int64_t numerator,
+                      const Params& params) const {
+    if (trace.std_int != nullptr) *trace.std_int = std_int;
+    const std::int64_t factor = numerator / std_int;
+    std::int64_t saturated = 0;
+    for (std::size_t c = 0; c < x.size(); ++c) {
+      const std::int64_t y = ((d[c] * factor) >> 1) + params.bias[c];
+      if (!trace.y.empty()) trace.y[c] = y;
+      const Multiplier scale = OfChannel(params.scale, c);
+      const Int128 shifted =
+          RoundShift(Int128{y} * scale.m, scale.shift, params.rounding) + OfChannel(params.zero, c);
+      saturated += StoreClamped(shifted, range, out[c]);
+    }
+    return saturated;
+  }
+};
 
 }  // namespace
 
 std::int64_t Layernorm(std::span<const std::int32_t> x, const LayernormParams& params,
-                       std::span<std::int32_t> out, const LayernormTrace& trace) {
+                       QuantRange range, std::span<std::int32_t> out, const LayernormTrace& trace) {
   Require(!x.empty() && x.size() <= 65536 && out.size() == x.size(),
           "Layernorm: a row must have 1..65536 elements, and out as many");
   Require(trace.y.empty() || trace.y.size() == x.size(),
           "Layernorm: a trace must be empty or as long as the row");
-  Require(params.range.qmin <= params.range.qmax, "Layernorm: the output's range is empty");
-  switch (params.kind) {
-    case LayernormKind::kIbert:
-    case LayernormKind::kIvit:
-      return BySumOfSquares(x, params, out, trace);
-    case LayernormKind::kDeeploy:
-      return Deeploy(x, params, out, trace);
-    case LayernormKind::kFqvit:
-      break;
-  }
-  throw std::invalid_argument("Layernorm: fqvit needs M, N and B of every row: LayernormFqvit");
+  Require(range.qmin <= range.qmax, "Layernorm: the output's range is empty");
+  return std::visit(Row{x, range, out, trace}, params);
 }
 
 }  // namespace qsim

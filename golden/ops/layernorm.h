@@ -15,8 +15,11 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <variant>
 
 #include "golden/ops/layernorm/deeploy.h"
+#include "golden/ops/layernorm/ibert.h"
+#include "golden/ops/layernorm/ivit.h"
 #include "golden/ops/requantize.h"
 
 namespace qsim {
@@ -41,21 +44,12 @@ inline constexpr std::int64_t kMaxLayernormInput = (std::int64_t{1} << 24) - (st
 inline constexpr std::int64_t kMaxLayernormBias = std::int64_t{1} << 46;
 inline constexpr int kMaxLayernormStdShift = 15;
 
-struct LayernormParams {
-  LayernormKind kind = LayernormKind::kIbert;
-  // ibert and ivit
-  std::int32_t input_zero = 0;
-  std::span<const std::int32_t> input_shift = {};  // empty (0) or one per channel, 0..8
-  int std_shift = 0;                               // k, 0..31; ivit: 0
-  std::span<const std::int64_t> bias = {};         // one per channel, |bias| <= 2^62
-  std::span<const Multiplier> scale = {};   // one, or one per channel; a negative gamma has m < 0
-  std::span<const std::int32_t> zero = {};  // one, or one per channel
-  Rounding rounding = Rounding::kHalfUp;
-  // rq_layernorm
-  DeeployLayernormParams deeploy = {};
-  // all
-  QuantRange range = {};
-};
+// In the order of LayernormKind; fqvit has none.
+using LayernormParams =
+    std::variant<IbertLayernormParams, IvitLayernormParams, DeeployLayernormParams>;
+inline LayernormKind KindOf(const LayernormParams& params) {
+  return static_cast<LayernormKind>(params.index());
+}
 
 // Optional intermediates. y is empty or as long as the row; std_int null or one value.
 struct LayernormTrace {
@@ -64,8 +58,9 @@ struct LayernormTrace {
 };
 
 // One row of any int32 x, C = x.size() in 1..65536. Returns how many elements the clamp changed.
-// Throws std::invalid_argument where a size or range is broken, and for kFqvit.
+// Throws std::invalid_argument where a size or range is broken.
 std::int64_t Layernorm(std::span<const std::int32_t> x, const LayernormParams& params,
-                       std::span<std::int32_t> out, const LayernormTrace& trace = {});
+                       QuantRange range, std::span<std::int32_t> out,
+                       const LayernormTrace& trace = {});
 
 }  // namespace qsim

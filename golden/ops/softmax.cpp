@@ -1,68 +1,80 @@
 #include "golden/ops/softmax.h"
 
-#include <array>
 #include <cstddef>
 
+#include "golden/ops/fields.h"
 #include "golden/ops/require.h"
-#include "golden/ops/softmax/ibert.h"
-#include "golden/ops/softmax/log_int.h"
 
 namespace qsim {
 namespace {
 
-constexpr const char* kUnknownKind = "Softmax: unknown algorithm";
+static_assert(NamesAgree<SoftmaxParams, SoftmaxKind>());
 
-IbertSoftmaxParams IbertOf(const SoftmaxParams& params) {
-  return {.exp = params.exp,
-          .act16_multiplier = params.act16_multiplier,
-          .act16_shift = params.act16_shift,
-          .extra_bits = params.extra_bits,
-          .round_output = params.kind == SoftmaxKind::kIbertRn};
-}
+// One row by each algorithm. Returns how many elements a final clamp changed.
+struct Row {
+  std::span<const std::int32_t> scores;
+  std::span<std::int32_t> out;
+  const SoftmaxTrace& trace;
+
+  std::int64_t operator()(const IbertSoftmaxParams& p) const {
+    return IbertSoftmax(scores, p, out, trace.exp_int, trace.exp16);
+  }
+  std::int64_t operator()(const IbertRnSoftmaxParams& p) const {
+    return IbertSoftmax(scores, p, out, trace.exp_int, trace.exp16);
+  }
+  std::int64_t operator()(const LogIntSoftmaxParams& p) const {
+    LogIntSoftmax(scores, p, out, trace.exp_int);
+    return 0;
+  }
+  std::int64_t operator()(const ShiftmaxParams& p) const {
+    Shiftmax(scores, p, out, trace.exp_int);
+    return 0;
+  }
+  std::int64_t operator()(const ItaSoftmaxParams& p) const {
+    ItaSoftmax(scores, p, out);
+    return 0;
+  }
+  std::int64_t operator()(const ItaStreamingSoftmaxParams& p) const {
+    ItaSoftmax(scores, p, out);
+    return 0;
+  }
+  std::int64_t operator()(const TfliteSoftmaxParams& p) const {
+    return TfliteSoftmax(scores, p, out);
+  }
+  std::int64_t operator()(const IsoftmaxParams& p) const {
+    Isoftmax(scores, p, out);
+    return 0;
+  }
+};
+
+struct Checks {
+  void operator()(const IbertSoftmaxParams& p) const { CheckIbertSoftmax(p); }
+  void operator()(const IbertRnSoftmaxParams& p) const { CheckIbertSoftmax(p); }
+  void operator()(const LogIntSoftmaxParams& p) const { CheckLogIntSoftmax(p); }
+  void operator()(const ShiftmaxParams& p) const { CheckShiftmax(p); }
+  void operator()(const ItaSoftmaxParams& p) const { CheckItaSoftmax(p); }
+  void operator()(const ItaStreamingSoftmaxParams& p) const { CheckItaSoftmax(p); }
+  void operator()(const TfliteSoftmaxParams& p) const { CheckTfliteSoftmax(p); }
+  void operator()(const IsoftmaxParams& p) const { CheckIsoftmax(p); }
+};
+
+struct OutputRanges {
+  QuantRange operator()(const IbertSoftmaxParams&) const { return {0, 255}; }
+  QuantRange operator()(const IbertRnSoftmaxParams&) const { return {0, 255}; }
+  QuantRange operator()(const LogIntSoftmaxParams& p) const { return {0, 1 << p.code_bits}; }
+  QuantRange operator()(const ShiftmaxParams& p) const { return ShiftmaxRange(p); }
+  QuantRange operator()(const ItaSoftmaxParams& p) const { return ItaSoftmaxRange(p); }
+  QuantRange operator()(const ItaStreamingSoftmaxParams& p) const { return ItaSoftmaxRange(p); }
+  QuantRange operator()(const TfliteSoftmaxParams& p) const { return TfliteSoftmaxRange(p); }
+  QuantRange operator()(const IsoftmaxParams& p) const { return IsoftmaxRange(p); }
+};
 
 }  // namespace
 
-void CheckSoftmaxParams(const SoftmaxParams& params) {
-  switch (params.kind) {
-    case SoftmaxKind::kIbert:
-      Require(params.extra_bits == 0, "Softmax: extra_bits must be 0 for ibert");
-      return CheckIbertSoftmax(IbertOf(params));
-    case SoftmaxKind::kIbertRn:
-      return CheckIbertSoftmax(IbertOf(params));
-    case SoftmaxKind::kLogInt:
-      return CheckLogIntSoftmax(params.exp, params.code_bits);
-    case SoftmaxKind::kShiftmax:
-      return CheckShiftmax(params.shiftmax);
-    case SoftmaxKind::kIta:
-      return CheckItaSoftmax(params.ita, /*streaming=*/false);
-    case SoftmaxKind::kItaStreaming:
-      return CheckItaSoftmax(params.ita, /*streaming=*/true);
-    case SoftmaxKind::kTflite:
-      return CheckTfliteSoftmax(params.tflite);
-    case SoftmaxKind::kDeeploy:
-      return CheckIsoftmax(params.isoftmax);
-  }
-  throw std::invalid_argument(kUnknownKind);
-}
+void CheckSoftmaxParams(const SoftmaxParams& params) { std::visit(Checks{}, params); }
 
 QuantRange SoftmaxOutputRange(const SoftmaxParams& params) {
-  switch (params.kind) {
-    case SoftmaxKind::kIbert:
-    case SoftmaxKind::kIbertRn:
-      return {0, 255};
-    case SoftmaxKind::kLogInt:
-      return {0, 1 << params.code_bits};
-    case SoftmaxKind::kShiftmax:
-      return ShiftmaxRange(params.shiftmax);
-    case SoftmaxKind::kIta:
-    case SoftmaxKind::kItaStreaming:
-      return ItaSoftmaxRange(params.ita);
-    case SoftmaxKind::kTflite:
-      return TfliteSoftmaxRange(params.tflite);
-    case SoftmaxKind::kDeeploy:
-      return IsoftmaxRange(params.isoftmax);
-  }
-  throw std::invalid_argument(kUnknownKind);
+  return std::visit(OutputRanges{}, params);
 }
 
 std::int64_t MaxSoftmaxRow(SoftmaxKind kind) {
@@ -73,35 +85,13 @@ std::int64_t Softmax(std::span<const std::int32_t> scores, const SoftmaxParams& 
                      std::span<std::int32_t> out, const SoftmaxTrace& trace) {
   CheckSoftmaxParams(params);
   const std::size_t length = scores.size();
-  Require(length >= 1 && static_cast<std::int64_t>(length) <= MaxSoftmaxRow(params.kind) &&
+  Require(length >= 1 && static_cast<std::int64_t>(length) <= MaxSoftmaxRow(KindOf(params)) &&
               out.size() == length,
           "Softmax: a row must have 1..65536 elements (tflite: 8191), and out as many");
   Require((trace.exp_int.empty() || trace.exp_int.size() == length) &&
               (trace.exp16.empty() || trace.exp16.size() == length),
           "Softmax: a trace must be empty or as long as the row");
-  switch (params.kind) {
-    case SoftmaxKind::kIbert:
-    case SoftmaxKind::kIbertRn:
-      return IbertSoftmax(scores, IbertOf(params), out, trace.exp_int, trace.exp16);
-    case SoftmaxKind::kLogInt:
-      LogIntSoftmax(scores, params.exp, params.code_bits, out, trace.exp_int);
-      return 0;
-    case SoftmaxKind::kShiftmax:
-      Shiftmax(scores, params.shiftmax, out, trace.exp_int);
-      return 0;
-    case SoftmaxKind::kIta:
-      ItaSoftmax(scores, params.ita, out);
-      return 0;
-    case SoftmaxKind::kItaStreaming:
-      ItaStreamingSoftmax(scores, params.ita, out);
-      return 0;
-    case SoftmaxKind::kTflite:
-      return TfliteSoftmax(scores, params.tflite, out);
-    case SoftmaxKind::kDeeploy:
-      Isoftmax(scores, params.isoftmax, out);
-      return 0;
-  }
-  throw std::invalid_argument(kUnknownKind);
+  return std::visit(Row{scores, out, trace}, params);
 }
 
 }  // namespace qsim

@@ -8,11 +8,13 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <variant>
 
 #include "golden/ops/requantize.h"
-#include "golden/ops/softmax/ibert_exp.h"
+#include "golden/ops/softmax/ibert.h"
 #include "golden/ops/softmax/isoftmax.h"
 #include "golden/ops/softmax/ita.h"
+#include "golden/ops/softmax/log_int.h"
 #include "golden/ops/softmax/shiftmax.h"
 #include "golden/ops/softmax/tflite.h"
 
@@ -49,26 +51,16 @@ inline constexpr std::array<NamedValue<SoftmaxKind>, 8> kNamesOf<SoftmaxKind> = 
     {SoftmaxKind::kDeeploy, "deeploy_isoftmax"},
 }};
 
-// Each kind reads only what is said to be its own.
-struct SoftmaxParams {
-  SoftmaxKind kind = SoftmaxKind::kIbertRn;
-  IbertExp exp = {};  // ibert, ibert_rn, log_int
-  // exp16 = clamp(half_even(exp * act16_multiplier / 2^act16_shift), -32768, 32767); ibert,
-  // ibert_rn. act16_multiplier in 2^30 .. 2^31 - 1 (or 0 when unused), act16_shift in 0..126;
-  // together they turn c << n, the exponential of every row's maximum, into at least 1.
-  std::int64_t act16_multiplier = 0;
-  int act16_shift = 0;
-  int extra_bits = 0;  // j of ibert_rn: output scale 2^-(8+j), 0..7. ibert: 0.
-  int code_bits = 4;   // log_int only, 1..8
-  ShiftmaxParams shiftmax = {};
-  ItaSoftmaxParams ita = {};  // ita, ita_streaming
-  TfliteSoftmaxParams tflite = {};
-  IsoftmaxParams isoftmax = {};  // deeploy_isoftmax
-  bool operator==(const SoftmaxParams&) const = default;
-};
+// In the order of SoftmaxKind.
+using SoftmaxParams =
+    std::variant<IbertSoftmaxParams, IbertRnSoftmaxParams, LogIntSoftmaxParams, ShiftmaxParams,
+                 ItaSoftmaxParams, ItaStreamingSoftmaxParams, TfliteSoftmaxParams, IsoftmaxParams>;
+inline SoftmaxKind KindOf(const SoftmaxParams& params) {
+  return static_cast<SoftmaxKind>(params.index());
+}
 
-// Throws std::invalid_argument where a parameter of params.kind is out of its range, or where its
-// parameters do not fit together. What passes is defined for every row of 1..MaxSoftmaxRow scores.
+// Throws std::invalid_argument where a parameter is out of its range, or where the parameters do
+// not fit together. What passes is defined for every row of 1..MaxSoftmaxRow scores.
 void CheckSoftmaxParams(const SoftmaxParams& params);
 
 // The codes that the output may hold, and the real value of one step:
@@ -96,7 +88,7 @@ inline constexpr std::int64_t kMaxSoftmaxRow = 65536;
 // The same for one kind: kMaxSoftmaxRow, but kMaxTfliteSoftmaxRow for tflite.
 std::int64_t MaxSoftmaxRow(SoftmaxKind kind);
 
-// scores: a row of 1..MaxSoftmaxRow(params.kind) values, of any width up to 32 bits. out: within
+// scores: a row of 1..MaxSoftmaxRow(KindOf(params)) values, of any width up to 32 bits. out: within
 // SoftmaxOutputRange. Returns how many elements a final clamp changed (ibert, ibert_rn, tflite; the
 // others have none). Throws std::invalid_argument where a size or parameter is out of its range.
 std::int64_t Softmax(std::span<const std::int32_t> scores, const SoftmaxParams& params,

@@ -131,11 +131,12 @@ AccumulatorProof ProveAccumulator(const Program& program, const MatmulOp& op) {
 std::vector<AccumulatorProof> ProveAccumulators(const Program& program) {
   std::vector<AccumulatorProof> proofs;
   for (const Op& op : program.ops) {
-    if (const auto* gemm = std::get_if<GemmOp>(&op)) {
-      proofs.push_back(ProveAccumulator(program, *gemm));
-    } else if (const auto* matmul = std::get_if<MatmulOp>(&op)) {
-      proofs.push_back(ProveAccumulator(program, *matmul));
-    }
+    std::visit(
+        [&](const auto& o) {
+          if constexpr (requires { ProveAccumulator(program, o); })
+            proofs.push_back(ProveAccumulator(program, o));
+        },
+        op);
   }
   return proofs;
 }

@@ -2,19 +2,8 @@
 
 namespace qsim {
 
-std::int64_t Backend::Softmax(const OpId& /*id*/, std::span<const std::int32_t> scores,
-                              const SoftmaxParams& params, std::span<std::int32_t> out) {
-  return qsim::Softmax(scores, params, out);
-}
-
-std::int64_t Backend::Layernorm(const OpId& /*id*/, std::span<const std::int32_t> x,
-                                const LayernormParams& params, std::span<std::int32_t> out) {
-  return qsim::Layernorm(x, params, out);
-}
-
-std::int64_t Backend::Gelu(const OpId& /*id*/, std::span<const std::int32_t> in,
-                           const GeluParams& params, std::span<std::int32_t> out) {
-  return qsim::Gelu(in, params, out);
+void Backend::Run(const Op& op, OperationRun& run) {
+  std::visit([&](const auto& o) { o.Run(run); }, op);
 }
 
 void GoldenBackend::Gemm(const OpId& /*id*/, const LhsView& lhs, MatrixView<const std::int8_t> rhs,

@@ -1,6 +1,5 @@
 // Who computes an operation. The executor walks a program and hands each operation to a backend:
-// the golden one calls golden/ops, the RTL one drives Verilated modules. Calls carry plain integers
-// and views; they know nothing of programs, files or scales.
+// the golden one calls golden/ops, the RTL one drives Verilated modules.
 #pragma once
 
 #include <cstdint>
@@ -8,12 +7,7 @@
 #include <string_view>
 #include <variant>
 
-#include "golden/ops/gelu.h"
-#include "golden/ops/gemm.h"
-#include "golden/ops/layernorm.h"
-#include "golden/ops/requantize.h"
-#include "golden/ops/residual_add.h"
-#include "golden/ops/softmax.h"
+#include "golden/program/operation.h"
 
 namespace qsim {
 
@@ -26,9 +20,14 @@ struct OpId {
 
 using LhsView = std::variant<MatrixView<const std::int8_t>, MatrixView<const std::uint8_t>>;
 
+// What executors differ in are the three calls below, which know nothing of programs. Everything
+// else is golden arithmetic, unless a backend takes the whole operation over.
 class Backend {
  public:
   virtual ~Backend() = default;
+
+  // A whole operation, from the values that exist to its output.
+  virtual void Run(const Op& op, OperationRun& run);
 
   // One matrix product: a linear layer, or one head of QK^T or of attention times V.
   // `seen` as in qsim::Gemm; a backend that cannot see partial sums leaves it alone.
@@ -44,19 +43,10 @@ class Backend {
                                    std::span<const std::int32_t> b, std::int64_t row_length,
                                    const ResidualAddParams& params,
                                    std::span<std::int32_t> out) = 0;
-
-  // One row. Without RTL for these, a backend inherits the golden arithmetic.
-  virtual std::int64_t Softmax(const OpId& id, std::span<const std::int32_t> scores,
-                               const SoftmaxParams& params, std::span<std::int32_t> out);
-  virtual std::int64_t Layernorm(const OpId& id, std::span<const std::int32_t> x,
-                                 const LayernormParams& params, std::span<std::int32_t> out);
-
-  // A whole tensor; params.row_length is its last axis. Inherited likewise.
-  virtual std::int64_t Gelu(const OpId& id, std::span<const std::int32_t> in,
-                            const GeluParams& params, std::span<std::int32_t> out);
 };
 
-class GoldenBackend final : public Backend {
+// The specification itself.
+class GoldenBackend : public Backend {
  public:
   void Gemm(const OpId& id, const LhsView& lhs, MatrixView<const std::int8_t> rhs,
             const GemmParams& params, MatrixView<std::int32_t> out, AccRange* seen) override;

@@ -3,24 +3,12 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <string>
 #include <vector>
 
-#include "golden/program/backend.h"
-#include "golden/program/program.h"
+#include "golden/program/operation_run.h"
 
 namespace qsim {
-
-// Values of one image by tensor name.
-using TensorMap = std::map<std::string, IntTensor, std::less<>>;
-
-// What a run observed beside the values, keyed by the operation's output tensor.
-struct RunStats {
-  std::map<std::string, std::int64_t> saturated;  // elements that a clamp changed
-  std::map<std::string, AccRange> accumulators;   // partial sums seen; filled when asked for
-  void Merge(const RunStats& other);
-};
 
 struct ExecuteOptions {
   bool track_accumulators = false;  // exact minimum and maximum over all partial sums; slower

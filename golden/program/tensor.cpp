@@ -94,4 +94,17 @@ std::int64_t IntTensor::At(std::int64_t index) const {
       storage_);
 }
 
+ChannelLayout LayoutOf(const Shape& shape, ChannelAxis axis) {
+  const std::int64_t size = ElementCount(shape);
+  switch (axis) {
+    case ChannelAxis::kLast:
+      return {size / shape.back(), shape.back(), 1};
+    case ChannelAxis::kFirst:
+      return {1, shape.front(), size / shape.front()};
+    case ChannelAxis::kNone:
+      break;
+  }
+  return {1, 1, size};
+}
+
 }  // namespace qsim

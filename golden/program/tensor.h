@@ -30,6 +30,12 @@ DType StorageFor(QuantRange range);
 using Shape = std::vector<std::int64_t>;
 std::int64_t ElementCount(const Shape& shape);
 
+// Which axis the per-channel parameters of an operation run along.
+enum class ChannelAxis : std::uint8_t { kNone, kLast, kFirst };
+
+// How the elements of a tensor of this shape map to the channels of that axis.
+ChannelLayout LayoutOf(const Shape& shape, ChannelAxis axis);
+
 // A dense, row-major tensor of integers.
 class IntTensor {
  public:

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
+#include <iterator>
 #include <limits>
 #include <string>
 #include <type_traits>
@@ -26,11 +27,13 @@ constexpr std::uint64_t kLargestBundleYaml = std::uint64_t{1} << 30;
 
 class Reader {
  public:
-  Reader(YamlPtr node, std::string file, std::string where, fs::path root = {})
+  Reader(YamlPtr node, std::string file, std::string where, fs::path root = {},
+         std::vector<Rename> renames = {})
       : node_(std::move(node)),
         file_(std::move(file)),
         where_(std::move(where)),
-        root_(std::move(root)) {
+        root_(std::move(root)),
+        renames_(std::move(renames)) {
     if (node_->kind != YamlNode::Kind::kMap)
       Fail(node_->line, "must be a map, is " + node_->Describe());
   }
@@ -38,6 +41,8 @@ class Reader {
   // Call when every field has been read: what is left is unknown.
   void Finish() const {
     for (const YamlEntry& entry : node_->entries) {
+      const auto is_gone = [&](const Rename& r) { return r.from == entry.key && r.to.empty(); };
+      if (std::any_of(renames_.begin(), renames_.end(), is_gone)) continue;
       if (std::find(known_.begin(), known_.end(), entry.key) == known_.end()) {
         Fail(entry.line,
              fmt::format("unknown key '{}'; {}", entry.key, SuggestWord(entry.key, known_)));
@@ -46,26 +51,43 @@ class Reader {
   }
 
   template <typename T>
-  void Scalar(const char* key, T& value) {
+  void Scalar(std::string_view key, T& value) {
     Parse(key, *Get(key, YamlNode::Kind::kScalar, "a value"), value);
   }
+  // Whether an optional value is absent, which means T{}.
   template <typename T>
-  void Optional(const char* key, T& value) {
-    if (node_->Find(key)) {
-      Scalar(key, value);
+  bool Skips(bool optional, std::string_view key, T& value) {
+    if (!optional || node_->Find(std::string(Stored(key)))) return false;
+    known_.emplace_back(key);
+    value = T{};
+    return true;
+  }
+  template <typename Variant>
+  void Algorithm(std::string_view key, Variant& algorithm) {
+    std::string name;
+    Scalar(key, name);
+    const std::optional<std::size_t> index = AlgorithmNamed<Variant>(name);
+    if (!index) Fail(node_->line, fmt::format("'{}' has an unknown value '{}'", key, name));
+    algorithm = Alternative<Variant>(*index);
+  }
+  // A plain number is what format 1 has for all heads.
+  void Column(std::string_view key, std::vector<std::int64_t>& values, bool /*whole*/) {
+    const YamlPtr value = Find(key);
+    if (value->kind == YamlNode::Kind::kScalar && !value->scalar.starts_with(kArrays)) {
+      values.assign(1, 0);
+      Parse(key, *value, values.front());
     } else {
-      known_.emplace_back(key);
-      value = T{};
+      Array(key, values);
     }
   }
-  void Constant(const char* key, const char* expected) {
+  void Constant(std::string_view key, const char* expected) {
     std::string value;
     Scalar(key, value);
     if (value != expected)
       Fail(node_->line, fmt::format("'{}' is '{}', must be '{}'", key, value, expected));
   }
   template <typename T>
-  void List(const char* key, std::vector<T>& values) {
+  void List(std::string_view key, std::vector<T>& values) {
     const YamlPtr list = Get(key, YamlNode::Kind::kSequence, "a list");
     values.clear();
     for (const YamlPtr& item : list->items) {
@@ -77,7 +99,7 @@ class Reader {
     }
   }
   template <typename T>
-  void Array(const char* key, std::vector<T>& values) {
+  void Array(std::string_view key, std::vector<T>& values) {
     const YamlPtr value = Find(key);
     if (value->kind == YamlNode::Kind::kSequence) {
       List(key, values);
@@ -96,19 +118,20 @@ class Reader {
     }
     values = *stored;
   }
-  void CheckSameLength(const char* a, std::size_t a_size, const char* b, std::size_t b_size) const {
+  void CheckSameLength(std::string_view a, std::size_t a_size, std::string_view b,
+                       std::size_t b_size) const {
     if (a_size != b_size) {
       Fail(node_->line, fmt::format("'{}' has {} entries, '{}' has {}", a, a_size, b, b_size));
     }
   }
   template <typename T>
-  T Narrow(const char* key, std::int64_t value) const {
+  T Narrow(std::string_view key, std::int64_t value) const {
     if (value < std::numeric_limits<T>::min() || value > std::numeric_limits<T>::max()) {
       Fail(node_->line, fmt::format("'{}' holds {}, out of range", key, value));
     }
     return static_cast<T>(value);
   }
-  YamlPtr Get(const char* key, YamlNode::Kind kind, const char* expected) {
+  YamlPtr Get(std::string_view key, YamlNode::Kind kind, const char* expected) {
     const YamlPtr value = Find(key);
     if (value->kind != kind) {
       Fail(value->line, fmt::format("'{}' must be {}, is {}", key, expected, value->Describe()));
@@ -121,22 +144,31 @@ class Reader {
   }
 
  private:
-  YamlPtr Find(const char* key) {
-    known_.emplace_back(key);
-    const YamlPtr value = node_->Find(key);
-    if (!value) Fail(node_->line, fmt::format("'{}' is missing", key));
+  // What the file calls this parameter.
+  std::string_view Stored(std::string_view key) const {
+    const auto rename = std::find_if(renames_.begin(), renames_.end(),
+                                     [&](const Rename& r) { return r.to == key; });
+    return rename == renames_.end() ? key : rename->from;
+  }
+  YamlPtr Find(std::string_view key) {
+    const std::string stored(Stored(key));
+    known_.push_back(stored);
+    const YamlPtr value = node_->Find(stored);
+    if (!value) Fail(node_->line, fmt::format("'{}' is missing", stored));
     return value;
   }
 
-  void Parse(const char*, const YamlNode& node, std::string& value) const { value = node.scalar; }
-  void Parse(const char* key, const YamlNode& node, bool& value) const {
+  void Parse(std::string_view, const YamlNode& node, std::string& value) const {
+    value = node.scalar;
+  }
+  void Parse(std::string_view key, const YamlNode& node, bool& value) const {
     if (node.scalar != "true" && node.scalar != "false") {
       Fail(node.line, fmt::format("'{}' must be true or false, is '{}'", key, node.scalar));
     }
     value = node.scalar == "true";
   }
   template <typename T>
-  void Parse(const char* key, const YamlNode& node, T& value) const {
+  void Parse(std::string_view key, const YamlNode& node, T& value) const {
     if constexpr (std::is_enum_v<T>) {
       const auto parsed = FromName<T>(node.scalar);
       if (!parsed) Fail(node.line, fmt::format("'{}' has an unknown value '{}'", key, node.scalar));
@@ -156,16 +188,16 @@ class Reader {
   std::string file_;
   std::string where_;
   fs::path root_;
+  std::vector<Rename> renames_;
   std::vector<std::string> known_;
 };
 
-template <std::size_t... I>
-std::optional<Op> OpFromKind(std::string_view kind, std::index_sequence<I...>) {
-  std::optional<Op> found;
-  ((KindName(Op(std::in_place_index<I>)) == kind ? void(found = Op(std::in_place_index<I>))
-                                                 : void()),
-   ...);
-  return found;
+std::optional<Op> OpFromKind(std::string_view kind) {
+  for (std::size_t i = 0; i < std::variant_size_v<Op>; ++i) {
+    Op op = Alternative<Op>(i);
+    if (KindName(op) == kind) return op;
+  }
+  return std::nullopt;
 }
 
 class BundleReader {
@@ -196,7 +228,7 @@ class BundleReader {
     reader.Finish();
   }
 
-  std::vector<std::string> ReadNames(Reader& reader, const char* key) const {
+  std::vector<std::string> ReadNames(Reader& reader, std::string_view key) const {
     std::vector<std::string> names;
     reader.List(key, names);
     return names;
@@ -204,11 +236,11 @@ class BundleReader {
 
   void ReadProgram() {
     Reader reader(LoadYaml(root_ / "program.yaml", kLargestBundleYaml), file_, "");
-    int version = 0;
-    reader.Scalar("format_version", version);
-    if (version != kFormatVersion) {
-      throw InputError(fmt::format("{}: format_version {} is not supported, this qsim reads {}",
-                                   file_, version, kFormatVersion));
+    reader.Scalar("format_version", version_);
+    if (version_ < 1 || version_ > kFormatVersion) {
+      throw InputError(
+          fmt::format("{}: format_version {} is not supported, this qsim reads 1 to {}", file_,
+                      version_, kFormatVersion));
     }
     ReadRecord(reader.Get("provenance", YamlNode::Kind::kMap, "a map"), "provenance",
                bundle_.provenance);
@@ -233,10 +265,16 @@ class BundleReader {
   }
 
   void ReadOp(const YamlPtr& node) {
-    Reader reader(node, file_, "operation", root_);
     std::string kind;
+    Reader(node, file_, "operation").Scalar("op", kind);
+    std::vector<Rename> renames;
+    if (version_ == 1) {
+      std::copy_if(std::begin(kFormat1), std::end(kFormat1), std::back_inserter(renames),
+                   [&](const Rename& r) { return r.operation == kind; });
+    }
+    Reader reader(node, file_, "operation", root_, std::move(renames));
     reader.Scalar("op", kind);
-    std::optional<Op> op = OpFromKind(kind, std::make_index_sequence<std::variant_size_v<Op>>());
+    std::optional<Op> op = OpFromKind(kind);
     if (!op)
       throw InputError(fmt::format("{}:{}: unknown operation '{}'", file_, node->line, kind));
     std::visit([&](auto& o) { Describe(reader, o); }, *op);
@@ -302,6 +340,7 @@ class BundleReader {
 
   fs::path root_;
   std::string file_;
+  int version_ = 0;
   Bundle bundle_;
 };
 

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -48,23 +50,32 @@ class Writer {
         prefix_(std::move(prefix)) {}
 
   template <typename T>
-  void Scalar(const char* key, const T& value) {
+  void Scalar(std::string_view key, const T& value) {
     Line(key, Text(value));
   }
-  // Written where it differs from T{}, which is what its absence means.
+  // An optional value that is T{} is not written: its absence means just that.
   template <typename T>
-  void Optional(const char* key, const T& value) {
-    if (value != T{}) Scalar(key, value);
+  bool Skips(bool optional, std::string_view /*key*/, const T& value) const {
+    return optional && value == T{};
   }
-  void Constant(const char* key, const char* value) { Line(key, value); }
+  template <typename Variant>
+  void Algorithm(std::string_view key, const Variant& algorithm) {
+    Line(key, std::string(NameOfAlgorithm(algorithm)));
+  }
+  void Column(std::string_view key, const std::vector<std::int64_t>& values, bool whole) {
+    const bool same =
+        std::adjacent_find(values.begin(), values.end(), std::not_equal_to<>()) == values.end();
+    Array(key, same && !whole ? std::vector{values.front()} : values);
+  }
+  void Constant(std::string_view key, std::string_view value) { Line(key, std::string(value)); }
   template <typename T>
-  void List(const char* key, const std::vector<T>& values) {
+  void List(std::string_view key, const std::vector<T>& values) {
     std::string text;
     for (const T& value : values) text += (text.empty() ? "" : ", ") + Text(value);
     Line(key, "[" + text + "]");
   }
   template <typename T>
-  void Array(const char* key, const std::vector<T>& values) {
+  void Array(std::string_view key, const std::vector<T>& values) {
     if (values.size() <= 1) {
       List(key, values);
       return;
@@ -73,14 +84,14 @@ class Writer {
     WriteNpy(arrays_ / file, IntTensor({static_cast<std::int64_t>(values.size())}, values));
     Line(key, fmt::format("{}/{}", kArrays, file));
   }
-  void CheckSameLength(const char*, std::size_t, const char*, std::size_t) const {}
+  void CheckSameLength(std::string_view, std::size_t, std::string_view, std::size_t) const {}
   template <typename T>
-  T Narrow(const char*, std::int64_t value) const {
+  T Narrow(std::string_view, std::int64_t value) const {
     return static_cast<T>(value);
   }
 
  private:
-  void Line(const char* key, const std::string& value) {
+  void Line(std::string_view key, const std::string& value) {
     out_ += fmt::format("{}{}: {}\n", next_, key, value);
     next_ = indent_;
   }
@@ -110,7 +121,7 @@ std::string ProgramYaml(const Bundle& bundle, const fs::path& arrays) {
     Writer writer(out, "    ", "  - ");
     Describe(writer, info);
   }
-  out += "constants:\n";
+  out += bundle.program.constants.empty() ? "constants: []\n" : "constants:\n";
   for (const auto& [name, unused] : bundle.program.constants) out += fmt::format("  - {}\n", name);
   out += "operations:\n";
   for (Op op : bundle.program.ops) {

@@ -7,6 +7,7 @@
 #include <cctype>
 #include <cmath>
 #include <map>
+#include <type_traits>
 
 #include "golden/program/accumulator_proof.h"
 #include "sim/error.h"
@@ -36,10 +37,13 @@ class GroupBuilder {
     Add(name, {static_cast<std::int64_t>(values.size())}, axis, values);
   }
   void Text(const std::string& name, const std::string& value) { Add(name, {}, "", value); }
+  void Choice(const std::string& name, const std::string& set, const std::string& value,
+              std::int64_t code) {
+    Add(name, {}, "", ExportChoice{set, value, code});
+  }
   template <typename Enum>
   void Choice(const std::string& name, const std::string& set, Enum value) {
-    Add(name, {}, "",
-        ExportChoice{set, std::string(Name(value)), static_cast<std::int64_t>(value)});
+    Choice(name, set, std::string(Name(value)), static_cast<std::int64_t>(value));
   }
   void Multipliers(const std::string& axis, const std::vector<Multiplier>& scale) {
     std::vector<std::int32_t> m, shift;
@@ -57,10 +61,18 @@ class GroupBuilder {
   void Accumulate(const Accumulator& acc, const AccumulatorProof& proof) {
     Int("acc_bits", 8, false, acc.bits);
     Choice("acc_policy", "acc_policy", acc.policy);
+    const std::size_t proven = group_.parameters.size();
     Int("acc_bits_needed", 8, false, proof.bits_needed);
     Int("acc_worst_min", 64, true, proof.range.min);
     Int("acc_worst_max", 64, true, proof.range.max);
     Int("acc_worst_channel", 32, true, proof.worst_channel);
+    NotStoredFrom(proven);
+  }
+  // The values of a constant of the program, which is stored on its own.
+  void Constant(const std::string& name, const std::vector<std::int32_t>& values) {
+    const std::size_t first = group_.parameters.size();
+    Ints(name, 32, true, "channel", values);
+    NotStoredFrom(first);
   }
   ExportGroup Take() { return std::move(group_); }
 
@@ -68,6 +80,10 @@ class GroupBuilder {
   template <typename Value>
   void Add(const std::string& name, Shape shape, const std::string& axis, Value value) {
     group_.parameters.push_back({name, std::move(shape), axis, std::move(value)});
+  }
+  void NotStoredFrom(std::size_t first) {
+    for (std::size_t i = first; i < group_.parameters.size(); ++i)
+      group_.parameters[i].stored = false;
   }
   ExportGroup group_;
 };
@@ -80,222 +96,97 @@ std::string AxisOf(const std::vector<T>& list, const std::string& axis) {
 
 std::string AxisName(ChannelAxis axis) { return axis == ChannelAxis::kFirst ? "head" : "channel"; }
 
-class OperationBuilder {
+// The sets of names that formats without strings count.
+std::string SetOf(Rounding) { return "rounding"; }
+std::string SetOf(RequantScheme) { return "requant_scheme"; }
+std::string SetOf(OperandMode) { return "operand_mode"; }
+
+// Adds the parameters of one operation, by what its fields say of them.
+class OperationFields {
  public:
-  explicit OperationBuilder(const Program& program) : program_(program) {}
+  OperationFields(GroupBuilder& group, const Program& program, const Op& op)
+      : group_(group), program_(program), op_(op) {}
 
-  ExportGroup operator()(const GemmOp& op) const {
-    GroupBuilder group = Start(op);
-    group.Text("weight", op.weight);
-    group.Text("bias_name", op.bias);
-    const IntTensor& bias = program_.Constant(op.bias);
-    std::vector<std::int64_t> values;
-    for (std::int64_t i = 0; i < bias.size(); ++i) values.push_back(bias.At(i));
-    group.Ints("bias", 32, true, "channel", values);
-    if (!op.weight_zero.empty())
-      group.Ints("weight_zero", 16, true, AxisOf(op.weight_zero, "channel"), op.weight_zero);
-    if (op.rows != 0) group.Int("rows", 32, false, op.rows);
-    group.Accumulate(op.acc, ProveAccumulator(program_, op));
-    return group.Take();
-  }
-
-  ExportGroup operator()(const MatmulOp& op) const {
-    GroupBuilder group = Start(op);
-    group.Int("heads", 32, false, op.heads);
-    group.Int("transpose_rhs", 8, false, op.transpose_rhs ? 1 : 0);
-    group.Choice("mode", "operand_mode", op.mode);
-    group.Ints("lhs_zero", 16, true, AxisOf(op.lhs_zero, "head"), op.lhs_zero);
-    group.Ints("rhs_zero", 16, true, AxisOf(op.rhs_zero, op.transpose_rhs ? "head" : "channel"),
-               op.rhs_zero);
-    group.Accumulate(op.acc, ProveAccumulator(program_, op));
-    return group.Take();
-  }
-
-  ExportGroup operator()(const RequantizeOp& op) const {
-    GroupBuilder group = Start(op);
-    const std::string axis = AxisName(op.axis);
-    group.Int("first_column", 32, false, op.first_column);
-    group.Multipliers(AxisOf(op.scale, axis), op.scale);
-    group.Ints("zero", 32, true, AxisOf(op.zero, axis), op.zero);
-    group.Int("input_zero", 32, true, op.input_zero);
-    group.Choice("scheme", "requant_scheme", op.scheme);
-    group.Choice("rounding", "rounding", op.rounding);
-    if (!op.addend.empty()) group.Ints("addend", 64, true, AxisOf(op.addend, axis), op.addend);
-    group.Clamp(program_.Tensor(op.output).range);
-    return group.Take();
-  }
-
-  ExportGroup operator()(const SoftmaxOp& op) const {
-    GroupBuilder group = Start(op);
-    const auto list = [&](const std::string& name, int bits, bool is_signed, auto field) {
-      std::vector<std::int64_t> values;
-      for (const SoftmaxParams& params : op.params) values.push_back(field(params));
-      group.Ints(name, bits, is_signed, AxisOf(values, "head"), values);
-    };
-    for (const SoftmaxParams& params : op.params) {
-      if (params.kind != op.params.front().kind)
-        throw InputError(
-            fmt::format("export: softmax '{}' uses '{}' and '{}' on different heads; "
-                        "one algorithm per tensor can be exported",
-                        op.output, Name(op.params.front().kind), Name(params.kind)));
-    }
-    group.Choice("algorithm", "softmax", op.params.front().kind);
-    using P = SoftmaxParams;
-    switch (op.params.front().kind) {
-      case SoftmaxKind::kIbert:
-      case SoftmaxKind::kIbertRn:
-      case SoftmaxKind::kLogInt:
-        list("x0", 32, true, [](const P& p) { return p.exp.x0; });
-        list("b", 32, true, [](const P& p) { return p.exp.b; });
-        list("c", 64, true, [](const P& p) { return p.exp.c; });
-        list("n", 8, false, [](const P& p) { return p.exp.n; });
-        list("act16_multiplier", 32, true, [](const P& p) { return p.act16_multiplier; });
-        list("act16_shift", 8, false, [](const P& p) { return p.act16_shift; });
-        list("extra_bits", 8, false, [](const P& p) { return p.extra_bits; });
-        list("code_bits", 8, false, [](const P& p) { return p.code_bits; });
-        break;
-      case SoftmaxKind::kShiftmax:
-        list("x0", 32, true, [](const P& p) { return p.shiftmax.x0; });
-        list("n", 8, false, [](const P& p) { return p.shiftmax.n; });
-        list("output_bits", 8, false, [](const P& p) { return p.shiftmax.output_bits; });
-        break;
-      case SoftmaxKind::kIta:
-      case SoftmaxKind::kItaStreaming:
-        list("shift_bits", 8, false, [](const P& p) { return p.ita.shift_bits; });
-        list("levels", 32, false, [](const P& p) { return p.ita.levels; });
-        list("output_offset", 32, true, [](const P& p) { return p.ita.output_offset; });
-        list("group", 32, false, [](const P& p) { return p.ita.group; });
-        break;
-      case SoftmaxKind::kTflite:
-        list("beta_multiplier", 32, true, [](const P& p) { return p.tflite.beta_multiplier; });
-        list("beta_left_shift", 8, false, [](const P& p) { return p.tflite.beta_left_shift; });
-        list("diff_min", 32, true, [](const P& p) { return p.tflite.diff_min; });
-        list("output_bits", 8, false, [](const P& p) { return p.tflite.output_bits; });
-        break;
-      case SoftmaxKind::kDeeploy:
-        list("coeff_a", 32, true, [](const P& p) { return p.isoftmax.coeff_a; });
-        list("coeff_b", 32, true, [](const P& p) { return p.isoftmax.coeff_b; });
-        list("coeff_c", 64, true, [](const P& p) { return p.isoftmax.coeff_c; });
-        list("log2", 32, true, [](const P& p) { return p.isoftmax.log2; });
-        list("levels", 32, false, [](const P& p) { return p.isoftmax.levels; });
-        list("output_offset", 32, true, [](const P& p) { return p.isoftmax.output_offset; });
-        break;
-    }
-    group.Clamp(program_.Tensor(op.output).range);
-    return group.Take();
-  }
-
-  ExportGroup operator()(const LayernormOp& op) const {
-    GroupBuilder group = Start(op);
-    group.Choice("algorithm", "layernorm", op.kind);
-    group.Int("input_zero", 32, true, op.input_zero);
-    group.Ints("bias", 64, true, AxisOf(op.bias, "channel"), op.bias);
-    if (op.kind == LayernormKind::kDeeploy) {
-      group.Ints("weight", 32, true, AxisOf(op.weight, "channel"), op.weight);
-      group.Int("log2d", 8, false, op.log2d);
-      group.Int("wrap", 8, false, op.wrap ? 1 : 0);
+  template <typename T>
+  void operator()(const Field& field, const T& member) {
+    const std::string name(field.name);
+    if (field.role == Role::kWrites || field.role == Role::kReads) return;
+    if constexpr (std::is_same_v<T, ChannelAxis>) {
+      return;  // each list says what it runs along
+    } else if constexpr (std::is_same_v<T, std::string>) {
+      if (!member.empty()) Constant(name, field.role, member);
+    } else if constexpr (std::is_same_v<T, Accumulator>) {
+      std::visit(
+          [&](const auto& o) {
+            if constexpr (requires { ProveAccumulator(program_, o); })
+              group_.Accumulate(member, ProveAccumulator(program_, o));
+          },
+          op_);
+    } else if constexpr (std::is_same_v<T, Multiplier>) {
+      group_.Multipliers("tensor", {member});
+    } else if constexpr (std::is_same_v<T, std::vector<Multiplier>>) {
+      group_.Multipliers(AxisOf(member, std::string(Name(field.axis))), member);
+    } else if constexpr (kIsVariant<T>) {
+      Algorithm(name, member);
+      std::visit([this](const auto& params) { ForEachField(params, *this); }, member);
+    } else if constexpr (kIsVectorOfVariants<T>) {
+      Algorithm(name, member.front());
+      for (const Column& column : ColumnsOf(member)) {
+        group_.Ints(std::string(column.field.name), column.field.bits, column.field.is_signed,
+                    AxisOf(column.values, std::string(Name(field.axis))), column.values);
+      }
+    } else if constexpr (kIsVector<T>) {
+      if (field.optional && member.empty()) return;
+      if (field.role == Role::kTable) {
+        has_table_ = true;
+        group_.Int(name + "_first_code", 32, true,
+                   program_.Tensor(InputsOf(op_).front()).range.qmin);
+      }
+      const std::string axis(Name(field.axis));
+      group_.Ints(name, field.bits, field.is_signed,
+                  field.role == Role::kTable ? axis : AxisOf(member, axis), member);
+    } else if constexpr (std::is_enum_v<T>) {
+      group_.Choice(name, SetOf(member), member);
     } else {
-      if (!op.input_shift.empty())
-        group.Ints("input_shift", 8, false, AxisOf(op.input_shift, "channel"), op.input_shift);
-      group.Int("std_shift", 8, false, op.std_shift);
-      group.Multipliers(AxisOf(op.scale, "channel"), op.scale);
-      group.Ints("zero", 32, true, AxisOf(op.zero, "channel"), op.zero);
-      group.Choice("rounding", "rounding", op.rounding);
+      if (field.optional && member == T{}) return;
+      group_.Int(name, field.bits, field.is_signed, static_cast<std::int64_t>(member));
     }
-    group.Clamp(program_.Tensor(op.output).range);
-    return group.Take();
+  }
+  template <typename T>
+  void Fixed(const Field& field, T value) {
+    (*this)(field, value);
   }
 
-  ExportGroup operator()(const ResidualAddOp& op) const {
-    GroupBuilder group = Start(op);
-    group.Ints("a_multiplier", 32, true, AxisOf(op.a_multiplier, "channel"), op.a_multiplier);
-    group.Ints("b_multiplier", 32, true, AxisOf(op.b_multiplier, "channel"), op.b_multiplier);
-    group.Int("shift", 8, false, op.shift);
-    group.Int("a_zero", 32, true, op.a_zero);
-    group.Int("b_zero", 32, true, op.b_zero);
-    group.Int("zero", 32, true, op.out_zero);
-    group.Choice("rounding", "rounding", op.rounding);
-    group.Clamp(program_.Tensor(op.output).range);
-    return group.Take();
-  }
-
-  ExportGroup operator()(const PatchifyOp& op) const {
-    GroupBuilder group = Start(op);
-    group.Int("patch", 32, false, op.patch);
-    return group.Take();
-  }
-
-  ExportGroup operator()(const EmbedOp& op) const {
-    GroupBuilder group = Start(op);
-    group.Text("position", op.position);
-    group.Ints("a_multiplier", 32, true, AxisOf(op.a_multiplier, "channel"), op.a_multiplier);
-    group.Int("b_multiplier", 32, true, op.b_multiplier);
-    group.Int("shift", 8, false, op.shift);
-    group.Int("zero", 32, true, op.out_zero);
-    group.Choice("rounding", "rounding", op.rounding);
-    group.Clamp(program_.Tensor(op.output).range);
-    return group.Take();
-  }
-
-  ExportGroup operator()(const AddOp& op) const {
-    GroupBuilder group = Start(op);
-    if (!op.bias.empty()) {
-      group.Ints("bias", 32, true, "channel", program_.Constant(op.bias).As<std::int32_t>());
-    }
-    return group.Take();
-  }
-
-  ExportGroup operator()(const GeluOp& op) const {
-    GroupBuilder group = Start(op);
-    group.Choice("algorithm", "gelu", op.kind);
-    if (op.kind == GeluKind::kTable) {
-      group.Int("table_first_code", 32, true, program_.Tensor(op.input).range.qmin);
-      group.Ints("table", 32, true, "code", op.table);
-      return group.Take();
-    }
-    group.Int("input_zero", 32, true, op.input_zero);
-    switch (op.kind) {
-      case GeluKind::kTable:
-        break;
-      case GeluKind::kIbert:
-        group.Int("b", 64, true, op.ibert.b);
-        group.Int("c", 64, true, op.ibert.c);
-        group.Int("shift_int", 64, true, op.ibert.shift_int);
-        group.Int("n", 8, false, op.ibert.n);
-        break;
-      case GeluKind::kShiftGelu:
-        group.Int("x0", 32, true, op.shiftgelu.x0);
-        group.Int("n", 8, false, op.shiftgelu.n);
-        group.Int("output_bits", 8, false, op.shiftgelu.output_bits);
-        break;
-      case GeluKind::kIta:
-        group.Int("q_1", 64, true, op.ita.q_1);
-        group.Int("q_b", 64, true, op.ita.q_b);
-        group.Int("q_c", 64, true, op.ita.q_c);
-        break;
-      case GeluKind::kDeeploy:
-        group.Int("b", 64, true, op.deeploy.b);
-        group.Int("one", 64, true, op.deeploy.one);
-        group.Int("addend", 64, true, op.addend);
-        break;
-    }
-    group.Multipliers("tensor", {op.scale});
-    group.Int("zero", 32, true, op.zero);
-    group.Choice("rounding", "rounding", op.rounding);
-    group.Clamp(program_.Tensor(op.output).range);
-    return group.Take();
-  }
+  bool has_table() const { return has_table_; }
 
  private:
-  GroupBuilder Start(const Op& op) const {
-    GroupBuilder group(OutputOf(op), std::string(KindName(op)));
-    const std::vector<std::string> inputs = InputsOf(op);
-    for (std::size_t i = 0; i < inputs.size(); ++i)
-      group.Text(fmt::format("input{}", i), inputs[i]);
-    return group;
+  void Constant(const std::string& name, Role role, const std::string& constant) {
+    if (role != Role::kBias) return group_.Text(name, constant);
+    group_.Text(name + "_name", constant);
+    group_.Constant(name, program_.Constant(constant).As<std::int32_t>());
   }
+  template <typename Variant>
+  void Algorithm(const std::string& name, const Variant& algorithm) {
+    group_.Choice(name, std::string(KindName(op_)), std::string(NameOfAlgorithm(algorithm)),
+                  static_cast<std::int64_t>(algorithm.index()));
+  }
+
+  GroupBuilder& group_;
   const Program& program_;
+  const Op& op_;
+  bool has_table_ = false;
 };
+
+ExportGroup OperationGroup(const Program& program, const Op& op) {
+  GroupBuilder group(OutputOf(op), std::string(KindName(op)));
+  const std::vector<std::string> inputs = InputsOf(op);
+  for (std::size_t i = 0; i < inputs.size(); ++i) group.Text(fmt::format("input{}", i), inputs[i]);
+  OperationFields fields(group, program, op);
+  std::visit([&](const auto& o) { ForEachField(o, fields); }, op);
+  // A table's entries lie within the range already.
+  if (Describe(op).clamps && !fields.has_table()) group.Clamp(program.Tensor(OutputOf(op)).range);
+  return group.Take();
+}
 
 void AddScale(GroupBuilder& group, const std::string& tensor, const std::string& axis,
               const TensorScale& scale) {
@@ -362,6 +253,14 @@ void AddChoices(ExportTable& table, const std::string& set, const Values& values
     table.choices.push_back({set, std::string(Name(value)), static_cast<std::int64_t>(value)});
 }
 
+template <typename Algorithms>
+void AddAlgorithms(ExportTable& table, const std::string& set) {
+  for (const std::string_view name : AlgorithmNames<Algorithms>::kNames) {
+    table.choices.push_back(
+        {set, std::string(name), static_cast<std::int64_t>(*AlgorithmNamed<Algorithms>(name))});
+  }
+}
+
 void RequireDistinctIdentifiers(const ExportTable& table) {
   std::map<std::string, std::string> seen;
   for (const auto* groups : {&table.operations, &table.tensors}) {
@@ -386,20 +285,14 @@ ExportTable BuildExportTable(const Bundle& bundle) {
   AddChoices(table, "acc_policy",
              std::array{AccPolicy::kError, AccPolicy::kWrap, AccPolicy::kSaturate});
   AddChoices(table, "operand_mode", std::array{OperandMode::kMultiply, OperandMode::kShift});
-  AddChoices(table, "softmax",
-             std::array{SoftmaxKind::kIbert, SoftmaxKind::kIbertRn, SoftmaxKind::kLogInt,
-                        SoftmaxKind::kShiftmax, SoftmaxKind::kIta, SoftmaxKind::kItaStreaming,
-                        SoftmaxKind::kTflite, SoftmaxKind::kDeeploy});
+  AddAlgorithms<SoftmaxParams>(table, "softmax");
   AddChoices(table, "requant_scheme", kAllRequantSchemes);
-  AddChoices(table, "layernorm",
-             std::array{LayernormKind::kIbert, LayernormKind::kIvit, LayernormKind::kDeeploy});
-  AddChoices(table, "gelu",
-             std::array{GeluKind::kTable, GeluKind::kIbert, GeluKind::kShiftGelu, GeluKind::kIta,
-                        GeluKind::kDeeploy});
+  AddAlgorithms<LayernormParams>(table, "layernorm");
+  AddAlgorithms<GeluParams>(table, "gelu");
   table.provenance = ProvenanceGroup(bundle.provenance, bundle.contracts);
   table.hardware = HardwareGroup(bundle.hardware);
-  const OperationBuilder build(bundle.program);
-  for (const Op& op : bundle.program.ops) table.operations.push_back(std::visit(build, op));
+  for (const Op& op : bundle.program.ops)
+    table.operations.push_back(OperationGroup(bundle.program, op));
   for (const TensorInfo& info : bundle.program.tensors)
     table.tensors.push_back(TensorGroup(bundle, info));
   for (const auto& [name, scale] : bundle.scales) {

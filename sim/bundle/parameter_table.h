@@ -33,6 +33,8 @@ struct ExportParameter {
   Shape shape;       // empty for a scalar; [channels], [heads], ...
   std::string axis;  // of a vector: "tensor" (one entry for all), "channel", "head", "dimension"
   std::variant<ExportInts, std::vector<double>, ExportChoice, std::string> value;
+  // Whether hardware stores it with the operation: not a constant's values, nor what a proof says.
+  bool stored = true;
   bool scalar() const { return shape.empty(); }
 };
 
@@ -52,7 +54,7 @@ struct ExportTable {
 };
 
 // The bundle's program must have passed Validate(). Throws InputError when two names become the
-// same identifier, a scale is not finite, or the heads of a softmax use different algorithms.
+// same identifier, or a scale is not finite.
 ExportTable BuildExportTable(const Bundle& bundle);
 
 // "blocks.0.attn_q_out", "multiplier" -> "qsim_blocks_0_attn_q_out_multiplier".

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <string_view>
 #include <variant>
 
 #include "sim/bundle/parameter_table.h"
@@ -11,12 +10,6 @@ namespace qsim {
 namespace {
 
 constexpr std::int64_t kFloatBytes = 4;
-
-// The bias of a linear layer is a constant of the program; the rest describes proofs, not hardware.
-bool IsTable(const ExportGroup& operation, std::string_view parameter) {
-  return !(operation.kind == "gemm" && parameter == "bias") && parameter != "acc_bits_needed" &&
-         !parameter.starts_with("acc_worst");
-}
 
 }  // namespace
 
@@ -37,7 +30,7 @@ SizeReport SizeOf(const Bundle& bundle) {
   for (const ExportGroup& operation : BuildExportTable(bundle).operations) {
     for (const ExportParameter& parameter : operation.parameters) {
       const auto* integers = std::get_if<ExportInts>(&parameter.value);
-      if (integers == nullptr || !IsTable(operation, parameter.name)) continue;
+      if (integers == nullptr || !parameter.stored) continue;
       size.table_bytes += integers->bits / 8 * static_cast<std::int64_t>(integers->values.size());
     }
   }

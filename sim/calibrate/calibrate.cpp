@@ -47,8 +47,7 @@ void CutAfter(const std::string& tap, Bundle& bundle) {
   for (auto op = program.ops.begin(); op != last + 1; ++op) {
     kept.insert(OutputOf(*op));
     for (const std::string& name : InputsOf(*op)) kept.insert(name);
-    if (const auto* gemm = std::get_if<GemmOp>(&*op)) kept.insert({gemm->weight, gemm->bias});
-    if (const auto* embed = std::get_if<EmbedOp>(&*op)) kept.insert(embed->position);
+    for (const std::string& name : ConstantsOf(*op)) kept.insert(name);
   }
   program.ops.erase(last + 1, program.ops.end());
   std::erase_if(program.inputs, [&](const std::string& name) { return !kept.contains(name); });

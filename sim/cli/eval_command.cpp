@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "golden/kernels/fast_backend.h"
 #include "golden/program/executor.h"
 #include "sim/error.h"
 #include "sim/inputs/image_folder.h"
@@ -123,7 +124,7 @@ ImageVerdict Judge(const Bundle& bundle, const network::Network& model,
   const MixedState ideal =
       mixed.RunForOutputs(mixed.ExactInputs(0), mixed.AllOf(Exactness::Ideal()));
   verdict.ideal = TopFive(ideal.at(kLogits)->Doubles());
-  GoldenBackend golden;
+  FastBackend golden;
   const TensorMap integer = ExecuteForOutputs(bundle.program, program_inputs, i, golden);
   verdict.integer = TopFive(bundle.GridOf(kLogits).Dequantize(integer.at(kLogits)));
   return verdict;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <variant>
 
+#include "golden/kernels/fast_backend.h"
 #include "sim/error.h"
 #include "sim/io/files/hash.h"
 #include "sim/parallel.h"
@@ -127,7 +128,7 @@ SweepResult SweepBench::Try(const Config& config) const {
   }
   result.cost = CostOf(bundle);
   TensorMetrics metrics;
-  GoldenBackend backend;
+  FastBackend backend;
   for (std::size_t image = 0; image < floats_.size(); ++image) {
     const TensorMap values = ExecuteForOutputs(bundle.program, ProgramInputs(bundle, image),
                                                static_cast<std::int64_t>(image), backend);

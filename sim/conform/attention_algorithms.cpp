@@ -187,9 +187,13 @@ class ItaAttention {
   Stack Softmax(const Stack& scores) {
     SoftmaxParams params;
     const bool streaming = c_.params().value("softmax", std::string("streaming")) == "streaming";
-    params.kind = streaming ? SoftmaxKind::kItaStreaming : SoftmaxKind::kIta;
-    params.ita.shift_bits = static_cast<int>(c_.ParamOr("softmax_shift_bits", 0, 0, 31));
-    params.ita.group = c_.ParamOr("group", 16, 1, 65536);
+    const auto shift_bits = static_cast<int>(c_.ParamOr("softmax_shift_bits", 0, 0, 31));
+    const std::int64_t group = c_.ParamOr("group", 16, 1, 65536);
+    if (streaming) {
+      params = ItaStreamingSoftmaxParams{.shift_bits = shift_bits, .group = group};
+    } else {
+      params = ItaSoftmaxParams{.shift_bits = shift_bits};
+    }
     Stack probs = scores;
     const auto width = static_cast<std::size_t>(scores.cols);
     std::vector<std::int32_t> row(width);
@@ -227,7 +231,7 @@ class ItaAttention {
     };
     std::int64_t y = std::max<std::int64_t>(x, 0);
     if (activation == "gelu") {
-      const GeluItaParams params = {value("q_1"), value("q_b"), value("q_c")};
+      const GeluItaParams params{.q_1 = value("q_1"), .q_b = value("q_b"), .q_c = value("q_c")};
       CheckGeluIta(params);
       y = static_cast<std::int64_t>(GeluIta(x, params));
     }

@@ -18,9 +18,10 @@ struct GeluResults {
   std::vector<std::int64_t> erf_int, sigmoid_int, y;
 };
 
-GeluResults Run(std::span<const std::int32_t> x, const GeluParams& params) {
+GeluResults Run(std::span<const std::int32_t> x, const GeluParams& params,
+                std::int64_t row_length = 0) {
   GeluResults results(x.size());
-  Gelu(x, params, results.out,
+  Gelu(x, params, {.row_length = row_length}, results.out,
        {.erf_int = results.erf_int, .sigmoid_int = results.sigmoid_int, .y = results.y});
   return results;
 }
@@ -51,11 +52,10 @@ CaseTensors Ibert(const ConformCase& c) {
   };
   std::vector<std::int64_t> erf_int(x.size()), y(x.size());
   for (std::size_t channel = 0; channel < channels; ++channel) {
-    const GeluParams params{.kind = GeluKind::kIbert,
-                            .ibert = {.b = of_channel(b, channel),
-                                      .c = of_channel(constants, channel),
-                                      .shift_int = of_channel(shift_int, channel),
-                                      .n = SmallParam(c, "n", 0, 30)}};
+    const GeluIbertParams params{.b = of_channel(b, channel),
+                                 .c = of_channel(constants, channel),
+                                 .shift_int = of_channel(shift_int, channel),
+                                 .n = SmallParam(c, "n", 0, 30)};
     std::vector<std::int32_t> column;
     for (std::size_t i = channel; i < x.size(); i += channels) column.push_back(x[i]);
     const GeluResults results = Run(column, params);
@@ -72,12 +72,11 @@ CaseTensors Ibert(const ConformCase& c) {
 
 CaseTensors ShiftGelu(const ConformCase& c) {
   const Shape& shape = c.Input("x").shape();
-  GeluResults results =
-      Run(c.InputValues32("x"), {.kind = GeluKind::kShiftGelu,
-                                 .shiftgelu = {.x0 = Param32(c, "x0_int"),
-                                               .n = SmallParam(c, "n", 0, 30),
-                                               .output_bits = SmallParam(c, "output_bits", 1, 32)},
-                                 .row_length = RowsOf(shape).width});
+  GeluResults results = Run(c.InputValues32("x"),
+                            ShiftGeluParams{.x0 = Param32(c, "x0_int"),
+                                            .n = SmallParam(c, "n", 0, 30),
+                                            .output_bits = SmallParam(c, "output_bits", 1, 32)},
+                            RowsOf(shape).width);
   CaseTensors computed;
   computed.emplace("sigmoid_int", MakeCaseTensor(shape, std::move(results.sigmoid_int)));
   computed.emplace("y", MakeCaseTensor(shape, std::move(results.y)));
@@ -94,21 +93,22 @@ CaseTensors RunToEightBits(const ConformCase& c, const GeluParams& params) {
 }
 
 CaseTensors Ita(const ConformCase& c) {
-  return RunToEightBits(
-      c, {.kind = GeluKind::kIta,
-          .ita = {.q_1 = c.Param("q_1", -kLargest, kLargest),
-                  .q_b = c.Param("q_b", kLowestB, -1),
-                  .q_c = c.Param("q_c", -kLargest, kLargest)},
-          .scale = {.m = Param32(c, "eps_mul"), .shift = SmallParam(c, "eps_shift", 0, 62)},
-          .zero = Param32(c, "eps_add")});
+  return RunToEightBits(c, GeluItaParams{.q_1 = c.Param("q_1", -kLargest, kLargest),
+                                         .q_b = c.Param("q_b", kLowestB, -1),
+                                         .q_c = c.Param("q_c", -kLargest, kLargest),
+                                         .scale = {.m = Param32(c, "eps_mul"),
+                                                   .shift = SmallParam(c, "eps_shift", 0, 62)},
+                                         .zero = Param32(c, "eps_add")});
 }
 
 CaseTensors Deeploy(const ConformCase& c) {
   return RunToEightBits(
-      c, {.kind = GeluKind::kDeeploy,
+      c,
+      GeluDeeployParams{
+          .b = c.Param("b", kLowestB, -1),
+          .one = c.Param("one", -kLargest, kLargest),
           .input_zero = static_cast<std::int32_t>(
               -c.ParamOr("input_offset", 0, -std::int64_t{INT32_MAX}, INT32_MAX)),
-          .deeploy = {.b = c.Param("b", kLowestB, -1), .one = c.Param("one", -kLargest, kLargest)},
           .scale = {.m = Param32(c, "mul"), .shift = SmallParam(c, "shift", 0, 62)},
           .addend = c.ParamOr("add", 0, -kLargest, kLargest),
           .zero = static_cast<std::int32_t>(c.ParamOr("output_offset", 0, INT32_MIN, INT32_MAX))});

@@ -56,19 +56,18 @@ std::vector<std::int64_t> DyadicTo8Bits(const Rows& rows, const std::vector<std:
   return narrow;
 }
 
-CaseTensors BySumOfSquares(const ConformCase& c, LayernormKind kind, int std_shift) {
+template <typename Params>
+CaseTensors BySumOfSquares(const ConformCase& c, Params params) {
   const Rows rows(c, "x");
-  const std::vector<std::int64_t> bias = rows.Wide("bias_int", kMaxBias);
+  params.bias = rows.Wide("bias_int", kMaxBias);
   // The narrow result is computed from y below: published multipliers include 2^31.
-  const std::vector<Multiplier> scale = {{1, 62}};
-  const std::vector<std::int32_t> zero = {0};
-  const LayernormParams params{
-      .kind = kind, .std_shift = std_shift, .bias = bias, .scale = scale, .zero = zero};
+  params.scale = {{1, 62}};
+  params.zero = {0};
   std::vector<std::int64_t> y(rows.x.size()), std_int(rows.x.size() / rows.width);
   std::vector<std::int32_t> unused(rows.width);
   for (std::size_t row = 0; row < std_int.size(); ++row) {
     const std::size_t first = row * rows.width;
-    Layernorm(rows.Row(first), params, unused,
+    Layernorm(rows.Row(first), params, {}, unused,
               {.y = std::span(y).subspan(first, rows.width), .std_int = &std_int[row]});
   }
   CaseTensors computed;
@@ -79,14 +78,15 @@ CaseTensors BySumOfSquares(const ConformCase& c, LayernormKind kind, int std_shi
 }
 
 CaseTensors Ibert(const ConformCase& c) {
-  return BySumOfSquares(c, LayernormKind::kIbert, static_cast<int>(c.ParamOr("shift", 0, 0, 31)));
+  return BySumOfSquares(
+      c, IbertLayernormParams{.std_shift = static_cast<int>(c.ParamOr("shift", 0, 0, 31))});
 }
 
 CaseTensors Ivit(const ConformCase& c) {
   // Part of the algorithm; a case may only repeat them.
   c.ParamOr("k0", 1 << 16, 1 << 16, 1 << 16);
   c.ParamOr("iterations", 10, 10, 10);
-  return BySumOfSquares(c, LayernormKind::kIvit, 0);
+  return BySumOfSquares(c, IvitLayernormParams{});
 }
 
 CaseTensors Deeploy(const ConformCase& c) {
@@ -94,9 +94,9 @@ CaseTensors Deeploy(const ConformCase& c) {
   const std::vector<std::int32_t> weight = rows.PerChannel(c.InputValues32("weight"), "weight");
   const std::vector<std::int64_t> bias = rows.Wide("bias", kMaxBias);
   const DeeployLayernormParams params{
-      .input_offset = c.ParamOr("input_offset", 0, INT32_MIN, INT32_MAX),
-      .weight = weight,
+      .input_zero = -c.ParamOr("input_offset", 0, INT32_MIN, INT32_MAX),
       .bias = bias,
+      .weight = weight,
       .log2d = static_cast<int>(c.Param("log2D", 0, 62))};
   std::vector<std::int64_t> y(rows.x.size());
   for (std::size_t first = 0; first < y.size(); first += rows.width) {

@@ -27,7 +27,7 @@ CaseTensors RunRows(const ConformCase& c, const SoftmaxParams& params, const Out
   const std::vector<std::int32_t> x = c.InputValues32("x");
   const Shape& shape = c.Input("x").shape();
   const RowShape rows = RowsOf(shape);
-  if (rows.width > MaxSoftmaxRow(params.kind)) c.Reject("'x' has rows that are too long");
+  if (rows.width > MaxSoftmaxRow(KindOf(params))) c.Reject("'x' has rows that are too long");
   const auto width = static_cast<std::size_t>(rows.width);
   std::vector<std::int32_t> y(x.size()), exp16(outputs.exp16 ? x.size() : 0);
   std::vector<std::int64_t> exp_int(outputs.exp_int ? x.size() : 0);
@@ -61,10 +61,10 @@ IbertExp ExpOf(const ConformCase& c) {
 
 CaseTensors Ibert(const ConformCase& c) {
   c.Param("output_bits", 8, 8);
-  SoftmaxParams params{.kind = SoftmaxKind::kIbert,
-                       .exp = ExpOf(c),
-                       .act16_multiplier = c.Param("act16_multiplier", 1, std::int64_t{1} << 31),
-                       .act16_shift = SmallParam(c, "act16_shift", 0, 126)};
+  IbertSoftmaxParams params{
+      .exp = ExpOf(c),
+      .act16_multiplier = c.Param("act16_multiplier", 1, std::int64_t{1} << 31),
+      .act16_shift = SmallParam(c, "act16_shift", 0, 126)};
   // 2^31, which 31 bits do not hold, is the same factor with one bit less.
   if (params.act16_multiplier == std::int64_t{1} << 31 && params.act16_shift > 0) {
     params.act16_multiplier >>= 1;
@@ -74,54 +74,48 @@ CaseTensors Ibert(const ConformCase& c) {
 }
 
 CaseTensors LogInt(const ConformCase& c) {
-  const SoftmaxParams params{
-      .kind = SoftmaxKind::kLogInt, .exp = ExpOf(c), .code_bits = SmallParam(c, "bits", 1, 8)};
+  const LogIntSoftmaxParams params{.exp = ExpOf(c), .code_bits = SmallParam(c, "bits", 1, 8)};
   return RunRows(c, params, {.result = "code", .exp_int = true});
 }
 
 CaseTensors IvitShiftmax(const ConformCase& c) {
-  const SoftmaxParams params{.kind = SoftmaxKind::kShiftmax,
-                             .shiftmax = {.x0 = Param32(c, "x0_int"),
-                                          .n = SmallParam(c, "n", 0, 30),
-                                          .output_bits = SmallParam(c, "output_bits", 1, 16)}};
+  const ShiftmaxParams params{.x0 = Param32(c, "x0_int"),
+                              .n = SmallParam(c, "n", 0, 30),
+                              .output_bits = SmallParam(c, "output_bits", 1, 16)};
   return RunRows(c, params, {.exp_int = true});
 }
 
-ItaSoftmaxParams ItaOf(const ConformCase& c) {
+template <typename Params>
+Params ItaOf(const ConformCase& c) {
   return {.shift_bits = SmallParam(c, "shift_bits", 0, 31),
           .levels = static_cast<std::int32_t>(c.ParamOr("levels", 256, 2, 65536)),
           .output_offset = static_cast<std::int32_t>(c.ParamOr("output_offset", 0, -65536, 65536))};
 }
 
-CaseTensors Ita(const ConformCase& c) {
-  return RunRows(c, {.kind = SoftmaxKind::kIta, .ita = ItaOf(c)}, {});
-}
+CaseTensors Ita(const ConformCase& c) { return RunRows(c, ItaOf<ItaSoftmaxParams>(c), {}); }
 
 CaseTensors ItaStreaming(const ConformCase& c) {
-  SoftmaxParams params{.kind = SoftmaxKind::kItaStreaming, .ita = ItaOf(c)};
-  params.ita.group = c.Param("group", 1, kInt32Max);
+  auto params = ItaOf<ItaStreamingSoftmaxParams>(c);
+  params.group = c.Param("group", 1, kInt32Max);
   return RunRows(c, params, {});
 }
 
 CaseTensors Isoftmax(const ConformCase& c) {
-  const SoftmaxParams params{.kind = SoftmaxKind::kDeeploy,
-                             .isoftmax = {.coeff_a = Param32(c, "coeffA"),
-                                          .coeff_b = Param32(c, "coeffB"),
-                                          .coeff_c = c.Param("coeffC", 0, std::int64_t{1} << 62),
-                                          .log2 = Param32(c, "log2"),
-                                          .levels = SmallParam(c, "levels", 2, 65536),
-                                          .output_offset = static_cast<std::int32_t>(
-                                              c.ParamOr("output_offset", 0, -65536, 65536))}};
+  const IsoftmaxParams params{
+      .coeff_a = Param32(c, "coeffA"),
+      .coeff_b = Param32(c, "coeffB"),
+      .coeff_c = c.Param("coeffC", 0, std::int64_t{1} << 62),
+      .log2 = Param32(c, "log2"),
+      .levels = SmallParam(c, "levels", 2, 65536),
+      .output_offset = static_cast<std::int32_t>(c.ParamOr("output_offset", 0, -65536, 65536))};
   return RunRows(c, params, {});
 }
 
 CaseTensors Tflite(const ConformCase& c) {
-  const SoftmaxParams params{
-      .kind = SoftmaxKind::kTflite,
-      .tflite = {.beta_multiplier = Param32(c, "input_beta_multiplier"),
-                 .beta_left_shift = SmallParam(c, "input_beta_left_shift", 0, 31),
-                 .diff_min = Param32(c, "diff_min"),
-                 .output_bits = SmallParam(c, "output_bits", 8, 16)}};
+  const TfliteSoftmaxParams params{.beta_multiplier = Param32(c, "input_beta_multiplier"),
+                                   .beta_left_shift = SmallParam(c, "input_beta_left_shift", 0, 31),
+                                   .diff_min = Param32(c, "diff_min"),
+                                   .output_bits = SmallParam(c, "output_bits", 8, 16)};
   return RunRows(c, params, {});
 }
 

@@ -7,8 +7,8 @@
 
 #include "golden/program/accumulator_proof.h"
 #include "sim/error.h"
-#include "sim/text/printable.h"
 #include "sim/io/tensors/shape.h"
+#include "sim/text/printable.h"
 
 namespace qsim {
 namespace {
@@ -262,12 +262,12 @@ class Importer {
     LayernormOp op;
     op.output = out;
     op.input = in.name;
-    op.kind = LayernormKind::kDeeploy;
-    op.weight = Vector32(Input(step, 1), shape.back());
+    const std::vector<std::int32_t> weight = Vector32(Input(step, 1), shape.back());
     const std::vector<std::int32_t> bias = Vector32(Input(step, 2), shape.back());
-    op.bias.assign(bias.begin(), bias.end());
-    op.log2d = static_cast<int>(Integer(step, "log2D", 0, 62));
-    op.wrap = true;
+    op.params = DeeployLayernormParams{.bias = {bias.begin(), bias.end()},
+                                       .weight = weight,
+                                       .log2d = static_cast<int>(Integer(step, "log2D", 0, 62)),
+                                       .wrap = true};
     Define(out, shape, kInt8, in);
     program().ops.emplace_back(std::move(op));
   }
@@ -277,10 +277,9 @@ class Importer {
     GeluOp op;
     op.output = out;
     op.input = in.name;
-    op.kind = GeluKind::kDeeploy;
-    op.deeploy.b = Integer(step, "b", -kMaxGeluB, -1);
-    op.deeploy.one = Integer(step, "one", -kMaxGeluC, kMaxGeluC);
-    op.scale = {1, 0};  // the wide result: a step of its own requantizes it
+    // The wide result: a step of its own requantizes it.
+    op.params = GeluDeeployParams{.b = Integer(step, "b", -kMaxGeluB, -1),
+                                  .one = Integer(step, "one", -kMaxGeluC, kMaxGeluC)};
     const Shape shape = Info(in).shape;
     Define(out, shape, kInt32, in);
     program().tensors.back().dtype = DType::kInt32;
@@ -293,18 +292,22 @@ class Importer {
     SoftmaxParams params;
     const auto levels = static_cast<std::int32_t>(IntegerOr(step, "levels", 256, 2, 256));
     if (kind == "isoftmax") {
-      params.kind = SoftmaxKind::kDeeploy;
-      params.isoftmax.coeff_a = static_cast<std::int32_t>(Integer(step, "coeffA", 0, kMost - 1));
-      params.isoftmax.coeff_b =
-          static_cast<std::int32_t>(Integer(step, "coeffB", 1 - kMost, kMost - 1));
-      params.isoftmax.coeff_c = Integer(step, "coeffC", 0, std::int64_t{1} << 62);
-      params.isoftmax.log2 = static_cast<std::int32_t>(Integer(step, "log2", 1, kMost - 1));
-      params.isoftmax.levels = levels;
+      IsoftmaxParams isoftmax;
+      isoftmax.coeff_a = static_cast<std::int32_t>(Integer(step, "coeffA", 0, kMost - 1));
+      isoftmax.coeff_b = static_cast<std::int32_t>(Integer(step, "coeffB", 1 - kMost, kMost - 1));
+      isoftmax.coeff_c = Integer(step, "coeffC", 0, std::int64_t{1} << 62);
+      isoftmax.log2 = static_cast<std::int32_t>(Integer(step, "log2", 1, kMost - 1));
+      isoftmax.levels = levels;
+      params = isoftmax;
     } else {
-      params.kind = kind == "itamax" ? SoftmaxKind::kIta : SoftmaxKind::kItaStreaming;
-      params.ita.levels = levels;
-      params.ita.shift_bits = static_cast<int>(IntegerOr(step, "shift_bits", 5, 0, 31));
-      params.ita.group = IntegerOr(step, "group", 16, 1, kMost);
+      const auto shift_bits = static_cast<int>(IntegerOr(step, "shift_bits", 5, 0, 31));
+      const std::int64_t group = IntegerOr(step, "group", 16, 1, kMost);
+      if (kind == "itamax") {
+        params = ItaSoftmaxParams{.shift_bits = shift_bits, .levels = levels};
+      } else {
+        params =
+            ItaStreamingSoftmaxParams{.shift_bits = shift_bits, .levels = levels, .group = group};
+      }
     }
     const Shape shape = Info(in).shape;
     CheckSoftmaxParams(params);

@@ -15,8 +15,23 @@ bool IsScores(const std::string& tensor) { return tensor.ends_with(".attn_kv_out
 
 bool HasMultipliers(const std::string&, const Op* op, const Bundle&) {
   if (op == nullptr) return false;
-  if (const auto* norm = std::get_if<LayernormOp>(op)) return !norm->scale.empty();
+  if (const auto* norm = std::get_if<LayernormOp>(op))
+    return KindOf(norm->params) != LayernormKind::kDeeploy;
   return std::holds_alternative<RequantizeOp>(*op) || std::holds_alternative<ResidualAddOp>(*op);
+}
+
+// The members of an operation's description with one role.
+template <typename Change>
+void ForEachWith(Role role, Op& op, Change change) {
+  std::visit(
+      [&](auto& o) {
+        ForEachParameter(o, [&]<typename T>(const Field& field, T& member) {
+          if constexpr (requires { change(member); }) {
+            if (field.role == role) change(member);
+          }
+        });
+      },
+      op);
 }
 
 void Halve(std::vector<Multiplier>& scale) {
@@ -67,8 +82,8 @@ std::vector<std::string> BundleFault::Candidates(const Bundle& bundle) const {
 BundleFault ScaleMismatch() {
   return {HasMultipliers, [](const std::string& tensor, const Relowering&, Bundle& bundle) {
             Op& op = *ProducerOf(bundle.program, tensor);
-            if (auto* requantize = std::get_if<RequantizeOp>(&op)) Halve(requantize->scale);
-            if (auto* norm = std::get_if<LayernormOp>(&op)) Halve(norm->scale);
+            ForEachWith(Role::kMultiplier, op, Halve);
+            // Of two operands' multipliers the first.
             if (auto* add = std::get_if<ResidualAddOp>(&op)) {
               for (std::int32_t& m : add->a_multiplier) m /= 2;
             }
@@ -81,13 +96,10 @@ BundleFault ZeroPointMismatch() {
             const auto off =
                 static_cast<std::int32_t>((std::int64_t{range.qmax} - range.qmin + 1) / 8);
             Op& op = *ProducerOf(bundle.program, tensor);
-            if (auto* requantize = std::get_if<RequantizeOp>(&op)) {
-              for (std::int32_t& z : requantize->zero) z += off;
-            }
-            if (auto* norm = std::get_if<LayernormOp>(&op)) {
-              for (std::int32_t& z : norm->zero) z += off;
-            }
-            if (auto* add = std::get_if<ResidualAddOp>(&op)) add->out_zero += off;
+            ForEachWith(Role::kOutputZero, op, [off](std::int32_t& zero) { zero += off; });
+            ForEachWith(Role::kOutputZero, op, [off](std::vector<std::int32_t>& zeros) {
+              for (std::int32_t& zero : zeros) zero += off;
+            });
           }};
 }
 
@@ -111,14 +123,15 @@ BundleFault HeadDimScale() {
 }
 
 BundleFault NarrowMultiplier() {
-  return {HasMultipliers, [](const std::string& tensor, const Relowering&, Bundle& bundle) {
-            Op& op = *ProducerOf(bundle.program, tensor);
-            if (auto* requantize = std::get_if<RequantizeOp>(&op)) {
-              Narrow(requantize->scale, LimitsOf(requantize->scheme).max_shift);
-            }
-            if (auto* norm = std::get_if<LayernormOp>(&op)) Narrow(norm->scale, 62);
-            if (auto* add = std::get_if<ResidualAddOp>(&op)) NarrowPair(*add);
-          }};
+  return {
+      HasMultipliers, [](const std::string& tensor, const Relowering&, Bundle& bundle) {
+        Op& op = *ProducerOf(bundle.program, tensor);
+        const auto* requantize = std::get_if<RequantizeOp>(&op);
+        const int most_shift = requantize == nullptr ? 62 : LimitsOf(requantize->scheme).max_shift;
+        ForEachWith(Role::kMultiplier, op,
+                    [most_shift](std::vector<Multiplier>& scale) { Narrow(scale, most_shift); });
+        if (auto* add = std::get_if<ResidualAddOp>(&op)) NarrowPair(*add);
+      }};
 }
 
 BundleFault ChannelOutliers() {
@@ -161,15 +174,16 @@ BundleFault VarianceUnderflow() {
 BundleFault GeluOfRelu() {
   return {[](const std::string&, const Op* op, const Bundle&) {
             const auto* gelu = op == nullptr ? nullptr : std::get_if<GeluOp>(op);
-            return gelu != nullptr && gelu->kind == GeluKind::kTable;
+            return gelu != nullptr && KindOf(gelu->params) == GeluKind::kTable;
           },
           [](const std::string& tensor, const Relowering&, Bundle& bundle) {
             auto& op = std::get<GeluOp>(*ProducerOf(bundle.program, tensor));
             const Activation in = StatedActivation(bundle, op.input);
             const Activation out = StatedActivation(bundle, tensor);
-            for (std::size_t i = 0; i < op.table.size(); ++i) {
+            std::vector<std::int32_t>& table = std::get<GeluTableParams>(op.params).table;
+            for (std::size_t i = 0; i < table.size(); ++i) {
               const double x = in.scale[0] * (in.range.qmin + static_cast<double>(i) - in.zero[0]);
-              op.table[i] = Quantize(std::max(x, 0.0), {out.scale[0], out.zero[0]}, out.range);
+              table[i] = Quantize(std::max(x, 0.0), {out.scale[0], out.zero[0]}, out.range);
             }
           }};
 }
@@ -183,8 +197,10 @@ BundleFault SoftmaxConstants() {
             const Activation scores = StatedActivation(bundle, op.input);
             for (std::size_t h = 0; h < op.params.size(); ++h) {
               SoftmaxParams& p = op.params[h];
-              const auto choice = ChooseScores(p.kind, 4 * scores.scale[h], p.extra_bits);
-              p = choice ? choice->params : CoarsestScores(p.kind, p.extra_bits).params;
+              const SoftmaxKind kind = KindOf(p);
+              const int extra_bits = ExtraBits(p);
+              const auto choice = ChooseScores(kind, 4 * scores.scale[h], extra_bits);
+              p = choice ? choice->params : CoarsestScores(kind, extra_bits).params;
             }
           }};
 }

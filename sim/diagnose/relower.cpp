@@ -7,7 +7,6 @@
 #include <map>
 #include <utility>
 
-#include "sim/semantics/gelu_lowering.h"
 #include "sim/calibrate/lower/layernorm_lowering.h"
 #include "sim/calibrate/lower/lowering.h"
 #include "sim/error.h"
@@ -116,8 +115,8 @@ void Relowering::Rescale(const std::string& tensor, StatedGrid grid, Bundle& bun
     if (softmax == nullptr) continue;
     const SoftmaxParams& params = softmax->params.front();
     for (double& s : grid.scale) {
-      const auto choice = ChooseScores(params.kind, s, params.extra_bits);
-      s = choice ? choice->scale : CoarsestScores(params.kind, params.extra_bits).scale;
+      const auto choice = ChooseScores(KindOf(params), s, ExtraBits(params));
+      s = choice ? choice->scale : CoarsestScores(KindOf(params), ExtraBits(params)).scale;
     }
   }
   for (TensorInfo& info : program.tensors) {
@@ -288,15 +287,15 @@ void Relowering::Remake(RequantizeOp& op, Bundle& bundle) const {
 void Relowering::Remake(SoftmaxOp& op, Bundle& bundle) const {
   const Activation scores = StatedActivation(bundle, op.input);
   const TensorScale& out = bundle.scales.at(op.output);
-  const SoftmaxParams old = op.params.front();
+  const SoftmaxKind kind = KindOf(op.params.front());
   int extra_bits = 0;
-  if (old.kind == SoftmaxKind::kIbertRn) extra_bits = -8 - std::ilogb(out.scale[0]);
+  if (kind == SoftmaxKind::kIbertRn) extra_bits = -8 - std::ilogb(out.scale[0]);
   op.params.clear();
   for (const double scale : scores.scale) {
     // A scale is unit / k; a hair less keeps k whichever way the division rounds.
-    const double observed = old.kind == SoftmaxKind::kTflite ? scale : scale * (1 - 1e-9);
-    const auto choice = ChooseScores(old.kind, observed, extra_bits);
-    op.params.push_back(choice ? choice->params : CoarsestScores(old.kind, extra_bits).params);
+    const double observed = kind == SoftmaxKind::kTflite ? scale : scale * (1 - 1e-9);
+    const auto choice = ChooseScores(kind, observed, extra_bits);
+    op.params.push_back(choice ? choice->params : CoarsestScores(kind, extra_bits).params);
   }
   op.params = Compressed(std::move(op.params));
 }
@@ -308,13 +307,19 @@ void Relowering::Remake(LayernormOp& op, Bundle& bundle) const {
   plan.node = &model_.At(op.output);
   plan.section.emplace();
   plan.hardware.multiplier_bits = MultiplierBits(bundle);
-  plan.numerics.layernorm = op.kind;
-  plan.numerics.requantize.rounding = op.rounding;
+  plan.numerics.layernorm = KindOf(op.params);
+  std::visit(
+      [&](const auto& params) {
+        if constexpr (requires { params.rounding; })
+          plan.numerics.requantize.rounding = params.rounding;
+      },
+      op.params);
   ProgramBuilder builder(scratch, plan.hardware, plan.numerics);
   LayernormOp made =
       DeriveLayernorm(std::get<network::LayerNorm>(plan.node->function).norm, plan,
                       StatedActivation(bundle, op.input), out, builder);
-  made.wrap = op.wrap;
+  if (const auto* deeploy = std::get_if<DeeployLayernormParams>(&op.params))
+    std::get<DeeployLayernormParams>(made.params).wrap = deeploy->wrap;
   op = std::move(made);
 }
 
@@ -355,16 +360,23 @@ void Relowering::Remake(EmbedOp& op, Bundle& bundle) const {
 void Relowering::Remake(GeluOp& op, Bundle& bundle) const {
   const Activation in = StatedActivation(bundle, op.input);
   const Activation out = StatedActivation(bundle, op.output);
-  if (op.kind == GeluKind::kTable) {
-    op.table =
+  if (auto* lookup = std::get_if<GeluTableParams>(&op.params)) {
+    lookup->table =
         GeluTable({in.scale[0], in.zero[0]}, in.range, {out.scale[0], out.zero[0]}, out.range);
     return;
   }
-  op.input_zero = in.zero[0];
-  const double y_scale = SetGeluConstants(in.scale[0], op);
+  const double y_scale = SetGeluConstants(in.scale[0], op.params);
   const MultiplierLimits limits{MultiplierBits(bundle), 62};
-  op.scale = MultiplierOf(y_scale / out.scale[0], op.output, limits, bundle);
-  op.zero = out.zero[0];
+  const Multiplier scale = MultiplierOf(y_scale / out.scale[0], op.output, limits, bundle);
+  std::visit(
+      [&](auto& params) {
+        if constexpr (requires { params.input_zero; }) params.input_zero = in.zero[0];
+        if constexpr (requires { params.scale; }) {
+          params.scale = scale;
+          params.zero = out.zero[0];
+        }
+      },
+      op.params);
 }
 
 }  // namespace qsim

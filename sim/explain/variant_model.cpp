@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <limits>
 #include <stdexcept>
+#include <type_traits>
 #include <utility>
+
+#include "golden/kernels/fast_backend.h"
 
 namespace qsim {
 namespace {
@@ -16,20 +19,29 @@ constexpr std::int64_t kNoValue = std::numeric_limits<std::int64_t>::min();
 void SetRounding(Op& op, int rounding) {
   std::visit(
       [rounding](auto& o) {
-        if constexpr (requires { o.rounding; }) o.rounding = static_cast<Rounding>(rounding);
+        ForEachParameter(o, [rounding]<typename T>(const Field&, T& member) {
+          if constexpr (std::is_same_v<T, Rounding>) member = static_cast<Rounding>(rounding);
+        });
       },
       op);
 }
 
-void SetSoftmaxKind(Op& op, int kind) {
+// The other rounding of I-BERT's last step, with the same constants.
+void SwapIbertRounding(Op& op, int) {
   for (SoftmaxParams& params : std::get<SoftmaxOp>(op).params) {
-    params.kind = static_cast<SoftmaxKind>(kind);
-    if (params.kind != SoftmaxKind::kIbertRn) params.extra_bits = 0;
+    if (const auto* floored = std::get_if<IbertSoftmaxParams>(&params)) {
+      params = IbertRnSoftmaxParams{floored->exp, floored->act16_multiplier, floored->act16_shift};
+    } else {
+      const auto rounded = std::get<IbertRnSoftmaxParams>(params);
+      params = IbertSoftmaxParams{rounded.exp, rounded.act16_multiplier, rounded.act16_shift};
+    }
   }
 }
 
 void AddExtraBits(Op& op, int bits) {
-  for (SoftmaxParams& params : std::get<SoftmaxOp>(op).params) params.extra_bits += bits;
+  for (SoftmaxParams& params : std::get<SoftmaxOp>(op).params) {
+    std::get<IbertRnSoftmaxParams>(params).extra_bits += bits;
+  }
 }
 
 void UseFirstHead(Op& op, int) {
@@ -37,21 +49,38 @@ void UseFirstHead(Op& op, int) {
   params.resize(1);
 }
 
-void DropInputZero(Op& op, int) { std::get<LayernormOp>(op).input_zero = 0; }
+// Applies a change to a layer norm whose algorithm has such a parameter.
+template <typename Change>
+void ChangeNorm(Op& op, Change change) {
+  std::visit(
+      [&](auto& params) {
+        if constexpr (requires { change(params); }) change(params);
+      },
+      std::get<LayernormOp>(op).params);
+}
+
+void DropInputZero(Op& op, int) {
+  ChangeNorm(op, [](auto& norm) { norm.input_zero = 0; });
+}
 
 void DropBias(Op& op, int) {
-  std::vector<std::int64_t>& bias = std::get<LayernormOp>(op).bias;
-  std::fill(bias.begin(), bias.end(), 0);
+  ChangeNorm(op, [](auto& norm) { std::fill(norm.bias.begin(), norm.bias.end(), 0); });
 }
 
-void DropInputShift(Op& op, int) { std::get<LayernormOp>(op).input_shift.clear(); }
+void DropInputShift(Op& op, int) {
+  ChangeNorm(op,
+             [](auto& norm) -> decltype(norm.input_shift.clear()) { norm.input_shift.clear(); });
+}
 
 void DropOutputZero(Op& op, int) {
-  std::vector<std::int32_t>& zero = std::get<LayernormOp>(op).zero;
-  std::fill(zero.begin(), zero.end(), 0);
+  ChangeNorm(op, [](auto& norm) -> decltype(norm.zero.clear()) {
+    std::fill(norm.zero.begin(), norm.zero.end(), 0);
+  });
 }
 
-void AddStdShift(Op& op, int bits) { std::get<LayernormOp>(op).std_shift += bits; }
+void AddStdShift(Op& op, int bits) {
+  std::get<IbertLayernormParams>(std::get<LayernormOp>(op).params).std_shift += bits;
+}
 
 }  // namespace
 
@@ -61,10 +90,8 @@ VariantModel::VariantModel(const Program& program, const Op& op, std::vector<Ten
   program_.tensors = program.tensors;
   program_.ops = {op};
   for (const std::string& name : InputsOf(op)) program_.inputs.push_back(name);
-  if (const auto* embed = std::get_if<EmbedOp>(&op))
-    program_.constants.emplace(embed->position, program.Constant(embed->position));
-  if (const auto* add = std::get_if<AddOp>(&op); add != nullptr && !add->bias.empty())
-    program_.constants.emplace(add->bias, program.Constant(add->bias));
+  for (const std::string& name : ConstantsOf(op))
+    program_.constants.emplace(name, program.Constant(name));
   shape_ = program.Tensor(OutputOf(op)).shape;
   shape_.insert(shape_.begin(), static_cast<std::int64_t>(inputs_.size()));
   BuildCoordinates();
@@ -86,7 +113,9 @@ void VariantModel::BuildCoordinates() {
   if (const auto* layernorm = std::get_if<LayernormOp>(&op)) AddLayernorm(*layernorm);
   std::visit(
       [this](const auto& o) {
-        if constexpr (requires { o.rounding; }) AddRounding(o.rounding);
+        ForEachParameter(o, [this]<typename T>(const Field&, const T& member) {
+          if constexpr (std::is_same_v<T, Rounding>) AddRounding(member);
+        });
       },
       op);
 }
@@ -104,22 +133,19 @@ void VariantModel::AddRounding(Rounding golden) {
 }
 
 void VariantModel::AddSoftmax(const SoftmaxOp& op) {
-  const SoftmaxKind golden = op.params.front().kind;
-  // Those that share the golden one's parameters; of the others nothing is known.
-  static constexpr SoftmaxKind kSameExponential[] = {SoftmaxKind::kIbert, SoftmaxKind::kIbertRn};
-  if (std::find(std::begin(kSameExponential), std::end(kSameExponential), golden) !=
-      std::end(kSameExponential)) {
-    for (const SoftmaxKind kind : kSameExponential) {
-      if (kind == golden) continue;
-      Add(1, {SetSoftmaxKind, static_cast<int>(kind)},
-          {std::string(Name(kind)),
-           fmt::format("{} instead of {}", Name(kind), Name(golden)),
-           2,
-           true,
-           {}});
-    }
+  const SoftmaxKind golden = KindOf(op.params.front());
+  // I-BERT's two share their parameters; of the others nothing is known.
+  const bool rounded = golden == SoftmaxKind::kIbertRn;
+  if (rounded || golden == SoftmaxKind::kIbert) {
+    const SoftmaxKind other = rounded ? SoftmaxKind::kIbert : SoftmaxKind::kIbertRn;
+    Add(1, {SwapIbertRounding, 0},
+        {std::string(Name(other)),
+         fmt::format("{} instead of {}", Name(other), Name(golden)),
+         2,
+         true,
+         {}});
   }
-  if (golden == SoftmaxKind::kIbertRn) {
+  if (rounded) {
     Add(2, {AddExtraBits, 1}, {"output_doubled", "an output scale twice as fine", 2, true, {}});
     Add(2, {AddExtraBits, -1}, {"output_halved", "an output scale half as fine", 2, true, {}});
   }
@@ -129,23 +155,34 @@ void VariantModel::AddSoftmax(const SoftmaxOp& op) {
 }
 
 void VariantModel::AddLayernorm(const LayernormOp& op) {
-  if (op.input_zero != 0)
+  std::visit([this](const auto& params) { AddLayernorm(params); }, op.params);
+}
+
+template <typename Params>
+void VariantModel::AddLayernorm(const Params& params) {
+  const auto any = [](const auto& list) {
+    return std::any_of(list.begin(), list.end(), [](auto value) { return value != 0; });
+  };
+  if (params.input_zero != 0)
     Add(2, {DropInputZero, 0},
         {"input_zero_ignored", "the input's zero point ignored", 2, true, {}});
-  if (std::any_of(op.bias.begin(), op.bias.end(), [](std::int64_t b) { return b != 0; }))
-    Add(2, {DropBias, 0}, {"bias_missing", "the bias left out", 2, true, {}});
-  if (!op.input_shift.empty())
-    Add(2, {DropInputShift, 0},
-        {"input_shift_missing", "the channels' input shifts left out", 2, true, {}});
-  if (std::any_of(op.zero.begin(), op.zero.end(), [](std::int32_t z) { return z != 0; }))
-    Add(2, {DropOutputZero, 0}, {"zero_omitted", "the zero point omitted", 2, true, {}});
-  for (const int bits : {1, -1})
-    Add(2, {AddStdShift, bits},
-        {fmt::format("std_shift_{}", bits > 0 ? "plus_one" : "minus_one"),
-         fmt::format("a shift of the deviation that is one too {}", bits > 0 ? "large" : "small"),
-         3,
-         true,
-         {}});
+  if (any(params.bias)) Add(2, {DropBias, 0}, {"bias_missing", "the bias left out", 2, true, {}});
+  if constexpr (requires { params.input_shift; }) {
+    if (!params.input_shift.empty())
+      Add(2, {DropInputShift, 0},
+          {"input_shift_missing", "the channels' input shifts left out", 2, true, {}});
+    if (any(params.zero))
+      Add(2, {DropOutputZero, 0}, {"zero_omitted", "the zero point omitted", 2, true, {}});
+  }
+  if constexpr (requires { params.std_shift; }) {
+    for (const int bits : {1, -1})
+      Add(2, {AddStdShift, bits},
+          {fmt::format("std_shift_{}", bits > 0 ? "plus_one" : "minus_one"),
+           fmt::format("a shift of the deviation that is one too {}", bits > 0 ? "large" : "small"),
+           3,
+           true,
+           {}});
+  }
 }
 
 std::vector<std::int64_t> VariantModel::Run(const Point& point) const {
@@ -155,7 +192,7 @@ std::vector<std::int64_t> VariantModel::Run(const Point& point) const {
     if (variant.change != nullptr) variant.change(program.ops.front(), variant.argument);
   }
   std::vector<std::int64_t> out;
-  GoldenBackend backend;
+  FastBackend backend;
   for (std::size_t image = 0; image < inputs_.size(); ++image) {
     const TensorMap values =
         Execute(program, inputs_[image], static_cast<std::int64_t>(image), backend);

@@ -42,6 +42,8 @@ class VariantModel final : public Model {
   void AddRounding(Rounding golden);
   void AddSoftmax(const SoftmaxOp& op);
   void AddLayernorm(const LayernormOp& op);
+  template <typename Params>
+  void AddLayernorm(const Params& params);
   std::vector<std::int64_t> Run(const Point& point) const;
 
   Program program_;  // the one operation

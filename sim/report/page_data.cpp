@@ -39,29 +39,28 @@ Json IntsJson(const std::vector<std::int32_t>& list) {
   return ListJson(list, [](std::int32_t v) { return v; });
 }
 
-void AddMultipliers(const std::vector<Multiplier>& list, Json& json) {
-  json["multiplier"] = ListJson(list, [](const Multiplier& m) { return m.m; });
-  json["shift"] = ListJson(list, [](const Multiplier& m) { return m.shift; });
-}
-
-// The integers that an operation rescales with.
+// The integers that an operation rescales with: of its main input, and of the other one.
 Json RescaleJson(const Op& op) {
   Json json = Json::object();
-  if (const auto* requantize = std::get_if<RequantizeOp>(&op)) {
-    AddMultipliers(requantize->scale, json);
-  } else if (const auto* layernorm = std::get_if<LayernormOp>(&op)) {
-    AddMultipliers(layernorm->scale, json);
-  } else if (const auto* add = std::get_if<ResidualAddOp>(&op)) {
-    json["multiplier"] = IntsJson(add->a_multiplier);
-    json["other_multiplier"] = IntsJson(add->b_multiplier);
-    json["shift"] = {add->shift};
-  } else if (const auto* embed = std::get_if<EmbedOp>(&op)) {
-    json["multiplier"] = IntsJson(embed->a_multiplier);
-    json["other_multiplier"] = {embed->b_multiplier};
-    json["shift"] = {embed->shift};
-  } else if (const auto* gelu = std::get_if<GeluOp>(&op); gelu && gelu->kind != GeluKind::kTable) {
-    AddMultipliers({gelu->scale}, json);
-  }
+  const auto add = [&]<typename T>(const Field& field, const T& member) {
+    const char* key = json.contains("multiplier") ? "other_multiplier" : "multiplier";
+    if (field.role == Role::kMultiplier) {
+      if constexpr (std::is_same_v<T, std::vector<Multiplier>>) {
+        json[key] = ListJson(member, [](const Multiplier& m) { return m.m; });
+        json["shift"] = ListJson(member, [](const Multiplier& m) { return m.shift; });
+      } else if constexpr (std::is_same_v<T, Multiplier>) {
+        json[key] = {member.m};
+        json["shift"] = {member.shift};
+      } else if constexpr (std::is_same_v<T, std::vector<std::int32_t>>) {
+        json[key] = IntsJson(member);
+      } else if constexpr (std::is_integral_v<T>) {
+        json[key] = {member};
+      }
+    } else if (field.role == Role::kShift) {
+      if constexpr (std::is_integral_v<T>) json["shift"] = {member};
+    }
+  };
+  std::visit([&](const auto& o) { ForEachParameter(o, add); }, op);
   return json;
 }
 

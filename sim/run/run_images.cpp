@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "golden/kernels/fast_backend.h"
 #include "golden/program/executor.h"
 #include "sim/cosim/rtl_backend.h"
 #include "sim/error.h"
@@ -119,7 +120,7 @@ class Runner {
 
   ImageResult RunImage(std::int64_t image, int worker) {
     ImageResult r;
-    GoldenBackend golden_backend;
+    FastBackend golden_backend;
     Execution golden(program_, image, golden_backend, &r.stats, {.track_accumulators = true});
     Executors e;
     e.golden = &golden;

@@ -20,15 +20,6 @@ std::int64_t BytesOf(const TensorInfo& info) {
   return ElementCount(info.shape) * BitsOf(info.dtype) / 8;
 }
 
-// The constants that an operation reads.
-std::vector<std::string> ConstantsOf(const Op& op) {
-  if (const auto* gemm = std::get_if<GemmOp>(&op)) return {gemm->weight, gemm->bias};
-  if (const auto* embed = std::get_if<EmbedOp>(&op)) return {embed->position};
-  if (const auto* add = std::get_if<AddOp>(&op); add != nullptr && !add->bias.empty())
-    return {add->bias};
-  return {};
-}
-
 OperationCost CostOf(const Program& program, const Op& op, double seconds) {
   OperationCost cost{OutputOf(op), std::string(KindName(op)), seconds};
   for (const std::string& name : InputsOf(op)) cost.operand_bytes += BytesOf(program.Tensor(name));

@@ -15,7 +15,7 @@ constexpr double kB = -1.769;
 
 std::int64_t Floor(double v) { return static_cast<std::int64_t>(std::floor(v)); }
 
-double SetIbert(double s, GeluIbertParams& params) {
+double Set(double s, GeluIbertParams& params) {
   const double t = s / 1.4142;
   params.b = Floor(kB / t);
   params.c = Floor(1.0 / kA / (t * t));
@@ -27,7 +27,7 @@ double SetIbert(double s, GeluIbertParams& params) {
   return s * (kA * t * t * std::ldexp(1.0, params.n)) / 2;
 }
 
-double SetIta(double s, GeluItaParams& params) {
+double Set(double s, GeluItaParams& params) {
   const double t = s / std::sqrt(2.0);
   params.q_b = Floor(kB / t);
   params.q_c = Floor(1.0 / (kA * t * t));
@@ -36,18 +36,20 @@ double SetIta(double s, GeluItaParams& params) {
 }
 
 // one stands for the 1 of 1 + erf, which is halved inside.
-double SetDeeploy(double s, GeluDeeployParams& params) {
+double Set(double s, GeluDeeployParams& params) {
   const double t = s / std::sqrt(2.0);
   params.b = Floor(kB / t);
   params.one = Floor(-1.0 / (kA * t * t));
   return s / static_cast<double>(params.one);
 }
 
-double SetShiftGelu(double s, ShiftGeluParams& params) {
+double Set(double s, ShiftGeluParams& params) {
   params.x0 = static_cast<std::int32_t>(
       std::max(std::floor(-1.0 / (1.702 * s)), -static_cast<double>(kMaxShiftGeluX0)));
   return std::ldexp(s, 1 - params.output_bits);
 }
+
+double Set(double, GeluTableParams&) { throw InternalError("a GELU table has no constants"); }
 
 }  // namespace
 
@@ -60,20 +62,8 @@ std::vector<std::int32_t> GeluTable(Quantization in, QuantRange in_range, Quanti
   return table;
 }
 
-double SetGeluConstants(double s, GeluOp& op) {
-  switch (op.kind) {
-    case GeluKind::kIbert:
-      return SetIbert(s, op.ibert);
-    case GeluKind::kShiftGelu:
-      return SetShiftGelu(s, op.shiftgelu);
-    case GeluKind::kIta:
-      return SetIta(s, op.ita);
-    case GeluKind::kDeeploy:
-      return SetDeeploy(s, op.deeploy);
-    case GeluKind::kTable:
-      break;
-  }
-  throw InternalError("a GELU table has no constants");
+double SetGeluConstants(double s, GeluParams& params) {
+  return std::visit([s](auto& p) { return Set(s, p); }, params);
 }
 
 }  // namespace qsim

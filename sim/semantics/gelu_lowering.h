@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "golden/program/program.h"
+#include "golden/ops/gelu.h"
 #include "sim/semantics/quantization.h"
 
 namespace qsim {
@@ -13,8 +13,8 @@ namespace qsim {
 std::vector<std::int32_t> GeluTable(Quantization in, QuantRange in_range, Quantization out,
                                     QuantRange out_range);
 
-// Sets the constants that op.kind uses (any kind but table) for inputs s (q - op.input_zero), and
+// Sets the constants of an algorithm (any but table) for inputs s (q - input_zero), and
 // returns the real scale of the algorithm's wide result y; negative for ibert and ita.
-double SetGeluConstants(double s, GeluOp& op);
+double SetGeluConstants(double s, GeluParams& params);
 
 }  // namespace qsim

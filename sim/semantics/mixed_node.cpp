@@ -3,6 +3,7 @@
 #include <cmath>
 #include <utility>
 
+#include "golden/kernels/fast_backend.h"
 #include "sim/semantics/exact.h"
 #include "sim/semantics/mixed.h"
 
@@ -68,7 +69,7 @@ Tensor MixedExecutor::OffGrid(const std::string& name, const Reals& real) const 
 // From operands that are on their grids, or at the nearest point of them.
 Tensor MixedExecutor::Golden(std::size_t node, const Lookup& values) const {
   const Op& op = *OpOf(node);
-  GoldenBackend backend;
+  FastBackend backend;
   Execution execution(bundle_.program, 0, backend);
   for (const std::string& name : InputsOf(op)) {
     const MixedTensor& value = *values.At(name);

@@ -20,8 +20,7 @@ std::int32_t Steps(double unit, double observed, std::int32_t most) {
 
 // TensorFlow Lite's QuantizeMultiplierGreaterThanOne for beta = 1 and CalculateInputRadius.
 SoftmaxParams TfliteParams(double scale) {
-  SoftmaxParams params;
-  params.kind = SoftmaxKind::kTflite;
+  TfliteSoftmaxParams params;
   const double multiplier = std::min(std::ldexp(scale, 26), std::ldexp(1.0, 31) - 1);
   int exponent = 0;
   const double fraction = std::frexp(multiplier, &exponent);
@@ -30,41 +29,33 @@ SoftmaxParams TfliteParams(double scale) {
     q31 /= 2;
     ++exponent;
   }
-  params.tflite.beta_multiplier = static_cast<std::int32_t>(q31);
-  params.tflite.beta_left_shift = exponent;
-  params.tflite.diff_min = -static_cast<std::int32_t>(std::floor(std::ldexp(31.0, 26 - exponent)));
+  params.beta_multiplier = static_cast<std::int32_t>(q31);
+  params.beta_left_shift = exponent;
+  params.diff_min = -static_cast<std::int32_t>(std::floor(std::ldexp(31.0, 26 - exponent)));
   return params;
 }
 
-ScoreChoice Shiftmax(std::int32_t k) {
-  ScoreChoice choice{1.0 / k, {}};
-  choice.params.kind = SoftmaxKind::kShiftmax;
-  choice.params.shiftmax.x0 = -k;
-  return choice;
-}
+ScoreChoice Shiftmax(std::int32_t k) { return {1.0 / k, ShiftmaxParams{.x0 = -k}}; }
 
 ScoreChoice Ita(SoftmaxKind kind, int shift_bits) {
-  ScoreChoice choice{std::ldexp(kLn2, -shift_bits), {}};
-  choice.params.kind = kind;
-  choice.params.ita.shift_bits = shift_bits;
-  return choice;
+  const double scale = std::ldexp(kLn2, -shift_bits);
+  if (kind == SoftmaxKind::kIta) return {scale, ItaSoftmaxParams{.shift_bits = shift_bits}};
+  return {scale, ItaStreamingSoftmaxParams{.shift_bits = shift_bits}};
 }
 
 // I-BERT's polynomial 0.35815147 (p + 1.353)^2 + 0.344, divided by its first coefficient.
 ScoreChoice Isoftmax(std::int32_t k) {
-  ScoreChoice choice{kLn2 / k, {}};
-  choice.params.kind = SoftmaxKind::kDeeploy;
-  IsoftmaxParams& isoftmax = choice.params.isoftmax;
-  isoftmax.coeff_a = 1;
-  isoftmax.coeff_b = static_cast<std::int32_t>(std::floor(1.353 / choice.scale));
-  isoftmax.coeff_c =
-      static_cast<std::int64_t>(std::floor(0.344 / 0.35815147 / (choice.scale * choice.scale)));
-  isoftmax.log2 = k;
-  return choice;
+  const double scale = kLn2 / k;
+  IsoftmaxParams params;
+  params.coeff_a = 1;
+  params.coeff_b = static_cast<std::int32_t>(std::floor(1.353 / scale));
+  params.coeff_c = static_cast<std::int64_t>(std::floor(0.344 / 0.35815147 / (scale * scale)));
+  params.log2 = k;
+  return {scale, params};
 }
 
 ScoreChoice Ibert(SoftmaxKind kind, std::int32_t k, int extra_bits) {
-  return {kIbertLn2 / k, IbertSoftmaxParams(kind, k, extra_bits)};
+  return {kIbertLn2 / k, IbertConstants(kind, k, extra_bits)};
 }
 
 }  // namespace
@@ -113,62 +104,76 @@ ScoreChoice CoarsestScores(SoftmaxKind kind, int extra_bits) {
   }
 }
 
-TensorScale SoftmaxOutputScale(const SoftmaxParams& params) {
-  TensorScale scale;
-  scale.zero = {0};
-  switch (params.kind) {
-    case SoftmaxKind::kIbert:
-    case SoftmaxKind::kIbertRn:
-      scale.scale = {std::ldexp(1.0, -(8 + params.extra_bits))};
-      break;
-    case SoftmaxKind::kLogInt:
-      scale.kind = TensorScale::Kind::kLog2;
-      scale.scale = {1.0};
-      break;
-    case SoftmaxKind::kShiftmax:
-      scale.scale = {std::ldexp(1.0, 1 - params.shiftmax.output_bits)};
-      break;
-    case SoftmaxKind::kIta:
-    case SoftmaxKind::kItaStreaming:
-      scale.scale = {1.0 / 255};
-      scale.zero = {params.ita.output_offset};
-      break;
-    case SoftmaxKind::kTflite:
-      scale.scale = {std::ldexp(1.0, -params.tflite.output_bits)};
-      scale.zero = {SoftmaxOutputRange(params).qmin};
-      break;
-    case SoftmaxKind::kDeeploy:
-      scale.scale = {1.0 / (params.isoftmax.levels - 1)};
-      scale.zero = {params.isoftmax.output_offset};
-      break;
-  }
-  return scale;
+namespace {
+
+TensorScale Linear(double scale, std::int32_t zero) {
+  TensorScale linear;
+  linear.scale = {scale};
+  linear.zero = {zero};
+  return linear;
 }
 
-SoftmaxParams IbertSoftmaxParams(SoftmaxKind kind, std::int32_t k, int extra_bits) {
+struct OutputScales {
+  TensorScale operator()(const IbertSoftmaxParams&) const { return Linear(std::ldexp(1.0, -8), 0); }
+  TensorScale operator()(const IbertRnSoftmaxParams& p) const {
+    return Linear(std::ldexp(1.0, -(8 + p.extra_bits)), 0);
+  }
+  TensorScale operator()(const LogIntSoftmaxParams&) const {
+    TensorScale scale = Linear(1.0, 0);
+    scale.kind = TensorScale::Kind::kLog2;
+    return scale;
+  }
+  TensorScale operator()(const ShiftmaxParams& p) const {
+    return Linear(std::ldexp(1.0, 1 - p.output_bits), 0);
+  }
+  TensorScale operator()(const ItaSoftmaxParams& p) const {
+    return Linear(1.0 / 255, p.output_offset);
+  }
+  TensorScale operator()(const ItaStreamingSoftmaxParams& p) const {
+    return Linear(1.0 / 255, p.output_offset);
+  }
+  TensorScale operator()(const TfliteSoftmaxParams& p) const {
+    return Linear(std::ldexp(1.0, -p.output_bits), TfliteSoftmaxRange(p).qmin);
+  }
+  TensorScale operator()(const IsoftmaxParams& p) const {
+    return Linear(1.0 / (p.levels - 1), p.output_offset);
+  }
+};
+
+}  // namespace
+
+int ExtraBits(const SoftmaxParams& params) {
+  const auto* rounded = std::get_if<IbertRnSoftmaxParams>(&params);
+  return rounded == nullptr ? 0 : rounded->extra_bits;
+}
+
+TensorScale SoftmaxOutputScale(const SoftmaxParams& params) {
+  return std::visit(OutputScales{}, params);
+}
+
+SoftmaxParams IbertConstants(SoftmaxKind kind, std::int32_t k, int extra_bits) {
   // I-BERT: exp(p) = 0.35815147 p^2 + 0.96963238 p + 1 on (-ln 2, 0], normalised by the first
   // coefficient.
   constexpr double kLinear = 0.96963238 / 0.35815147;
   constexpr double kConstant = 1.0 / 0.35815147;
   const double scale = kIbertLn2 / k;
-  SoftmaxParams params;
-  params.kind = kind;
-  params.exp.x0 = -k;
-  params.exp.b = static_cast<std::int64_t>(std::floor(kLinear / scale));
-  params.exp.c = static_cast<std::int64_t>(std::floor(kConstant / (scale * scale)));
-  params.extra_bits = extra_bits;
-  if (kind == SoftmaxKind::kLogInt) return params;
+  IbertExp exp;
+  exp.x0 = -k;
+  exp.b = static_cast<std::int64_t>(std::floor(kLinear / scale));
+  exp.c = static_cast<std::int64_t>(std::floor(kConstant / (scale * scale)));
+  if (kind == SoftmaxKind::kLogInt) return LogIntSoftmaxParams{.exp = exp};
   // exp(0) = c 2^n becomes 32767: M / 2^shift = 32767 / (c 2^n) with 31 bits.
-  const double ratio = std::ldexp(32767.0 / static_cast<double>(params.exp.c), -params.exp.n);
+  const double ratio = std::ldexp(32767.0 / static_cast<double>(exp.c), -exp.n);
   int exponent = 0;
   std::frexp(ratio, &exponent);
-  params.act16_shift = 31 - exponent;
-  params.act16_multiplier = std::llrint(std::ldexp(ratio, params.act16_shift));
-  if (params.act16_multiplier > INT32_MAX) {
-    --params.act16_shift;
-    params.act16_multiplier = std::llrint(std::ldexp(ratio, params.act16_shift));
+  int shift = 31 - exponent;
+  std::int64_t multiplier = std::llrint(std::ldexp(ratio, shift));
+  if (multiplier > INT32_MAX) {
+    --shift;
+    multiplier = std::llrint(std::ldexp(ratio, shift));
   }
-  return params;
+  if (kind == SoftmaxKind::kIbert) return IbertSoftmaxParams{exp, multiplier, shift};
+  return IbertRnSoftmaxParams{exp, multiplier, shift, extra_bits};
 }
 
 }  // namespace qsim

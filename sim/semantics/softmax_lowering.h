@@ -26,12 +26,15 @@ std::optional<ScoreChoice> ChooseScores(SoftmaxKind kind, double observed, int e
 // The coarsest scale that the algorithm has, for clipped scores.
 ScoreChoice CoarsestScores(SoftmaxKind kind, int extra_bits);
 
+// Those of ibert_rn; 0 of the others.
+int ExtraBits(const SoftmaxParams& params);
+
 // What the output codes of these parameters stand for.
 TensorScale SoftmaxOutputScale(const SoftmaxParams& params);
 
 // The integer constants of I-BERT's exponential for a score scale s = 0.6931 / k: x0 = -k exactly.
 // k in 1..kMaxSoftmaxK; docs/numerics.md section 5.1.
-SoftmaxParams IbertSoftmaxParams(SoftmaxKind kind, std::int32_t k, int extra_bits);
+SoftmaxParams IbertConstants(SoftmaxKind kind, std::int32_t k, int extra_bits);
 inline constexpr std::int32_t kMaxSoftmaxK = 27000;
 
 }  // namespace qsim

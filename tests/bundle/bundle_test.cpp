@@ -10,10 +10,10 @@
 #include <sstream>
 
 #include "golden/program/executor.h"
-#include "sim/error.h"
-#include "sim/io/tensors/npy.h"
-#include "sim/export/export_formats.h"
 #include "sim/bundle/parameter_table.h"
+#include "sim/error.h"
+#include "sim/export/export_formats.h"
+#include "sim/io/tensors/npy.h"
 #include "tests/report/sample_bundle.h"
 #include "tests/support/vectors.h"
 #include "tests/test_support.h"
@@ -280,8 +280,8 @@ TEST_F(HostileBundle, EveryArrayDamaged) {
 }
 
 TEST_F(HostileBundle, MessagesNameFileAndLine) {
-  EXPECT_THAT(ErrorWith("program.yaml", "format_version: 1", "format_version: 7"),
-              HasSubstr("program.yaml: format_version 7 is not supported, this qsim reads 1"));
+  EXPECT_THAT(ErrorWith("program.yaml", "format_version: 2", "format_version: 7"),
+              HasSubstr("program.yaml: format_version 7 is not supported, this qsim reads 1 to 2"));
   EXPECT_THAT(ErrorWith("program.yaml", "rounding: half_up", "rounding: up"),
               ::testing::AllOf(HasSubstr("program.yaml:"), HasSubstr("unknown value 'up'")));
   EXPECT_THAT(ErrorWith("program.yaml", "acc_bits: 32", "acc_bit: 32"), HasSubstr("'acc_bits'"));

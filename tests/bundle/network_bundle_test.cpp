@@ -96,9 +96,9 @@ TEST(NetworkBundle, TamperedRecordsOfTheNetwork) {
               HasSubstr("'rows' must be an integer in range, is 'one'"));
   EXPECT_THAT(error(GeluKind::kTable, "    rows: 1\n", "    row: 1\n"),
               HasSubstr("unknown key 'row'"));
-  EXPECT_THAT(error(GeluKind::kTable, "scheme: table", "scheme: tabel"),
-              HasSubstr("'scheme' has an unknown value 'tabel'"));
-  EXPECT_THAT(error(GeluKind::kTable, "scheme: table", "scheme: ibert"),
+  EXPECT_THAT(error(GeluKind::kTable, "algorithm: table", "algorithm: tabel"),
+              HasSubstr("'algorithm' has an unknown value 'tabel'"));
+  EXPECT_THAT(error(GeluKind::kTable, "algorithm: table", "algorithm: ibert"),
               HasSubstr("'input_zero' is missing"));
   EXPECT_THAT(error(GeluKind::kIbert, "shift_int: -884", "shift_int: 884"),
               HasSubstr("gelu 'gelu': Gelu: shift_int must be in"));

@@ -202,7 +202,8 @@ TEST(Lowering, PowerOfTwoMultipliesByOne) {
   for (const Op& op : bundle.program.ops) {
     const std::vector<Multiplier>* scales = nullptr;
     if (const auto* r = std::get_if<RequantizeOp>(&op)) scales = &r->scale;
-    if (const auto* l = std::get_if<LayernormOp>(&op)) scales = &l->scale;
+    if (const auto* l = std::get_if<LayernormOp>(&op))
+      scales = &std::get<IbertLayernormParams>(l->params).scale;
     if (scales != nullptr) {
       for (const Multiplier& s : *scales) {
         EXPECT_EQ(std::abs(s.m), 1) << OutputOf(op);
@@ -265,7 +266,7 @@ TEST(Lowering, ChosenBlocksAreTheSameAsInAWholeModel) {
 TEST(SoftmaxParams, FollowTheirDefinition) {
   for (std::int32_t k = 1; k <= kMaxSoftmaxK; k += 1 + k / 37) {
     const long double s = 0.6931L / k;
-    const SoftmaxParams p = IbertSoftmaxParams(SoftmaxKind::kIbertRn, k, 3);
+    const auto p = std::get<IbertRnSoftmaxParams>(IbertConstants(SoftmaxKind::kIbertRn, k, 3));
     EXPECT_EQ(p.exp.x0, -k);
     EXPECT_EQ(p.exp.n, 30);
     EXPECT_EQ(p.extra_bits, 3);

@@ -149,7 +149,8 @@ class RealArithmetic {
                     static_cast<double>(norm.beta[c]));
       }
     }
-    const double half = HalfStep(OpOf<LayernormOp>("norm1").rounding);
+    const double half =
+        HalfStep(std::get<IbertLayernormParams>(OpOf<LayernormOp>("norm1").params).rounding);
     // The integer root is floored, once per row, and a dead gamma is replaced by a tiny one.
     const double relative = std::ldexp(1.0, -(bundle_.hardware.multiplier_bits - 1)) + 1e-3;
     const auto scale = PerElement("norm1", ScaleOf("norm1").scale);

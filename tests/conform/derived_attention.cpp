@@ -171,9 +171,10 @@ class ItaAttention {
 
   SoftmaxParams SoftmaxParamsOf() const {
     const bool streaming = c_.params().value("softmax", "streaming") == "streaming";
-    return {.kind = streaming ? SoftmaxKind::kItaStreaming : SoftmaxKind::kIta,
-            .ita = {.shift_bits = static_cast<int>(c_.ParamOr("softmax_shift_bits", 0, 0, 31)),
-                    .group = c_.ParamOr("group", 16, 1, 65536)}};
+    const auto shift_bits = static_cast<int>(c_.ParamOr("softmax_shift_bits", 0, 0, 31));
+    if (!streaming) return ItaSoftmaxParams{.shift_bits = shift_bits};
+    return ItaStreamingSoftmaxParams{.shift_bits = shift_bits,
+                                     .group = c_.ParamOr("group", 16, 1, 65536)};
   }
 
   Integers Activated(Integers x) const {
@@ -184,9 +185,8 @@ class ItaAttention {
     for (mpz_class& value : x.values) {
       mpz_class y = value > 0 ? value : mpz_class(0);
       if (activation == "gelu") {
-        const GeluParams params{
-            .kind = GeluKind::kIta,
-            .ita = {.q_1 = gelu.at("q_1"), .q_b = gelu.at("q_b"), .q_c = gelu.at("q_c")}};
+        const GeluItaParams params{
+            .q_1 = gelu.at("q_1"), .q_b = gelu.at("q_b"), .q_c = gelu.at("q_c")};
         y = Big(derivation::DeriveGelu({static_cast<std::int32_t>(value.get_si())}, params).y[0]);
       }
       value = Requantized(y, of("eps_mul"), of("eps_shift"), of("eps_add"));
@@ -242,32 +242,32 @@ class Steps {
       const std::vector<std::int32_t> weight =
           c_.InputValues32(step.at("in").at(1).get<std::string>());
       const std::vector<std::int64_t> bias = c_.InputValues(step.at("in").at(2).get<std::string>());
-      const LayernormParams params{
-          .kind = LayernormKind::kDeeploy,
-          .deeploy = {.weight = weight, .bias = bias, .log2d = step.at("log2D"), .wrap = true}};
+      const DeeployLayernormParams params{
+          .bias = bias, .weight = weight, .log2d = step.at("log2D"), .wrap = true};
       return RowByRow(x, [&](const derivation::Scores& row) {
         return derivation::DeriveLayernorm(row, params).q;
       });
     }
     if (op == "gelu") {
-      const GeluParams params{.kind = GeluKind::kDeeploy,
-                              .deeploy = {.b = step.at("b"), .one = step.at("one")}};
+      const GeluDeeployParams params{.b = step.at("b"), .one = step.at("one")};
       return RowByRow(
           x, [&](const derivation::Scores& row) { return derivation::DeriveGelu(row, params).y; });
     }
     if (op == "isoftmax") {
-      return Softmax(x, {.kind = SoftmaxKind::kDeeploy,
-                         .isoftmax = {.coeff_a = step.at("coeffA"),
-                                      .coeff_b = step.at("coeffB"),
-                                      .coeff_c = step.at("coeffC"),
-                                      .log2 = step.at("log2"),
-                                      .levels = step.value("levels", 256)}});
+      return Softmax(x, IsoftmaxParams{.coeff_a = step.at("coeffA"),
+                                       .coeff_b = step.at("coeffB"),
+                                       .coeff_c = step.at("coeffC"),
+                                       .log2 = step.at("log2"),
+                                       .levels = step.value("levels", 256)});
     }
-    if (op == "itamax" || op == "itapartialmax") {
-      return Softmax(x, {.kind = op == "itamax" ? SoftmaxKind::kIta : SoftmaxKind::kItaStreaming,
-                         .ita = {.shift_bits = step.value("shift_bits", 5),
-                                 .levels = step.value("levels", 256),
-                                 .group = step.value("group", std::int64_t{16})}});
+    if (op == "itamax") {
+      return Softmax(x, ItaSoftmaxParams{.shift_bits = step.value("shift_bits", 5),
+                                         .levels = step.value("levels", 256)});
+    }
+    if (op == "itapartialmax") {
+      return Softmax(x, ItaStreamingSoftmaxParams{.shift_bits = step.value("shift_bits", 5),
+                                                  .levels = step.value("levels", 256),
+                                                  .group = step.value("group", std::int64_t{16})});
     }
     if (op == "split_heads") {
       x.shape.back() /= step.at("heads").get<std::int64_t>();

@@ -234,43 +234,40 @@ void Append(const Values& row, Values& all) { all.insert(all.end(), row.begin(),
 
 SoftmaxParams SoftmaxParamsOf(const ConformCase& c) {
   const std::string& algorithm = c.algorithm();
-  SoftmaxParams params;
   if (algorithm == "ibert" || algorithm == "fqvit_logint") {
-    params.kind = algorithm == "ibert" ? SoftmaxKind::kIbert : SoftmaxKind::kLogInt;
-    params.exp = {.x0 = SmallParam(c, "x0_int"),
-                  .b = Param(c, "b_int"),
-                  .c = Param(c, "c_int"),
-                  .n = SmallParam(c, "n")};
-    params.act16_multiplier = ParamOr(c, "act16_multiplier", 1);
-    params.act16_shift = static_cast<int>(ParamOr(c, "act16_shift", 0));
-    params.code_bits = static_cast<int>(ParamOr(c, "bits", 4));
-  } else if (algorithm == "ivit_shiftmax") {
-    params.kind = SoftmaxKind::kShiftmax;
-    params.shiftmax = {.x0 = SmallParam(c, "x0_int"),
-                       .n = SmallParam(c, "n"),
-                       .output_bits = SmallParam(c, "output_bits")};
-  } else if (algorithm == "tflite_s8") {
-    params.kind = SoftmaxKind::kTflite;
-    params.tflite = {.beta_multiplier = SmallParam(c, "input_beta_multiplier"),
-                     .beta_left_shift = SmallParam(c, "input_beta_left_shift"),
-                     .diff_min = SmallParam(c, "diff_min"),
-                     .output_bits = SmallParam(c, "output_bits")};
-  } else if (algorithm == "deeploy_isoftmax") {
-    params.kind = SoftmaxKind::kDeeploy;
-    params.isoftmax = {.coeff_a = SmallParam(c, "coeffA"),
-                       .coeff_b = SmallParam(c, "coeffB"),
-                       .coeff_c = Param(c, "coeffC"),
-                       .log2 = SmallParam(c, "log2"),
-                       .levels = SmallParam(c, "levels"),
-                       .output_offset = static_cast<std::int32_t>(ParamOr(c, "output_offset", 0))};
-  } else {
-    params.kind = c.HasParam("group") ? SoftmaxKind::kItaStreaming : SoftmaxKind::kIta;
-    params.ita = {.shift_bits = SmallParam(c, "shift_bits"),
-                  .levels = static_cast<std::int32_t>(ParamOr(c, "levels", 256)),
-                  .output_offset = static_cast<std::int32_t>(ParamOr(c, "output_offset", 0)),
-                  .group = ParamOr(c, "group", 1)};
+    const IbertExp exp = {.x0 = SmallParam(c, "x0_int"),
+                          .b = Param(c, "b_int"),
+                          .c = Param(c, "c_int"),
+                          .n = SmallParam(c, "n")};
+    if (algorithm == "fqvit_logint")
+      return LogIntSoftmaxParams{exp, static_cast<int>(ParamOr(c, "bits", 4))};
+    return IbertSoftmaxParams{exp, ParamOr(c, "act16_multiplier", 1),
+                              static_cast<int>(ParamOr(c, "act16_shift", 0))};
   }
-  return params;
+  if (algorithm == "ivit_shiftmax") {
+    return ShiftmaxParams{.x0 = SmallParam(c, "x0_int"),
+                          .n = SmallParam(c, "n"),
+                          .output_bits = SmallParam(c, "output_bits")};
+  }
+  if (algorithm == "tflite_s8") {
+    return TfliteSoftmaxParams{.beta_multiplier = SmallParam(c, "input_beta_multiplier"),
+                               .beta_left_shift = SmallParam(c, "input_beta_left_shift"),
+                               .diff_min = SmallParam(c, "diff_min"),
+                               .output_bits = SmallParam(c, "output_bits")};
+  }
+  const auto output_offset = static_cast<std::int32_t>(ParamOr(c, "output_offset", 0));
+  if (algorithm == "deeploy_isoftmax") {
+    return IsoftmaxParams{.coeff_a = SmallParam(c, "coeffA"),
+                          .coeff_b = SmallParam(c, "coeffB"),
+                          .coeff_c = Param(c, "coeffC"),
+                          .log2 = SmallParam(c, "log2"),
+                          .levels = SmallParam(c, "levels"),
+                          .output_offset = output_offset};
+  }
+  const int shift_bits = SmallParam(c, "shift_bits");
+  const auto levels = static_cast<std::int32_t>(ParamOr(c, "levels", 256));
+  if (!c.HasParam("group")) return ItaSoftmaxParams{shift_bits, levels, output_offset};
+  return ItaStreamingSoftmaxParams{shift_bits, levels, output_offset, ParamOr(c, "group", 1)};
 }
 
 CaseTensors Softmax(const ConformCase& c) {
@@ -286,7 +283,7 @@ CaseTensors Softmax(const ConformCase& c) {
     Append(row.exp16, exp16);
   }
   CaseTensors outputs;
-  outputs[params.kind == SoftmaxKind::kLogInt ? "code" : "y"] = ToTensor(shape, y);
+  outputs[KindOf(params) == SoftmaxKind::kLogInt ? "code" : "y"] = ToTensor(shape, y);
   if (!exp_int.empty()) outputs["exp_int"] = ToTensor(shape, exp_int);
   if (!exp16.empty()) outputs["exp16"] = ToTensor(shape, exp16);
   return outputs;
@@ -297,14 +294,13 @@ CaseTensors SumOfSquaresNorm(const ConformCase& c) {
   const Shape& shape = c.Input("x").shape();
   const auto width = static_cast<std::size_t>(shape.back());
   const Values bias = c.InputValues("bias_int");
-  const std::vector<Multiplier> scale = {{1, 0}};
-  const std::vector<std::int32_t> zero = {0};
-  const LayernormParams params{
-      .kind = c.algorithm() == "ibert" ? LayernormKind::kIbert : LayernormKind::kIvit,
-      .std_shift = static_cast<int>(ParamOr(c, "shift", 0)),
-      .bias = bias,
-      .scale = scale,
-      .zero = zero};
+  LayernormParams params = IvitLayernormParams{.bias = bias, .scale = {{1, 0}}, .zero = {0}};
+  if (c.algorithm() == "ibert") {
+    params = IbertLayernormParams{.bias = bias,
+                                  .std_shift = static_cast<int>(ParamOr(c, "shift", 0)),
+                                  .scale = {{1, 0}},
+                                  .zero = {0}};
+  }
   Integers narrow{shape, {}};
   Values y, std_int;
   for (std::size_t first = 0; first < x.size(); first += width) {
@@ -332,12 +328,11 @@ CaseTensors DeeployNorm(const ConformCase& c) {
   const Shape& shape = c.Input("x").shape();
   const auto width = static_cast<std::size_t>(shape.back());
   const Values bias = c.InputValues("bias");
-  const LayernormParams params{.kind = LayernormKind::kDeeploy,
-                               .deeploy = {.input_offset = ParamOr(c, "input_offset", 0),
-                                           .weight = weight,
-                                           .bias = bias,
-                                           .log2d = SmallParam(c, "log2D"),
-                                           .wrap = true}};
+  const DeeployLayernormParams params{.input_zero = -ParamOr(c, "input_offset", 0),
+                                      .bias = bias,
+                                      .weight = weight,
+                                      .log2d = SmallParam(c, "log2D"),
+                                      .wrap = true};
   // As the kernel, whose results are int8: they wrap.
   Values y;
   for (std::size_t first = 0; first < x.size(); first += width) {
@@ -379,9 +374,8 @@ CaseTensors IbertGelu(const ConformCase& c) {
     const auto of = [&](const Values& values) { return values[i % values.size()]; };
     const derivation::DerivedGelu one = derivation::DeriveGelu(
         {x[i]},
-        {.kind = GeluKind::kIbert,
-         .ibert = {
-             .b = of(b), .c = of(constants), .shift_int = of(shift_int), .n = SmallParam(c, "n")}});
+        GeluIbertParams{
+            .b = of(b), .c = of(constants), .shift_int = of(shift_int), .n = SmallParam(c, "n")});
     Append(one.inner, erf_int);
     Append(one.y, y);
   }
@@ -391,28 +385,30 @@ CaseTensors IbertGelu(const ConformCase& c) {
 CaseTensors OtherGelu(const ConformCase& c) {
   GeluParams params;
   if (c.algorithm() == "ivit_shiftgelu") {
-    params = {.kind = GeluKind::kShiftGelu,
-              .shiftgelu = {.x0 = SmallParam(c, "x0_int"),
-                            .n = SmallParam(c, "n"),
-                            .output_bits = SmallParam(c, "output_bits")},
-              .row_length = c.Input("x").shape().back()};
+    params = ShiftGeluParams{.x0 = SmallParam(c, "x0_int"),
+                             .n = SmallParam(c, "n"),
+                             .output_bits = SmallParam(c, "output_bits")};
   } else if (c.algorithm() == "ita") {
-    params = {.kind = GeluKind::kIta,
-              .ita = {.q_1 = Param(c, "q_1"), .q_b = Param(c, "q_b"), .q_c = Param(c, "q_c")},
-              .scale = {.m = SmallParam(c, "eps_mul"), .shift = SmallParam(c, "eps_shift")},
-              .zero = SmallParam(c, "eps_add")};
+    params =
+        GeluItaParams{.q_1 = Param(c, "q_1"),
+                      .q_b = Param(c, "q_b"),
+                      .q_c = Param(c, "q_c"),
+                      .scale = {.m = SmallParam(c, "eps_mul"), .shift = SmallParam(c, "eps_shift")},
+                      .zero = SmallParam(c, "eps_add")};
   } else {
-    params = {.kind = GeluKind::kDeeploy,
-              .input_zero = static_cast<std::int32_t>(-ParamOr(c, "input_offset", 0)),
-              .deeploy = {.b = Param(c, "b"), .one = Param(c, "one")},
-              .scale = {.m = SmallParam(c, "mul"), .shift = SmallParam(c, "shift")},
-              .addend = ParamOr(c, "add", 0),
-              .zero = static_cast<std::int32_t>(ParamOr(c, "output_offset", 0))};
+    params =
+        GeluDeeployParams{.b = Param(c, "b"),
+                          .one = Param(c, "one"),
+                          .input_zero = static_cast<std::int32_t>(-ParamOr(c, "input_offset", 0)),
+                          .scale = {.m = SmallParam(c, "mul"), .shift = SmallParam(c, "shift")},
+                          .addend = ParamOr(c, "add", 0),
+                          .zero = static_cast<std::int32_t>(ParamOr(c, "output_offset", 0))};
   }
   const Shape& shape = c.Input("x").shape();
-  const derivation::DerivedGelu derived = derivation::DeriveGelu(c.InputValues32("x"), params);
+  const derivation::DerivedGelu derived =
+      derivation::DeriveGelu(c.InputValues32("x"), params, {.row_length = shape.back()});
   CaseTensors outputs{{"y", ToTensor(shape, derived.y)}};
-  if (params.kind == GeluKind::kShiftGelu) {
+  if (KindOf(params) == GeluKind::kShiftGelu) {
     outputs["sigmoid_int"] = ToTensor(shape, derived.inner);
   } else {
     outputs["y8"] = ToTensor(shape, derived.q);

@@ -232,8 +232,9 @@ TEST_F(ExportCompileTest, WideLayersCompile) {
   for (Op& op : bundle.program.ops) {
     auto* norm = std::get_if<LayernormOp>(&op);
     if (norm == nullptr) continue;
-    norm->bias.assign(3072, -(std::int64_t{1} << 40));
-    norm->scale.assign(3072, Multiplier{-12345, 17});
+    auto& params = std::get<IbertLayernormParams>(norm->params);
+    params.bias.assign(3072, -(std::int64_t{1} << 40));
+    params.scale.assign(3072, Multiplier{-12345, 17});
   }
   const ExportTable table = BuildExportTable(bundle);
   const std::string top =

@@ -42,8 +42,8 @@ struct Expected {
 
 // (7.3) to (7.5) in 128 bits: the parabola by cases instead of by a clipped argument, exact
 // division instead of shifts.
-Expected Evaluate(std::int32_t x, const GeluParams& params) {
-  const GeluIbertParams& p = params.ibert;
+Expected Evaluate(std::int32_t x, const GeluIbertParams& params, QuantRange range) {
+  const GeluIbertParams& p = params;
   const Int128 centred = Int128{x} - params.input_zero;
   const Int128 magnitude = testing::Magnitude(centred);
   Int128 parabola = p.c;
@@ -55,16 +55,17 @@ Expected Evaluate(std::int32_t x, const GeluParams& params) {
   const Int128 y = centred * (erf + p.shift_int);
   return {static_cast<std::int64_t>(erf), static_cast<std::int64_t>(y),
           OracleRequantize(y * params.scale.m, params.scale.shift, params.zero, params.rounding,
-                           params.range)};
+                           range)};
 }
 
-Exercised Check(const std::vector<std::int32_t>& x, const GeluParams& params) {
+Exercised Check(const std::vector<std::int32_t>& x, const GeluIbertParams& params,
+                QuantRange range = {}) {
   std::vector<std::int32_t> out(x.size());
   std::vector<std::int64_t> erf_int(x.size()), y(x.size());
-  const std::int64_t saturated = Gelu(x, params, out, {.erf_int = erf_int, .y = y});
+  const std::int64_t saturated = Gelu(x, params, {range}, out, {.erf_int = erf_int, .y = y});
   Exercised exercised;
   for (std::size_t i = 0; i < x.size(); ++i) {
-    const Expected expected = Evaluate(x[i], params);
+    const Expected expected = Evaluate(x[i], params, range);
     EXPECT_EQ(erf_int[i], expected.erf_int) << "x " << x[i];
     EXPECT_EQ(y[i], expected.y) << "x " << x[i];
     EXPECT_EQ(out[i], expected.out.y) << "x " << x[i];
@@ -76,16 +77,12 @@ Exercised Check(const std::vector<std::int32_t>& x, const GeluParams& params) {
 
 TEST(GeluIbert, ByHand) {
   // d^2 + c for |x'| = 0..3 with b = -3, c = -10: -1, -6, -9, -10; halved, floored, after the sign.
-  const GeluParams params{.kind = GeluKind::kIbert,
-                          .input_zero = 5,
-                          .ibert = {.b = -3, .c = -10, .shift_int = -5, .n = 1},
-                          .scale = {-3, 2},
-                          .zero = 1,
-                          .range = {-128, 20}};
+  const GeluIbertParams params{
+      .b = -3, .c = -10, .shift_int = -5, .n = 1, .input_zero = 5, .scale = {-3, 2}, .zero = 1};
   const std::vector<std::int32_t> x = {1, 2, 3, 4, 5, 6, 7, 8, 9};
   std::vector<std::int32_t> out(9);
   std::vector<std::int64_t> erf_int(9), y(9);
-  EXPECT_EQ(Gelu(x, params, out, {.erf_int = erf_int, .y = y}), 2);
+  EXPECT_EQ(Gelu(x, params, {{-128, 20}}, out, {.erf_int = erf_int, .y = y}), 2);
   EXPECT_EQ(erf_int, (std::vector<std::int64_t>{5, 5, 4, 3, 0, -3, -5, -5, -5}));
   EXPECT_EQ(y, (std::vector<std::int64_t>{0, 0, 2, 2, 0, -8, -20, -30, -40}));
   // half_up(-3 y / 4) + 1: 1, 1, -1.5 -> -1, ..., 7, 16, 22.5 -> 23 + 1, 31.
@@ -99,11 +96,10 @@ TEST(GeluIbert, EveryCodeOfEveryWidth) {
     for (const int n : {0, 3, 14}) {
       for (const Rounding rounding : kAllRoundings) {
         for (const QuantRange input : {QuantRange{-128, 127}, QuantRange{0, 255}}) {
-          GeluParams params{.kind = GeluKind::kIbert};
+          GeluIbertParams params = ParamsFor(scale, n);
           params.input_zero = static_cast<std::int32_t>(random.Between(input.qmin, input.qmax));
-          params.ibert = ParamsFor(scale, n);
           // So that 200 of the input's codes become about 150 of the output's.
-          const double per_code = static_cast<double>(-2 * params.ibert.shift_int) * 200 / 150;
+          const double per_code = static_cast<double>(-2 * params.shift_int) * 200 / 150;
           params.scale = {static_cast<std::int32_t>(-std::ldexp(1.0, 40) / per_code / 1024), 30};
           params.zero = static_cast<std::int32_t>(random.Between(-128, 0));
           params.rounding = rounding;
@@ -122,12 +118,12 @@ TEST(GeluIbert, RandomRowsOfTies) {
   SeededRandom random;
   Exercised exercised;
   for (int i = 0; i < 400; ++i) {
-    GeluParams params{.kind = GeluKind::kIbert};
+    GeluIbertParams params;
     params.input_zero = static_cast<std::int32_t>(random.Between(-20, 20));
-    params.ibert = {.b = -random.Between(1, 12),
-                    .c = -random.Between(1, 200),
-                    .shift_int = -random.Between(1, 40),
-                    .n = static_cast<int>(random.Between(0, 4))};
+    params.b = -random.Between(1, 12);
+    params.c = -random.Between(1, 200);
+    params.shift_int = -random.Between(1, 40);
+    params.n = static_cast<int>(random.Between(0, 4));
     params.scale = {static_cast<std::int32_t>(random.Between(-3, 3)),
                     static_cast<int>(random.Between(1, 3))};
     params.zero = static_cast<std::int32_t>(random.Between(-90, 90));
@@ -149,15 +145,16 @@ TEST(GeluIbert, LegalExtremesFit) {
         for (const int n : {0, 14, 30}) {
           for (const Multiplier scale : {Multiplier{-max, 0}, Multiplier{max, 62}}) {
             for (const Rounding rounding : kAllRoundings) {
-              const GeluParams params{.kind = GeluKind::kIbert,
-                                      .input_zero = 0,
-                                      .ibert = {b, c, shift_int, n},
-                                      .scale = scale,
-                                      .zero = -65536,
-                                      .rounding = rounding,
-                                      .range = {-32768, 32767}};
-              Check({-limit, -65536, -65535, -1, 0, 1, 65535, 65536, limit}, params);
-              largest = std::max(largest, std::abs(Evaluate(limit, params).y));
+              const GeluIbertParams params{.b = b,
+                                           .c = c,
+                                           .shift_int = shift_int,
+                                           .n = n,
+                                           .scale = scale,
+                                           .zero = -65536,
+                                           .rounding = rounding};
+              const QuantRange range = {-32768, 32767};
+              Check({-limit, -65536, -65535, -1, 0, 1, 65535, 65536, limit}, params, range);
+              largest = std::max(largest, std::abs(Evaluate(limit, params, range).y));
             }
           }
         }
@@ -172,11 +169,11 @@ TEST(GeluIbert, LegalExtremesFit) {
 TEST(GeluIbert, ApproximatesGelu) {
   const double scale = 1.0 / 32;
   const auto worst = [&](int n) {
-    const GeluParams params{.kind = GeluKind::kIbert, .ibert = ParamsFor(scale, n)};
+    const GeluIbertParams params = ParamsFor(scale, n);
     const std::vector<std::int32_t> codes = Codes(-128, 127);
     std::vector<std::int32_t> out(codes.size());
     std::vector<std::int64_t> y(codes.size());
-    Gelu(codes, params, out, {.y = y});
+    Gelu(codes, params, {}, out, {.y = y});
     const double t = scale / 1.4142;
     double error = 0;
     for (std::size_t i = 0; i < codes.size(); ++i) {
@@ -212,13 +209,13 @@ TEST(GeluTable, LooksUpEveryCode) {
 TEST(Gelu, RunsTheNamedKind) {
   const std::vector<std::int32_t> x = {-2, 0, 1}, table = {5, 6, 7, 8};
   std::vector<std::int32_t> out(3), expected(3);
-  GeluParams params{.input_qmin = -2, .table = table};
-  EXPECT_EQ(Gelu(x, params, out), 0);
+  EXPECT_EQ(Gelu(x, GeluTableParams{table}, {.input_qmin = -2}, out), 0);
   EXPECT_EQ(out, (std::vector<std::int32_t>{5, 7, 8}));
-  params.kind = GeluKind::kIbert;
-  params.ibert = ParamsFor(0.5, 0);
+  GeluIbertParams params = ParamsFor(0.5, 0);
   params.scale = {-300, 5};
-  EXPECT_EQ(Gelu(x, params, out), Gelu(x, params, expected));
+  Gelu(x, params, {}, out);
+  std::transform(x.begin(), x.end(), expected.begin(),
+                 [&](std::int32_t v) { return Evaluate(v, params, {}).out.y; });
   EXPECT_EQ(out, expected);
 }
 
@@ -233,45 +230,44 @@ TEST(Gelu, Names) {
 }
 
 TEST(GeluIbert, BrokenParametersThrow) {
-  const GeluParams good{.kind = GeluKind::kIbert};
+  const GeluIbertParams good;
   const auto run = [](const GeluParams& params, std::int32_t x = 1, std::size_t outputs = 1) {
     std::vector<std::int32_t> out(outputs);
-    Gelu({&x, 1}, params, out);
+    Gelu({&x, 1}, params, {}, out);
   };
   EXPECT_NO_THROW(run(good));
   EXPECT_THROW(run(good, 1, 2), std::invalid_argument);
   const auto broken = [&](auto change) {
-    GeluParams params = good;
+    GeluIbertParams params = good;
     change(params);
     EXPECT_THROW(run(params), std::invalid_argument);
     EXPECT_THROW(CheckGeluParams(params), std::invalid_argument);
   };
   const auto beyond_programs = [&](auto change) {
-    GeluParams params = good;
+    GeluIbertParams params = good;
     change(params);
     EXPECT_NO_THROW(run(params));
     EXPECT_THROW(CheckGeluParams(params), std::invalid_argument);
   };
   EXPECT_NO_THROW(CheckGeluParams(good));
-  broken([](GeluParams& p) { p.ibert.b = 0; });
-  broken([](GeluParams& p) { p.ibert.b = -(std::int64_t{1} << 31) - 1; });
-  beyond_programs([](GeluParams& p) { p.ibert.b = -kMaxGeluB - 1; });
-  broken([](GeluParams& p) { p.ibert.c = 0; });
-  broken([](GeluParams& p) { p.ibert.c = INT64_MIN; });
-  beyond_programs([](GeluParams& p) { p.ibert.c = -kMaxGeluC - 1; });
-  broken([](GeluParams& p) { p.ibert.shift_int = 0; });
-  broken([](GeluParams& p) { p.ibert.shift_int = INT64_MIN; });
-  beyond_programs([](GeluParams& p) { p.ibert.shift_int = -kMaxGeluC - 1; });
-  broken([](GeluParams& p) { p.addend = 1; });
-  broken([](GeluParams& p) { p.ibert.n = -1; });
-  broken([](GeluParams& p) { p.ibert.n = 31; });
-  broken([](GeluParams& p) { p.scale.shift = 63; });
-  broken([](GeluParams& p) { p.scale.shift = -1; });
-  broken([](GeluParams& p) { p.range = {5, 4}; });
+  broken([](GeluIbertParams& p) { p.b = 0; });
+  broken([](GeluIbertParams& p) { p.b = -(std::int64_t{1} << 31) - 1; });
+  beyond_programs([](GeluIbertParams& p) { p.b = -kMaxGeluB - 1; });
+  broken([](GeluIbertParams& p) { p.c = 0; });
+  broken([](GeluIbertParams& p) { p.c = INT64_MIN; });
+  beyond_programs([](GeluIbertParams& p) { p.c = -kMaxGeluC - 1; });
+  broken([](GeluIbertParams& p) { p.shift_int = 0; });
+  broken([](GeluIbertParams& p) { p.shift_int = INT64_MIN; });
+  beyond_programs([](GeluIbertParams& p) { p.shift_int = -kMaxGeluC - 1; });
+  broken([](GeluIbertParams& p) { p.n = -1; });
+  broken([](GeluIbertParams& p) { p.n = 31; });
+  broken([](GeluIbertParams& p) { p.scale.shift = 63; });
+  broken([](GeluIbertParams& p) { p.scale.shift = -1; });
+  EXPECT_THROW(CheckGeluParams(good, {{5, 4}}), std::invalid_argument);
   std::vector<std::int32_t> x(3), out(3);
   std::vector<std::int64_t> trace(2);
-  EXPECT_THROW(Gelu(x, good, out, {.erf_int = trace}), std::invalid_argument);
-  EXPECT_THROW(Gelu(x, good, out, {.y = trace}), std::invalid_argument);
+  EXPECT_THROW(Gelu(x, good, {}, out, {.erf_int = trace}), std::invalid_argument);
+  EXPECT_THROW(Gelu(x, good, {}, out, {.y = trace}), std::invalid_argument);
 }
 
 }  // namespace

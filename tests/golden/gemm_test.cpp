@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "golden/kernels/gemm.h"
 #include "golden/ops/int128.h"
 #include "tests/test_support.h"
 
@@ -117,7 +118,7 @@ struct Exercised {
   std::int64_t compared = 0, high = 0, low = 0, errors = 0, clean = 0;
 };
 
-// Every policy, with and without `seen`, against the replay.
+// Every policy, with and without `seen`, the specification and its kernel, against the replay.
 template <typename Lhs>
 void CheckPolicies(Problem<Lhs>& p, int bits, Exercised& exercised) {
   for (const AccPolicy policy : {AccPolicy::kError, AccPolicy::kWrap, AccPolicy::kSaturate}) {
@@ -139,32 +140,38 @@ void CheckPolicies(Problem<Lhs>& p, int bits, Exercised& exercised) {
         }
       }
     }
-    for (const bool track : {false, true}) {
-      // One more column than needed, to see that nothing else is written.
-      std::vector<std::int32_t> out(static_cast<std::size_t>(p.m * (p.n + 1)), 12345);
-      const MatrixView<std::int32_t> view{out.data(), p.m, p.n, p.n + 1, 1};
-      AccRange seen;
-      AccRange* const seen_or_null = track ? &seen : nullptr;
-      if (policy == AccPolicy::kError && overflow) {
-        EXPECT_THROW(Gemm(p.lhs, p.rhs, p.params, view, seen_or_null), AccumulatorOverflow);
-        ++exercised.errors;
-        continue;
-      }
-      Gemm(p.lhs, p.rhs, p.params, view, seen_or_null);
-      for (std::int64_t m = 0; m < p.m; ++m) {
-        for (std::int64_t n = 0; n < p.n; ++n) {
-          ASSERT_EQ(view(m, n), expected[static_cast<std::size_t>(m * p.n + n)].value)
-              << "element " << m << "," << n << " of " << p.m << "x" << p.k << "x" << p.n
-              << " bits " << bits << " " << Name(policy) << (track ? " tracked" : "");
-          ++exercised.compared;
+    for (const bool fast : {false, true})
+      for (const bool track : {false, true}) {
+        // One more column than needed, to see that nothing else is written.
+        std::vector<std::int32_t> out(static_cast<std::size_t>(p.m * (p.n + 1)), 12345);
+        const MatrixView<std::int32_t> view{out.data(), p.m, p.n, p.n + 1, 1};
+        AccRange seen;
+        AccRange* const seen_or_null = track ? &seen : nullptr;
+        const auto run = [&] {
+          if (fast) return kernels::Gemm(p.lhs, p.rhs, p.params, view, seen_or_null);
+          Gemm(p.lhs, p.rhs, p.params, view, seen_or_null);
+        };
+        if (policy == AccPolicy::kError && overflow) {
+          EXPECT_THROW(run(), AccumulatorOverflow);
+          ++exercised.errors;
+          continue;
         }
-        ASSERT_EQ(out[static_cast<std::size_t>(m * (p.n + 1) + p.n)], 12345);
+        run();
+        for (std::int64_t m = 0; m < p.m; ++m) {
+          for (std::int64_t n = 0; n < p.n; ++n) {
+            ASSERT_EQ(view(m, n), expected[static_cast<std::size_t>(m * p.n + n)].value)
+                << "element " << m << "," << n << " of " << p.m << "x" << p.k << "x" << p.n
+                << " bits " << bits << " " << Name(policy) << (track ? " tracked" : "")
+                << (fast ? " fast" : "");
+            ++exercised.compared;
+          }
+          ASSERT_EQ(out[static_cast<std::size_t>(m * (p.n + 1) + p.n)], 12345);
+        }
+        if (track) {
+          EXPECT_EQ(seen.min, expected_seen.min);
+          EXPECT_EQ(seen.max, expected_seen.max);
+        }
       }
-      if (track) {
-        EXPECT_EQ(seen.min, expected_seen.min);
-        EXPECT_EQ(seen.max, expected_seen.max);
-      }
-    }
   }
 }
 
@@ -337,7 +344,7 @@ TEST(Gemm, AllExtremesAtTheLargestDepth) {
 }
 
 // The fast path is taken up to the very last value that fits.
-TEST(Gemm, FastPathBoundary) {
+TEST(GemmKernel, FastPathBoundary) {
   const std::vector<std::int8_t> lhs(2, -128);
   const std::vector<std::int8_t> rhs = {-128, -127};  // 16384 + 16256 = 32640
   std::int32_t out = 0;
@@ -346,8 +353,8 @@ TEST(Gemm, FastPathBoundary) {
     GemmParams params;
     params.bias = {&bias, 1};
     params.acc = {16, AccPolicy::kSaturate};
-    Gemm(MatrixView<const std::int8_t>{lhs.data(), 1, 2, 2, 1}, {rhs.data(), 2, 1, 1, 1}, params,
-         view);
+    kernels::Gemm(MatrixView<const std::int8_t>{lhs.data(), 1, 2, 2, 1}, {rhs.data(), 2, 1, 1, 1},
+                  params, view);
     EXPECT_EQ(out, std::min(32640 + bias, 32767));
   }
 }

@@ -48,21 +48,17 @@ struct Result {
   std::int64_t saturated = 0;
 };
 
-Result Evaluate(const Row& x, const LayernormParams& params) {
+Result Evaluate(const Row& x, const LayernormParams& params, QuantRange range = {}) {
   Result result{.q = Row(x.size()), .y = Wide(x.size())};
-  result.saturated = Layernorm(x, params, result.q, {.y = result.y, .std_int = &result.std_int});
+  result.saturated =
+      Layernorm(x, params, range, result.q, {.y = result.y, .std_int = &result.std_int});
   return result;
 }
 
 Result Ivit(const Row& x, Multiplier scale = {1, 23}, Rounding rounding = Rounding::kHalfEven) {
-  const Wide bias(x.size(), 0);
-  const std::vector<Multiplier> scales = {scale};
-  const Row zero = {0};
-  return Evaluate(x, {.kind = LayernormKind::kIvit,
-                      .bias = bias,
-                      .scale = scales,
-                      .zero = zero,
-                      .rounding = rounding});
+  return Evaluate(
+      x, IvitLayernormParams{
+             .bias = Wide(x.size(), 0), .scale = {scale}, .zero = {0}, .rounding = rounding});
 }
 
 TEST(LayernormIvit, ByHand) {
@@ -96,18 +92,6 @@ TEST(LayernormIvit, LastStepTies) {
   EXPECT_EQ(up, (Row{-1, 0, 1, 2}));
 }
 
-TEST(LayernormIvit, TakesNoStdShift) {
-  const Wide bias = {0};
-  const std::vector<Multiplier> scale = {{1, 0}};
-  const Row zero = {0};
-  EXPECT_THROW(Evaluate({1}, {.kind = LayernormKind::kIvit,
-                              .std_shift = 1,
-                              .bias = bias,
-                              .scale = scale,
-                              .zero = zero}),
-               std::invalid_argument);
-}
-
 // The widest values that the operation takes, with UBSan watching: 65,536 times the largest d.
 TEST(LayernormLimits, WidestRow) {
   constexpr std::size_t kLongest = 65536;
@@ -117,44 +101,39 @@ TEST(LayernormLimits, WidestRow) {
   const Row shift(kLongest, 4), zero = {65536}, weight(kLongest, INT32_MIN);
   const Wide bias(kLongest, -kMaxBias);
   const std::vector<Multiplier> scale = {{-INT32_MAX, 0}};
-  for (const LayernormKind kind : {LayernormKind::kIbert, LayernormKind::kIvit}) {
-    const Result result = Evaluate(x, {.kind = kind,
-                                       .input_zero = std::numeric_limits<std::int32_t>::min(),
-                                       .input_shift = shift,
-                                       .bias = bias,
-                                       .scale = scale,
-                                       .zero = zero});
+  const std::int32_t input_zero = std::numeric_limits<std::int32_t>::min();
+  const IvitLayernormParams ivit{
+      .input_zero = input_zero, .bias = bias, .input_shift = shift, .scale = scale, .zero = zero};
+  const IbertLayernormParams ibert{
+      .input_zero = input_zero, .bias = bias, .input_shift = shift, .scale = scale, .zero = zero};
+  for (const LayernormParams& params : {LayernormParams(ibert), LayernormParams(ivit)}) {
+    const Result result = Evaluate(x, params);
     EXPECT_GT(result.std_int, std::int64_t{1} << 42);
     EXPECT_EQ(result.y[0], -kMaxBias);  // the reciprocal of so large a root is 0
     EXPECT_EQ(result.q[0], 127);
   }
   const Row widest_shift(kLongest, 8);
-  const LayernormParams beyond{.kind = LayernormKind::kIvit,
-                               .input_shift = widest_shift,
-                               .bias = bias,
-                               .scale = scale,
-                               .zero = zero};
+  const IvitLayernormParams beyond{
+      .bias = bias, .input_shift = widest_shift, .scale = scale, .zero = zero};
   EXPECT_THROW(Evaluate(x, beyond), std::invalid_argument);  // ten steps leave a root of 70 bits
   // s = 0 for the largest k: d (2^31 / 1) is the largest product, below 2^62.
   Row low(3);
   low[0] = std::numeric_limits<std::int32_t>::max();
   const Wide high_bias(3, kMaxBias);
-  const Result shifted =
-      Evaluate(low, {.std_shift = 31, .bias = high_bias, .scale = scale, .zero = zero});
+  const Result shifted = Evaluate(
+      low, IbertLayernormParams{.bias = high_bias, .std_shift = 31, .scale = scale, .zero = zero});
   EXPECT_EQ(shifted.std_int, std::int64_t{1} << 31);
   const Result deeploy = Evaluate(
-      x, {.kind = LayernormKind::kDeeploy,
-          .deeploy = {.input_offset = std::int64_t{1} << 31, .weight = weight, .bias = bias}});
+      x, DeeployLayernormParams{
+             .input_zero = -(std::int64_t{1} << 31), .bias = bias, .weight = weight, .wrap = true});
   EXPECT_EQ(deeploy.y[1], -kMaxBias - (std::int64_t{1} << 31) - 1);
 }
 
 Result Deeploy(const Row& x, const Row& weight, const Wide& bias, int log2d = 0,
                std::int64_t offset = 0, bool wrap = true) {
   return Evaluate(
-      x,
-      {.kind = LayernormKind::kDeeploy,
-       .deeploy = {
-           .input_offset = offset, .weight = weight, .bias = bias, .log2d = log2d, .wrap = wrap}});
+      x, DeeployLayernormParams{
+             .input_zero = -offset, .bias = bias, .weight = weight, .log2d = log2d, .wrap = wrap});
 }
 
 TEST(LayernormDeeploy, MeanIsTruncated) {

@@ -22,7 +22,7 @@ compile() {  # compile SOURCE OBJECT FLAGS...
 }
 
 count=0
-for source in "$source_dir"/golden/ops/*.cpp "$source_dir"/golden/ops/*/*.cpp "$source_dir"/golden/program/*.cpp; do
+for source in "$source_dir"/golden/ops/*.cpp "$source_dir"/golden/ops/*/*.cpp "$source_dir"/golden/program/*.cpp "$source_dir"/golden/program/*/*.cpp; do
   compile "$source" "$work/$count.o" "$@"
   count=$((count + 1))
 done

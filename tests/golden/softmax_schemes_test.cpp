@@ -21,19 +21,11 @@ using Row = std::vector<std::int32_t>;
 constexpr std::int32_t kMin32 = std::numeric_limits<std::int32_t>::min();
 constexpr std::int32_t kMax32 = std::numeric_limits<std::int32_t>::max();
 
-SoftmaxParams Shiftmax(ShiftmaxParams own) {
-  return {.kind = SoftmaxKind::kShiftmax, .shiftmax = own};
-}
-SoftmaxParams Ita(ItaSoftmaxParams own) { return {.kind = SoftmaxKind::kIta, .ita = own}; }
-SoftmaxParams Streaming(ItaSoftmaxParams own) {
-  return {.kind = SoftmaxKind::kItaStreaming, .ita = own};
-}
-SoftmaxParams Tflite(TfliteSoftmaxParams own) {
-  return {.kind = SoftmaxKind::kTflite, .tflite = own};
-}
-SoftmaxParams Deeploy(IsoftmaxParams own) {
-  return {.kind = SoftmaxKind::kDeeploy, .isoftmax = own};
-}
+SoftmaxParams Shiftmax(ShiftmaxParams own) { return own; }
+SoftmaxParams Ita(ItaSoftmaxParams own) { return own; }
+SoftmaxParams Streaming(ItaStreamingSoftmaxParams own) { return own; }
+SoftmaxParams Tflite(TfliteSoftmaxParams own) { return own; }
+SoftmaxParams Deeploy(IsoftmaxParams own) { return own; }
 
 Row Evaluate(const Row& scores, const SoftmaxParams& params, std::int64_t saturated = 0) {
   Row y(scores.size());
@@ -149,7 +141,10 @@ TEST(Ita, StreamingShiftsTheSumWhenTheMaximumGrows) {
 TEST(Ita, Rejects) {
   const auto expect_bad = [](const ItaSoftmaxParams& own) {
     EXPECT_THROW(CheckSoftmaxParams(Ita(own)), std::invalid_argument);
-    EXPECT_THROW(CheckSoftmaxParams(Streaming(own)), std::invalid_argument);
+    EXPECT_THROW(CheckSoftmaxParams(Streaming({.shift_bits = own.shift_bits,
+                                               .levels = own.levels,
+                                               .output_offset = own.output_offset})),
+                 std::invalid_argument);
   };
   expect_bad({.shift_bits = -1});
   expect_bad({.shift_bits = 32});
@@ -158,7 +153,6 @@ TEST(Ita, Rejects) {
   expect_bad({.output_offset = -65537});
   expect_bad({.output_offset = 65537});
   EXPECT_THROW(CheckSoftmaxParams(Streaming({.group = 0})), std::invalid_argument);
-  EXPECT_NO_THROW(CheckSoftmaxParams(Ita({.group = 0})));
 }
 
 // a (p + b)^2 + c = (p + 3)^2 + 1 with log2 = 2: 10 at 0, (-1 + 3)^2 + 1 = 5 at -1, 10 >> 1 at -2,
@@ -333,9 +327,9 @@ TEST(SoftmaxSchemes, ApproximateTheRealSoftmax) {
         worst = std::max(worst, std::abs(y[t] - zero - exact));
       }
     }
-    std::cout << Name(c.params.kind) << ": largest error in output steps " << worst << "\n";
-    EXPECT_LT(worst, c.worst) << Name(c.params.kind);
-    EXPECT_GT(worst, 0.1) << Name(c.params.kind);
+    std::cout << NameOfAlgorithm(c.params) << ": largest error in output steps " << worst << "\n";
+    EXPECT_LT(worst, c.worst) << NameOfAlgorithm(c.params);
+    EXPECT_GT(worst, 0.1) << NameOfAlgorithm(c.params);
   }
 }
 
@@ -343,7 +337,7 @@ TEST(SoftmaxSchemes, LongestRows) {
   for (const SoftmaxKind kind :
        {SoftmaxKind::kShiftmax, SoftmaxKind::kIta, SoftmaxKind::kItaStreaming, SoftmaxKind::kTflite,
         SoftmaxKind::kDeeploy}) {
-    const SoftmaxParams params{.kind = kind};
+    const auto params = Alternative<SoftmaxParams>(static_cast<std::size_t>(kind));
     Row row(static_cast<std::size_t>(MaxSoftmaxRow(kind)));
     const std::int32_t zero = SoftmaxOutputRange(params).qmin;
     EXPECT_EQ(Evaluate(row, params), Row(row.size(), zero)) << Name(kind);
@@ -360,8 +354,6 @@ TEST(SoftmaxSchemes, NamesRoundTrip) {
     EXPECT_EQ(FromName<SoftmaxKind>(Name(kind)), kind);
   }
   EXPECT_EQ(Name(static_cast<SoftmaxKind>(8)), "");
-  EXPECT_THROW(CheckSoftmaxParams({.kind = static_cast<SoftmaxKind>(8)}), std::invalid_argument);
-  EXPECT_THROW(SoftmaxOutputRange({.kind = static_cast<SoftmaxKind>(8)}), std::invalid_argument);
 }
 
 }  // namespace

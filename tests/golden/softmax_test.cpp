@@ -19,10 +19,25 @@ namespace {
 using testing::OracleDivide;
 using testing::SeededRandom;
 
+// The three algorithms over I-BERT's exponential, side by side.
+struct IbertFamily {
+  SoftmaxKind kind = SoftmaxKind::kIbertRn;
+  IbertExp exp = {};
+  std::int64_t act16_multiplier = 0;
+  int act16_shift = 0;
+  int extra_bits = 0;
+  int code_bits = 4;
+  operator SoftmaxParams() const {
+    if (kind == SoftmaxKind::kIbert) return IbertSoftmaxParams{exp, act16_multiplier, act16_shift};
+    if (kind == SoftmaxKind::kLogInt) return LogIntSoftmaxParams{exp, code_bits};
+    return IbertRnSoftmaxParams{exp, act16_multiplier, act16_shift, extra_bits};
+  }
+};
+
 // (5.1) with the snapped scale 0.6931 / k of (5.5), and (5.6)'s multiplier for a maximum of 32767.
-SoftmaxParams ParamsFor(SoftmaxKind kind, int k, int extra_bits = 0) {
+IbertFamily ParamsFor(SoftmaxKind kind, int k, int extra_bits = 0) {
   const double s = 0.6931 / k;
-  SoftmaxParams params;
+  IbertFamily params;
   params.kind = kind;
   params.exp.x0 = -k;
   params.exp.b = static_cast<std::int64_t>(std::floor(0.96963238 / 0.35815147 / s));
@@ -48,7 +63,7 @@ struct Oracle {
   std::int64_t saturated = 0, ties = 0;  // ties: of the last rounding
 };
 
-Oracle Evaluate(const std::vector<std::int32_t>& scores, const SoftmaxParams& params) {
+Oracle Evaluate(const std::vector<std::int32_t>& scores, const IbertFamily& params) {
   Oracle o;
   const std::int64_t top = *std::max_element(scores.begin(), scores.end());
   Int128 sum_exp = 0, sum16 = 0;
@@ -97,7 +112,7 @@ Oracle Evaluate(const std::vector<std::int32_t>& scores, const SoftmaxParams& pa
   return o;
 }
 
-Oracle CheckRow(const std::vector<std::int32_t>& scores, const SoftmaxParams& params) {
+Oracle CheckRow(const std::vector<std::int32_t>& scores, const IbertFamily& params) {
   Oracle expected = Evaluate(scores, params);
   std::vector<std::int32_t> y(scores.size()), exp16(scores.size());
   std::vector<std::int64_t> exp_int(scores.size());
@@ -119,7 +134,7 @@ TEST(Softmax, EveryEightBitDistance) {
   for (const int k : {1, 2, 3, 7, 8, 16, 50, 255, 1000}) {
     for (int j = 0; j <= 7; ++j) CheckRow(row, ParamsFor(SoftmaxKind::kIbertRn, k, j));
     CheckRow(row, ParamsFor(SoftmaxKind::kIbert, k));
-    SoftmaxParams log_int = ParamsFor(SoftmaxKind::kLogInt, k);
+    IbertFamily log_int = ParamsFor(SoftmaxKind::kLogInt, k);
     for (int bits = 1; bits <= 8; ++bits) {
       log_int.code_bits = bits;
       CheckRow(row, log_int);
@@ -130,7 +145,7 @@ TEST(Softmax, EveryEightBitDistance) {
 // One k below the maximum the exponential is exactly half of it, so sums of 1.5, 2.5 and 3.5 times
 // an element are exact ties: (5.10) rounds them to 2, 2 and 4.
 TEST(Softmax, LogIntTies) {
-  const SoftmaxParams params = ParamsFor(SoftmaxKind::kLogInt, 9);
+  const IbertFamily params = ParamsFor(SoftmaxKind::kLogInt, 9);
   EXPECT_EQ(CheckRow({0, -9}, params).y, (std::vector<std::int32_t>{1, 2}));
   EXPECT_EQ(CheckRow({0, 0, -9}, params).y, (std::vector<std::int32_t>{1, 1, 2}));
   EXPECT_EQ(CheckRow({0, 0, 0, -9}, params).y, (std::vector<std::int32_t>{2, 2, 2, 3}));
@@ -140,10 +155,10 @@ TEST(Softmax, LogIntTies) {
 // maxima of 2^14 make the last step of ibert_rn 2^(8 + j - k): 1/2 goes up.
 TEST(Softmax, IbertTies) {
   for (const SoftmaxKind kind : {SoftmaxKind::kIbert, SoftmaxKind::kIbertRn}) {
-    SoftmaxParams halves{.kind = kind,
-                         .exp = {.x0 = -7, .b = 6, .c = 10, .n = 1},
-                         .act16_multiplier = std::int64_t{1} << 30,
-                         .act16_shift = 32};
+    IbertFamily halves{.kind = kind,
+                       .exp = {.x0 = -7, .b = 6, .c = 10, .n = 1},
+                       .act16_multiplier = std::int64_t{1} << 30,
+                       .act16_shift = 32};
     const std::vector<std::int32_t> row = {0, -1, -2, -3};
     std::vector<std::int32_t> y(4), exp16(4);
     std::vector<std::int64_t> exp_int(4);
@@ -155,7 +170,7 @@ TEST(Softmax, IbertTies) {
     EXPECT_EQ(exp_int, (std::vector<std::int64_t>{24, 14, 8, 6}));
     EXPECT_EQ(exp16, (std::vector<std::int32_t>{6, 4, 2, 2}));
   }
-  SoftmaxParams power = ParamsFor(SoftmaxKind::kIbertRn, 8);
+  IbertFamily power = ParamsFor(SoftmaxKind::kIbertRn, 8);
   power.exp.c = 256;
   power.exp.b = 31;
   power.act16_multiplier = std::int64_t{1} << 30;
@@ -178,7 +193,7 @@ TEST(Softmax, NegativePolynomialsAreZero) {
   std::iota(row.begin(), row.end(), -39);
   for (const SoftmaxKind kind :
        {SoftmaxKind::kIbert, SoftmaxKind::kIbertRn, SoftmaxKind::kLogInt}) {
-    SoftmaxParams params = ParamsFor(kind, 10);
+    IbertFamily params = ParamsFor(kind, 10);
     params.exp.b = 20;
     params.exp.c = 16;
     const Oracle o = CheckRow(row, params);
@@ -215,7 +230,7 @@ TEST(Softmax, RandomRows) {
 }
 
 TEST(Softmax, AConstantAddedToARowChangesNothing) {
-  const SoftmaxParams params = ParamsFor(SoftmaxKind::kIbertRn, 12, 2);
+  const IbertFamily params = ParamsFor(SoftmaxKind::kIbertRn, 12, 2);
   const std::vector<std::int32_t> row = {-5, 17, 3, 3, -90};
   std::vector<std::int32_t> moved = row, y(5), y_moved(5);
   for (auto& x : moved) x += 1000;
@@ -241,7 +256,7 @@ TEST(Softmax, WidestScoresAndLongestRow) {
 
 // With a maximum whose exp16 is a power of two, plain ibert would reach 256.
 TEST(Softmax, IbertSaturatesAt255) {
-  SoftmaxParams params = ParamsFor(SoftmaxKind::kIbert, 10);
+  IbertFamily params = ParamsFor(SoftmaxKind::kIbert, 10);
   params.exp.c = 512;
   params.exp.b = 39;
   params.act16_multiplier = std::int64_t{1} << 30;
@@ -277,32 +292,28 @@ TEST(Softmax, ParametersOutOfRangeThrow) {
   std::vector<std::int32_t> y(2);
   std::vector<std::int64_t> trace(3);
   const auto expect_bad = [&](auto change) {
-    SoftmaxParams params = ParamsFor(SoftmaxKind::kIbertRn, 10);
+    IbertFamily params = ParamsFor(SoftmaxKind::kIbertRn, 10);
     change(params);
     EXPECT_THROW(Softmax(row, params, y), std::invalid_argument);
   };
-  expect_bad([](SoftmaxParams& p) { p.exp.x0 = 0; });
-  expect_bad([](SoftmaxParams& p) { p.exp.x0 = -(1 << 20) - 1; });
-  expect_bad([](SoftmaxParams& p) { p.exp.b = 8; });
-  expect_bad([](SoftmaxParams& p) { p.exp.b = 1 << 23; });
-  expect_bad([](SoftmaxParams& p) { p.exp.c = 0; });
-  expect_bad([](SoftmaxParams& p) { p.exp.c = std::int64_t{1} << 33; });
-  expect_bad([](SoftmaxParams& p) { p.exp.n = 31; });
-  expect_bad([](SoftmaxParams& p) { p.exp.n = -1; });
-  expect_bad([](SoftmaxParams& p) { p.act16_multiplier = 0; });
-  expect_bad([](SoftmaxParams& p) { p.act16_multiplier = std::int64_t{1} << 31; });
-  expect_bad([](SoftmaxParams& p) { p.act16_shift = 126; });
-  expect_bad([](SoftmaxParams& p) { p.act16_shift = 127; });
-  expect_bad([](SoftmaxParams& p) { p.extra_bits = 8; });
-  expect_bad([](SoftmaxParams& p) {
-    p.kind = SoftmaxKind::kIbert;
-    p.extra_bits = 1;
-  });
-  expect_bad([](SoftmaxParams& p) {
+  expect_bad([](IbertFamily& p) { p.exp.x0 = 0; });
+  expect_bad([](IbertFamily& p) { p.exp.x0 = -(1 << 20) - 1; });
+  expect_bad([](IbertFamily& p) { p.exp.b = 8; });
+  expect_bad([](IbertFamily& p) { p.exp.b = 1 << 23; });
+  expect_bad([](IbertFamily& p) { p.exp.c = 0; });
+  expect_bad([](IbertFamily& p) { p.exp.c = std::int64_t{1} << 33; });
+  expect_bad([](IbertFamily& p) { p.exp.n = 31; });
+  expect_bad([](IbertFamily& p) { p.exp.n = -1; });
+  expect_bad([](IbertFamily& p) { p.act16_multiplier = 0; });
+  expect_bad([](IbertFamily& p) { p.act16_multiplier = std::int64_t{1} << 31; });
+  expect_bad([](IbertFamily& p) { p.act16_shift = 126; });
+  expect_bad([](IbertFamily& p) { p.act16_shift = 127; });
+  expect_bad([](IbertFamily& p) { p.extra_bits = 8; });
+  expect_bad([](IbertFamily& p) {
     p.kind = SoftmaxKind::kLogInt;
     p.code_bits = 9;
   });
-  const SoftmaxParams good = ParamsFor(SoftmaxKind::kIbertRn, 10);
+  const IbertFamily good = ParamsFor(SoftmaxKind::kIbertRn, 10);
   EXPECT_THROW(Softmax({}, good, {}), std::invalid_argument);
   EXPECT_THROW(Softmax(row, good, std::span(y).first(1)), std::invalid_argument);
   EXPECT_THROW(Softmax(row, good, y, {.exp_int = trace}), std::invalid_argument);

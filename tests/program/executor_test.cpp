@@ -128,22 +128,13 @@ class Reference {
   }
 
   void Do(const LayernormOp& op) {
-    LayernormParams params;
-    params.input_zero = op.input_zero;
-    params.input_shift = op.input_shift;
-    params.std_shift = op.std_shift;
-    params.bias = op.bias;
-    params.scale = op.scale;
-    params.zero = op.zero;
-    params.rounding = op.rounding;
-    params.range = program_.Tensor(op.output).range;
     std::vector<std::int32_t> all;
     for (std::int64_t t = 0; t < kTokens; ++t) {
       std::vector<std::int32_t> row;
       for (std::int64_t c = 0; c < kDim; ++c)
         row.push_back(static_cast<std::int32_t>(At(op.input, t, c)));
       std::vector<std::int32_t> out(row.size());
-      Layernorm(row, params, out);
+      Layernorm(row, op.params, program_.Tensor(op.output).range, out);
       all.insert(all.end(), out.begin(), out.end());
     }
     Fill(op.output, [&](std::int64_t i) { return all[static_cast<std::size_t>(i)]; });

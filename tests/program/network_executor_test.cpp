@@ -126,18 +126,20 @@ class Reference {
   std::int64_t Gelu(std::int64_t i) const {
     const auto& op = Find<GeluOp>("gelu");
     const std::int64_t x = At("fc1", i);
-    if (op.kind == GeluKind::kTable)
-      return op.table.at(static_cast<std::size_t>(x - program_.Tensor("fc1").range.qmin));
-    const std::int64_t centred = x - op.input_zero;
+    if (const auto* lookup = std::get_if<GeluTableParams>(&op.params))
+      return lookup->table.at(static_cast<std::size_t>(x - program_.Tensor("fc1").range.qmin));
+    const auto& ibert = std::get<GeluIbertParams>(op.params);
+    const std::int64_t centred = x - ibert.input_zero;
     const std::int64_t magnitude = centred < 0 ? -centred : centred;
-    std::int64_t parabola = op.ibert.c;
-    if (magnitude < -op.ibert.b) parabola += (magnitude + op.ibert.b) * (magnitude + op.ibert.b);
+    std::int64_t parabola = ibert.c;
+    if (magnitude < -ibert.b) parabola += (magnitude + ibert.b) * (magnitude + ibert.b);
     const Int128 erf = testing::OracleDivide(centred < 0    ? -parabola
                                              : centred == 0 ? 0
                                                             : parabola,
-                                             Int128{1} << op.ibert.n, Rounding::kFloor);
-    return testing::OracleRequantize(centred * (erf + op.ibert.shift_int) * op.scale.m,
-                                     op.scale.shift, op.zero, op.rounding, testing::kInt8Range)
+                                             Int128{1} << ibert.n, Rounding::kFloor);
+    return testing::OracleRequantize(centred * (erf + ibert.shift_int) * ibert.scale.m,
+                                     ibert.scale.shift, ibert.zero, ibert.rounding,
+                                     testing::kInt8Range)
         .y;
   }
   std::int64_t Logit(std::int64_t i) const {

@@ -98,16 +98,15 @@ class NetworkProgramBuilder {
     GeluOp op;
     op.output = "gelu";
     op.input = "fc1";
-    op.kind = options_.gelu;
-    if (op.kind == GeluKind::kTable) {
+    if (options_.gelu == GeluKind::kTable) {
       const QuantRange range = options_.gelu_input;
-      op.table = Integers(std::int64_t{range.qmax} - range.qmin + 1, -128, 127);
+      op.params = GeluTableParams{Integers(std::int64_t{range.qmax} - range.qmin + 1, -128, 127)};
     } else {
-      op.input_zero = 40;
-      op.ibert = {-80, -7069, -884, 3};  // of an input scale of 0.0313
-      op.scale = {-Between(20000, 30000), 25};
-      op.zero = Between(-60, 60);
-      op.rounding = RandomRounding();
+      GeluIbertParams ibert{-80, -7069, -884, 3, 40};  // of an input scale of 0.0313
+      ibert.scale = {-Between(20000, 30000), 25};
+      ibert.zero = Between(-60, 60);
+      ibert.rounding = RandomRounding();
+      op.params = ibert;
     }
     program_.ops.emplace_back(std::move(op));
   }

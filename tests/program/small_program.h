@@ -103,14 +103,16 @@ class SmallProgramBuilder {
     LayernormOp op;
     op.output = "norm1";
     op.input = "input";
-    op.input_zero = static_cast<std::int32_t>(random_.Between(-100, 100));
-    op.input_shift = Integers(kDim, 0, 2);
-    op.std_shift = 1;
-    for (const std::int32_t b : Integers(kDim, -(1 << 28), 1 << 28)) op.bias.push_back(b);
-    op.scale = Scales(kDim, 24);
-    op.scale[1].m = -op.scale[1].m;
-    op.zero = Integers(kDim, -5, 5);
-    op.rounding = RandomRounding();
+    IbertLayernormParams norm;
+    norm.input_zero = static_cast<std::int32_t>(random_.Between(-100, 100));
+    norm.input_shift = Integers(kDim, 0, 2);
+    norm.std_shift = 1;
+    for (const std::int32_t b : Integers(kDim, -(1 << 28), 1 << 28)) norm.bias.push_back(b);
+    norm.scale = Scales(kDim, 24);
+    norm.scale[1].m = -norm.scale[1].m;
+    norm.zero = Integers(kDim, -5, 5);
+    norm.rounding = RandomRounding();
+    op.params = std::move(norm);
     program_.ops.emplace_back(op);
   }
 
@@ -143,20 +145,16 @@ class SmallProgramBuilder {
   }
 
   void Softmax() {
-    SoftmaxParams params;
-    params.kind = options_.shift_mode ? SoftmaxKind::kLogInt : SoftmaxKind::kIbertRn;
-    params.exp = {-20, 78, 2300, 30};
-    if (!options_.shift_mode) {
-      params.act16_multiplier = 2048ULL * 1000000;
-      params.act16_shift = 58;
-    }
-    SoftmaxParams second = params;
-    second.exp = {-25, 97, 3500, 30};
+    const auto params = [&](const IbertExp& exp) -> SoftmaxParams {
+      if (options_.shift_mode) return LogIntSoftmaxParams{exp};
+      return IbertRnSoftmaxParams{exp, 2048ULL * 1000000, 58};
+    };
     program_.tensors.push_back({"softmax",
                                 {kHeads, kTokens, kTokens},
                                 DType::kUint8,
                                 {0, options_.shift_mode ? 16 : 255}});
-    program_.ops.emplace_back(SoftmaxOp{"softmax", "scores", {params, second}});
+    program_.ops.emplace_back(
+        SoftmaxOp{"softmax", "scores", {params({-20, 78, 2300, 30}), params({-25, 97, 3500, 30})}});
   }
 
   void AttentionOutput() {

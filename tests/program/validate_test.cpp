@@ -252,7 +252,9 @@ TEST(Validate, Requantize) {
 
 TEST(Validate, Softmax) {
   const auto op = [](Program& p) -> SoftmaxOp& { return OpNamed<SoftmaxOp>(p, "softmax"); };
-  const auto first = [&](Program& p) -> SoftmaxParams& { return op(p).params[0]; };
+  const auto first = [&](Program& p) -> IbertRnSoftmaxParams& {
+    return std::get<IbertRnSoftmaxParams>(op(p).params[0]);
+  };
   ExpectRejected({
       {"softmax 'softmax': needs [heads, tokens, tokens]", [&](Program& p) { op(p).input = "q"; }},
       {"needs [heads, tokens, tokens]",
@@ -282,20 +284,21 @@ TEST(Validate, Softmax) {
       {"act16 turns the row maximum into 0", [&](Program& p) { first(p).act16_shift = 126; }},
       {"extra_bits must be in 0..7 for ibert_rn", [&](Program& p) { first(p).extra_bits = 8; }},
       {"extra_bits must be in 0..7 for ibert_rn", [&](Program& p) { first(p).extra_bits = -1; }},
-      {"extra_bits must be 0 for ibert",
-       [&](Program& p) {
-         first(p).kind = SoftmaxKind::kIbert;
-         first(p).extra_bits = 1;
-       }},
-      {"output must be uint8 in 0..16", [&](Program& p) { first(p).kind = SoftmaxKind::kLogInt; }},
+      {"output must be uint8 in 0..16",
+       [&](Program& p) { op(p).params[0] = op(p).params[1] = LogIntSoftmaxParams{first(p).exp}; }},
+      {"uses 'ibert_rn' and 'log_int' on different heads",
+       [&](Program& p) { op(p).params[1] = LogIntSoftmaxParams{first(p).exp}; }},
       {"output must be uint8 in 0..255",
        [](Program& p) {
          TensorNamed(p, "softmax").range = {0, 254};
        }},
   });
-  ExpectRejected({{"code_bits must be 4",
-                   [](Program& p) { OpNamed<SoftmaxOp>(p, "softmax").params[1].code_bits = 3; }}},
-                 {.shift_mode = true});
+  ExpectRejected(
+      {{"code_bits must be 4",
+        [](Program& p) {
+          std::get<LogIntSoftmaxParams>(OpNamed<SoftmaxOp>(p, "softmax").params[1]).code_bits = 3;
+        }}},
+      {.shift_mode = true});
 }
 
 TEST(Validate, SoftmaxRowLength) {
@@ -308,7 +311,9 @@ TEST(Validate, SoftmaxRowLength) {
 }
 
 TEST(Validate, Layernorm) {
-  const auto op = [](Program& p) -> LayernormOp& { return OpNamed<LayernormOp>(p, "norm1"); };
+  const auto op = [](Program& p) -> IbertLayernormParams& {
+    return std::get<IbertLayernormParams>(OpNamed<LayernormOp>(p, "norm1").params);
+  };
   ExpectRejected({
       {"layernorm 'norm1': needs [tokens, channels]",
        [](Program& p) {
@@ -402,15 +407,24 @@ void Mutate(SeededRandom& random, Program& program) {
     if (which == 4) r->first_column = value();
     if (which >= 5) r->axis = static_cast<ChannelAxis>(random.Between(0, 2));
   } else if (auto* s = std::get_if<SoftmaxOp>(&op)) {
-    SoftmaxParams& p = any(s->params);
-    if (which == 0) p.exp.x0 = narrow();
-    if (which == 1) p.exp.b = value();
-    if (which == 2) p.exp.c = value();
-    if (which == 3) p.exp.n = narrow();
-    if (which == 4) p.act16_multiplier = value();
-    if (which == 5) p.act16_shift = narrow();
-    if (which == 6) p.extra_bits = narrow();
-  } else if (auto* l = std::get_if<LayernormOp>(&op)) {
+    SoftmaxParams& params = any(s->params);
+    IbertExp* exp = nullptr;
+    if (auto* log_int = std::get_if<LogIntSoftmaxParams>(&params)) {
+      exp = &log_int->exp;
+      if (which >= 4) log_int->code_bits = narrow();
+    } else {
+      auto& p = std::get<IbertRnSoftmaxParams>(params);
+      exp = &p.exp;
+      if (which == 4) p.act16_multiplier = value();
+      if (which == 5) p.act16_shift = narrow();
+      if (which == 6) p.extra_bits = narrow();
+    }
+    if (which == 0) exp->x0 = narrow();
+    if (which == 1) exp->b = value();
+    if (which == 2) exp->c = value();
+    if (which == 3) exp->n = narrow();
+  } else if (auto* norm = std::get_if<LayernormOp>(&op)) {
+    auto* l = &std::get<IbertLayernormParams>(norm->params);
     if (which == 0) l->input_zero = narrow();
     if (which == 1) any(l->input_shift) = narrow();
     if (which == 2) l->std_shift = narrow();

@@ -65,15 +65,15 @@ class SampleBundleBuilder {
             {0.1, 1e-05, 1.0 / 3, 2, 1e-300, 12345678.9},
             {0, 1, -2, 3, -4, 5}});
     Add(LayernormOp{
-        p + "norm1",
-        "blocks.0.input",
-        -7,
-        {0, 1, 2, 3, 4, 8},
-        5,
-        {std::int64_t{1} << 46, -(std::int64_t{1} << 46), 5000000000, -5000000000, 0, -1},
-        {{32767, 40}, {-32768, 41}, {-1, 0}, {1, 62}, {INT32_MAX, 31}, {-INT32_MAX, 62}},
-        {0, 1, -2, 3, -4, 65536},
-        Rounding::kHalfEven});
+        p + "norm1", "blocks.0.input",
+        IbertLayernormParams{
+            -7,
+            {std::int64_t{1} << 46, -(std::int64_t{1} << 46), 5000000000, -5000000000, 0, -1},
+            {0, 1, 2, 3, 4, 8},
+            5,
+            {{32767, 40}, {-32768, 41}, {-1, 0}, {1, 62}, {INT32_MAX, 31}, {-INT32_MAX, 62}},
+            {0, 1, -2, 3, -4, 65536},
+            Rounding::kHalfEven}});
     Weight(p + "attn_qkv", 3 * kDim, kDim);
     Tensor(p + "attn_qkv", {kTokens, 3 * kDim}, DType::kInt32, kInt32);
     Add(GemmOp{p + "attn_qkv",
@@ -138,17 +138,14 @@ class SampleBundleBuilder {
     per_head.rounding = Rounding::kTowardZero;
     Add(per_head);
     SoftmaxOp softmax{p + "intSoft", p + "attn_kv_out", {}};
-    SoftmaxParams params;
-    params.kind = shift ? SoftmaxKind::kLogInt : SoftmaxKind::kIbertRn;
-    params.exp = {-35, 135, 6980, 30};
-    if (!shift) {
-      params.act16_multiplier = 2147483647;
-      params.act16_shift = 72;
-      params.extra_bits = 3;
+    for (const IbertExp& exp :
+         {IbertExp{-35, 135, 6980, 30}, IbertExp{-1048576, 8388607, 4294967295, 30}}) {
+      if (shift) {
+        softmax.params.emplace_back(LogIntSoftmaxParams{exp});
+      } else {
+        softmax.params.emplace_back(IbertRnSoftmaxParams{exp, 2147483647, 72, 3});
+      }
     }
-    softmax.params.push_back(params);
-    params.exp = {-1048576, 8388607, 4294967295, 30};
-    softmax.params.push_back(params);
     TensorScale scale{TensorScale::Kind::kLinear, ChannelAxis::kNone, {1.0 / 2048}, {0}};
     if (shift) scale = {TensorScale::Kind::kLog2, ChannelAxis::kNone, {1}, {0}};
     Tensor(p + "intSoft", scores, DType::kUint8, {0, shift ? 16 : 255}, scale);
@@ -206,18 +203,16 @@ class SampleBundleBuilder {
     GeluOp table;
     table.output = "mlp_gelu";
     table.input = "mlp_fc1.quant";
-    for (std::int32_t i = 0; i <= 200; ++i) table.table.push_back(i - 128 + (i > 100 ? 55 : 0));
+    GeluTableParams entries;
+    for (std::int32_t i = 0; i <= 200; ++i) entries.table.push_back(i - 128 + (i > 100 ? 55 : 0));
+    table.params = entries;
     Add(table);
     Tensor("mlp_gelu.ibert", {kTokens + 1, kDim}, DType::kInt8, kInt8);
     GeluOp ibert;
     ibert.output = "mlp_gelu.ibert";
     ibert.input = "mlp_gelu";
-    ibert.kind = GeluKind::kIbert;
-    ibert.input_zero = -3;
-    ibert.ibert = {-kMaxGeluB, -kMaxGeluC, -kMaxGeluC + 1, 14};
-    ibert.scale = {-20000, 50};
-    ibert.zero = 7;
-    ibert.rounding = Rounding::kHalfAway;
+    ibert.params = GeluIbertParams{-kMaxGeluB,   -kMaxGeluC, -kMaxGeluC + 1,     14, -3,
+                                   {-20000, 50}, 7,          Rounding::kHalfAway};
     Add(ibert);
     Weight("logits", 3, kDim);
     Tensor("logits", {1, 3}, DType::kInt32, kInt32);

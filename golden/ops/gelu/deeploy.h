@@ -9,15 +9,35 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
+#include "golden/ops/fields.h"
 #include "golden/ops/int128.h"
+#include "golden/ops/requantize.h"
 
 namespace qsim {
 
 struct GeluDeeployParams {
-  std::int64_t b = -1;   // -2^31..-1
-  std::int64_t one = 1;  // -2^62..2^62
+  static constexpr std::string_view kName = "deeploy";
+  std::int64_t b = -1;          // -2^31..-1
+  std::int64_t one = 1;         // -2^62..2^62
+  std::int32_t input_zero = 0;  // -input_offset
+  Multiplier scale = {};
+  std::int64_t addend = 0;  // add, before the shift; at most 2^62 in magnitude
+  std::int32_t zero = 0;    // output_offset
+  Rounding rounding = Rounding::kHalfUp;
   bool operator==(const GeluDeeployParams&) const = default;
+
+  template <typename Self, typename Visitor>
+  static void Fields(Self& self, Visitor&& v) {
+    v(Field{"input_zero", Role::kInputZero}, self.input_zero);
+    v(Field{"b", Role::kCoefficient, 64, true}, self.b);
+    v(Field{"one", Role::kCoefficient, 64, true}, self.one);
+    v(Field{"addend", Role::kAddend, 64}, self.addend);
+    v(Field{"multiplier", Role::kMultiplier}, self.scale);
+    v(Field{"zero", Role::kOutputZero}, self.zero);
+    v(Field{"rounding", Role::kChoice}, self.rounding);
+  }
 };
 
 // Throws std::invalid_argument where a parameter is out of its range.

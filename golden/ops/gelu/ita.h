@@ -10,18 +10,36 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
+#include "golden/ops/fields.h"
 #include "golden/ops/int128.h"
+#include "golden/ops/requantize.h"
 
 namespace qsim {
 
 // For an input scale s, with a = -0.2888 and t = s / sqrt(2): q_b near -1.769 / t, q_c and q_1 near
 // 1 / (a t^2).
 struct GeluItaParams {
+  static constexpr std::string_view kName = "ita";
   std::int64_t q_1 = -1;  // -2^62..2^62
   std::int64_t q_b = -1;  // -2^31..-1
   std::int64_t q_c = -1;  // -2^62..2^62
+  // eps_mul and eps_shift; where y's real scale is negative, so is M.
+  Multiplier scale = {};
+  std::int32_t zero = 0;  // eps_add
   bool operator==(const GeluItaParams&) const = default;
+
+  template <typename Self, typename Visitor>
+  static void Fields(Self& self, Visitor&& v) {
+    v(Field{"input_zero", Role::kInputZero}, Fixed<0>{});
+    v(Field{"q_1", Role::kCoefficient, 64, true}, self.q_1);
+    v(Field{"q_b", Role::kCoefficient, 64, true}, self.q_b);
+    v(Field{"q_c", Role::kCoefficient, 64, true}, self.q_c);
+    v(Field{"multiplier", Role::kMultiplier}, self.scale);
+    v(Field{"zero", Role::kOutputZero}, self.zero);
+    v(Field{"rounding", Role::kChoice}, Fixed<Rounding::kHalfUp>{});
+  }
 };
 
 // Throws std::invalid_argument where a parameter is out of its range.

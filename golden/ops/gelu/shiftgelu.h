@@ -10,15 +10,35 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
+
+#include "golden/ops/fields.h"
+#include "golden/ops/requantize.h"
 
 namespace qsim {
 
 // For an input scale s: x0 = floor(-1 / (1.702 s)).
 struct ShiftGeluParams {
+  static constexpr std::string_view kName = "shiftgelu";
   std::int32_t x0 = -1;  // -2^31..-1
   int n = 23;            // 0..30
   int output_bits = 8;   // 1..32
+  std::int32_t input_zero = 0;
+  Multiplier scale = {};
+  std::int32_t zero = 0;
+  Rounding rounding = Rounding::kHalfUp;
   bool operator==(const ShiftGeluParams&) const = default;
+
+  template <typename Self, typename Visitor>
+  static void Fields(Self& self, Visitor&& v) {
+    v(Field{"input_zero", Role::kInputZero}, self.input_zero);
+    v(Field{"x0", Role::kCoefficient, 32, true}, self.x0);
+    v(Field{"n", Role::kCoefficient, 8, false}, self.n);
+    v(Field{"output_bits", Role::kCoefficient, 8, false}, self.output_bits);
+    v(Field{"multiplier", Role::kMultiplier}, self.scale);
+    v(Field{"zero", Role::kOutputZero}, self.zero);
+    v(Field{"rounding", Role::kChoice}, self.rounding);
+  }
 };
 
 // Throws std::invalid_argument where a parameter is out of its range.

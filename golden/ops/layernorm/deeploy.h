@@ -1,7 +1,7 @@
 // Deeploy's layer norm, the mean and the quotient truncated. docs/numerics.md section
 // 6.7.
 //
-//   a = x + input_offset;  mu = trunc(sum(a) / C);  d = a - mu
+//   a = x - input_zero;  mu = trunc(sum(a) / C);  d = a - mu
 //   std = floor(sqrt(floor(sum(d^2) / C) + 1))
 //   y = (trunc(d * weight / std) + bias) >> log2d
 //
@@ -10,15 +10,30 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
+#include <vector>
+
+#include "golden/ops/fields.h"
 
 namespace qsim {
 
 struct DeeployLayernormParams {
-  std::int64_t input_offset = 0;              // -2^31..2^31
-  std::span<const std::int32_t> weight = {};  // one per channel
-  std::span<const std::int64_t> bias = {};    // one per channel, |bias| <= 2^62
-  int log2d = 0;                              // 0..62
-  bool wrap = true;  // y modulo 256 as int8, as the kernel's last cast does
+  static constexpr std::string_view kName = "rq_layernorm";
+  std::int64_t input_zero = 0;            // -input_offset: -2^31..2^31
+  std::vector<std::int64_t> bias = {};    // one per channel, |bias| <= 2^62
+  std::vector<std::int32_t> weight = {};  // one per channel
+  int log2d = 0;                          // 0..62
+  bool wrap = false;                      // y modulo 256 as int8, as the kernel's last cast does
+  bool operator==(const DeeployLayernormParams&) const = default;
+
+  template <typename Self, typename Visitor>
+  static void Fields(Self& self, Visitor&& v) {
+    v(Field{"input_zero", Role::kInputZero}, self.input_zero);
+    v(Field{"bias", Role::kAddend, 64, true, Axis::kChannel}, self.bias);
+    v(Field{"weight", Role::kCoefficient, 32, true, Axis::kChannel}, self.weight);
+    v(Field{"log2d", Role::kCoefficient, 8, false}, self.log2d);
+    v(Field{"wrap", Role::kCoefficient, 8, false}, self.wrap);
+  }
 };
 
 struct DeeployLayernormTrace {

@@ -1,12 +1,40 @@
-// The standard deviation of I-ViT's layer norm. docs/numerics.md section 6.6.
+// I-ViT's layer norm: its parameters and its standard deviation. docs/numerics.md section 6.6.
 //
 // Source: IntLayerNorm of I-ViT (Li and Gu, ICCV 2023, arXiv:2207.01405).
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <string_view>
+#include <vector>
+
+#include "golden/ops/fields.h"
+#include "golden/ops/requantize.h"
 
 namespace qsim {
+
+// Those of I-BERT; its root takes no shift.
+struct IvitLayernormParams {
+  static constexpr std::string_view kName = "ivit";
+  std::int32_t input_zero = 0;
+  std::vector<std::int64_t> bias = {};         // one per channel, |bias| <= 2^62
+  std::vector<std::int32_t> input_shift = {};  // empty (0) or one per channel, 0..8
+  std::vector<Multiplier> scale = {};   // one, or one per channel; a negative gamma has m < 0
+  std::vector<std::int32_t> zero = {};  // one, or one per channel
+  Rounding rounding = Rounding::kHalfUp;
+  bool operator==(const IvitLayernormParams&) const = default;
+
+  template <typename Self, typename Visitor>
+  static void Fields(Self& self, Visitor&& v) {
+    v(Field{"input_zero", Role::kInputZero}, self.input_zero);
+    v(Field{"bias", Role::kAddend, 64, true, Axis::kChannel}, self.bias);
+    v(Field{"input_shift", Role::kCoefficient, 8, false, Axis::kChannel, true}, self.input_shift);
+    v(Field{"std_shift", Role::kCoefficient, 8, false}, Fixed<0>{});
+    v(Field{"multiplier", Role::kMultiplier, 32, true, Axis::kChannel}, self.scale);
+    v(Field{"zero", Role::kOutputZero, 32, true, Axis::kChannel}, self.zero);
+    v(Field{"rounding", Role::kChoice}, self.rounding);
+  }
+};
 
 // Ten steps of Newton's method for sqrt(sum(d^2)) from 2^16, each floored: at least 64, at least
 // floor(sqrt(sum)), and larger than it where ten steps do not converge. 1..65536 values, |d| <=

@@ -6,28 +6,62 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "golden/ops/softmax/ibert_exp.h"
 
 namespace qsim {
 
+// exp16 = clamp(half_even(exp * act16_multiplier / 2^act16_shift), -32768, 32767): together they
+// turn c << n, the exponential of every row's maximum, into at least 1.
 struct IbertSoftmaxParams {
+  static constexpr std::string_view kName = "ibert";
   IbertExp exp = {};
-  // exp16 = clamp(half_even(exp * act16_multiplier / 2^act16_shift), -32768, 32767).
   std::int64_t act16_multiplier = 0;  // 1 .. 2^31 - 1
   int act16_shift = 0;                // 0..126
-  int extra_bits = 0;                 // output scale 2^-(8 + extra_bits), 0..7
-  bool round_output = false;          // the last shift half up instead of floor
+  bool operator==(const IbertSoftmaxParams&) const = default;
+
+  template <typename Self, typename Visitor>
+  static void Fields(Self& self, Visitor&& v) {
+    v(Field{"exp", Role::kGroup}, self.exp);
+    v(Field{"act16_multiplier", Role::kCoefficient, 32, true, Axis::kHead}, self.act16_multiplier);
+    v(Field{"act16_shift", Role::kCoefficient, 8, false, Axis::kHead}, self.act16_shift);
+    v(Field{"extra_bits", Role::kCoefficient, 8, false, Axis::kHead}, Fixed<0>{});
+    v(Field{"code_bits", Role::kCoefficient, 8, false, Axis::kHead}, Fixed<4>{});
+  }
+};
+
+// The same with the last shift rounded half up, and an output scale of one's choice.
+struct IbertRnSoftmaxParams {
+  static constexpr std::string_view kName = "ibert_rn";
+  IbertExp exp = {};
+  std::int64_t act16_multiplier = 0;
+  int act16_shift = 0;
+  int extra_bits = 0;  // output scale 2^-(8 + extra_bits), 0..7
+  bool operator==(const IbertRnSoftmaxParams&) const = default;
+
+  template <typename Self, typename Visitor>
+  static void Fields(Self& self, Visitor&& v) {
+    v(Field{"exp", Role::kGroup}, self.exp);
+    v(Field{"act16_multiplier", Role::kCoefficient, 32, true, Axis::kHead}, self.act16_multiplier);
+    v(Field{"act16_shift", Role::kCoefficient, 8, false, Axis::kHead}, self.act16_shift);
+    v(Field{"extra_bits", Role::kCoefficient, 8, false, Axis::kHead}, self.extra_bits);
+    v(Field{"code_bits", Role::kCoefficient, 8, false, Axis::kHead}, Fixed<4>{});
+  }
 };
 
 // Throws std::invalid_argument where a parameter is out of its range, or where exp16 of every row's
 // maximum, c << n, would be 0.
 void CheckIbertSoftmax(const IbertSoftmaxParams& params);
+void CheckIbertSoftmax(const IbertRnSoftmaxParams& params);
 
-// One row, 1..65536 scores. out: 0..255, scale 2^-(8 + extra_bits). exp_int, exp16: the
-// intermediates, empty or as long as the row. Returns how many elements saturated at 255.
-// Parameters must have passed CheckIbertSoftmax.
+// One row, 1..65536 scores. out: 0..255, scale 2^-8, or 2^-(8 + extra_bits) of ibert_rn. exp_int,
+// exp16: the intermediates, empty or as long as the row. Returns how many elements saturated at
+// 255. Parameters must have passed CheckIbertSoftmax.
 std::int64_t IbertSoftmax(std::span<const std::int32_t> scores, const IbertSoftmaxParams& params,
+                          std::span<std::int32_t> out, std::span<std::int64_t> exp_int,
+                          std::span<std::int32_t> exp16);
+std::int64_t IbertSoftmax(std::span<const std::int32_t> scores, const IbertRnSoftmaxParams& params,
                           std::span<std::int32_t> out, std::span<std::int64_t> exp_int,
                           std::span<std::int32_t> exp16);
 

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "golden/ops/fields.h"
+
 namespace qsim {
 
 // Polynomial constants of a score scale s:
@@ -16,6 +18,14 @@ struct IbertExp {
   std::int64_t c = 0;
   int n = 30;
   bool operator==(const IbertExp&) const = default;
+
+  template <typename Self, typename Visitor>
+  static void Fields(Self& self, Visitor&& v) {
+    v(Field{"x0", Role::kCoefficient, 32, true, Axis::kHead}, self.x0);
+    v(Field{"b", Role::kCoefficient, 32, true, Axis::kHead}, self.b);
+    v(Field{"c", Role::kCoefficient, 64, true, Axis::kHead}, self.c);
+    v(Field{"n", Role::kCoefficient, 8, false, Axis::kHead}, self.n);
+  }
 };
 
 // Throws std::invalid_argument where a constant is outside these ranges.

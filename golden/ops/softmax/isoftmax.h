@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
+#include "golden/ops/fields.h"
 #include "golden/ops/requantize.h"
 
 namespace qsim {
@@ -15,6 +17,7 @@ namespace qsim {
 // Legal: 0 <= coeff_a < 2^31, |coeff_b| < 2^31, 0 <= coeff_c <= 2^62, log2 >= 1,
 // 2 <= levels <= 65536, |output_offset| <= 65536, coeff_a coeff_b^2 + coeff_c >= 1.
 struct IsoftmaxParams {
+  static constexpr std::string_view kName = "deeploy_isoftmax";
   std::int32_t coeff_a = 0;
   std::int32_t coeff_b = 0;
   std::int64_t coeff_c = 1;
@@ -22,6 +25,16 @@ struct IsoftmaxParams {
   std::int32_t levels = 256;
   std::int32_t output_offset = 0;
   bool operator==(const IsoftmaxParams&) const = default;
+
+  template <typename Self, typename Visitor>
+  static void Fields(Self& self, Visitor&& v) {
+    v(Field{"coeff_a", Role::kCoefficient, 32, true, Axis::kHead}, self.coeff_a);
+    v(Field{"coeff_b", Role::kCoefficient, 32, true, Axis::kHead}, self.coeff_b);
+    v(Field{"coeff_c", Role::kCoefficient, 64, true, Axis::kHead}, self.coeff_c);
+    v(Field{"log2", Role::kCoefficient, 32, true, Axis::kHead}, self.log2);
+    v(Field{"levels", Role::kCoefficient, 32, false, Axis::kHead}, self.levels);
+    v(Field{"output_offset", Role::kCoefficient, 32, true, Axis::kHead}, self.output_offset);
+  }
 };
 
 // Throws std::invalid_argument where a parameter is out of its range.

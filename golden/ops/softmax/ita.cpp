@@ -17,13 +17,15 @@ std::int64_t ShiftDown(std::int64_t value, std::int64_t shift) {
 }
 
 // Equation 5.18. difference >= 0.
-std::int64_t PowerOf(std::int64_t difference, const ItaSoftmaxParams& params) {
+template <typename Params>
+std::int64_t PowerOf(std::int64_t difference, const Params& params) {
   return RoundShift(difference, params.shift_bits, Rounding::kHalfUp);
 }
 
 // Equations 5.20 and 5.21. sum >= 256.
+template <typename Params>
 void Normalize(std::span<const std::int32_t> scores, std::int64_t row_max, std::int64_t sum,
-               const ItaSoftmaxParams& params, std::span<std::int32_t> out) {
+               const Params& params, std::span<std::int32_t> out) {
   const std::int64_t inverse = (params.levels - std::int64_t{1}) * 256 / sum;
   std::transform(scores.begin(), scores.end(), out.begin(), [&](std::int32_t x) {
     return static_cast<std::int32_t>(ShiftDown(inverse, PowerOf(row_max - x, params)) +
@@ -31,18 +33,29 @@ void Normalize(std::span<const std::int32_t> scores, std::int64_t row_max, std::
   });
 }
 
-}  // namespace
-
-void CheckItaSoftmax(const ItaSoftmaxParams& params, bool streaming) {
+template <typename Params>
+void CheckCommon(const Params& params) {
   Require(params.shift_bits >= 0 && params.shift_bits <= 31,
           "ItaSoftmax: shift_bits must be in 0..31");
   Require(params.levels >= 2 && params.levels <= 65536, "ItaSoftmax: levels must be in 2..65536");
   Require(params.output_offset >= -65536 && params.output_offset <= 65536,
           "ItaSoftmax: output_offset must be in -65536..65536");
-  Require(!streaming || params.group >= 1, "ItaSoftmax: group must be at least 1");
+}
+
+}  // namespace
+
+void CheckItaSoftmax(const ItaSoftmaxParams& params) { CheckCommon(params); }
+
+void CheckItaSoftmax(const ItaStreamingSoftmaxParams& params) {
+  CheckCommon(params);
+  Require(params.group >= 1, "ItaSoftmax: group must be at least 1");
 }
 
 QuantRange ItaSoftmaxRange(const ItaSoftmaxParams& params) {
+  return {params.output_offset, params.output_offset + params.levels - 1};
+}
+
+QuantRange ItaSoftmaxRange(const ItaStreamingSoftmaxParams& params) {
   return {params.output_offset, params.output_offset + params.levels - 1};
 }
 
@@ -66,8 +79,8 @@ void ItaSoftmax(std::span<const std::int32_t> scores, const ItaSoftmaxParams& pa
   Normalize(scores, row_max, sum, params, out);
 }
 
-void ItaStreamingSoftmax(std::span<const std::int32_t> scores, const ItaSoftmaxParams& params,
-                         std::span<std::int32_t> out) {
+void ItaSoftmax(std::span<const std::int32_t> scores, const ItaStreamingSoftmaxParams& params,
+                std::span<std::int32_t> out) {
   const auto group =
       static_cast<std::size_t>(std::min(params.group, static_cast<std::int64_t>(scores.size())));
   std::int64_t running_max = scores.front();

@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
+#include "golden/ops/fields.h"
 #include "golden/ops/requantize.h"
 
 namespace qsim {
@@ -15,29 +17,55 @@ namespace qsim {
 // output_offset + y, y in 0 .. levels - 1; scale 1 / 255 with levels = 256. Deeploy's streaming
 // kernel has levels = 128.
 struct ItaSoftmaxParams {
+  static constexpr std::string_view kName = "ita";
   int shift_bits = 5;              // 0..31. ITA as published 0; its paper and Deeploy 5
   std::int32_t levels = 256;       // 2..65536
   std::int32_t output_offset = 0;  // -65536..65536
-  std::int64_t group = 16;         // streaming only: scores read at a time, at least 1
   bool operator==(const ItaSoftmaxParams&) const = default;
+
+  template <typename Self, typename Visitor>
+  static void Fields(Self& self, Visitor&& v) {
+    v(Field{"shift_bits", Role::kCoefficient, 8, false, Axis::kHead}, self.shift_bits);
+    v(Field{"levels", Role::kCoefficient, 32, false, Axis::kHead}, self.levels);
+    v(Field{"output_offset", Role::kCoefficient, 32, true, Axis::kHead}, self.output_offset);
+    v(Field{"group", Role::kCoefficient, 32, false, Axis::kHead}, Fixed<16>{});
+  }
 };
-
-// Throws std::invalid_argument where a parameter is out of its range; group only for `streaming`.
-void CheckItaSoftmax(const ItaSoftmaxParams& params, bool streaming);
-
-// Output codes: output_offset .. output_offset + levels - 1.
-QuantRange ItaSoftmaxRange(const ItaSoftmaxParams& params);
-
-// One row, 1..65536 scores of any width up to 32 bits: the sum of 256 / 2^s over the whole row,
-// floored once. Parameters must have passed CheckItaSoftmax.
-void ItaSoftmax(std::span<const std::int32_t> scores, const ItaSoftmaxParams& params,
-                std::span<std::int32_t> out);
 
 // The same, the row read in groups of `group` (the last may be shorter): the sum is shifted down,
 // and loses what falls out, whenever the maximum grows. The published running maximum starts at
 // -128, the lowest int8 score; here it starts at the first group's, which is the same on int8
 // scores and makes wider ones defined.
-void ItaStreamingSoftmax(std::span<const std::int32_t> scores, const ItaSoftmaxParams& params,
-                         std::span<std::int32_t> out);
+struct ItaStreamingSoftmaxParams {
+  static constexpr std::string_view kName = "ita_streaming";
+  int shift_bits = 5;
+  std::int32_t levels = 256;
+  std::int32_t output_offset = 0;
+  std::int64_t group = 16;  // scores read at a time, at least 1
+  bool operator==(const ItaStreamingSoftmaxParams&) const = default;
+
+  template <typename Self, typename Visitor>
+  static void Fields(Self& self, Visitor&& v) {
+    v(Field{"shift_bits", Role::kCoefficient, 8, false, Axis::kHead}, self.shift_bits);
+    v(Field{"levels", Role::kCoefficient, 32, false, Axis::kHead}, self.levels);
+    v(Field{"output_offset", Role::kCoefficient, 32, true, Axis::kHead}, self.output_offset);
+    v(Field{"group", Role::kCoefficient, 32, false, Axis::kHead}, self.group);
+  }
+};
+
+// Throws std::invalid_argument where a parameter is out of its range.
+void CheckItaSoftmax(const ItaSoftmaxParams& params);
+void CheckItaSoftmax(const ItaStreamingSoftmaxParams& params);
+
+// Output codes: output_offset .. output_offset + levels - 1.
+QuantRange ItaSoftmaxRange(const ItaSoftmaxParams& params);
+QuantRange ItaSoftmaxRange(const ItaStreamingSoftmaxParams& params);
+
+// One row, 1..65536 scores of any width up to 32 bits; ita: the sum of 256 / 2^s over the whole
+// row, floored once. Parameters must have passed CheckItaSoftmax.
+void ItaSoftmax(std::span<const std::int32_t> scores, const ItaSoftmaxParams& params,
+                std::span<std::int32_t> out);
+void ItaSoftmax(std::span<const std::int32_t> scores, const ItaStreamingSoftmaxParams& params,
+                std::span<std::int32_t> out);
 
 }  // namespace qsim

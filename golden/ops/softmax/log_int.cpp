@@ -25,22 +25,22 @@ std::int32_t LogCode(Int128 sum, std::int64_t exp_int, int code_bits) {
 
 }  // namespace
 
-void CheckLogIntSoftmax(const IbertExp& exp, int code_bits) {
-  CheckIbertExp(exp);
-  Require(code_bits >= 1 && code_bits <= 8, "Softmax: code_bits must be in 1..8");
+void CheckLogIntSoftmax(const LogIntSoftmaxParams& params) {
+  CheckIbertExp(params.exp);
+  Require(params.code_bits >= 1 && params.code_bits <= 8, "Softmax: code_bits must be in 1..8");
 }
 
-void LogIntSoftmax(std::span<const std::int32_t> scores, const IbertExp& exp, int code_bits,
+void LogIntSoftmax(std::span<const std::int32_t> scores, const LogIntSoftmaxParams& params,
                    std::span<std::int32_t> out, std::span<std::int64_t> exp_int) {
   const std::int64_t row_max = *std::max_element(scores.begin(), scores.end());
   std::vector<std::int64_t> exps(scores.size());
   std::transform(scores.begin(), scores.end(), exps.begin(),
-                 [&](std::int32_t x) { return EvaluateIbertExp(exp, x - row_max); });
+                 [&](std::int32_t x) { return EvaluateIbertExp(params.exp, x - row_max); });
   Int128 sum = 0;
   for (const std::int64_t value : exps) sum += value;
   if (!exp_int.empty()) std::copy(exps.begin(), exps.end(), exp_int.begin());
   std::transform(exps.begin(), exps.end(), out.begin(),
-                 [&](std::int64_t value) { return LogCode(sum, value, code_bits); });
+                 [&](std::int64_t value) { return LogCode(sum, value, params.code_bits); });
 }
 
 }  // namespace qsim

@@ -5,18 +5,35 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "golden/ops/softmax/ibert_exp.h"
 
 namespace qsim {
 
-// Throws std::invalid_argument unless code_bits is in 1..8 and `exp` is legal.
-void CheckLogIntSoftmax(const IbertExp& exp, int code_bits);
+struct LogIntSoftmaxParams {
+  static constexpr std::string_view kName = "log_int";
+  IbertExp exp = {};
+  int code_bits = 4;  // 1..8
+  bool operator==(const LogIntSoftmaxParams&) const = default;
+
+  template <typename Self, typename Visitor>
+  static void Fields(Self& self, Visitor&& v) {
+    v(Field{"exp", Role::kGroup}, self.exp);
+    v(Field{"act16_multiplier", Role::kCoefficient, 32, true, Axis::kHead}, Fixed<0>{});
+    v(Field{"act16_shift", Role::kCoefficient, 8, false, Axis::kHead}, Fixed<0>{});
+    v(Field{"extra_bits", Role::kCoefficient, 8, false, Axis::kHead}, Fixed<0>{});
+    v(Field{"code_bits", Role::kCoefficient, 8, false, Axis::kHead}, self.code_bits);
+  }
+};
+
+// Throws std::invalid_argument where a parameter is out of its range.
+void CheckLogIntSoftmax(const LogIntSoftmaxParams& params);
 
 // One row, 1..65536 scores. out: code k in 0 .. 2^code_bits - 1 stands for the probability 2^-k,
 // 2^code_bits for 0. exp_int: empty or as long as the row. Parameters must have passed
 // CheckLogIntSoftmax.
-void LogIntSoftmax(std::span<const std::int32_t> scores, const IbertExp& exp, int code_bits,
+void LogIntSoftmax(std::span<const std::int32_t> scores, const LogIntSoftmaxParams& params,
                    std::span<std::int32_t> out, std::span<std::int64_t> exp_int);
 
 }  // namespace qsim

@@ -5,17 +5,27 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
+#include "golden/ops/fields.h"
 #include "golden/ops/requantize.h"
 
 namespace qsim {
 
 // Legal: x0 <= -1, 0 <= n <= 30, 1 <= output_bits <= 16, |x0| 2^n < 2^(63 - output_bits).
 struct ShiftmaxParams {
+  static constexpr std::string_view kName = "shiftmax";
   std::int32_t x0 = -1;  // floor(-1 / s), s the score scale
   int n = 15;
   int output_bits = 8;
   bool operator==(const ShiftmaxParams&) const = default;
+
+  template <typename Self, typename Visitor>
+  static void Fields(Self& self, Visitor&& v) {
+    v(Field{"x0", Role::kCoefficient, 32, true, Axis::kHead}, self.x0);
+    v(Field{"n", Role::kCoefficient, 8, false, Axis::kHead}, self.n);
+    v(Field{"output_bits", Role::kCoefficient, 8, false, Axis::kHead}, self.output_bits);
+  }
 };
 
 // Throws std::invalid_argument where a parameter is out of its range.

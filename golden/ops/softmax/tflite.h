@@ -7,7 +7,9 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
+#include "golden/ops/fields.h"
 #include "golden/ops/requantize.h"
 
 namespace qsim {
@@ -24,11 +26,20 @@ std::int64_t TfliteReciprocal(std::int64_t a);
 // As TensorFlow Lite derives them from beta times the score scale s: beta s 2^26 =
 // beta_multiplier / 2^31 * 2^beta_left_shift, and diff_min = -floor(31 * 2^(26 - beta_left_shift)).
 struct TfliteSoftmaxParams {
+  static constexpr std::string_view kName = "tflite";
   std::int32_t beta_multiplier = 1 << 30;  // 0 .. 2^31 - 1
   int beta_left_shift = 0;                 // 0..31
   std::int32_t diff_min = 0;  // at most 0; below rowmax + diff_min the output is its lowest
   int output_bits = 8;        // 8 or 16
   bool operator==(const TfliteSoftmaxParams&) const = default;
+
+  template <typename Self, typename Visitor>
+  static void Fields(Self& self, Visitor&& v) {
+    v(Field{"beta_multiplier", Role::kCoefficient, 32, true, Axis::kHead}, self.beta_multiplier);
+    v(Field{"beta_left_shift", Role::kCoefficient, 8, false, Axis::kHead}, self.beta_left_shift);
+    v(Field{"diff_min", Role::kCoefficient, 32, true, Axis::kHead}, self.diff_min);
+    v(Field{"output_bits", Role::kCoefficient, 8, false, Axis::kHead}, self.output_bits);
+  }
 };
 
 // Throws std::invalid_argument where a parameter is out of its range.

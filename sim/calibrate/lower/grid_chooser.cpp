@@ -167,9 +167,8 @@ class Chooser {
     Activation out =
         Plain(Name(plan), plan, ranges, static_cast<std::size_t>(plan.node->shape.back()));
     if (PowerOfTwo(plan) && plan.numerics.gelu != GeluKind::kTable) {
-      GeluOp op;
-      op.kind = plan.numerics.gelu;
-      const double unit = std::fabs(SetGeluConstants(Input(plan, 0).scale[0], op));
+      auto params = Alternative<GeluParams>(static_cast<std::size_t>(plan.numerics.gelu));
+      const double unit = std::fabs(SetGeluConstants(Input(plan, 0).scale[0], params));
       for (double& s : out.scale) s = SnapUp(s, unit);
       for (std::int32_t& z : out.zero)
         z = ZeroPointFor(ranges[0], out.scale[0], out.range, plan.section->has_zero_point);

@@ -21,7 +21,7 @@ constexpr double kMaxDeeployWeight = 1073741824.0;  // 2^30
 
 // ibert and ivit: the root of the sum of squares, one multiplier per channel.
 void RootOfSum(const network::Norm& norm, const NodePlan& plan, const Activation& input,
-               const Activation& out, ProgramBuilder& builder, LayernormOp& op) {
+               const Activation& out, ProgramBuilder& builder, IbertLayernormParams& op) {
   const std::size_t channels = norm.gamma.size();
   const double unit = LayernormUnit(channels);
   std::vector<std::size_t> raised;
@@ -56,7 +56,7 @@ void RootOfSum(const network::Norm& norm, const NodePlan& plan, const Activation
   const int d_bits = BitsFor({input.range.qmin, input.range.qmax}) + 2 + widest;
   const int count_bits = std::ilogb(static_cast<double>(channels)) + 1;
   op.std_shift = std::max(0, (2 * d_bits + count_bits - 62 + 1) / 2);
-  if (op.kind == LayernormKind::kIvit && op.std_shift > 0) {
+  if (plan.numerics.layernorm == LayernormKind::kIvit && op.std_shift > 0) {
     throw InputError(
         fmt::format("{}: {}: layernorm ivit has no shift for sums of squares beyond 62 "
                     "bits; use a layer_wise residual stream, or layernorm ibert",
@@ -67,7 +67,7 @@ void RootOfSum(const network::Norm& norm, const NodePlan& plan, const Activation
 // rq_layernorm: gamma and beta counted in output steps, with log2d fraction bits; half a step in
 // the bias turns its last floor into a rounding.
 void Deeploy(const network::Norm& norm, const NodePlan& plan, const Activation& input,
-             const Activation& out, LayernormOp& op) {
+             const Activation& out, DeeployLayernormParams& op) {
   if (std::adjacent_find(input.scale.begin(), input.scale.end(), std::not_equal_to()) !=
       input.scale.end()) {
     throw InputError(
@@ -100,12 +100,19 @@ LayernormOp DeriveLayernorm(const network::Norm& norm, const NodePlan& plan,
   LayernormOp op;
   op.output = out.name;
   op.input = input.name;
-  op.kind = plan.numerics.layernorm;
-  op.input_zero = input.zero[0];
-  if (op.kind == LayernormKind::kDeeploy) {
-    Deeploy(norm, plan, input, out, op);
+  if (plan.numerics.layernorm == LayernormKind::kDeeploy) {
+    DeeployLayernormParams params{.input_zero = input.zero[0]};
+    Deeploy(norm, plan, input, out, params);
+    op.params = std::move(params);
+    return op;
+  }
+  IbertLayernormParams params{.input_zero = input.zero[0]};
+  RootOfSum(norm, plan, input, out, builder, params);
+  if (plan.numerics.layernorm == LayernormKind::kIvit) {
+    op.params = IvitLayernormParams{params.input_zero, params.bias, params.input_shift,
+                                    params.scale,      params.zero, params.rounding};
   } else {
-    RootOfSum(norm, plan, input, out, builder, op);
+    op.params = std::move(params);
   }
   return op;
 }

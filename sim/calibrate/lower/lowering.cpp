@@ -309,17 +309,26 @@ class Deriver {
     GeluOp op;
     op.output = Name(plan);
     op.input = sources_.at(plan.inputs.at(0)).name;
-    op.kind = plan.numerics.gelu;
-    if (op.kind == GeluKind::kTable) {
-      op.table =
+    op.params = Alternative<GeluParams>(static_cast<std::size_t>(plan.numerics.gelu));
+    if (auto* lookup = std::get_if<GeluTableParams>(&op.params)) {
+      lookup->table =
           GeluTable({in.scale[0], in.zero[0]}, in.range, {out.scale[0], out.zero[0]}, out.range);
     } else {
-      op.input_zero = in.zero[0];
-      // ita brings its own last rounding.
-      if (op.kind != GeluKind::kIta) op.rounding = plan.numerics.requantize.rounding;
-      const double y_scale = SetGeluConstants(in.scale[0], op);
-      op.scale = builder_->MakeMultiplier(y_scale / out.scale[0], out.name, 0);
-      op.zero = out.zero[0];
+      const double y_scale = SetGeluConstants(in.scale[0], op.params);
+      const Multiplier scale = builder_->MakeMultiplier(y_scale / out.scale[0], out.name, 0);
+      std::visit(
+          [&](auto& params) {
+            if constexpr (requires { params.scale; }) {
+              params.scale = scale;
+              params.zero = out.zero[0];
+            }
+            // ita takes neither: it brings its own last rounding.
+            if constexpr (requires { params.rounding; }) {
+              params.input_zero = in.zero[0];
+              params.rounding = plan.numerics.requantize.rounding;
+            }
+          },
+          op.params);
     }
     builder_->DefineActivation(out, ShapeOf(plan));
     builder_->program().ops.emplace_back(std::move(op));

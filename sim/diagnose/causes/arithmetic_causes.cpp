@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "sim/diagnose/causes/multipliers.h"
+#include "sim/semantics/softmax_lowering.h"
 
 namespace qsim {
 namespace {
@@ -20,6 +21,16 @@ constexpr double kNarrowDb = 33;
 constexpr double kSameScale = 1e-3;
 
 bool IsScores(const std::string& tensor) { return tensor.ends_with(".attn_kv_out"); }
+
+// x0 of I-BERT's exponential; 0 of another one.
+std::int32_t ExponentialOf(const SoftmaxParams& params) {
+  return std::visit(
+      [](const auto& p) -> std::int32_t {
+        if constexpr (requires { p.exp; }) return p.exp.x0;
+        return 0;
+      },
+      params);
+}
 
 class ArithmeticSearch {
  public:
@@ -207,10 +218,20 @@ class ArithmeticSearch {
   }
 
   void Explain(const LayernormOp& op, const LayernormOp& good) {
-    if (op.kind == LayernormKind::kDeeploy) {
-      Unexplained();
-      return;
-    }
+    std::visit(
+        [&](const auto& params) {
+          const auto& right = std::get<std::decay_t<decltype(params)>>(good.params);
+          if constexpr (requires { params.scale; }) {
+            ExplainNorm(params, right);
+          } else {
+            Unexplained();
+          }
+        },
+        op.params);
+  }
+
+  template <typename Params>
+  void ExplainNorm(const Params& op, const Params& good) {
     if (ExplainZeros(op.zero, good.zero, "the output")) return;
     if (ExplainRatios(FitMultipliers(op.scale, good.scale), "its multipliers")) return;
     if (op.bias != good.bias) {
@@ -231,15 +252,26 @@ class ArithmeticSearch {
     Unexplained();
   }
 
-  // y = f GELU(x) + o over the codes of the input.
   void Explain(const GeluOp& op, const GeluOp& good) {
-    if (op.kind != GeluKind::kTable) {
-      if (ExplainZeros({op.zero}, {good.zero}, "the output")) return;
+    std::visit(
+        [&](const auto& params) {
+          ExplainGelu(params, std::get<std::decay_t<decltype(params)>>(good.params));
+        },
+        op.params);
+  }
+
+  template <typename Params>
+  void ExplainGelu(const Params& op, const Params& good) {
+    if (ExplainZeros({op.zero}, {good.zero}, "the output")) return;
+    if constexpr (requires { op.input_zero; }) {
       if (ExplainZeros({op.input_zero}, {good.input_zero}, "the input")) return;
-      if (ExplainRatios(FitMultipliers({op.scale}, {good.scale}), "its multiplier")) return;
-      Unexplained();
-      return;
     }
+    if (ExplainRatios(FitMultipliers({op.scale}, {good.scale}), "its multiplier")) return;
+    Unexplained();
+  }
+
+  // y = f GELU(x) + o over the codes of the input.
+  void ExplainGelu(const GeluTableParams& op, const GeluTableParams& good) {
     const std::int32_t zero = subject_.bundle.scales.at(tap_).zero[0];
     const auto count = static_cast<double>(op.table.size());
     double y = 0, g = 0, yg = 0, gg = 0, yy = 0;
@@ -274,13 +306,13 @@ class ArithmeticSearch {
 
   void Explain(const SoftmaxOp& op, const SoftmaxOp& good) {
     std::vector<Evidence> evidence;
-    const SoftmaxParams& a = op.params.front();
-    const SoftmaxParams& b = good.params.front();
     std::string text = "its constants are not those of the scores' scale";
-    if (a.extra_bits != b.extra_bits) {
+    const std::int32_t x0 = ExponentialOf(op.params.front());
+    const std::int32_t good_x0 = ExponentialOf(good.params.front());
+    if (ExtraBits(op.params.front()) != ExtraBits(good.params.front())) {
       text = "its output has another scale than the one that is stated";
-    } else if (a.exp.x0 != 0 && a.exp.x0 != b.exp.x0) {
-      const double ratio = static_cast<double>(b.exp.x0) / static_cast<double>(a.exp.x0);
+    } else if (x0 != 0 && x0 != good_x0) {
+      const double ratio = static_cast<double>(good_x0) / static_cast<double>(x0);
       text = fmt::format("its constants are those of scores {:.3g} times as coarse", ratio);
       evidence.push_back({"scale ratio", ratio, "x"});
     }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <set>
+#include <type_traits>
 #include <utility>
 
 #include "sim/diagnose/causes/arithmetic_causes.h"
@@ -68,11 +69,17 @@ bool Follows(const Suspect& tensor, const Suspect& reader) {
 
 // The zero points that an operation gives its output; empty where it has none.
 std::vector<std::int32_t> OutputZeros(const Op& op) {
-  if (const auto* requantize = std::get_if<RequantizeOp>(&op)) return requantize->zero;
-  if (const auto* norm = std::get_if<LayernormOp>(&op)) return norm->zero;
-  if (const auto* add = std::get_if<ResidualAddOp>(&op)) return {add->out_zero};
-  if (const auto* gelu = std::get_if<GeluOp>(&op)) return {gelu->zero};
-  return {};
+  std::vector<std::int32_t> zeros;
+  std::visit(
+      [&](const auto& o) {
+        ForEachParameter(o, [&]<typename T>(const Field& field, const T& member) {
+          if (field.role != Role::kOutputZero) return;
+          if constexpr (std::is_same_v<T, std::vector<std::int32_t>>) zeros = member;
+          if constexpr (std::is_same_v<T, std::int32_t>) zeros = {member};
+        });
+      },
+      op);
+  return zeros;
 }
 
 // States what the operations around a tensor compute with.

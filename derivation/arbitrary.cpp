@@ -1,0 +1,399 @@
+#include "derivation/arbitrary.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "golden/ops/int128.h"
+
+namespace qsim::derivation {
+namespace {
+
+constexpr QuantRange kInt8 = {-128, 127};
+constexpr QuantRange kUint8 = {0, 255};
+constexpr QuantRange kInt16 = {-32768, 32767};
+constexpr QuantRange kInt32 = {INT32_MIN, INT32_MAX};
+
+class Builder {
+ public:
+  explicit Builder(const Draw& draw) : draw_(draw) {}
+
+  std::int64_t Between(std::int64_t lo, std::int64_t hi) const { return draw_(lo, hi); }
+  std::int32_t Between32(std::int64_t lo, std::int64_t hi) const {
+    return static_cast<std::int32_t>(draw_(lo, hi));
+  }
+  bool Coin() const { return draw_(0, 1) == 1; }
+  template <typename T>
+  T Pick(const std::vector<T>& values) const {
+    return values[static_cast<std::size_t>(
+        Between(0, static_cast<std::int64_t>(values.size()) - 1))];
+  }
+  Rounding AnyRounding() const { return static_cast<Rounding>(Between(0, 4)); }
+  // Mostly within the range, sometimes one of its ends.
+  std::int32_t Within(QuantRange range) const {
+    const std::int64_t which = Between(0, 9);
+    return which == 0 ? range.qmin : which == 1 ? range.qmax : Between32(range.qmin, range.qmax);
+  }
+  template <typename T = std::int32_t>
+  std::vector<T> Many(std::int64_t count, std::int64_t lo, std::int64_t hi) const {
+    std::vector<T> values;
+    for (std::int64_t i = 0; i < count; ++i) values.push_back(static_cast<T>(Between(lo, hi)));
+    return values;
+  }
+  // How many entries a list has: one, or one for each channel.
+  std::int64_t OneOr(std::int64_t channels) const { return Coin() ? 1 : channels; }
+  // Not 0: no multiplier is.
+  Multiplier AnyMultiplier(int shift_lo, int shift_hi) const {
+    const std::int32_t m = Between32(1, INT32_MAX);
+    return {Coin() ? m : -m, static_cast<int>(Between(shift_lo, shift_hi))};
+  }
+  std::vector<Multiplier> Multipliers(std::int64_t count, int shift_lo, int shift_hi) const {
+    std::vector<Multiplier> scales;
+    for (std::int64_t i = 0; i < count; ++i) scales.push_back(AnyMultiplier(shift_lo, shift_hi));
+    return scales;
+  }
+
+  IntTensor Values(const TensorInfo& info) const {
+    IntTensor tensor(info.dtype, info.shape);
+    std::visit(
+        [&](auto& storage) {
+          using T = typename std::decay_t<decltype(storage)>::value_type;
+          for (T& value : storage) value = static_cast<T>(Within(info.range));
+        },
+        tensor.storage());
+    return tensor;
+  }
+
+  void Input(const std::string& name, Shape shape, QuantRange range, DType dtype) {
+    instance_.program.tensors.push_back({name, std::move(shape), dtype, range});
+    instance_.program.inputs.push_back(name);
+    instance_.inputs[name] = Values(instance_.program.tensors.back());
+  }
+  void Input(const std::string& name, Shape shape, QuantRange range) {
+    Input(name, std::move(shape), range, StorageFor(range));
+  }
+  void Output(Shape shape, QuantRange range, DType dtype) {
+    instance_.program.tensors.push_back({"y", std::move(shape), dtype, range});
+  }
+  void Output(Shape shape, QuantRange range) { Output(std::move(shape), range, StorageFor(range)); }
+  void Constant(const std::string& name, IntTensor tensor) {
+    instance_.program.constants[name] = std::move(tensor);
+  }
+  const Program& program() const { return instance_.program; }
+
+  // Of a product whose shapes are known: wide enough by proof, or with a policy that acts.
+  template <typename Product>
+  void GiveAccumulator(Product& op) {
+    op.acc = {32, AccPolicy::kError};
+    if (Coin()) {
+      op.acc = {static_cast<int>(Between(16, 32)),
+                Coin() ? AccPolicy::kWrap : AccPolicy::kSaturate};
+    }
+  }
+
+  Instance Take(Op op) {
+    instance_.program.ops = {std::move(op)};
+    return std::move(instance_);
+  }
+
+ private:
+  const Draw& draw_;
+  Instance instance_;
+};
+
+IbertExp ExpOf(std::int64_t k) {
+  // The published polynomial's coefficients at a scale of 0.6931 / k, near enough.
+  return {static_cast<std::int32_t>(-k), 39 * k / 10 + 1, 581 * k * k / 100 + 1, 30};
+}
+
+// What turns the exponential of a row's maximum into 32767.
+std::pair<std::int64_t, int> Act16Of(const IbertExp& exp) {
+  int shift = exp.n;
+  Int128 numerator = 32767;
+  while (numerator / exp.c < (Int128{1} << 30)) {
+    numerator *= 2;
+    ++shift;
+  }
+  return {static_cast<std::int64_t>(numerator / exp.c), shift};
+}
+
+SoftmaxParams DrawHead(const Builder& b, SoftmaxKind kind, bool is_signed) {
+  const std::int64_t k = b.Between(1, 20000);
+  const IbertExp exp = ExpOf(k);
+  const auto [act16, act16_shift] = Act16Of(exp);
+  const auto levels = b.Between32(2, is_signed ? 128 : 256);
+  const std::int32_t offset = is_signed ? -128 : 0;
+  const auto shift_bits = static_cast<int>(b.Between(0, 16));
+  switch (kind) {
+    case SoftmaxKind::kIbert:
+      return IbertSoftmaxParams{exp, act16, act16_shift};
+    case SoftmaxKind::kIbertRn:
+      return IbertRnSoftmaxParams{exp, act16, act16_shift, static_cast<int>(b.Between(0, 7))};
+    case SoftmaxKind::kLogInt:
+      return LogIntSoftmaxParams{exp, 4};
+    case SoftmaxKind::kShiftmax:
+      return ShiftmaxParams{static_cast<std::int32_t>(-k), 15, 8};
+    case SoftmaxKind::kIta:
+      return ItaSoftmaxParams{shift_bits, levels, offset};
+    case SoftmaxKind::kItaStreaming:
+      return ItaStreamingSoftmaxParams{shift_bits, levels, offset, b.Between(1, 20)};
+    case SoftmaxKind::kTflite:
+      return TfliteSoftmaxParams{b.Between32(1 << 30, INT32_MAX),
+                                 static_cast<int>(b.Between(0, 31)), b.Between32(-1000, 0), 8};
+    case SoftmaxKind::kDeeploy:
+      break;
+  }
+  const std::int64_t a = b.Between(1, 3);
+  return IsoftmaxParams{static_cast<std::int32_t>(a),
+                        static_cast<std::int32_t>(k * 195 / 100),
+                        a * k * k * 2 + 1,
+                        static_cast<std::int32_t>(k),
+                        levels,
+                        offset};
+}
+
+// ibert and ivit.
+template <typename Params>
+Params DrawRootOfSum(const Builder& b, std::int64_t channels) {
+  Params p;
+  p.input_zero = b.Between32(-1000, 1000);
+  p.bias = b.Many<std::int64_t>(channels, -kMaxLayernormBias, kMaxLayernormBias);
+  if (b.Coin()) p.input_shift = b.Many(channels, 0, 7);
+  if constexpr (requires { p.std_shift; }) p.std_shift = static_cast<int>(b.Between(0, 15));
+  p.scale = b.Multipliers(b.OneOr(channels), 30, 62);
+  p.zero = b.Many(b.OneOr(channels), -65536, 65536);
+  p.rounding = b.AnyRounding();
+  return p;
+}
+
+template <typename Params>
+Params WithLastStep(const Builder& b, Params p) {
+  if constexpr (requires { p.input_zero; }) p.input_zero = b.Between32(-200, 200);
+  p.scale = b.AnyMultiplier(20, 62);
+  p.zero = b.Between32(-200, 200);
+  if constexpr (requires { p.rounding; }) p.rounding = b.AnyRounding();
+  if constexpr (requires { p.addend; }) p.addend = b.Between(-kMaxGeluAddend, kMaxGeluAddend);
+  return p;
+}
+
+}  // namespace
+
+Instance Arbitrary(std::type_identity<GemmOp>, const Draw& draw) {
+  Builder b(draw);
+  const std::int64_t tokens = b.Between(1, 6), depth = b.Between(1, 40), channels = b.Between(1, 9);
+  b.Input("x", {tokens, depth}, b.Coin() ? kInt8 : kUint8);
+  b.Constant("w", IntTensor({channels, depth}, b.Many<std::int8_t>(channels * depth, -128, 127)));
+  b.Constant("c", IntTensor({channels}, b.Many(channels, -1000000, 1000000)));
+  GemmOp op{.output = "y", .input = "x", .weight = "w", .bias = "c"};
+  if (b.Coin()) op.weight_zero = b.Many(b.OneOr(channels), -128, 127);
+  if (b.Coin()) op.rows = b.Between(1, tokens);
+  b.GiveAccumulator(op);
+  b.Output({op.rows == 0 ? tokens : op.rows, channels}, kInt32, DType::kInt32);
+  return b.Take(op);
+}
+
+Instance Arbitrary(std::type_identity<MatmulOp>, const Draw& draw) {
+  Builder b(draw);
+  const std::int64_t tokens = b.Between(1, 7), heads = b.Between(1, 3);
+  const std::int64_t channels = heads * b.Between(1, 5);
+  const Shape flat = {tokens, channels}, scores = {heads, tokens, tokens};
+  MatmulOp op{.output = "y", .lhs = "a", .rhs = "b", .heads = static_cast<int>(heads)};
+  op.transpose_rhs = b.Coin();
+  if (!op.transpose_rhs && b.Coin()) op.mode = OperandMode::kShift;
+  const bool shift = op.mode == OperandMode::kShift;
+  const QuantRange range = shift ? QuantRange{0, 16} : b.Coin() ? kInt8 : kUint8;
+  b.Input("a", op.transpose_rhs ? flat : scores, range,
+          range.qmin < 0 ? DType::kInt8 : DType::kUint8);
+  b.Input("b", flat, kInt8);
+  op.lhs_zero = shift ? std::vector<std::int32_t>{0} : b.Many(b.OneOr(heads), -128, 127);
+  op.rhs_zero = b.Many(b.OneOr(op.transpose_rhs ? heads : channels), -128, 127);
+  b.GiveAccumulator(op);
+  b.Output(op.transpose_rhs ? scores : flat, kInt32, DType::kInt32);
+  return b.Take(op);
+}
+
+Instance Arbitrary(std::type_identity<RequantizeOp>, const Draw& draw) {
+  Builder b(draw);
+  const std::int64_t width = b.Between(1, 8);
+  RequantizeOp op{.output = "y", .input = "x", .first_column = b.Between(0, 3)};
+  Shape in = {b.Between(1, 5), op.first_column + width + b.Between(0, 2)};
+  if (b.Coin()) in.insert(in.begin(), b.Between(1, 3));
+  Shape out = in;
+  out.back() = width;
+  op.axis = static_cast<ChannelAxis>(b.Between(0, 2));
+  const std::int64_t channels = LayoutOf(out, op.axis).channels;
+  const bool wide = b.Coin();
+  b.Input("x", in, wide ? kInt32 : b.Pick<QuantRange>({kInt8, kUint8, kInt16}));
+  if (!wide) op.input_zero = b.Between32(-65536, 65536);
+  op.scheme = kAllRequantSchemes[static_cast<std::size_t>(
+      b.Between(0, static_cast<std::int64_t>(kAllRequantSchemes.size()) - 1))];
+  const RequantLimits limits = LimitsOf(op.scheme);
+  op.rounding = op.scheme == RequantScheme::kRequantShift
+                    ? (b.Coin() ? Rounding::kHalfUp : Rounding::kFloor)
+                    : b.AnyRounding();
+  for (std::int64_t i = b.OneOr(channels); i > 0; --i) {
+    const std::int32_t m = b.Between32(limits.min_multiplier, limits.max_multiplier);
+    op.scale.push_back(
+        {m == 0 ? 1 : m, static_cast<int>(b.Between(limits.min_shift, limits.max_shift))});
+  }
+  op.zero = b.Many(b.OneOr(channels), -65536, 65536);
+  if (limits.addend != AddendUse::kNone && b.Coin()) {
+    const std::int64_t most =
+        limits.addend == AddendUse::kBeforeShift ? std::int64_t{1} << 61 : 1 << 16;
+    op.addend = b.Many<std::int64_t>(b.OneOr(channels), -most, most);
+  }
+  b.Output(out, b.Pick<QuantRange>({kInt8, kUint8, kInt16, {-8, 7}}));
+  return b.Take(op);
+}
+
+Instance Arbitrary(std::type_identity<SoftmaxOp>, const Draw& draw) {
+  Builder b(draw);
+  const std::int64_t heads = b.Between(1, 3), tokens = b.Between(1, 20);
+  const Shape shape = {heads, tokens, tokens};
+  const auto kind = static_cast<SoftmaxKind>(
+      b.Between(0, static_cast<std::int64_t>(std::variant_size_v<SoftmaxParams>) - 1));
+  b.Input("x", shape, b.Pick<QuantRange>({kInt8, kUint8, kInt16}));
+  SoftmaxOp op{.output = "y", .input = "x", .params = {DrawHead(b, kind, b.Coin())}};
+  const QuantRange range = SoftmaxOutputRange(op.params.front());
+  // Heads of other parameters, as far as their output is the same.
+  for (std::int64_t h = b.OneOr(heads); h > 1; --h) {
+    SoftmaxParams other = DrawHead(b, kind, range.qmin < 0);
+    op.params.push_back(SoftmaxOutputRange(other) == range ? other : op.params.front());
+  }
+  b.Output(shape, range, range.qmin < 0 ? DType::kInt8 : DType::kUint8);
+  return b.Take(op);
+}
+
+Instance Arbitrary(std::type_identity<LayernormOp>, const Draw& draw) {
+  Builder b(draw);
+  const std::int64_t channels = b.Between(1, 20);
+  const Shape shape = {b.Between(1, 4), channels};
+  b.Input("x", shape, b.Pick<QuantRange>({kInt8, kUint8, kInt16}));
+  LayernormOp op{.output = "y", .input = "x"};
+  QuantRange range = b.Pick<QuantRange>({kInt8, kUint8, kInt16});
+  switch (b.Between(0, 2)) {
+    case 0:
+      op.params = DrawRootOfSum<IbertLayernormParams>(b, channels);
+      break;
+    case 1:
+      op.params = DrawRootOfSum<IvitLayernormParams>(b, channels);
+      break;
+    default: {
+      DeeployLayernormParams p;
+      p.input_zero = b.Between(-65536, 65536);
+      p.bias = b.Many<std::int64_t>(channels, -kMaxLayernormBias, kMaxLayernormBias);
+      p.weight = b.Many(channels, INT32_MIN, INT32_MAX);
+      p.log2d = static_cast<int>(b.Between(0, 62));
+      p.wrap = b.Coin();
+      if (p.wrap) range = kInt8;
+      op.params = std::move(p);
+    }
+  }
+  b.Output(shape, range);
+  return b.Take(std::move(op));
+}
+
+Instance Arbitrary(std::type_identity<ResidualAddOp>, const Draw& draw) {
+  Builder b(draw);
+  const std::int64_t channels = b.Between(1, 9);
+  const Shape shape = {b.Between(1, 5), channels};
+  const bool wide = b.Coin();
+  b.Input("a", shape, wide ? kInt32 : kInt8);
+  b.Input("b", shape, b.Coin() ? kInt16 : kUint8);
+  ResidualAddOp op{.output = "y", .a = "a", .b = "b"};
+  op.a_multiplier = b.Many(b.OneOr(channels), -INT32_MAX, INT32_MAX);
+  op.b_multiplier = b.Many(b.OneOr(channels), -INT32_MAX, INT32_MAX);
+  op.shift = static_cast<int>(b.Between(0, 62));
+  if (!wide) op.a_zero = b.Between32(-65536, 65536);
+  op.b_zero = b.Between32(-65536, 65536);
+  op.out_zero = b.Between32(-65536, 65536);
+  op.rounding = b.AnyRounding();
+  b.Output(shape, b.Coin() ? kInt16 : kInt8);
+  return b.Take(std::move(op));
+}
+
+Instance Arbitrary(std::type_identity<PatchifyOp>, const Draw& draw) {
+  Builder b(draw);
+  const PatchifyOp op{.output = "y", .input = "x", .patch = b.Between(1, 3)};
+  const std::int64_t colors = b.Between(1, 3), rows = b.Between(1, 3), columns = b.Between(1, 3);
+  b.Input("x", {colors, rows * op.patch, columns * op.patch}, kUint8);
+  b.Output({rows * columns, colors * op.patch * op.patch}, kUint8);
+  return b.Take(op);
+}
+
+Instance Arbitrary(std::type_identity<EmbedOp>, const Draw& draw) {
+  Builder b(draw);
+  const std::int64_t patches = b.Between(1, 6), channels = b.Between(1, 8);
+  b.Input("a", {patches, channels}, kInt32);
+  const QuantRange range = b.Coin() ? kInt16 : kInt8;
+  std::vector<std::int32_t> position = b.Many(channels, range.qmin, range.qmax);
+  const std::vector<std::int32_t> rest = b.Many(patches * channels, -65535, 65535);
+  position.insert(position.end(), rest.begin(), rest.end());
+  b.Constant("p", IntTensor({patches + 1, channels}, std::move(position)));
+  EmbedOp op{.output = "y", .a = "a", .position = "p"};
+  op.a_multiplier = b.Many(b.OneOr(channels), -INT32_MAX, INT32_MAX);
+  op.b_multiplier = b.Between32(-INT32_MAX, INT32_MAX);
+  op.shift = static_cast<int>(b.Between(0, 62));
+  op.out_zero = b.Between32(-65536, 65536);
+  op.rounding = b.AnyRounding();
+  b.Output({patches + 1, channels}, range);
+  return b.Take(std::move(op));
+}
+
+Instance Arbitrary(std::type_identity<GeluOp>, const Draw& draw) {
+  Builder b(draw);
+  Shape shape = {b.Between(1, 5), b.Between(1, 9)};
+  if (b.Coin()) shape.insert(shape.begin(), b.Between(1, 3));
+  const QuantRange in = b.Pick<QuantRange>({kInt8, kUint8, {-8, 7}});
+  const QuantRange out = b.Pick<QuantRange>({kInt8, kUint8, kInt16});
+  b.Input("x", shape, in);
+  GeluOp op{.output = "y", .input = "x"};
+  switch (b.Between(0, 4)) {
+    case 0:
+      op.params = GeluTableParams{b.Many(std::int64_t{in.qmax} - in.qmin + 1, out.qmin, out.qmax)};
+      break;
+    case 1:
+      op.params = WithLastStep(b, GeluIbertParams{.b = -b.Between(1, kMaxGeluB),
+                                                  .c = -b.Between(1, kMaxGeluC),
+                                                  .shift_int = -b.Between(1, kMaxGeluC),
+                                                  .n = static_cast<int>(b.Between(0, 30))});
+      break;
+    case 2:
+      op.params =
+          WithLastStep(b, ShiftGeluParams{.x0 = -b.Between32(1, kMaxShiftGeluX0),
+                                          .n = static_cast<int>(b.Between(0, 30)),
+                                          .output_bits = static_cast<int>(b.Between(1, 16))});
+      break;
+    case 3:
+      op.params = WithLastStep(b, GeluItaParams{.q_1 = b.Between(-kMaxGeluC, kMaxGeluC),
+                                                .q_b = -b.Between(1, kMaxGeluB),
+                                                .q_c = b.Between(-kMaxGeluC, kMaxGeluC)});
+      break;
+    default:
+      op.params = WithLastStep(b, GeluDeeployParams{.b = -b.Between(1, kMaxGeluB),
+                                                    .one = b.Between(-kMaxGeluC, kMaxGeluC)});
+  }
+  b.Output(shape, out);
+  return b.Take(std::move(op));
+}
+
+Instance Arbitrary(std::type_identity<AddOp>, const Draw& draw) {
+  Builder b(draw);
+  const std::int64_t channels = b.Between(1, 8);
+  const Shape shape = {b.Between(1, 5), channels};
+  b.Input("a", shape, b.Coin() ? kInt16 : kUint8);
+  AddOp op{.output = "y", .a = "a"};
+  if (b.Coin()) {
+    op.bias = "c";
+    b.Constant("c", IntTensor({channels}, b.Many(channels, -1000000, 1000000)));
+  } else {
+    op.b = "b";
+    b.Input("b", shape, kInt8);
+  }
+  b.Output(shape, kInt32, DType::kInt32);
+  return b.Take(std::move(op));
+}
+
+}  // namespace qsim::derivation

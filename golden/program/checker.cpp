@@ -1,0 +1,64 @@
+#include "golden/program/checker.h"
+
+namespace qsim {
+
+void Checker::Require(bool condition, const std::string& what) const {
+  if (!condition) throw ProgramError(where_ + ": " + what);
+}
+
+void Checker::RequireShape(const std::string& name, const Shape& shape) const {
+  Require(Tensor(name).shape == shape, "'" + name + "' has the wrong shape");
+}
+
+void Checker::RequireNarrow(const std::string& name) const {
+  const DType dtype = Tensor(name).dtype;
+  Require(dtype == DType::kInt8 || dtype == DType::kUint8, "'" + name + "' must be int8 or uint8");
+}
+
+void Checker::RequireCount(std::size_t count, std::int64_t channels,
+                           const std::string& what) const {
+  Require(
+      count == 1 || static_cast<std::int64_t>(count) == channels,
+      what + " needs one entry or " + std::to_string(channels) + ", has " + std::to_string(count));
+}
+
+void Checker::RequireWithin(const std::vector<std::int32_t>& values, std::int32_t lo,
+                            std::int32_t hi, const std::string& what) const {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    Require(values[i] >= lo && values[i] <= hi, what + "[" + std::to_string(i) + "] is " +
+                                                    std::to_string(values[i]) + ", must be in " +
+                                                    std::to_string(lo) + ".." + std::to_string(hi));
+  }
+}
+
+void Checker::RequireScales(const std::vector<Multiplier>& scales, std::int64_t channels) const {
+  RequireCount(scales.size(), channels, "scale");
+  for (std::size_t i = 0; i < scales.size(); ++i) {
+    const Multiplier& s = scales[i];
+    Require(s.m != 0 && s.m != INT32_MIN, "multiplier of channel " + std::to_string(i) + " is " +
+                                              std::to_string(s.m) + ", out of range");
+    Require(s.shift >= 0 && s.shift <= 62, "shift of channel " + std::to_string(i) + " is " +
+                                               std::to_string(s.shift) + ", must be in 0..62");
+  }
+}
+
+void Checker::RequireAccumulator(const Accumulator& acc, const std::string& output) const {
+  Require(acc.bits >= 16 && acc.bits <= 32, "accumulator width must be 16..32");
+  const TensorInfo& info = Tensor(output);
+  const std::int64_t half = std::int64_t{1} << (acc.bits - 1);
+  Require(info.dtype == DType::kInt32 && info.range.qmin <= -half && info.range.qmax >= half - 1,
+          "output must be int32 and hold the accumulator's range");
+}
+
+void Checker::RequireFits(const AccumulatorProof& proof) const {
+  if (proof.acc.policy != AccPolicy::kError || proof.fits()) return;
+  throw ProgramError("'" + proof.tap + "': needs an accumulator of " +
+                     std::to_string(proof.bits_needed) + " bits" +
+                     (proof.worst_channel >= 0
+                          ? " (output channel " + std::to_string(proof.worst_channel) + ")"
+                          : "") +
+                     " in the worst case, but has " + std::to_string(proof.acc.bits) +
+                     " under policy error; widen acc_bits or choose acc_policy wrap or saturate");
+}
+
+}  // namespace qsim

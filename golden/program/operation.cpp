@@ -1,0 +1,42 @@
+#include "golden/program/operation.h"
+
+#include <type_traits>
+
+namespace qsim {
+namespace {
+
+// The names of an operation's members with one of the roles; unused optional ones are left out.
+std::vector<std::string> NamesWith(const Op& op, Role role, Role other) {
+  std::vector<std::string> names;
+  std::visit(
+      [&](const auto& o) {
+        ForEachField(o, [&]<typename T>(const Field& field, const T& member) {
+          if constexpr (std::is_same_v<T, std::string>) {
+            if ((field.role == role || field.role == other) && !member.empty())
+              names.push_back(member);
+          }
+        });
+      },
+      op);
+  return names;
+}
+
+}  // namespace
+
+const Description& Describe(const Op& op) {
+  return std::visit([]<typename T>(const T&) -> const Description& { return T::kIs; }, op);
+}
+
+const std::string& OutputOf(const Op& op) {
+  return std::visit([](const auto& o) -> const std::string& { return o.output; }, op);
+}
+
+std::vector<std::string> InputsOf(const Op& op) {
+  return NamesWith(op, Role::kReads, Role::kReads);
+}
+
+std::vector<std::string> ConstantsOf(const Op& op) {
+  return NamesWith(op, Role::kConstant, Role::kBias);
+}
+
+}  // namespace qsim

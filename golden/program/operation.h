@@ -1,0 +1,50 @@
+// The operations that a program can hold. This is the one list of them: what an operation is stands
+// in golden/program/ops, its arithmetic in golden/ops.
+#pragma once
+
+#include <concepts>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "golden/program/ops/add.h"
+#include "golden/program/ops/embed.h"
+#include "golden/program/ops/gelu.h"
+#include "golden/program/ops/gemm.h"
+#include "golden/program/ops/layernorm.h"
+#include "golden/program/ops/matmul.h"
+#include "golden/program/ops/patchify.h"
+#include "golden/program/ops/requantize.h"
+#include "golden/program/ops/residual_add.h"
+#include "golden/program/ops/softmax.h"
+
+namespace qsim {
+
+using Op = std::variant<GemmOp, MatmulOp, RequantizeOp, SoftmaxOp, LayernormOp, ResidualAddOp,
+                        PatchifyOp, EmbedOp, GeluOp, AddOp>;
+
+// What every operation is asked for: a kind and its section of docs/numerics.md, its parameters
+// (fields.h), what a program must satisfy to hold it, and how it runs.
+template <typename T>
+concept Operation = HasFields<T> && std::equality_comparable<T> && std::default_initializable<T> &&
+    requires(const T& op, const Checker& checker, OperationRun& run) {
+  { T::kIs } -> std::convertible_to<Description>;
+  { op.Check(checker) } -> std::same_as<void>;
+  { op.Run(run) } -> std::same_as<void>;
+};
+
+template <typename T>
+inline constexpr bool kAllAreOperations = false;
+template <Operation... T>
+inline constexpr bool kAllAreOperations<std::variant<T...>> = true;
+static_assert(kAllAreOperations<Op>);
+
+const Description& Describe(const Op& op);
+inline std::string_view KindName(const Op& op) { return Describe(op).kind; }
+const std::string& OutputOf(const Op& op);
+std::vector<std::string> InputsOf(const Op& op);
+// The constants of the program that it reads.
+std::vector<std::string> ConstantsOf(const Op& op);
+
+}  // namespace qsim

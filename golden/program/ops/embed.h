@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "golden/ops/fields.h"
+#include "golden/ops/residual_add.h"
+
+namespace qsim {
+
+class Checker;
+class OperationRun;
+
+// Class token and positions in the residual stream's scale. Row 0 is position[0], which already
+// holds the class token and the output's zero point; row t >= 1 is one ResidualAdd:
+//   y = clamp(out_zero + round_shift(a[t-1][c] M_a[c] + position[t][c] M_b, shift), qmin, qmax)
+struct EmbedOp {
+  static constexpr Description kIs{"embed", "9.3", /*clamps=*/true};
+  std::string output;
+  std::string a;  // the patches' accumulators, int32 [P, C]
+  // Constant, int32 [P+1, C]; |value| < 2^16, row 0 within the output's range.
+  std::string position;
+  std::vector<std::int32_t> a_multiplier;  // one, or one per channel
+  std::int32_t b_multiplier = 1;
+  int shift = 0;
+  std::int32_t out_zero = 0;
+  Rounding rounding = Rounding::kHalfUp;
+  bool operator==(const EmbedOp&) const = default;
+
+  template <typename Self, typename Visitor>
+  static void Fields(Self& self, Visitor&& v) {
+    v(Field{"output", Role::kWrites}, self.output);
+    v(Field{"a", Role::kReads}, self.a);
+    v(Field{"position", Role::kConstant}, self.position);
+    v(Field{"a_multiplier", Role::kMultiplier, 32, true, Axis::kChannel}, self.a_multiplier);
+    v(Field{"b_multiplier", Role::kMultiplier}, self.b_multiplier);
+    v(Field{"shift", Role::kShift, 8, false}, self.shift);
+    v(Field{"zero", Role::kOutputZero}, self.out_zero);
+    v(Field{"rounding", Role::kChoice}, self.rounding);
+  }
+  void Check(const Checker& checker) const;
+  void Run(OperationRun& run) const;
+};
+
+}  // namespace qsim

@@ -1,0 +1,50 @@
+#include "golden/program/ops/gemm.h"
+
+#include <utility>
+
+#include "golden/program/checker.h"
+#include "golden/program/operation_run.h"
+#include "golden/program/ops/matrix_views.h"
+
+namespace qsim {
+
+void GemmOp::Check(const Checker& checker) const {
+  checker.RequireNarrow(input);
+  const IntTensor& w = checker.program().Constant(weight);
+  checker.Require(w.dtype() == DType::kInt8 && w.shape().size() == 2, "weight must be int8 [N, K]");
+  const std::int64_t channels = w.shape()[0];
+  const std::int64_t depth = w.shape()[1];
+  checker.Require(depth <= kMaxDepth && channels <= kMaxChannels, "weight is too large");
+  const Shape& in = checker.Tensor(input).shape;
+  checker.Require(in.size() == 2 && in[1] == depth, "weight and input do not fit");
+  checker.Require(rows >= 0 && rows <= in[0], "rows is " + std::to_string(rows) +
+                                                  ", must be 0 (all) or up to the input's " +
+                                                  std::to_string(in[0]));
+  checker.RequireShape(output, {rows == 0 ? in[0] : rows, channels});
+  const IntTensor& b = checker.program().Constant(bias);
+  checker.Require(b.dtype() == DType::kInt32 && b.shape() == Shape{channels},
+                  "bias must be int32 [N]");
+  if (!weight_zero.empty()) checker.RequireCount(weight_zero.size(), channels, "weight_zero");
+  checker.RequireWithin(weight_zero, -128, 127, "weight_zero");
+  checker.RequireAccumulator(acc, output);
+  checker.RequireFits(ProveAccumulator(checker.program(), *this));
+}
+
+void GemmOp::Run(OperationRun& run) const {
+  const IntTensor& in = run.Value(input);
+  const IntTensor& w = run.Constant(weight);
+  const std::int64_t m = rows == 0 ? in.shape()[0] : rows;
+  const std::int64_t depth = w.shape()[1];
+  const std::int64_t cols = w.shape()[0];
+  GemmParams params;
+  params.bias = run.Constant(bias).As<std::int32_t>();
+  params.rhs_zero = weight_zero;
+  params.acc = acc;
+  IntTensor out(DType::kInt32, {m, cols});
+  run.backend().Gemm(run.Id(output), LhsViewOf(in, 0, m, depth, depth),
+                     Transposed(ViewOf(w.As<std::int8_t>(), 0, cols, depth, depth)), params,
+                     {out.As<std::int32_t>().data(), m, cols, cols, 1}, run.Tracked(output));
+  run.Store(output, std::move(out));
+}
+
+}  // namespace qsim

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "golden/ops/fields.h"
+#include "golden/ops/gemm.h"
+
+namespace qsim {
+
+class Checker;
+class OperationRun;
+
+// output[R, N] = input[R, K] x weight[N, K]^T, where R is `rows`: the first rows of the input only,
+// or with 0 all of them. The head reads the class token alone. The zero point of the input is
+// folded into the bias.
+struct GemmOp {
+  static constexpr Description kIs{"gemm", "3"};
+  std::string output, input;
+  std::string weight;  // constant, int8 [N, K]
+  std::string bias;    // constant, int32 [N]; includes -sum_k z_k (w_nk - w_zero_n)
+  std::vector<std::int32_t> weight_zero;  // empty, or one per output channel
+  Accumulator acc;
+  std::int64_t rows = 0;  // 0..input rows
+  bool operator==(const GemmOp&) const = default;
+
+  template <typename Self, typename Visitor>
+  static void Fields(Self& self, Visitor&& v) {
+    v(Field{"output", Role::kWrites}, self.output);
+    v(Field{"input", Role::kReads}, self.input);
+    v(Field{"weight", Role::kConstant}, self.weight);
+    v(Field{"bias", Role::kBias}, self.bias);
+    v(Field{"weight_zero", Role::kInputZero, 16, true, Axis::kChannel, true}, self.weight_zero);
+    v(Field{"rows", Role::kSize, 32, false, Axis::kTensor, true}, self.rows);
+    v(Field{"acc", Role::kAccumulator}, self.acc);
+  }
+  void Check(const Checker& checker) const;
+  void Run(OperationRun& run) const;
+};
+
+}  // namespace qsim

@@ -1,0 +1,131 @@
+// What holds for every operation of the list, on random valid instances of it.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "derivation/arbitrary.h"
+#include "golden/kernels/fast_backend.h"
+#include "sim/bundle/parameter_table.h"
+#include "sim/bundle/size_report.h"
+#include "sim/export/describe.h"
+#include "sim/io/files/output_directory.h"
+#include "tests/test_support.h"
+
+namespace qsim {
+namespace {
+
+using derivation::Arbitrary;
+using derivation::Instance;
+using testing::SeededRandom;
+
+template <typename T>
+class EveryOperation : public ::testing::Test {};
+
+template <typename T>
+struct TypesOf;
+template <typename... T>
+struct TypesOf<std::variant<T...>> {
+  using Types = ::testing::Types<T...>;
+};
+
+struct Kinds {
+  template <typename T>
+  static std::string GetName(int) {
+    return std::string(T::kIs.kind);
+  }
+};
+TYPED_TEST_SUITE(EveryOperation, TypesOf<Op>::Types, Kinds);
+
+template <typename T>
+Instance Draw(SeededRandom& random) {
+  return Arbitrary(std::type_identity<T>(),
+                   [&](std::int64_t lo, std::int64_t hi) { return random.Between(lo, hi); });
+}
+
+// The choices that an instance made, so that a test can say that it met every one.
+std::set<std::string> ChoicesOf(const ExportTable& table) {
+  std::set<std::string> choices;
+  for (const ExportParameter& parameter : table.operations.front().parameters) {
+    if (const auto* choice = std::get_if<ExportChoice>(&parameter.value))
+      choices.insert(choice->set + " " + choice->name);
+  }
+  return choices;
+}
+
+Bundle BundleOf(const Instance& instance) {
+  Bundle bundle;
+  bundle.program = instance.program;
+  for (const TensorInfo& info : instance.program.tensors)
+    bundle.scales[info.name] = {TensorScale::Kind::kLinear, ChannelAxis::kNone, {0.5}, {0}};
+  for (const auto& [name, tensor] : instance.inputs) {
+    Shape shape = tensor.shape();
+    shape.insert(shape.begin(), 1);
+    bundle.inputs[name] = IntTensor(shape, tensor.storage());
+  }
+  return bundle;
+}
+
+TYPED_TEST(EveryOperation, IsValidRunsAndIsOneForEveryBackend) {
+  SeededRandom random;
+  for (int i = 0; i < 300; ++i) {
+    const Instance instance = Draw<TypeParam>(random);
+    ASSERT_NO_THROW(Validate(instance.program)) << "instance " << i;
+    GoldenBackend golden;
+    FastBackend fast;
+    RunStats golden_stats, fast_stats;
+    const ExecuteOptions track = {.track_accumulators = true};
+    try {
+      const TensorMap values =
+          Execute(instance.program, instance.inputs, 0, golden, &golden_stats, track);
+      EXPECT_EQ(values, Execute(instance.program, instance.inputs, 0, fast, &fast_stats, track));
+      EXPECT_EQ(values, Execute(instance.program, instance.inputs, 0, fast));
+    } catch (const std::exception& error) {
+      FAIL() << "instance " << i << ": " << error.what();
+    }
+    EXPECT_EQ(golden_stats.saturated, fast_stats.saturated);
+    for (const auto& [tap, range] : golden_stats.accumulators) {
+      EXPECT_EQ(range.min, fast_stats.accumulators[tap].min) << tap;
+      EXPECT_EQ(range.max, fast_stats.accumulators[tap].max) << tap;
+    }
+  }
+}
+
+TYPED_TEST(EveryOperation, SurvivesItsBundleAndIsDescribed) {
+  SeededRandom random;
+  testing::TempDir temp;
+  std::set<std::string> met;
+  std::set<std::string> sets;
+  for (int i = 0; i < 150; ++i) {
+    const Bundle bundle = BundleOf(Draw<TypeParam>(random));
+    const std::filesystem::path path = temp.path() / std::to_string(i);
+    {
+      OutputDirectory output(path);
+      SaveBundle(bundle, output);
+    }
+    const Bundle loaded = LoadBundle(path);
+    ASSERT_EQ(loaded.program, bundle.program) << "instance " << i;
+    EXPECT_EQ(loaded.inputs, bundle.inputs);
+    const ExportTable table = BuildExportTable(bundle);
+    ASSERT_EQ(table.operations.size(), 1U);
+    EXPECT_EQ(table.operations.front().kind, TypeParam::kIs.kind);
+    const std::string text = DescribeProgram(bundle, "");
+    EXPECT_NE(text.find("[numerics.md " + std::string(TypeParam::kIs.section)), std::string::npos)
+        << text;
+    EXPECT_GE(SizeOf(bundle).table_bytes, 0);
+    met.merge(ChoicesOf(table));
+    for (const ExportChoice& choice : table.choices) sets.insert(choice.set + " " + choice.name);
+  }
+  // Every name of the sets that this operation uses. (A product's policy `error` proves its width.)
+  for (const std::string& choice : sets) {
+    const std::string set = choice.substr(0, choice.find(' ') + 1);
+    const auto used = met.lower_bound(set);
+    if (used == met.end() || !used->starts_with(set)) continue;
+    EXPECT_TRUE(met.contains(choice)) << "no instance had " << choice;
+  }
+}
+
+}  // namespace
+}  // namespace qsim
