@@ -186,7 +186,11 @@ Instance Arbitrary(std::type_identity<GemmOp>, const Draw& draw) {
   b.Input("x", {tokens, depth}, b.Coin() ? kInt8 : kUint8);
   b.Constant("w", IntTensor({channels, depth}, b.Many<std::int8_t>(channels * depth, -128, 127)));
   b.Constant("c", IntTensor({channels}, b.Many(channels, -1000000, 1000000)));
-  GemmOp op{.output = "y", .input = "x", .weight = "w", .bias = "c"};
+  GemmOp op;
+  op.output = "y";
+  op.input = "x";
+  op.weight = "w";
+  op.bias = "c";
   if (b.Coin()) op.weight_zero = b.Many(b.OneOr(channels), -128, 127);
   if (b.Coin()) op.rows = b.Between(1, tokens);
   b.GiveAccumulator(op);
@@ -199,7 +203,11 @@ Instance Arbitrary(std::type_identity<MatmulOp>, const Draw& draw) {
   const std::int64_t tokens = b.Between(1, 7), heads = b.Between(1, 3);
   const std::int64_t channels = heads * b.Between(1, 5);
   const Shape flat = {tokens, channels}, scores = {heads, tokens, tokens};
-  MatmulOp op{.output = "y", .lhs = "a", .rhs = "b", .heads = static_cast<int>(heads)};
+  MatmulOp op;
+  op.output = "y";
+  op.lhs = "a";
+  op.rhs = "b";
+  op.heads = static_cast<int>(heads);
   op.transpose_rhs = b.Coin();
   if (!op.transpose_rhs && b.Coin()) op.mode = OperandMode::kShift;
   const bool shift = op.mode == OperandMode::kShift;
@@ -217,7 +225,10 @@ Instance Arbitrary(std::type_identity<MatmulOp>, const Draw& draw) {
 Instance Arbitrary(std::type_identity<RequantizeOp>, const Draw& draw) {
   Builder b(draw);
   const std::int64_t width = b.Between(1, 8);
-  RequantizeOp op{.output = "y", .input = "x", .first_column = b.Between(0, 3)};
+  RequantizeOp op;
+  op.output = "y";
+  op.input = "x";
+  op.first_column = b.Between(0, 3);
   Shape in = {b.Between(1, 5), op.first_column + width + b.Between(0, 2)};
   if (b.Coin()) in.insert(in.begin(), b.Between(1, 3));
   Shape out = in;
@@ -271,7 +282,9 @@ Instance Arbitrary(std::type_identity<LayernormOp>, const Draw& draw) {
   const std::int64_t channels = b.Between(1, 20);
   const Shape shape = {b.Between(1, 4), channels};
   b.Input("x", shape, b.Pick<QuantRange>({kInt8, kUint8, kInt16}));
-  LayernormOp op{.output = "y", .input = "x"};
+  LayernormOp op;
+  op.output = "y";
+  op.input = "x";
   QuantRange range = b.Pick<QuantRange>({kInt8, kUint8, kInt16});
   switch (b.Between(0, 2)) {
     case 0:
@@ -302,7 +315,10 @@ Instance Arbitrary(std::type_identity<ResidualAddOp>, const Draw& draw) {
   const bool wide = b.Coin();
   b.Input("a", shape, wide ? kInt32 : kInt8);
   b.Input("b", shape, b.Coin() ? kInt16 : kUint8);
-  ResidualAddOp op{.output = "y", .a = "a", .b = "b"};
+  ResidualAddOp op;
+  op.output = "y";
+  op.a = "a";
+  op.b = "b";
   op.a_multiplier = b.Many(b.OneOr(channels), -INT32_MAX, INT32_MAX);
   op.b_multiplier = b.Many(b.OneOr(channels), -INT32_MAX, INT32_MAX);
   op.shift = static_cast<int>(b.Between(0, 62));
@@ -332,7 +348,10 @@ Instance Arbitrary(std::type_identity<EmbedOp>, const Draw& draw) {
   const std::vector<std::int32_t> rest = b.Many(patches * channels, -65535, 65535);
   position.insert(position.end(), rest.begin(), rest.end());
   b.Constant("p", IntTensor({patches + 1, channels}, std::move(position)));
-  EmbedOp op{.output = "y", .a = "a", .position = "p"};
+  EmbedOp op;
+  op.output = "y";
+  op.a = "a";
+  op.position = "p";
   op.a_multiplier = b.Many(b.OneOr(channels), -INT32_MAX, INT32_MAX);
   op.b_multiplier = b.Between32(-INT32_MAX, INT32_MAX);
   op.shift = static_cast<int>(b.Between(0, 62));
@@ -349,7 +368,9 @@ Instance Arbitrary(std::type_identity<GeluOp>, const Draw& draw) {
   const QuantRange in = b.Pick<QuantRange>({kInt8, kUint8, {-8, 7}});
   const QuantRange out = b.Pick<QuantRange>({kInt8, kUint8, kInt16});
   b.Input("x", shape, in);
-  GeluOp op{.output = "y", .input = "x"};
+  GeluOp op;
+  op.output = "y";
+  op.input = "x";
   switch (b.Between(0, 4)) {
     case 0:
       op.params = GeluTableParams{b.Many(std::int64_t{in.qmax} - in.qmin + 1, out.qmin, out.qmax)};
@@ -384,7 +405,9 @@ Instance Arbitrary(std::type_identity<AddOp>, const Draw& draw) {
   const std::int64_t channels = b.Between(1, 8);
   const Shape shape = {b.Between(1, 5), channels};
   b.Input("a", shape, b.Coin() ? kInt16 : kUint8);
-  AddOp op{.output = "y", .a = "a"};
+  AddOp op;
+  op.output = "y";
+  op.a = "a";
   if (b.Coin()) {
     op.bias = "c";
     b.Constant("c", IntTensor({channels}, b.Many(channels, -1000000, 1000000)));
