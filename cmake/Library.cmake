@@ -1,14 +1,16 @@
-# Headers that most sources use and none of the project's: compiled once. Every library of sim/ takes them
-# from qsim_text, so the flags of the libraries must agree.
+# Headers that most sources use and none of the project's, compiled once for each level of optimisation (GCC
+# crashes on some mixtures). Not nlohmann/json.hpp or fmt/ranges.h: what a precompiled header instantiates is
+# instantiated again by every source, and few need theirs.
 set(QSIM_PRECOMPILED
   <algorithm> <array> <cmath> <cstdint> <filesystem> <functional> <fstream> <map> <memory> <optional> <set> <span>
-  <sstream> <string> <string_view> <utility> <variant> <vector> <fmt/format.h> <fmt/ranges.h> <nlohmann/json.hpp>)
+  <sstream> <string> <string_view> <utility> <variant> <vector> <fmt/format.h>)
 
-# qsim_library(NAME [DIRS sub...] [EXCLUDE file...] [PUBLIC libs...] [PRIVATE libs...]): one folder of the tree
-# as a library, from the sources in it and in DIRS. What it links is what its sources may include. Results must
-# be the same bytes on every machine and with every compiler, so nothing fuses a multiplication with an addition.
+# qsim_library(NAME [COLD] [DIRS sub...] [EXCLUDE file...] [PUBLIC libs...] [PRIVATE libs...]): one folder of
+# the tree as a library, from the sources in it and in DIRS. What it links is what its sources may include.
+# Results must be the same bytes on every machine and with every compiler, so nothing fuses a multiplication
+# with an addition. COLD: nothing in it runs for long, so it is compiled twice as fast at -O1.
 function(qsim_library name)
-  cmake_parse_arguments(ARG "" "" "DIRS;EXCLUDE;PUBLIC;PRIVATE" ${ARGN})
+  cmake_parse_arguments(ARG "COLD" "" "DIRS;EXCLUDE;PUBLIC;PRIVATE" ${ARGN})
   set(patterns *.cpp)
   foreach(dir IN LISTS ARG_DIRS)
     list(APPEND patterns ${dir}/*.cpp)
@@ -18,11 +20,22 @@ function(qsim_library name)
   add_library(${name} STATIC ${sources})
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_compile_options(${name} PRIVATE -ffp-contract=off)
+  if(ARG_COLD)
+    target_compile_options(${name} PRIVATE $<$<CONFIG:Release,RelWithDebInfo>:-O1>)
+  endif()
   target_link_libraries(${name} PUBLIC ${ARG_PUBLIC}
                         PRIVATE ${ARG_PRIVATE} qsim_warnings fmt::fmt nlohmann_json::nlohmann_json)
-  if(name STREQUAL "qsim_text")
-    target_precompile_headers(${name} PRIVATE ${QSIM_PRECOMPILED})
+  qsim_precompile(${name} "cold:${ARG_COLD}")
+endfunction()
+
+# qsim_precompile(TARGET FLAGS): the first target that is compiled with these flags compiles the headers, the
+# others take them from it.
+function(qsim_precompile target flags)
+  get_property(owner GLOBAL PROPERTY "QSIM_PRECOMPILED_${flags}")
+  if(owner)
+    target_precompile_headers(${target} REUSE_FROM ${owner})
   else()
-    target_precompile_headers(${name} REUSE_FROM qsim_text)
+    target_precompile_headers(${target} PRIVATE ${QSIM_PRECOMPILED})
+    set_property(GLOBAL PROPERTY "QSIM_PRECOMPILED_${flags}" ${target})
   endif()
 endfunction()

@@ -2,7 +2,9 @@
 # Installs what is missing, then configures and builds the release preset in build/release. Compiler output
 # goes to build/release/build.log; when a step fails, the errors in it are shown.
 #
-# Usage: scripts/build.sh [TARGET...]   default: everything, tests included
+# Usage: scripts/build.sh [--main-job | TARGET...]   default: everything, tests included
+#   --main-job   qsim, as scripts/run.sh needs it: in a new tree without tests and with one MAC array. What
+#                build/release already holds stays as it is configured.
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." >/dev/null && pwd -P)
@@ -18,7 +20,10 @@ quietly() {
   exit 2
 }
 
-"$root/scripts/install-deps.sh"
+main_job=
+if [[ ${1-} == --main-job ]]; then main_job=1; set -- qsim; fi
+
+"$root/scripts/install-deps.sh" ${main_job:+--build-only}
 
 mkdir -p -- "$build" 2>/dev/null || true
 if ! : 2>/dev/null >"$log"; then
@@ -28,9 +33,17 @@ fi
 
 cd -- "$root"
 configure=(cmake --preset release)
+cached() { grep -qxF "$1" "$build/CMakeCache.txt" 2>/dev/null; }
 # A tree that was copied or moved brings a cache full of its old paths.
-if [[ -f $build/CMakeCache.txt ]] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$build/CMakeCache.txt"; then
+if [[ -f $build/CMakeCache.txt ]] && ! cached "CMAKE_HOME_DIRECTORY:INTERNAL=$root"; then
   configure+=(--fresh)
+  fresh=1
+fi
+main_job_tests=QSIM_BUILD_TESTS:BOOL=OFF main_job_arrays=QSIM_ARRAYS:STRING=16x16
+if [[ -n $main_job ]]; then
+  if [[ -n ${fresh-} || ! -f $build/CMakeCache.txt ]]; then configure+=("-D$main_job_tests" "-D$main_job_arrays"); fi
+elif cached "$main_job_tests" && cached "$main_job_arrays"; then
+  configure+=(-UQSIM_BUILD_TESTS -UQSIM_ARRAYS)  # back to their defaults
 fi
 
 jobs=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}

@@ -6,6 +6,6 @@
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." >/dev/null && pwd -P)
-"$root/scripts/build.sh" qsim
+"$root/scripts/build.sh" --main-job
 cd -- "$root"
 exec build/release/sim/cli/qsim run --config configs/attn_config.yaml --input vectors/ "$@"

@@ -1,7 +1,7 @@
 // The state of an observer as JSON.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include "sim/calibrate/observe/observer.h"
 
