@@ -18,6 +18,7 @@
 #include "sim/cli/run_command.h"
 #include "sim/cli/selftest_command.h"
 #include "sim/cli/sweep_command.h"
+#include "sim/cli/version.h"
 #include "sim/error.h"
 
 namespace {
@@ -26,7 +27,7 @@ constexpr int kUsageError = 2;
 constexpr int kDefect = 3;
 
 int Dispatch(int argc, char** argv) {
-  qsim::CommandLine line("qsim " QSIM_VERSION);
+  qsim::CommandLine line(qsim::VersionText());
   qsim::CalibrateCommandOptions calibrate;
   qsim::RunOptions run;
   qsim::EvalOptions eval;
