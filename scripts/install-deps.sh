@@ -3,7 +3,7 @@
 # are left alone; when nothing is missing, neither root nor a network is needed.
 #
 # Usage: scripts/install-deps.sh [--build-only]
-#   --build-only   leave out what only the tests use (GoogleTest, clang, yosys, make)
+#   --build-only   leave out what only tests and lint use (GoogleTest, clang and its tools, yosys, make)
 set -euo pipefail
 
 build_packages=(
@@ -19,6 +19,7 @@ test_packages=(
   libgtest-dev libgmock-dev
   binutils               # objdump: no floating-point instruction in golden/
   clang                  # the same for a second compiler, and the exported headers
+  clang-format clang-tidy # scripts/lint.sh
   yosys                  # rtl/ synthesizes
   make                   # verilator --binary, in the tutorial
 )
@@ -40,7 +41,7 @@ installed() { [[ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null)" ==
 # A build from source on PATH serves as well as the package.
 provided() {
   case "$1" in
-    g++ | cmake | verilator | clang | yosys | make) command -v "$1" >/dev/null ;;
+    g++ | cmake | verilator | clang | clang-format | clang-tidy | yosys | make) command -v "$1" >/dev/null ;;
     ninja-build) command -v ninja >/dev/null ;;
     binutils) command -v objdump >/dev/null ;;
     *) return 1 ;;
