@@ -18,6 +18,8 @@
 // Lanes beyond cmd_rows_i and cmd_cols_i may carry anything; they never flag an overflow.
 // A command is taken only when every output row of the one before has been taken.
 
+`include "qsim_assert.svh"
+
 module mac_array #(
   parameter int unsigned Rows     = 16,
   parameter int unsigned Cols     = 16,
@@ -27,19 +29,20 @@ module mac_array #(
   input  logic                     clk_i,
   input  logic                     rst_ni,
 
+  // The passes of a tile share rows, cols and all that follows.
   input  logic                     cmd_valid_i,
   output logic                     cmd_ready_o,
   input  logic                     cmd_first_i,      // first pass of a tile
   input  logic                     cmd_last_i,       // last pass: apply the corrections
-  input  logic [15:0]              cmd_k_i,          // 0..65535, as is the sum over a tile's passes
+  input  logic [15:0]              cmd_k_i,          // a tile's passes sum up to MaxDepth at most
   input  logic [15:0]              cmd_rows_i,       // 1..Rows
   input  logic [15:0]              cmd_cols_i,       // 1..Cols
-  input  logic                     cmd_mode_i,       // 0 multiply, 1 shift (lhs is a log2 code)
-  input  logic                     cmd_lhs_signed_i, // multiply mode: lhs is two's complement
+  input  qsim_pkg::operand_mode_e  cmd_mode_i,
+  input  logic                     cmd_lhs_signed_i, // lhs is two's complement; 0 in shift mode
   input  logic [LhsWidth:0]        cmd_lhs_zero_i,   // two's complement; 0 in shift mode
   input  logic [Cols*RhsWidth-1:0] cmd_rhs_zero_i,   // one per column
-  input  logic [5:0]               cmd_acc_bits_i,   // W, 16..32
-  input  logic [1:0]               cmd_acc_policy_i, // see acc_policy
+  input  logic [5:0]               cmd_acc_bits_i,   // W, MinAccBits..MaxAccBits
+  input  qsim_pkg::acc_policy_e    cmd_acc_policy_i, // see acc_policy
 
   input  logic                     init_valid_i,
   output logic                     init_ready_o,
@@ -62,12 +65,17 @@ module mac_array #(
   output logic                     overflow_o
 );
 
+  `QSIM_ASSERT_INIT(SizeLegal, Rows >= 1 && Cols >= 1 && Rows + Cols <= 65536,
+                    "Rows and Cols must be at least 1 and at most 65536 together")
+  `QSIM_ASSERT_INIT(LhsWidthLegal, LhsWidth >= 5 && LhsWidth <= 8, "LhsWidth must be 5 to 8")
+  `QSIM_ASSERT_INIT(RhsWidthLegal, RhsWidth >= 2 && RhsWidth <= 8, "RhsWidth must be 2 to 8")
+
   // A step moves every operand by one element. After the last beat the wavefront needs this many more
-  // to leave the array.
+  // to leave the array. A counter of 16 bits counts them.
   localparam int unsigned FlushSteps  = Rows + Cols - 2;
   localparam int unsigned LhsExtWidth = LhsWidth + 1;
-  localparam int unsigned RowSumWidth = 32;             // 65535 * 2^15 < 2^31
-  localparam int unsigned ColSumWidth = RhsWidth + 16;  // 65535 * 2^(RhsWidth-1)
+  localparam int unsigned RowSumWidth = 32;             // see mac_operands
+  localparam int unsigned ColSumWidth = RhsWidth + 16;  // see mac_operands
 
   typedef enum logic [2:0] {StIdle, StLoad, StFeed, StFlush, StUnload, StWait} state_e;
 
@@ -78,18 +86,20 @@ module mac_array #(
   state_e                   state_d, state_q;
   logic [15:0]              count_d, count_q;
   logic                     cmd_accept;
-  logic                     first_q, last_q, mode_q, lhs_signed_q;
+  logic                     first_q, last_q, lhs_signed_q;
+  qsim_pkg::operand_mode_e  mode_q;
   logic [15:0]              k_q, k_total_q, rows_q, rows_last;
   logic [LhsWidth:0]        lhs_zero_q;
   logic [Cols*RhsWidth-1:0] rhs_zero_q;
-  logic [31:0]              limit_q;
-  logic [1:0]               policy_q;
+  logic [31:0]              limit_d, limit_q;
+  qsim_pkg::acc_policy_e    policy_q;
   logic [Rows-1:0]          row_enable_d, row_enable_q;
   logic [Cols-1:0]          col_enable_d, col_enable_q;
 
   assign cmd_ready_o = state_q == StIdle;
   assign cmd_accept  = cmd_valid_i && cmd_ready_o;
   assign rows_last   = rows_q - 16'd1;
+  assign limit_d     = 32'hFFFF_FFFF << (cmd_acc_bits_i - 6'd1);
 
   for (genvar row = 0; row < Rows; row++) begin : gen_row_enable
     assign row_enable_d[row] = 16'(row) < cmd_rows_i;
@@ -101,8 +111,8 @@ module mac_array #(
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       first_q      <= 1'b0;
-      last_q       <= 1'b0;
-      mode_q       <= 1'b0;
+      last_q       <= 1'b1;  // no tile is open
+      mode_q       <= qsim_pkg::ModeMultiply;
       lhs_signed_q <= 1'b0;
       k_q          <= '0;
       k_total_q    <= '0;
@@ -110,7 +120,7 @@ module mac_array #(
       lhs_zero_q   <= '0;
       rhs_zero_q   <= '0;
       limit_q      <= 32'h8000_0000;
-      policy_q     <= '0;
+      policy_q     <= qsim_pkg::PolicyError;
       row_enable_q <= '0;
       col_enable_q <= '0;
     end else if (cmd_accept) begin
@@ -123,7 +133,7 @@ module mac_array #(
       rows_q       <= cmd_rows_i;
       lhs_zero_q   <= cmd_lhs_zero_i;
       rhs_zero_q   <= cmd_rhs_zero_i;
-      limit_q      <= 32'hFFFF_FFFF << (cmd_acc_bits_i - 6'd1);
+      limit_q      <= limit_d;
       policy_q     <= cmd_acc_policy_i;
       row_enable_q <= row_enable_d;
       col_enable_q <= col_enable_d;
@@ -297,7 +307,7 @@ module mac_array #(
     .clear_i     (cmd_accept && cmd_first_i),
     .feed_i      (feed),
     .step_i      (step),
-    .shift_mode_i(mode_q),
+    .mode_i      (mode_q),
     .lhs_signed_i(lhs_signed_q),
     .lhs_i       (lhs_data),
     .rhs_i       (rhs_data),
@@ -332,7 +342,7 @@ module mac_array #(
       .step_i      (step),
       .load_i      (row_load[row]),
       .unload_i    (unload),
-      .shift_mode_i(mode_q),
+      .mode_i      (mode_q),
       .limit_i     (limit_q),
       .policy_i    (policy_q),
       .col_enable_i(col_enable_q),
@@ -408,39 +418,64 @@ module mac_array #(
 
   assign overflow_o = overflow_q;
 
-`ifndef SYNTHESIS
-  // Illegal parameters stop the elaboration.
-  if (Rows < 1 || Cols < 1) begin : gen_bad_size
-    $fatal(1, "mac_array: Rows and Cols must be at least 1");
-  end
-  if (LhsWidth < 5 || LhsWidth > 8) begin : gen_bad_lhs_width
-    $fatal(1, "mac_array: LhsWidth must be 5 to 8");
-  end
-  if (RhsWidth < 2 || RhsWidth > 8) begin : gen_bad_rhs_width
-    $fatal(1, "mac_array: RhsWidth must be 2 to 8");
-  end
-
   ////////////////
   // Assertions //
   ////////////////
 
   // The output stream's stability is asserted in stream_register.
 
-  CommandStable: assert property (@(posedge clk_i) disable iff (!rst_ni)
-      cmd_valid_i && !cmd_ready_o |=> cmd_valid_i)
-      else $error("mac_array: a command was withdrawn before it was taken");
+  `QSIM_ASSERT(CommandStable,
+               cmd_valid_i && !cmd_ready_o |=>
+                   cmd_valid_i && $stable(cmd_rhs_zero_i) &&
+                   $stable({cmd_k_i, cmd_rows_i, cmd_cols_i, cmd_lhs_zero_i, cmd_acc_bits_i,
+                            cmd_acc_policy_i, cmd_mode_i, cmd_lhs_signed_i, cmd_first_i, cmd_last_i}),
+               "a command changed before it was taken")
 
-  CommandLegal: assert property (@(posedge clk_i) disable iff (!rst_ni)
-      cmd_accept |-> cmd_rows_i >= 16'd1 && cmd_rows_i <= 16'(Rows) &&
-                     cmd_cols_i >= 16'd1 && cmd_cols_i <= 16'(Cols) &&
-                     cmd_acc_bits_i >= 6'd16 && cmd_acc_bits_i <= 6'd32 &&
-                     cmd_acc_policy_i <= 2'd2 && (!cmd_mode_i || cmd_lhs_zero_i == '0))
-      else $error("mac_array: a command field is out of range");
+  `QSIM_ASSERT(CommandHeld,
+               state_q != StIdle |=>
+                   $stable(rhs_zero_q) && $stable(row_enable_q) && $stable(col_enable_q) &&
+                   $stable({limit_q, k_q, k_total_q, rows_q}) &&
+                   $stable({lhs_zero_q, policy_q, mode_q, lhs_signed_q, first_q, last_q}),
+               "a field of the command changed during its pass")
 
-  // The side sums hold 65535 elements.
-  TileDepth: assert property (@(posedge clk_i) disable iff (!rst_ni)
-      cmd_accept && !cmd_first_i |-> {1'b0, k_total_q} + {1'b0, cmd_k_i} <= 17'd65535)
-      else $error("mac_array: the passes of a tile have more than 65535 steps");
-`endif
+  `QSIM_ASSERT(RowsLegal, cmd_accept |-> cmd_rows_i >= 16'd1 && 32'(cmd_rows_i) <= Rows,
+               "the rows are not 1 to Rows")
+
+  `QSIM_ASSERT(ColsLegal, cmd_accept |-> cmd_cols_i >= 16'd1 && 32'(cmd_cols_i) <= Cols,
+               "the columns are not 1 to Cols")
+
+  `QSIM_ASSERT(AccBitsLegal,
+               cmd_accept |-> 32'(cmd_acc_bits_i) >= qsim_pkg::MinAccBits &&
+                              32'(cmd_acc_bits_i) <= qsim_pkg::MaxAccBits,
+               "the accumulator's width is not 16 to 32")
+
+  `QSIM_ASSERT(AccPolicyLegal, cmd_accept |-> cmd_acc_policy_i <= qsim_pkg::PolicySaturate,
+               "no such accumulator policy")
+
+  `QSIM_ASSERT(ShiftModeLegal,
+               cmd_accept && cmd_mode_i == qsim_pkg::ModeShift |->
+                   cmd_lhs_zero_i == '0 && !cmd_lhs_signed_i,
+               "a log2 code has no zero point and no sign")
+
+  `QSIM_ASSERT(DepthLegal,
+               cmd_accept && !cmd_first_i |->
+                   32'(k_total_q) + 32'(cmd_k_i) <= qsim_pkg::MaxDepth,
+               "the passes of a tile have more than 65535 steps")
+
+  `QSIM_ASSERT(TileOpen, cmd_accept && !cmd_first_i |-> !last_q,
+               "a tile must begin with its first pass")
+
+  `QSIM_ASSERT(TileShared,
+               cmd_accept && !cmd_first_i && !last_q |->
+                   cmd_rows_i == rows_q && col_enable_d == col_enable_q && cmd_mode_i == mode_q &&
+                   cmd_lhs_signed_i == lhs_signed_q && cmd_lhs_zero_i == lhs_zero_q &&
+                   cmd_rhs_zero_i == rhs_zero_q && limit_d == limit_q &&
+                   cmd_acc_policy_i == policy_q,
+               "the passes of a tile differ")
+
+  `QSIM_ASSERT(SumsHeld, correct_busy |-> !feed && !cmd_accept,
+               "the sums changed while a row was being corrected")
+
+  `QSIM_ASSERT(StateLegal, state_q <= StWait, "no such state")
 
 endmodule

@@ -6,6 +6,8 @@
 // A zero point of 0 adds 0, which changes no accumulator: the policy has acted on it already. One
 // pipeline stage per addition. enable_i low passes the rows through (every pass of a tile but the last).
 
+`include "qsim_assert.svh"
+
 module mac_correct #(
   parameter int unsigned Cols        = 16,
   parameter int unsigned LhsWidth    = 8,
@@ -16,10 +18,10 @@ module mac_correct #(
   input  logic                        clk_i,
   input  logic                        rst_ni,
 
-  // Stable while a row is inside.
+  // Stable while a row is inside. mac_array asserts it of the sums.
   input  logic                        enable_i,
   input  logic [31:0]                 limit_i,
-  input  logic [1:0]                  policy_i,
+  input  qsim_pkg::acc_policy_e       policy_i,
   input  logic [Cols-1:0]             col_enable_i,
   input  logic [LhsWidth:0]           lhs_zero_i,
   input  logic [Cols*RhsWidth-1:0]    rhs_zero_i,
@@ -42,6 +44,10 @@ module mac_correct #(
   // |rhs_zero * row_sum| <= 2^7 * 2^31, |lhs_zero * col_sum| <= 2^8 * 2^23,
   // |k * lhs_zero * rhs_zero| <= 2^16 * 2^8 * 2^7: terms fit 40 bits, sums with an accumulator 41.
   localparam int unsigned SumWidth = 41;
+  `QSIM_ASSERT_INIT(SumFits,
+      RhsWidth + RowSumWidth < SumWidth && LhsWidth + ColSumWidth < SumWidth &&
+          LhsWidth + RhsWidth + 16 < SumWidth,
+      "a correction must fit 40 bits")
 
   logic                     move;
   logic [2:0]               valid_q;
@@ -123,5 +129,19 @@ module mac_correct #(
   assign overflow_o = move && ((valid_i    && |(overflow0 & col_enable_i)) ||
                                (valid_q[0] && |(overflow1 & col_enable_i)) ||
                                (valid_q[1] && |(overflow2 & col_enable_i)));
+
+  ////////////////
+  // Assertions //
+  ////////////////
+
+  // The output stream's stability is asserted by the stream_register that takes it.
+
+  `QSIM_ASSERT(InputStable, valid_i && !ready_o |=> valid_i && $stable(acc_i) && $stable(row_sum_i),
+               "the producer changed a row before it was taken")
+
+  `QSIM_ASSERT(FieldsStable,
+               busy_o |-> $stable(rhs_zero_i) && $stable(col_enable_i) &&
+                          $stable({limit_i, k_i, lhs_zero_i, policy_i, enable_i}),
+               "a field changed while a row was inside")
 
 endmodule

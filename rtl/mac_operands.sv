@@ -1,6 +1,8 @@
 // The array's operands: extends lhs, keeps the row and column sums, and slants both operands into the
 // wavefront. docs/numerics.md section 3.
 
+`include "qsim_assert.svh"
+
 module mac_operands #(
   parameter int unsigned Rows        = 16,
   parameter int unsigned Cols        = 16,
@@ -15,8 +17,8 @@ module mac_operands #(
   input  logic                         clear_i,       // a new tile: forget the sums
   input  logic                         feed_i,        // a step that takes a beat of lhs_i and rhs_i
   input  logic                         step_i,        // the wavefront advances
-  input  logic                         shift_mode_i,  // lhs is a log2 code
-  input  logic                         lhs_signed_i,
+  input  qsim_pkg::operand_mode_e      mode_i,
+  input  logic                         lhs_signed_i,  // ModeMultiply: lhs is two's complement
 
   input  logic [Rows*LhsWidth-1:0]     lhs_i,
   input  logic [Cols*RhsWidth-1:0]     rhs_i,
@@ -29,12 +31,23 @@ module mac_operands #(
   localparam int unsigned LhsExtWidth = LhsWidth + 1;
   localparam int unsigned LhsSumWidth = 17;  // of one summand: 2^15 for log2 code 0
 
-  logic                        lhs_signed;
+  // The sums over a tile: their largest magnitude is below 2^(width-1).
+  `QSIM_ASSERT_INIT(LhsCodeFits, LhsWidth >= 5, "LhsWidth must be at least 5: a log2 code needs 5 bits")
+  `QSIM_ASSERT_INIT(LhsSummandFits, LhsExtWidth < LhsSumWidth, "LhsWidth must be at most 15")
+  `QSIM_ASSERT_INIT(RowSumFits,
+      64'(qsim_pkg::MaxDepth) << (LhsWidth > 15 ? LhsWidth : 15) < 64'd1 << (RowSumWidth - 1),
+      "RowSumWidth must hold 65535 times the largest lhs")
+  `QSIM_ASSERT_INIT(ColSumFits,
+      64'(qsim_pkg::MaxDepth) << (RhsWidth - 1) < 64'd1 << (ColSumWidth - 1),
+      "ColSumWidth must hold 65535 times the largest rhs")
+
+  logic                        shift_mode, lhs_signed;
   logic [Rows*LhsExtWidth-1:0] lhs_ext;
   logic [Rows*LhsSumWidth-1:0] lhs_summand;
   logic [Cols*RhsWidth-1:0]    rhs_fed;
 
-  assign lhs_signed = lhs_signed_i && !shift_mode_i;
+  assign shift_mode = mode_i == qsim_pkg::ModeShift;
+  assign lhs_signed = lhs_signed_i && !shift_mode;
 
   for (genvar row = 0; row < Rows; row++) begin : gen_lhs
     logic [LhsWidth-1:0] element;
@@ -47,7 +60,7 @@ module mac_operands #(
 
     assign lhs_ext[row*LhsExtWidth +: LhsExtWidth] = extended;
     assign lhs_summand[row*LhsSumWidth +: LhsSumWidth] =
-        shift_mode_i ? decoded : {{(LhsSumWidth - LhsExtWidth){extended[LhsWidth]}}, extended};
+        shift_mode ? decoded : {{(LhsSumWidth - LhsExtWidth){extended[LhsWidth]}}, extended};
   end
 
   // While the wavefront leaves, zeros follow it: a rhs of zero makes every product zero.
@@ -100,5 +113,7 @@ module mac_operands #(
     .data_i (rhs_i),
     .sums_o (col_sums_o)
   );
+
+  `QSIM_ASSERT(FeedIsStep, feed_i |-> step_i, "a beat was taken without a step")
 
 endmodule

@@ -7,26 +7,31 @@
 //
 // lhs_i is int8 or uint8 sign- or zero-extended by one bit, or a code; see mac_array.
 
+`include "qsim_assert.svh"
+
 module mac_pe #(
   parameter int unsigned LhsWidth = 8,
   parameter int unsigned RhsWidth = 8
 ) (
-  input  logic                shift_mode_i,
-  input  logic [LhsWidth:0]   lhs_i,
-  input  logic [RhsWidth-1:0] rhs_i,
+  input  qsim_pkg::operand_mode_e mode_i,
+  input  logic [LhsWidth:0]       lhs_i,
+  input  logic [RhsWidth-1:0]     rhs_i,
 
-  input  logic                load_i,
-  input  logic [31:0]         init_i,
-  input  logic [31:0]         acc_i,
-  input  logic [31:0]         limit_i,
-  input  logic [1:0]          policy_i,
+  input  logic                    load_i,
+  input  logic [31:0]             init_i,
+  input  logic [31:0]             acc_i,
+  input  logic [31:0]             limit_i,
+  input  qsim_pkg::acc_policy_e   policy_i,
 
-  output logic [31:0]         acc_o,
-  output logic                overflow_o
+  output logic [31:0]             acc_o,
+  output logic                    overflow_o
 );
 
   // |lhs * rhs| <= 2^LhsWidth * 2^(RhsWidth-1), |rhs << 15| <= 2^(RhsWidth+14): both fit 24 bits.
   localparam int unsigned ProductWidth = 24;
+  `QSIM_ASSERT_INIT(ProductFits,
+      LhsWidth + RhsWidth <= ProductWidth && RhsWidth + 15 <= ProductWidth,
+      "LhsWidth + RhsWidth must be at most 24 and RhsWidth at most 9: a product has 24 bits")
 
   // verilator tracing_off
   logic [ProductWidth-1:0] lhs, rhs;
@@ -40,7 +45,7 @@ module mac_pe #(
   assign rhs = {{(ProductWidth - RhsWidth){rhs_i[RhsWidth-1]}}, rhs_i};
 
   always_comb begin
-    if (!shift_mode_i) begin
+    if (mode_i == qsim_pkg::ModeMultiply) begin
       product = lhs * rhs;
     end else if (|lhs_i[LhsWidth:4]) begin
       product = '0;

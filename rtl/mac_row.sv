@@ -4,6 +4,8 @@
 // A lhs element enters at column 0 and moves one column to the right with every step; the row of rhs
 // elements enters from above and leaves, one step later, to the row below.
 
+`include "qsim_assert.svh"
+
 module mac_row #(
   parameter int unsigned Cols     = 16,
   parameter int unsigned LhsWidth = 8,
@@ -17,9 +19,9 @@ module mac_row #(
   input  logic                     load_i,
   input  logic                     unload_i,
 
-  input  logic                     shift_mode_i,
+  input  qsim_pkg::operand_mode_e  mode_i,
   input  logic [31:0]              limit_i,
-  input  logic [1:0]               policy_i,
+  input  qsim_pkg::acc_policy_e    policy_i,
   input  logic [Cols-1:0]          col_enable_i,  // columns whose overflow counts
 
   input  logic [LhsWidth:0]        lhs_i,
@@ -49,7 +51,7 @@ module mac_row #(
       .LhsWidth(LhsWidth),
       .RhsWidth(RhsWidth)
     ) u_pe (
-      .shift_mode_i,
+      .mode_i,
       .lhs_i     (lhs[col*(LhsWidth+1) +: LhsWidth+1]),
       .rhs_i     (rhs_i[col*RhsWidth +: RhsWidth]),
       .load_i,
@@ -85,5 +87,12 @@ module mac_row #(
   assign rhs_o      = rhs_q;
   assign acc_o      = acc_q;
   assign overflow_o = (step_i || load_i) && |(pe_overflow & col_enable_i);
+
+  ////////////////
+  // Assertions //
+  ////////////////
+
+  `QSIM_ASSERT(AtMostOneMove, $onehot0({step_i, load_i, unload_i}),
+               "more than one of step, load and unload")
 
 endmodule

@@ -1,10 +1,12 @@
 // Running sums of an operand's lanes, for the zero-point corrections of docs/numerics.md section 3:
 // the row sums of lhs and the column sums of rhs. They outlive the passes of one output tile.
 
+`include "qsim_assert.svh"
+
 module operand_sums #(
   parameter int unsigned Lanes    = 16,
   parameter int unsigned Width    = 9,   // of a lane's two's complement element
-  parameter int unsigned SumWidth = 32   // holds 65535 of the largest elements
+  parameter int unsigned SumWidth = 32   // holds the sum of qsim_pkg::MaxDepth elements
 ) (
   input  logic                      clk_i,
   input  logic                      rst_ni,
@@ -32,5 +34,9 @@ module operand_sums #(
   end
 
   assign sums_o = sums_q;
+
+  `QSIM_ASSERT_INIT(SumIsWider, SumWidth > Width, "SumWidth must be above Width")
+
+  `QSIM_ASSERT(AtMostOneChange, !(clear_i && add_i), "clear and add in one cycle")
 
 endmodule

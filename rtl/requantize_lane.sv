@@ -3,7 +3,7 @@
 //   stage 0   product = (x - x_zero) * M + addend
 //   stage 1   y = clamp(z + round_shift(product, S), qmin, qmax)
 //
-// rounding_i 5, TFLite's double rounding (section 4.6): half_up, and for S > 31 a first rounding, to
+// RoundDouble, TFLite's double rounding (section 4.6): half_up, and for S > 31 a first rounding, to
 // S - 31 bits, that is one more constant in stage 0: +2^30, or -2^30 where x < x_zero.
 
 module requantize_lane (
@@ -16,7 +16,7 @@ module requantize_lane (
   input  logic [31:0] multiplier_i,
   input  logic [5:0]  shift_i,
   input  logic [31:0] zero_i,
-  input  logic [2:0]  rounding_i,
+  input  qsim_pkg::rounding_e rounding_i,
   input  logic [31:0] qmin_i,
   input  logic [31:0] qmax_i,
 
@@ -25,9 +25,6 @@ module requantize_lane (
   output logic [31:0] y_o,
   output logic        saturated_o
 );
-
-  localparam logic [2:0] HalfUp = 3'd0;
-  localparam logic [2:0] Double = 3'd5;
 
   // |x - x_zero| <= 2^31 and |M| < 2^31, so |product| <= 2^62 - 2^31; with |addend| <= 2^61, a first
   // rounding of 2^30 and a rounding of at most 2^62 - 1, on negative products only, the sum stays
@@ -45,7 +42,7 @@ module requantize_lane (
 
   always_comb begin
     first_rounding = 64'sd0;
-    if (rounding_i == Double && shift_i > 6'd31) begin
+    if (rounding_i == qsim_pkg::RoundDouble && shift_i > 6'd31) begin
       first_rounding = difference < 64'sd0 ? -64'sd1073741824 : 64'sd1073741824;
     end
   end
@@ -55,7 +52,7 @@ module requantize_lane (
   ) u_round_shift (
     .value_i (product_q),
     .shift_i,
-    .rounding_i(rounding_i == Double ? HalfUp : rounding_i),
+    .rounding_i(rounding_i == qsim_pkg::RoundDouble ? qsim_pkg::RoundHalfUp : rounding_i),
     .result_o(rounded)
   );
 

@@ -5,23 +5,25 @@
 // The second product is made here and enters the requantizer by its wide addend port. A beat is a row
 // of a and a row of b, from two streams. Commands as in requantize.
 
+`include "qsim_assert.svh"
+
 module residual_add #(
   parameter int unsigned Lanes  = 16,
-  parameter int unsigned BWidth = 17  // of b, two's complement: 16 bits, signed or unsigned
+  parameter int unsigned BWidth = qsim_pkg::ResidualWidth  // of b, two's complement
 ) (
   input  logic                    clk_i,
   input  logic                    rst_ni,
 
   input  logic                    cmd_valid_i,
   output logic                    cmd_ready_o,
-  input  logic [15:0]             cmd_beats_i,
+  input  logic [15:0]             cmd_beats_i,         // 1..MaxBeats
   input  logic [31:0]             cmd_a_zero_i,
   input  logic [BWidth-1:0]       cmd_b_zero_i,        // |b - b_zero| < 2^BWidth
   input  logic [Lanes*32-1:0]     cmd_a_multiplier_i,  // M_a, two's complement, |M_a| < 2^31
   input  logic [Lanes*32-1:0]     cmd_b_multiplier_i,  // M_b, two's complement, |M_b| < 2^31
   input  logic [Lanes*6-1:0]      cmd_shift_i,         // S, 0..62
-  input  logic [Lanes*32-1:0]     cmd_zero_i,          // z, two's complement, |z| <= 2^16
-  input  logic [2:0]              cmd_rounding_i,      // see round_shift
+  input  logic [Lanes*32-1:0]     cmd_zero_i,          // z, two's complement, |z| <= 2^17
+  input  qsim_pkg::rounding_e     cmd_rounding_i,      // see round_shift, requantize_lane
   input  logic [31:0]             cmd_qmin_i,
   input  logic [31:0]             cmd_qmax_i,
 
@@ -132,25 +134,35 @@ module residual_add #(
     .saturated_o
   );
 
-`ifndef SYNTHESIS
-  // Illegal parameters stop the elaboration.
-  if (BWidth < 2 || BWidth > 30) begin : gen_bad_b_width
-    $fatal(1, "residual_add: BWidth must be 2 to 30, so that the addend stays below 2^61");
-  end
-
   ////////////////
   // Assertions //
   ////////////////
 
-  // The output stream's stability is asserted in requantize.
+  // The output stream, and the fields that go on to the requantizer, are asserted there.
 
-  InputAStable: assert property (@(posedge clk_i) disable iff (!rst_ni)
-      a_valid_i && !a_ready_o |=> a_valid_i && $stable(a_i))
-      else $error("residual_add: the producer changed a beat of a before it was taken");
+  `QSIM_ASSERT_INIT(BWidthLegal, BWidth >= 2 && BWidth + 31 <= qsim_pkg::AddendBits,
+                    "BWidth must be 2 to 30 so that the addend stays below 2^61")
 
-  InputBStable: assert property (@(posedge clk_i) disable iff (!rst_ni)
-      b_valid_i && !b_ready_o |=> b_valid_i && $stable(b_i))
-      else $error("residual_add: the producer changed a beat of b before it was taken");
-`endif
+  `QSIM_ASSERT(CommandStable,
+               cmd_valid_i && !cmd_ready_o |=>
+                   cmd_valid_i && $stable(cmd_a_multiplier_i) && $stable(cmd_b_multiplier_i) &&
+                   $stable(cmd_shift_i) && $stable(cmd_zero_i) &&
+                   $stable({cmd_qmin_i, cmd_qmax_i, cmd_a_zero_i, cmd_b_zero_i, cmd_beats_i,
+                            cmd_rounding_i}),
+               "a command changed before it was taken")
+
+  `QSIM_ASSERT(ParametersHeld, beats_left_q != '0 |=> $stable(b_zero_q) && $stable(b_multiplier_q),
+               "a parameter changed while a command was in use")
+
+  `QSIM_ASSERT(InputAStable, a_valid_i && !a_ready_o |=> a_valid_i && $stable(a_i),
+               "the producer changed a beat of a before it was taken")
+
+  `QSIM_ASSERT(InputBStable, b_valid_i && !b_ready_o |=> b_valid_i && $stable(b_i),
+               "the producer changed a beat of b before it was taken")
+
+  for (genvar lane = 0; lane < Lanes; lane++) begin : gen_contract
+    `QSIM_ASSERT(MultiplierLegal, cmd_accept |-> cmd_b_multiplier_i[lane*32 +: 32] != 32'h8000_0000,
+                 "the magnitude of a multiplier of b is not below 2^31")
+  end
 
 endmodule

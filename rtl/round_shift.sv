@@ -2,29 +2,27 @@
 // the RTL where a value loses its low bits. docs/numerics.md section 2.
 //
 //   rounding_i       -1.5  -0.5   0.5   1.5
-//   0 half_up          -1     0     1     2     floor(x + 1/2)
-//   1 half_away        -2    -1     1     2     sign(x) * floor(|x| + 1/2)
-//   2 half_even        -2     0     0     2     ties to the even neighbour
-//   3 floor            -2    -1     0     1
-//   4 toward_zero      -1     0     0     1
+//   RoundHalfUp        -1     0     1     2     floor(x + 1/2)
+//   RoundHalfAway      -2    -1     1     2     sign(x) * floor(|x| + 1/2)
+//   RoundHalfEven      -2     0     0     2     ties to the even neighbour
+//   RoundFloor         -2    -1     0     1
+//   RoundTowardZero    -1     0     0     1
 //
-// shift_i is 0..62; a shift of 0 returns value_i. The value is first shifted to one fractional bit,
-// keeping in `sticky` whether anything below it was set; then the rounding constant, counted in that
-// half of an output step, is added: floor((2x + constant) / 2).
+// shift_i is 0..62; a shift of 0 returns value_i. Combinational: requantize asserts that a command has
+// such a shift and one of these codes, and keeps them.
+//
+// The value is first shifted to one fractional bit, keeping in `sticky` whether anything below it was
+// set; then the rounding constant, counted in that half of an output step, is added:
+// floor((2x + constant) / 2).
 
 module round_shift #(
   parameter int unsigned Width = 64
 ) (
-  input  logic [Width-1:0] value_i,
-  input  logic [5:0]       shift_i,
-  input  logic [2:0]       rounding_i,
-  output logic [Width-1:0] result_o
+  input  logic [Width-1:0]    value_i,
+  input  logic [5:0]          shift_i,
+  input  qsim_pkg::rounding_e rounding_i,
+  output logic [Width-1:0]    result_o
 );
-
-  localparam logic [2:0] HalfUp   = 3'd0;
-  localparam logic [2:0] HalfAway = 3'd1;
-  localparam logic [2:0] HalfEven = 3'd2;
-  localparam logic [2:0] Floor    = 3'd3;
 
   logic [5:0]       shift_to_half;
   logic [Width-1:0] lost_mask;
@@ -44,11 +42,12 @@ module round_shift #(
 
   always_comb begin
     unique case (rounding_i)
-      HalfUp:   constant = 2'd1;
-      HalfAway: constant = (negative && !sticky) ? 2'd0 : 2'd1;
-      HalfEven: constant = (half && !sticky && !odd) ? 2'd0 : 2'd1;
-      Floor:    constant = 2'd0;
-      default:  constant = (negative && (half || sticky)) ? 2'd2 : 2'd0;  // toward_zero
+      qsim_pkg::RoundHalfUp:     constant = 2'd1;
+      qsim_pkg::RoundHalfAway:   constant = (negative && !sticky) ? 2'd0 : 2'd1;
+      qsim_pkg::RoundHalfEven:   constant = (half && !sticky && !odd) ? 2'd0 : 2'd1;
+      qsim_pkg::RoundFloor:      constant = 2'd0;
+      qsim_pkg::RoundTowardZero: constant = (negative && (half || sticky)) ? 2'd2 : 2'd0;
+      default:                   constant = 2'd0;
     endcase
 `ifdef QSIM_FAULT_REQUANT_ROUND
     // The deliberate defect of cmake -DQSIM_RTL_FAULT=requant_round: off by one.

@@ -1,6 +1,8 @@
 // Two-entry register slice for a valid/ready stream (docs/rtl.md, "Streams"): full throughput, and no
 // combinational path from any input to any output, so that a block's timing ends at its ports.
 
+`include "qsim_assert.svh"
+
 module stream_register #(
   parameter int unsigned Width = 8
 ) (
@@ -48,20 +50,16 @@ module stream_register #(
     end
   end
 
-`ifndef SYNTHESIS
   ////////////////
   // Assertions //
   ////////////////
 
   // The promise of this block to its consumer.
-  OutputStable: assert property (@(posedge clk_i) disable iff (!rst_ni)
-      valid_o && !ready_i |=> valid_o && $stable(data_o))
-      else $error("stream_register: an offered beat changed before it was taken");
+  `QSIM_ASSERT(OutputStable, valid_o && !ready_i |=> valid_o && $stable(data_o),
+               "an offered beat changed before it was taken")
 
   // The promise that it relies on.
-  InputStable: assert property (@(posedge clk_i) disable iff (!rst_ni)
-      valid_i && !ready_o |=> valid_i && $stable(data_i))
-      else $error("stream_register: the producer changed a beat before it was taken");
-`endif
+  `QSIM_ASSERT(InputStable, valid_i && !ready_o |=> valid_i && $stable(data_i),
+               "the producer changed a beat before it was taken")
 
 endmodule

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "golden/ops/require.h"
+#include "sim/cosim/qsim_pkg.h"
 #include "sim/cosim/requantize_ports.h"
 
 namespace qsim::cosim {
@@ -90,19 +91,6 @@ std::vector<T> PerLane(std::span<const T> entries, const std::vector<std::size_t
   return lanes;
 }
 
-// The blocks of a tensor, in row-major order of their tiles.
-template <typename Body>
-void ForEachTile(ArrayShape shape, std::size_t elements, std::int64_t row_length, Body body) {
-  const std::int64_t rows = static_cast<std::int64_t>(elements) / row_length;
-  for (std::int64_t row0 = 0; row0 < rows; row0 += shape.rows) {
-    for (std::int64_t col0 = 0; col0 < row_length; col0 += shape.cols) {
-      body(TileOf(shape, row0, col0),
-           Block{row0, col0, std::min<std::int64_t>(shape.rows, rows - row0),
-                 std::min<std::int64_t>(shape.cols, row_length - col0), shape.cols, row_length});
-    }
-  }
-}
-
 void CheckShape(const ChannelLayout& layout, std::size_t in, std::size_t out,
                 std::int64_t row_length) {
   Require(Matches(layout, in) && in == out, "the tensors must have the layout's size");
@@ -110,9 +98,62 @@ void CheckShape(const ChannelLayout& layout, std::size_t in, std::size_t out,
           "the row length must divide the tensor's size");
 }
 
-void CheckScale(std::int32_t m, int shift) {
-  Require(m != INT32_MIN, "a multiplier's magnitude must be below 2^31");
-  Require(shift >= 0 && shift <= 62, "a shift must be in 0..62");
+// What the blocks' assertions ask of a command, of every lane and of every x.
+void CheckCommand(const LanesRun& run) {
+  constexpr std::int64_t kMaxZero = std::int64_t{1} << qsim_pkg::kZeroBits;
+  constexpr std::int64_t kMaxDifference = std::int64_t{1} << 31;
+  for (const Multiplier& scale : run.scale) {
+    Require(scale.m != INT32_MIN, "a multiplier's magnitude must be below 2^31");
+    Require(scale.shift >= 0 && scale.shift <= qsim_pkg::kMaxShift, "a shift must be in 0..62");
+  }
+  for (const std::int64_t zero : run.zero) {
+    Require(zero >= -kMaxZero && zero <= kMaxZero, "a zero point's magnitude must be at most 2^17");
+  }
+  for (const std::int64_t x : run.x) {
+    Require(x - run.x_zero >= -kMaxDifference && x - run.x_zero <= kMaxDifference,
+            "the magnitude of x - x_zero must be at most 2^31");
+  }
+  Require(run.range.qmin <= run.range.qmax, "qmin must be at most qmax");
+}
+
+// Runs a tensor tile after tile, in row-major order, each in commands of rows whose lanes belong to
+// the same channels. fill(rows, channels, run) makes the command of such rows and calls run with
+// it. Returns the number of saturated elements.
+template <typename Command, typename Make, typename Fill>
+std::int64_t RunTiles(const OpId& id, std::int64_t row_length, const ChannelLayout& layout,
+                      bool per_channel, std::span<std::int32_t> out, const RtlOptions& options,
+                      LanesUnit<Command>& unit, Make make, TileRunner& runner, Fill fill) {
+  std::int64_t saturated_count = 0;
+  const ArrayShape shape = options.array;
+  const std::int64_t row_count = static_cast<std::int64_t>(out.size()) / row_length;
+  for (std::int64_t row0 = 0; row0 < row_count; row0 += shape.rows) {
+    for (std::int64_t col0 = 0; col0 < row_length; col0 += shape.cols) {
+      const Block block{row0,
+                        col0,
+                        std::min<std::int64_t>(shape.rows, row_count - row0),
+                        std::min<std::int64_t>(shape.cols, row_length - col0),
+                        shape.cols,
+                        row_length};
+      const auto run_tile = [&](LanesUnit<Command>& rtl, TileRunner::Tile& tile) {
+        ForEachCommand(block, layout, per_channel,
+                       [&](const Block& rows, const std::vector<std::size_t>& channels) {
+                         fill(rows, channels, [&](const Command& command) {
+                           CheckCommand(command);
+                           std::vector<std::int32_t> y(command.x.size());
+                           std::vector<std::uint8_t> saturated(command.x.size());
+                           rtl.Run(command, tile.stalls, options.cycle_limit, y, saturated,
+                                   &tile.cost);
+                           saturated_count += Scatter(rows, y, saturated, out);
+                         });
+                       });
+      };
+      runner.Run(
+          id, TileOf(shape, row0, col0), static_cast<std::uint64_t>(block.rows * block.cols),
+          static_cast<std::uint64_t>(unit.lanes()), unit,
+          [&](const std::filesystem::path& trace) { return make(unit.lanes(), trace); }, run_tile);
+    }
+  }
+  return saturated_count;
 }
 
 }  // namespace
@@ -123,42 +164,21 @@ std::int64_t RunRequantize(const OpId& id, std::span<const std::int32_t> in,
                            RequantizeUnit& unit, TileRunner& runner) {
   CheckShape(params.layout, in.size(), out.size(), row_length);
   const RequantizePorts ports = PortsOf(params);
-  const bool per_channel = ports.scale.size() > 1;
-
-  std::int64_t saturated_count = 0;
-  ForEachTile(options.array, in.size(), row_length, [&](TileIndex index, const Block& block) {
-    const auto run_tile = [&](RequantizeUnit& rtl, TileRunner::Tile& tile) {
-      ForEachCommand(block, params.layout, per_channel,
-                     [&](const Block& rows, const std::vector<std::size_t>& channels) {
-                       const auto x = Gather(rows, in);
-                       const auto scale = PerLane<Multiplier>(ports.scale, channels);
-                       const auto zero = PerLane<std::int32_t>(ports.zero, channels);
-                       const auto addend = PerLane<std::int64_t>(ports.addend, channels);
-                       std::vector<std::int64_t> addends(x.size());
-                       for (std::size_t i = 0; i < x.size(); ++i) {
-                         addends[i] = addend[i % addend.size()];
-                       }
-                       std::vector<std::int32_t> y(x.size());
-                       std::vector<std::uint8_t> saturated(x.size());
-                       const RequantizeRun run{.x_zero = params.input_zero,
-                                               .rounding = ports.rounding,
-                                               .range = params.range,
-                                               .scale = scale,
-                                               .zero = zero,
-                                               .x = x,
-                                               .addend = addends,
-                                               .double_rounding = ports.double_rounding};
-                       rtl.Run(run, tile.stalls, options.cycle_limit, y, saturated, &tile.cost);
-                       saturated_count += Scatter(rows, y, saturated, out);
-                     });
-    };
-    runner.Run(
-        id, index, static_cast<std::uint64_t>(block.rows * block.cols),
-        static_cast<std::uint64_t>(unit.lanes()), unit,
-        [&](const std::filesystem::path& trace) { return MakeRequantizeUnit(unit.lanes(), trace); },
-        run_tile);
-  });
-  return saturated_count;
+  return RunTiles(
+      id, row_length, params.layout, ports.scale.size() > 1, out, options, unit, MakeRequantizeUnit,
+      runner, [&](const Block& rows, const std::vector<std::size_t>& channels, const auto& run) {
+        const auto x = Gather(rows, in);
+        const auto scale = PerLane<Multiplier>(ports.scale, channels);
+        const auto zero = PerLane<std::int32_t>(ports.zero, channels);
+        const auto addend = PerLane<std::int64_t>(ports.addend, channels);
+        std::vector<std::int64_t> addends(x.size());
+        for (std::size_t i = 0; i < x.size(); ++i) addends[i] = addend[i % addend.size()];
+        const RequantizeRun command{
+            {params.input_zero, ports.rounding, params.range, scale, zero, x},
+            addends,
+            ports.double_rounding};
+        run(command);
+      });
 }
 
 std::int64_t RunResidualAdd(const OpId& id, std::span<const std::int32_t> a,
@@ -170,48 +190,32 @@ std::int64_t RunResidualAdd(const OpId& id, std::span<const std::int32_t> a,
   Require(OneOrPerChannel(params.layout, params.a_multiplier.size()) &&
               OneOrPerChannel(params.layout, params.b_multiplier.size()),
           "ResidualAdd: the multipliers need one entry or one per channel");
-  for (const std::int32_t m : params.a_multiplier) CheckScale(m, params.shift);
-  for (const std::int32_t m : params.b_multiplier) CheckScale(m, params.shift);
-  constexpr std::int32_t kMax = (1 << (kResidualWidth - 1)) - 1;
+  Require(std::find(params.b_multiplier.begin(), params.b_multiplier.end(), INT32_MIN) ==
+              params.b_multiplier.end(),
+          "a multiplier's magnitude must be below 2^31");
+  constexpr std::int32_t kMax = (1 << (qsim_pkg::kResidualWidth - 1)) - 1;
   const auto fits = [](std::int32_t value) { return value >= -kMax - 1 && value <= kMax; };
   Require(fits(params.b_zero) && std::all_of(b.begin(), b.end(), fits),
           "ResidualAdd: b and b_zero must have at most 16 bits");
   const bool per_channel = params.a_multiplier.size() > 1 || params.b_multiplier.size() > 1;
-
-  std::int64_t saturated_count = 0;
-  ForEachTile(options.array, a.size(), row_length, [&](TileIndex index, const Block& block) {
-    const auto run_tile = [&](ResidualAddUnit& rtl, TileRunner::Tile& tile) {
-      ForEachCommand(block, params.layout, per_channel,
-                     [&](const Block& rows, const std::vector<std::size_t>& channels) {
-                       const auto a_beats = Gather(rows, a);
-                       const auto b_beats = Gather(rows, b);
-                       const auto a_multiplier = PerLane(params.a_multiplier, channels);
-                       const auto b_multiplier = PerLane(params.b_multiplier, channels);
-                       std::vector<std::int32_t> y(a_beats.size());
-                       std::vector<std::uint8_t> saturated(a_beats.size());
-                       const ResidualAddRun run{.a_zero = params.a_zero,
-                                                .b_zero = params.b_zero,
-                                                .shift = params.shift,
-                                                .out_zero = params.out_zero,
-                                                .rounding = params.rounding,
-                                                .range = params.range,
-                                                .a_multiplier = a_multiplier,
-                                                .b_multiplier = b_multiplier,
-                                                .a = a_beats,
-                                                .b = b_beats};
-                       rtl.Run(run, tile.stalls, options.cycle_limit, y, saturated, &tile.cost);
-                       saturated_count += Scatter(rows, y, saturated, out);
-                     });
-    };
-    runner.Run(
-        id, index, static_cast<std::uint64_t>(block.rows * block.cols),
-        static_cast<std::uint64_t>(unit.lanes()), unit,
-        [&](const std::filesystem::path& trace) {
-          return MakeResidualAddUnit(unit.lanes(), trace);
-        },
-        run_tile);
-  });
-  return saturated_count;
+  return RunTiles(
+      id, row_length, params.layout, per_channel, out, options, unit, MakeResidualAddUnit, runner,
+      [&](const Block& rows, const std::vector<std::size_t>& channels, const auto& run) {
+        const auto a_beats = Gather(rows, a);
+        const auto b_beats = Gather(rows, b);
+        const auto b_multiplier = PerLane(params.b_multiplier, channels);
+        std::vector<Multiplier> scale;
+        for (const std::int32_t m : PerLane(params.a_multiplier, channels)) {
+          scale.push_back({m, params.shift});
+        }
+        const std::vector<std::int32_t> zero(channels.size(), params.out_zero);
+        const ResidualAddRun command{
+            {params.a_zero, params.rounding, params.range, scale, zero, a_beats},
+            params.b_zero,
+            b_multiplier,
+            b_beats};
+        run(command);
+      });
 }
 
 }  // namespace qsim::cosim

@@ -6,8 +6,7 @@
 #include <span>
 
 #include "golden/program/backend.h"
-#include "sim/cosim/requantize_unit.h"
-#include "sim/cosim/residual_add_unit.h"
+#include "sim/cosim/lanes_unit.h"
 #include "sim/cosim/tile_runner.h"
 
 namespace qsim::cosim {

@@ -6,6 +6,7 @@
 
 #include "golden/ops/require.h"
 #include "sim/cosim/bit_pack.h"
+#include "sim/cosim/qsim_pkg.h"
 
 namespace qsim::cosim {
 namespace {
@@ -63,11 +64,12 @@ void CheckArguments(const LhsView& lhs, MatrixView<const std::int8_t> rhs, const
   const auto [m, k] =
       std::visit([](const auto& view) { return std::pair(view.rows, view.cols); }, lhs);
   const auto columns = static_cast<std::size_t>(rhs.cols);
-  Require(m >= 0 && rhs.cols >= 0 && k >= 0 && k <= 65535,
+  Require(m >= 0 && rhs.cols >= 0 && k >= 0 && k <= qsim_pkg::kMaxDepth,
           "Gemm: K must be in 0..65535 and no size negative");
   Require(k == rhs.rows && out.rows == m && out.cols == rhs.cols,
           "Gemm: shapes must be M x K, K x N and M x N");
-  Require(params.acc.bits >= 16 && params.acc.bits <= 32, "Gemm: acc.bits must be in 16..32");
+  Require(params.acc.bits >= qsim_pkg::kMinAccBits && params.acc.bits <= qsim_pkg::kMaxAccBits,
+          "Gemm: acc.bits must be in 16..32");
   Require(params.bias.empty() || params.bias.size() == columns,
           "Gemm: bias must be empty or have one entry per column");
   Require(params.rhs_zero.size() <= 1 || params.rhs_zero.size() == columns,

@@ -19,51 +19,29 @@ class MacArrayDriver final : public MacArrayUnit {
     unit_.ResetIfNeeded();
     Model& rtl = unit_.model();
     SetCommand(rtl, pass);
-    StreamSource command(1);
-    StreamSource init(pass.first ? 1 : static_cast<std::uint64_t>(pass.rows));
-    StreamSource lhs(static_cast<std::uint64_t>(pass.k));
-    StreamSource rhs(static_cast<std::uint64_t>(pass.k));
     const auto rows = static_cast<std::uint64_t>(pass.rows);
-    std::uint64_t rows_out = 0;
-
-    const auto before = [&](StallGenerator& random) {
-      command.Offer(random);
-      if (init.Offer(random)) SetPort(rtl.init_i, Beat(pass.init, init.position(), kInitWords));
-      if (lhs.Offer(random)) SetPort(rtl.lhs_i, Beat(pass.lhs, lhs.position(), kLhsWords));
-      if (rhs.Offer(random)) SetPort(rtl.rhs_i, Beat(pass.rhs, rhs.position(), kRhsWords));
-      rtl.cmd_valid_i = command.offered();
-      rtl.init_valid_i = init.offered();
-      rtl.lhs_valid_i = lhs.offered();
-      rtl.rhs_valid_i = rhs.offered();
-      rtl.out_ready_i = !random.Draw();
-    };
-    const auto taken = [&] {
-      if (command.offered() && rtl.cmd_ready_o) command.Taken();
-      if (init.offered() && rtl.init_ready_o) init.Taken();
-      if (lhs.offered() && rtl.lhs_ready_o) lhs.Taken();
-      if (rhs.offered() && rtl.rhs_ready_o) rhs.Taken();
-      if (rtl.out_valid_o && rtl.out_ready_i) {
-        if (rows_out == rows) throw InternalError("the array gave more rows than it was asked for");
-        GetPort(rtl.out_o, out.subspan(rows_out * kCols, kCols));
-        ++rows_out;
-      }
-    };
-    unit_.Run(stalls, cycle_limit, cost, before, taken,
-              [&] { return rows_out == rows && rtl.cmd_ready_o; });
-    if (!command.done() || !init.done() || !lhs.done() || !rhs.done()) {
-      throw InternalError("the array gave its last row before it had taken every beat");
-    }
+    const auto depth = static_cast<std::uint64_t>(pass.k);
+    InputStream command("cmd", 1, rtl.cmd_valid_i, rtl.cmd_ready_o, [](std::uint64_t) {});
+    InputStream init("init", pass.first ? 1 : rows, rtl.init_valid_i, rtl.init_ready_o,
+                     Put(rtl.init_i, pass.init, kCols));
+    InputStream lhs("lhs", depth, rtl.lhs_valid_i, rtl.lhs_ready_o,
+                    Put(rtl.lhs_i, pass.lhs, WordsFor(8 * kRows)));
+    InputStream rhs("rhs", depth, rtl.rhs_valid_i, rtl.rhs_ready_o,
+                    Put(rtl.rhs_i, pass.rhs, WordsFor(8 * kCols)));
+    OutputStream rows_out("out", rows, rtl.out_valid_o, rtl.out_ready_i, [&](std::uint64_t row) {
+      GetPort(rtl.out_o, out.subspan(row * kCols, kCols));
+    });
+    unit_.Run(stalls, cycle_limit, cost, rows_out, command, init, lhs, rhs);
     return rtl.overflow_o != 0;
   }
 
  private:
-  static constexpr std::size_t kInitWords = kCols;
-  static constexpr std::size_t kLhsWords = WordsFor(8 * kRows);
-  static constexpr std::size_t kRhsWords = WordsFor(8 * kCols);
-
-  static std::span<const std::uint32_t> Beat(std::span<const std::uint32_t> words,
-                                             std::uint64_t beat, std::size_t stride) {
-    return words.subspan(beat * stride, stride);
+  // Puts beats of `stride` words on a port.
+  template <typename Port>
+  static auto Put(Port& port, std::span<const std::uint32_t> words, std::size_t stride) {
+    return [&port, words, stride](std::uint64_t beat) {
+      SetPort(port, words.subspan(beat * stride, stride));
+    };
   }
 
   static void SetCommand(Model& rtl, const MacPass& pass) {
@@ -72,7 +50,7 @@ class MacArrayDriver final : public MacArrayUnit {
     SetNumber(rtl.cmd_k_i, pass.k, 16);
     SetNumber(rtl.cmd_rows_i, pass.rows, 16);
     SetNumber(rtl.cmd_cols_i, pass.cols, 16);
-    rtl.cmd_mode_i = pass.mode == OperandMode::kShift;
+    SetNumber(rtl.cmd_mode_i, static_cast<int>(pass.mode), 1);
     rtl.cmd_lhs_signed_i = pass.lhs_signed;
     SetNumber(rtl.cmd_lhs_zero_i, pass.lhs_zero, 9);
     SetPort(rtl.cmd_rhs_zero_i, pass.rhs_zero);

@@ -38,8 +38,7 @@ class MacArrayUnit {
 
   // Runs a pass; out gets `rows` beats of `shape().cols` accumulators. Adds to *cost. Returns the
   // array's overflow flag: since the tile's first pass some sum left the accumulator, whatever the
-  // policy. Throws InternalError when cost->cycles reaches cycle_limit, or when an assertion in the
-  // RTL fires.
+  // policy. Throws InternalError where RunStreams does, and when an assertion in the RTL fires.
   virtual bool Run(const MacPass& pass, StallGenerator& stalls, std::uint64_t cycle_limit,
                    std::span<std::uint32_t> out, RunCost* cost) = 0;
 };

@@ -1,12 +1,14 @@
 #include "sim/cosim/rtl_backend.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "sim/cosim/elementwise_runner.h"
 #include "sim/cosim/gemm_runner.h"
+#include "sim/cosim/lanes_unit.h"
 #include "sim/cosim/mac_array_unit.h"
-#include "sim/cosim/requantize_unit.h"
-#include "sim/cosim/residual_add_unit.h"
+#include "sim/cosim/qsim_pkg.h"
 #include "sim/cosim/tile_runner.h"
 #include "sim/error.h"
 
@@ -31,7 +33,9 @@ RtlOptions Checked(RtlOptions options) {
   if (!(options.stalls.probability >= 0 && options.stalls.probability <= 0.95)) {
     throw InputError("the stall probability must be in 0..0.95");
   }
-  if (options.k_tile < 1 || options.k_tile > 65535) throw InputError("k_tile must be in 1..65535");
+  if (options.k_tile < 1 || options.k_tile > qsim_pkg::kMaxDepth) {
+    throw InputError(fmt::format("k_tile must be in 1..{}", qsim_pkg::kMaxDepth));
+  }
   return options;
 }
 

@@ -8,9 +8,8 @@
 #include <optional>
 #include <span>
 
+#include "sim/cosim/lanes_unit.h"
 #include "sim/cosim/mac_array_unit.h"
-#include "sim/cosim/requantize_unit.h"
-#include "sim/cosim/residual_add_unit.h"
 
 namespace qsim::cosim {
 

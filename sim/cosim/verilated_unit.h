@@ -2,6 +2,7 @@
 // by the generated files of one block and size alone.
 #pragma once
 
+#include <fmt/format.h>
 #include <verilated.h>
 #include <verilated_fst_c.h>
 
@@ -44,10 +45,13 @@ void GetPort(const Port& port, std::span<std::uint32_t> words) {
   }
 }
 
-// A number on a port of `width` bits, in two's complement; Verilator wants the bits above them
+// A number on a port of `width` bits, signed or unsigned; Verilator wants the bits above them
 // clear.
 template <typename Port>
 void SetNumber(Port& port, std::int64_t value, unsigned width) {
+  if (value < -(std::int64_t{1} << (width - 1)) || value >= std::int64_t{1} << width) {
+    throw InternalError(fmt::format("{} does not fit a command field of {} bits", value, width));
+  }
   port = static_cast<Port>(static_cast<std::uint64_t>(value) & ((std::uint64_t{1} << width) - 1));
 }
 
@@ -90,26 +94,14 @@ class VerilatedUnit {
     dirty_ = false;
   }
 
-  // Clocks the block until done() holds after an edge; done() must ask for an idle block, so that
-  // what a run costs does not depend on the runs before it. before(stalls) puts beats on the ports,
-  // taken() runs on the settled ports before the edge and notes the handshakes of this cycle.
-  template <typename Before, typename Taken, typename Done>
-  void Run(StallGenerator& stalls, std::uint64_t cycle_limit, RunCost* cost, Before before,
-           Taken taken, Done done) {
+  // RunStreams on the block, whose cmd_ready_o says that it is idle.
+  template <typename... Streams>
+  void Run(StallGenerator& stalls, std::uint64_t cycle_limit, RunCost* cost, Streams&... streams) {
     Enter();
     dirty_ = true;
-    while (!done()) {
-      if (cost->cycles >= cycle_limit) {
-        throw InternalError("no end after " + std::to_string(cost->cycles) +
-                            " cycles: the RTL hangs");
-      }
-      before(stalls);
-      Settle();
-      taken();
-      Edge();
-      ++cost->cycles;
-      if (stalls.TakeStalled()) ++cost->stalled_cycles;
-    }
+    RunStreams(
+        stalls, cycle_limit, cost, [this] { Settle(); }, [this] { Edge(); }, model_->cmd_ready_o,
+        streams...);
     dirty_ = false;
   }
 

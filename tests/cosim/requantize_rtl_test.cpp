@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <set>
 
-#include "sim/cosim/requantize_unit.h"
-#include "sim/cosim/residual_add_unit.h"
+#include "sim/cosim/lanes_unit.h"
+#include "sim/error.h"
 #include "tests/cosim/cosim_test_support.h"
 
 namespace qsim::cosim {
@@ -58,8 +58,8 @@ class RequantizeRtlTest : public ::testing::TestWithParam<int> {
         x[lane] = c.x;
         addend[lane] = c.addend;
       }
-      const RequantizeRun run{
-          cases[first].x_zero, rounding, cases[first].range, scale, zero, x, addend};
+      const RequantizeRun run{{cases[first].x_zero, rounding, cases[first].range, scale, zero, x},
+                              addend};
       RunCost cost;
       unit.Run(run, stalls, kLimit, y, saturated, &cost);
       for (std::size_t lane = 0; lane < lanes; ++lane) {
@@ -102,7 +102,7 @@ TEST_P(RequantizeRtlTest, TieTable) {
         std::vector<std::uint8_t> saturated(lanes);
         StallGenerator stalls;
         RunCost cost;
-        unit->Run({0, rounding, kWide, scale, zero, x, {}}, stalls, kLimit, y, saturated, &cost);
+        unit->Run({{0, rounding, kWide, scale, zero, x}}, stalls, kLimit, y, saturated, &cost);
         EXPECT_THAT(y, ::testing::Each(expected[i])) << Name(rounding) << " " << halves << "/2";
       }
     }
@@ -202,15 +202,20 @@ TEST_P(RequantizeRtlTest, ResidualAdd) {
         b[0] = -32768;
         b[lanes] = 65535;
         ResidualAddRun run;
-        run.a_zero = extreme ? 0 : static_cast<std::int32_t>(random.Between(-128, 255));
+        run.x_zero = extreme ? 0 : static_cast<std::int32_t>(random.Between(-128, 255));
         run.b_zero = static_cast<std::int32_t>(random.Between(-32768, 65535));
-        run.shift = static_cast<int>(extreme ? random.Between(0, 62) : random.Between(14, 22));
-        run.out_zero = static_cast<std::int32_t>(random.Between(-32768, 32767));
+        const auto shift =
+            static_cast<int>(extreme ? random.Between(0, 62) : random.Between(14, 22));
+        const auto out_zero = static_cast<std::int32_t>(random.Between(-32768, 32767));
+        std::vector<Multiplier> scale;
+        for (const std::int32_t m : a_m) scale.push_back({m, shift});
+        const std::vector<std::int32_t> zero(lanes, out_zero);
+        run.scale = scale;
+        run.zero = zero;
         run.rounding = rounding;
         run.range = {-32768, 32767};
-        run.a_multiplier = a_m;
         run.b_multiplier = b_m;
-        run.a = a;
+        run.x = a;
         run.b = b;
         std::vector<std::int32_t> y(a.size());
         std::vector<std::uint8_t> saturated(a.size());
@@ -221,9 +226,8 @@ TEST_P(RequantizeRtlTest, ResidualAdd) {
         for (std::size_t i = 0; i < a.size(); ++i) {
           bool flag = false;
           const std::int64_t addend = (std::int64_t{b[i]} - run.b_zero) * b_m[i % lanes];
-          ASSERT_EQ(y[i],
-                    oracle::Requantize(std::int64_t{a[i]} - run.a_zero, a_m[i % lanes], run.shift,
-                                       addend, run.out_zero, rounding, run.range, &flag))
+          ASSERT_EQ(y[i], oracle::Requantize(std::int64_t{a[i]} - run.x_zero, a_m[i % lanes], shift,
+                                             addend, out_zero, rounding, run.range, &flag))
               << i << " " << Name(rounding);
           ASSERT_EQ(saturated[i] != 0, flag);
           saturated_count += flag ? 1 : 0;
@@ -247,10 +251,44 @@ TEST_P(RequantizeRtlTest, OneBeatPerCycleWithoutStalls) {
     std::vector<std::uint8_t> saturated(x.size());
     StallGenerator stalls;
     RunCost cost;
-    unit->Run({0, Rounding::kHalfUp, kWide, scale, zero, x, {}}, stalls, kLimit, y, saturated,
-              &cost);
+    unit->Run({{0, Rounding::kHalfUp, kWide, scale, zero, x}}, stalls, kLimit, y, saturated, &cost);
     EXPECT_EQ(cost.cycles, beats + 3);
   }
+}
+
+// What a block is told wrongly is an error of one line, nothing of it on stdout; the block
+// recovers.
+TEST_P(RequantizeRtlTest, AnIllegalCommandIsAnError) {
+  const auto unit = MakeRequantizeUnit(GetParam());
+  const auto lanes = static_cast<std::size_t>(GetParam());
+  const std::vector<std::int32_t> zero(lanes, 0);
+  const auto run = [&](Multiplier lane_scale, std::size_t beats) {
+    const std::vector<Multiplier> scale(lanes, lane_scale);
+    const std::vector<std::int32_t> x(beats * lanes, 5);
+    std::vector<std::int32_t> y(x.size());
+    std::vector<std::uint8_t> saturated(x.size());
+    StallGenerator stalls;
+    RunCost cost;
+    unit->Run({{0, Rounding::kHalfUp, kWide, scale, zero, x}}, stalls, kLimit, y, saturated, &cost);
+    return y;
+  };
+  const auto error_of = [&](Multiplier scale, std::size_t beats) -> std::string {
+    try {
+      run(scale, beats);
+    } catch (const InternalError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  ::testing::internal::CaptureStdout();
+  EXPECT_THAT(error_of({1, 63}, 1),
+              ::testing::MatchesRegex("requantize.sv:[0-9]+: Assertion failed in "
+                                      "rtl.requantize.gen_contract.0..ShiftLegal: a shift is above "
+                                      "62"));
+  EXPECT_THAT(error_of({1, 0}, 0), ::testing::HasSubstr("BeatsLegal: a command without beats"));
+  EXPECT_EQ(error_of({1, 0}, 65536), "65536 does not fit a command field of 16 bits");
+  EXPECT_EQ(::testing::internal::GetCapturedStdout(), "");
+  EXPECT_THAT(run({1, 0}, 65535), ::testing::Each(5));
 }
 
 INSTANTIATE_TEST_SUITE_P(Built, RequantizeRtlTest, ::testing::ValuesIn(BuiltLanes()),

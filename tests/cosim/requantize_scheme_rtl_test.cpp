@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <set>
 
-#include "sim/cosim/requantize_unit.h"
+#include "sim/cosim/lanes_unit.h"
 #include "tests/cosim/cosim_test_support.h"
 
 namespace qsim::cosim {

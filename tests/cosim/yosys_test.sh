@@ -9,10 +9,11 @@ if ! command -v yosys >/dev/null 2>&1; then
 fi
 failed=0
 checked=0
-for file in *.sv; do
-  module="${file%.sv}"
+modules=$(ls ./*.sv | grep -v qsim_pkg)
+for file in $modules; do
+  module=$(basename "$file" .sv)
   checked=$((checked + 1))
-  if ! output=$(yosys -q -e '.*' -p "read_verilog -sv *.sv; hierarchy -top $module; proc; check -assert" 2>&1); then
+  if ! output=$(yosys -q -e '.*' -p "read_verilog -sv qsim_pkg.sv $(echo $modules); hierarchy -top $module; proc; check -assert" 2>&1); then
     echo "FAILED: $module"
     echo "$output"
     failed=1
