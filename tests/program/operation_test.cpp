@@ -120,7 +120,7 @@ TEST(Operations, NamesOfWhatIsRead) {
   const AddOp of_two{.output = "y", .a = "x", .b = "z", .bias = ""};
   EXPECT_EQ(InputsOf(of_two), (std::vector<std::string>{"x", "z"}));
   EXPECT_TRUE(ConstantsOf(of_two).empty());
-  const EmbedOp embed{.output = "y", .a = "x", .position = "p"};
+  const EmbedOp embed{.output = "y", .a = "x", .position = "p", .a_multiplier = {}};
   EXPECT_EQ(ConstantsOf(embed), std::vector<std::string>{"p"});
   EXPECT_EQ(OutputOf(embed), "y");
 }
