@@ -12,7 +12,6 @@
 #include "sim/error.h"
 #include "sim/semantics/gelu_lowering.h"
 #include "sim/semantics/softmax_lowering.h"
-#include "sim/text/block_name.h"
 
 namespace qsim {
 namespace {

@@ -4,7 +4,6 @@
 #include <variant>
 
 #include "sim/error.h"
-#include "sim/text/block_name.h"
 
 namespace qsim {
 
