@@ -8,6 +8,7 @@
 // exports, reports and faults read this and nothing else. ForEachField is how they call it.
 #pragma once
 
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -179,7 +180,7 @@ template <typename Variant>
 struct AlgorithmNames;
 template <typename... T>
 struct AlgorithmNames<std::variant<T...>> {
-  static constexpr std::string_view kNames[] = {T::kName...};
+  static constexpr std::array<std::string_view, sizeof...(T)> kNames = {T::kName...};
 };
 template <typename... T>
 constexpr std::string_view NameOfAlgorithm(const std::variant<T...>& algorithm) {
