@@ -25,8 +25,7 @@ class FloatTaps {
  public:
   // `wanted`: the nodes whose tensors may be asked for; must outlive this.
   FloatTaps(const FloatSource& source, std::int64_t image, const std::set<std::string>& wanted)
-      : source_(source),
-        run_(source.model),
+      : run_(source.model),
         state_(run_.Begin(source.inputs, image)),
         wanted_(wanted) {}
 
@@ -35,7 +34,6 @@ class FloatTaps {
   const FloatTensor* Find(const network::Node* node);
 
  private:
-  FloatSource source_;
   FloatRun run_;
   FloatRun::State state_;  // behind the last part that was computed
   const std::set<std::string>& wanted_;
