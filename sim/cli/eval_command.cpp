@@ -48,8 +48,7 @@ class LabelledImages {
       count_ = reader_->count();
     } else {
       const network::NetworkInput& g = loaded.model.input;
-      if (g.size == 0)
-        throw InputError("--data: this model takes token embeddings, not images");
+      if (g.size == 0) throw InputError("--data: this model takes token embeddings, not images");
       mean_ = spec.mean;
       stddev_ = spec.stddev;
       ResizeSpec resize;
@@ -103,8 +102,7 @@ class LabelledImages {
 };
 
 ImageVerdict Judge(const Bundle& bundle, const network::Network& model,
-                   const LabelledImages& images,
-                   std::int64_t i) {
+                   const LabelledImages& images, std::int64_t i) {
   ImageVerdict verdict;
   verdict.index = i;
   verdict.name = images.Name(i);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "sim/parallel.h"
+#include "sim/semantics/real_weights.h"
 
 namespace qsim {
 namespace {
@@ -61,7 +62,8 @@ class Taps {
     const Grid grid = GridOf(step.tensor);
     const FloatTensor& x = exact.at(step.tensor)->real();
     const FloatTensor& y = golden.at(step.tensor)->real();
-    const std::size_t heads = HeadsOf(step.tensor, static_cast<std::size_t>(network_.model().heads()));
+    const std::size_t heads =
+        HeadsOf(step.tensor, static_cast<std::size_t>(network_.model().heads));
     if (heads > 1) {
       seen.own_by_head.resize(heads);
       seen.in_place_by_head.resize(heads);
@@ -130,7 +132,7 @@ class Taps {
   // Weights rounded to as many steps as their codes use, from the largest weight of each scale.
   double ExpectedOfWeights(const GemmOp& gemm, double input_energy) const {
     const Program& program = network_.bundle().program;
-    const FloatTensor& weight = network_.model().LinearOf(gemm.output)->weight;
+    const FloatTensor& weight = LinearOf(network_.model(), gemm.output)->weight;
     const TensorScale& scales = network_.bundle().scales.at(gemm.weight);
     const auto& codes = program.Constant(gemm.weight).As<std::int8_t>();
     const Grid in = GridOf(gemm.input);

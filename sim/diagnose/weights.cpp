@@ -1,8 +1,8 @@
 #include <algorithm>
-#include <span>
 #include <vector>
 
 #include "sim/diagnose/taps.h"
+#include "sim/semantics/real_weights.h"
 
 namespace qsim {
 namespace {
@@ -28,7 +28,7 @@ void AddRow(const std::vector<double>& exact, const std::vector<double>& codes, 
 }
 
 WeightLoss LossOf(const Bundle& bundle, const network::Linear& layer, const GemmOp& gemm,
-                  std::span<const double> deviation) {
+                  const std::vector<double>& stddev) {
   const IntTensor& weight = bundle.program.Constant(gemm.weight);
   const std::vector<std::int8_t>& codes = weight.As<std::int8_t>();
   const Grid in = bundle.GridOf(gemm.input);
@@ -43,7 +43,7 @@ WeightLoss LossOf(const Bundle& bundle, const network::Linear& layer, const Gemm
     for (std::size_t k = 0; k < depth; ++k) {
       const std::size_t i = n * depth + k;
       exact[k] = static_cast<double>(layer.weight.data[i]);
-      if (!deviation.empty()) exact[k] /= deviation[k / (depth / deviation.size())];
+      if (!stddev.empty()) exact[k] /= stddev[k / (depth / stddev.size())];
       centred[k] = static_cast<double>(codes[i] - zero) / in.At(k).scale;
     }
     AddRow(exact, centred, loss);
@@ -58,8 +58,9 @@ std::vector<WeightLoss> MeasureWeights(const MixedExecutor& network) {
   for (const Op& op : network.bundle().program.ops) {
     const auto* gemm = std::get_if<GemmOp>(&op);
     if (gemm == nullptr) continue;
-    losses.push_back(LossOf(network.bundle(), *network.model().LinearOf(gemm->output), *gemm,
-                            network.model().PixelsBefore(gemm->output).deviation));
+    const ImageInputs* pixels = network.PixelsIn(gemm->input);
+    losses.push_back(LossOf(network.bundle(), *LinearOf(network.model(), gemm->output), *gemm,
+                            pixels != nullptr ? pixels->stddev : std::vector<double>{}));
   }
   return losses;
 }

@@ -84,7 +84,7 @@ class Runner {
     }
     if (floats_ != nullptr) mixed_.emplace(bundle_, floats_->model, floats_->inputs);
     if (settings_.profile) {
-      profiler_.emplace(bundle_, mixed_ ? &mixed_->model() : nullptr, *settings_.profile,
+      profiler_.emplace(bundle_, mixed_ ? &*mixed_ : nullptr, *settings_.profile,
                         settings_.threads);
     }
     for (const TensorInfo& info : program_.tensors) {
@@ -178,8 +178,7 @@ class Runner {
   }
 
   // Everything there is to do with a tensor that has just appeared.
-  void Look(const std::string& name, std::int64_t image, int worker, Executors& e,
-            ImageResult& r) {
+  void Look(const std::string& name, std::int64_t image, int worker, Executors& e, ImageResult& r) {
     const IntTensor& golden = e.golden->values().at(name);
     CountClampedSums(program_.Tensor(name), golden, r);
     if (settings_.sink != nullptr) settings_.sink->Take("golden", name, image, golden);

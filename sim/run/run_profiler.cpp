@@ -50,10 +50,10 @@ void AddMetrics(const TensorMetrics& metrics, TensorProfile& profile) {
 
 }  // namespace
 
-RunProfiler::RunProfiler(const Bundle& bundle, const ModelWeights* model, ProfileRequest request,
+RunProfiler::RunProfiler(const Bundle& bundle, const MixedExecutor* mixed, ProfileRequest request,
                          int workers)
     : bundle_(bundle),
-      model_(model),
+      mixed_(mixed),
       request_(std::move(request)),
       counts_(static_cast<std::size_t>(workers)),
       seconds_(bundle.program.ops.size()) {}
@@ -120,9 +120,9 @@ TensorProfile RunProfiler::ProfileWeight(const GemmOp& op) const {
   const IntTensor& codes = bundle_.program.Constant(op.weight);
   std::span<const double> deviation;
   std::span<const float> exact;
-  if (model_ != nullptr) {
-    deviation = model_->PixelsBefore(op.output).deviation;
-    if (const network::Linear* layer = model_->LinearOf(op.output)) exact = layer->weight.data;
+  if (mixed_ != nullptr) {
+    if (const ImageInputs* pixels = mixed_->PixelsIn(op.input)) deviation = pixels->stddev;
+    exact = LinearOf(mixed_->model(), op.output)->weight.data;
   }
   const std::vector<double> real = RealWeights(bundle_, op, deviation);
   TensorCounts counts(RangeOf(codes, request_.weight_range(op.weight)));

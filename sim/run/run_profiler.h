@@ -10,7 +10,7 @@
 
 #include "sim/bundle/bundle.h"
 #include "sim/run/run_profile.h"
-#include "sim/semantics/model_weights.h"
+#include "sim/semantics/mixed.h"
 #include "sim/statistics/metrics.h"
 
 namespace qsim {
@@ -31,8 +31,9 @@ class RunProfiler {
     std::vector<double> seconds;  // by operation
   };
 
-  // `model` null where there is no float reference. Bundle and model must outlive this.
-  RunProfiler(const Bundle& bundle, const ModelWeights* model, ProfileRequest request, int workers);
+  // `mixed` null where there is no float reference. Bundle and executor must outlive this.
+  RunProfiler(const Bundle& bundle, const MixedExecutor* mixed, ProfileRequest request,
+              int workers);
 
   // One tensor of one image, from the thread `worker`; `exact` is empty where it has no reference.
   // Throws InputError naming tensor, image and element where the reference is not finite.
@@ -55,7 +56,7 @@ class RunProfiler {
   TensorProfile ProfileWeight(const GemmOp& op) const;
 
   const Bundle& bundle_;
-  const ModelWeights* model_;
+  const MixedExecutor* mixed_;
   ProfileRequest request_;
   std::vector<std::map<std::string, TensorCounts>> counts_;  // by worker
   std::map<std::string, TensorMoments> moments_;

@@ -1,9 +1,13 @@
 #include "sim/semantics/mixed.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 #include <utility>
 
+#include "sim/error.h"
+#include "sim/semantics/float_run.h"
 #include "sim/semantics/model_check.h"
 
 namespace qsim {
@@ -21,11 +25,12 @@ Reals MixedTensor::Doubles() const {
   return {real_.data.begin(), real_.data.end()};
 }
 
-MixedExecutor::MixedExecutor(const Bundle& bundle, const network::Network& model, const ModelInputs& inputs)
-    : bundle_(bundle), model_(model, inputs), names_(bundle.program.inputs) {
+MixedExecutor::MixedExecutor(const Bundle& bundle, const network::Network& model,
+                             const ModelInputs& inputs)
+    : bundle_(bundle), model_(model), inputs_(inputs), names_(bundle.program.inputs) {
   for (const Op& op : bundle.program.ops) names_.push_back(OutputOf(op));
   for (std::size_t n = 0; n < names_.size(); ++n) nodes_[names_[n]] = n;
-  CheckStandsFor(bundle, model_);
+  CheckStandsFor(bundle, model, inputs);
 }
 
 const Op* MixedExecutor::OpOf(std::size_t node) const {
@@ -45,14 +50,37 @@ std::vector<std::size_t> MixedExecutor::Last() const {
   return last;
 }
 
+const ImageInputs* MixedExecutor::PixelsIn(const std::string& tensor) const {
+  const network::Node* node = model_.NodeOf(tensor);
+  const bool pixels = node != nullptr && (std::holds_alternative<network::Pixels>(node->function) ||
+                                          std::holds_alternative<network::Patches>(node->function));
+  return pixels ? std::get_if<ImageInputs>(&inputs_.data) : nullptr;
+}
+
 MixedState MixedExecutor::ExactInputs(std::int64_t image) const {
   MixedState state;
-  for (auto& [name, input] : model_.InputsOf(bundle_.program.inputs, image)) {
-    if (auto* codes = std::get_if<IntTensor>(&input)) {
-      state[name] = std::make_shared<MixedTensor>(std::move(*codes), bundle_.GridOf(name));
-    } else {
-      state[name] = std::make_shared<MixedTensor>(std::get<FloatTensor>(std::move(input)));
-    }
+  const FloatRun run(model_);
+  FloatRun::State values = run.Begin(inputs_, image);
+  std::set<std::string> wanted(bundle_.program.inputs.begin(), bundle_.program.inputs.end());
+  for (int part = 0; part < model_.parts() && !wanted.empty(); ++part) {
+    run.Part(part, values, [&](const network::Node& node, const FloatTensor& value) {
+      if (wanted.erase(node.name) == 0) return;
+      const ImageInputs* images = PixelsIn(node.name);
+      if (images == nullptr) {
+        state[node.name] = std::make_shared<MixedTensor>(value);
+        return;
+      }
+      const auto& all = images->pixels.As<std::uint8_t>();
+      const std::int64_t size = ElementCount(value.shape);
+      const auto begin = all.begin() + image * size;
+      IntTensor pixels(value.shape, std::vector<std::uint8_t>(begin, begin + size));
+      state[node.name] =
+          std::make_shared<MixedTensor>(std::move(pixels), bundle_.GridOf(node.name));
+    });
+  }
+  if (!wanted.empty()) {
+    throw InputError(
+        fmt::format("the program has an input '{}', which the model has not", *wanted.begin()));
   }
   return state;
 }

@@ -11,8 +11,9 @@
 
 #include "golden/program/executor.h"
 #include "sim/bundle/bundle.h"
+#include "sim/inputs/manifest.h"
+#include "sim/network/network.h"
 #include "sim/semantics/mixed_tensor.h"
-#include "sim/semantics/model_weights.h"
 
 namespace qsim {
 
@@ -56,7 +57,10 @@ class MixedExecutor {
   std::vector<std::size_t> Last() const;
   Modes AllOf(Exactness exactness) const { return Modes(nodes(), exactness); }
   const Bundle& bundle() const { return bundle_; }
-  const ModelWeights& model() const { return model_; }
+  const network::Network& model() const { return model_; }
+  // The images of which a tensor holds the pixels as they are, where the network has them
+  // normalised; null for any other tensor.
+  const ImageInputs* PixelsIn(const std::string& tensor) const;
 
   // The program's inputs for one image before they are quantized; pixels are on their grid.
   MixedState ExactInputs(std::int64_t image) const;
@@ -110,7 +114,8 @@ class MixedExecutor {
                                               Exactness e, const std::vector<double>& error) const;
 
   const Bundle& bundle_;
-  ModelWeights model_;
+  const network::Network& model_;
+  const ModelInputs& inputs_;
   std::vector<std::string> names_;
   std::map<std::string, std::size_t> nodes_;
 };

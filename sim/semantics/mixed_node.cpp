@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "golden/kernels/fast_backend.h"
-#include "sim/semantics/exact.h"
 #include "sim/semantics/mixed.h"
 
 namespace qsim {
@@ -39,7 +38,7 @@ void Bound(const Accumulator& acc, const Grid& grid, Reals& real) {
 }  // namespace
 
 Tensor MixedExecutor::OnGrid(const std::string& tensor, const FloatTensor& real) const {
-  return FromReal(tensor, AsReals(real), Exactness::Golden(), {});
+  return FromReal(tensor, {real.data.begin(), real.data.end()}, Exactness::Golden(), {});
 }
 
 Tensor MixedExecutor::Node(std::size_t node, Exactness e, const Lookup& values) const {
@@ -51,14 +50,6 @@ Tensor MixedExecutor::Node(std::size_t node, Exactness e, const Lookup& values) 
   if (std::holds_alternative<PatchifyOp>(*op)) return Golden(node, values);
   const Accumulator* acc = AccumulatorOf(*op);
   return acc != nullptr ? Product(node, *acc, e, values) : Rounding(node, e, values);
-}
-
-Reals MixedExecutor::ExactOf(const Op& op, const Lookup& values, bool float_weights) const {
-  const auto tensor = [&](const std::string& name) -> const MixedTensor& {
-    return *values.At(name);
-  };
-  const ExactOperands in = {bundle_, model_, tensor, float_weights};
-  return std::visit([&](const auto& o) { return Exact(o, in); }, op);
 }
 
 Tensor MixedExecutor::OffGrid(const std::string& name, const Reals& real) const {

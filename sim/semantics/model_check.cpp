@@ -6,16 +6,22 @@
 #include <cmath>
 
 #include "sim/error.h"
+#include "sim/semantics/real_weights.h"
 
 namespace qsim {
 namespace {
 
 class Check {
  public:
-  Check(const Bundle& bundle, const ModelWeights& model) : bundle_(bundle), model_(model) {}
+  Check(const Bundle& bundle, const network::Network& model, const ModelInputs& inputs)
+      : bundle_(bundle), model_(model), inputs_(inputs) {}
 
   void Run() const {
-    for (const Op& op : bundle_.program.ops) std::visit([this](const auto& o) { Of(o); }, op);
+    for (const Op& op : bundle_.program.ops) {
+      std::visit([this](const auto& o) { Of(o); }, op);
+      if (model_.NodeOf(OutputOf(op)) != nullptr) continue;
+      throw InputError(fmt::format("{}: the model has no such operation", OutputOf(op)));
+    }
     for (const std::string& name : bundle_.program.inputs) Input(name);
   }
 
@@ -29,9 +35,10 @@ class Check {
   const Shape& ShapeOf(const std::string& tensor) const {
     return bundle_.program.Tensor(tensor).shape;
   }
+  Shape Stream() const { return {model_.input.tokens, model_.input.dim}; }
 
   void Of(const GemmOp& op) const {
-    const network::Linear* layer = model_.LinearOf(op.output);
+    const network::Linear* layer = LinearOf(model_, op.output);
     if (layer == nullptr || layer->weight.shape.empty()) {
       throw InputError(fmt::format("{}: the model has no such linear layer", op.output));
     }
@@ -49,15 +56,15 @@ class Check {
     }
   }
   void Of(const LayernormOp& op) const {
-    const network::Norm* norm = model_.NormOf(op.output);
-    const std::int64_t channels = norm == nullptr ? 0 : std::ssize(norm->gamma);
+    const auto* layer = model_.FunctionOf<network::LayerNorm>(op.output);
+    const std::int64_t channels = layer == nullptr ? 0 : std::ssize(layer->norm.gamma);
     Expect(op.output, ShapeOf(op.output), {ShapeOf(op.output).front(), channels});
   }
-  void Of(const EmbedOp& op) const { Expect(op.output, ShapeOf(op.output), model_.StreamShape()); }
+  void Of(const EmbedOp& op) const { Expect(op.output, ShapeOf(op.output), Stream()); }
   void Of(const MatmulOp& op) const {
-    if (op.heads == model_.heads()) return;
+    if (op.heads == model_.heads) return;
     throw InputError(fmt::format("{}: {} heads in the program, {} in the model", op.output,
-                                 op.heads, model_.heads()));
+                                 op.heads, model_.heads));
   }
   void Of(const AddOp& op) const {
     throw InputError(
@@ -69,7 +76,7 @@ class Check {
   void Of(const Other&) const {}
 
   void Input(const std::string& name) const {
-    const auto* images = std::get_if<ImageInputs>(&model_.inputs().data);
+    const auto* images = std::get_if<ImageInputs>(&inputs_.data);
     const bool block = name.starts_with("blocks.");
     if (!block && (name == "image") != (images != nullptr)) {
       throw InputError(fmt::format("the program's input '{}' needs {}, and the inputs are {}", name,
@@ -81,17 +88,19 @@ class Check {
       Expect(name, ShapeOf(name), {all.begin() + 1, all.end()});
       return;
     }
-    Expect(name, ShapeOf(name), model_.StreamShape());
+    Expect(name, ShapeOf(name), Stream());
   }
 
   const Bundle& bundle_;
-  const ModelWeights& model_;
+  const network::Network& model_;
+  const ModelInputs& inputs_;
 };
 
 }  // namespace
 
-void CheckStandsFor(const Bundle& bundle, const ModelWeights& model) {
-  Check(bundle, model).Run();
+void CheckStandsFor(const Bundle& bundle, const network::Network& model,
+                    const ModelInputs& inputs) {
+  Check(bundle, model, inputs).Run();
 }
 
 }  // namespace qsim

@@ -8,6 +8,13 @@
 #include "sim/error.h"
 
 namespace qsim {
+const network::Linear* LinearOf(const network::Network& model, const std::string& output) {
+  const network::Node* node = model.NodeOf(output);
+  const auto* projection =
+      node == nullptr ? nullptr : std::get_if<network::Projection>(&node->function);
+  return projection == nullptr ? nullptr : &projection->layer;
+}
+
 std::vector<double> RealWeights(const Bundle& bundle, const GemmOp& op,
                                 std::span<const double> deviation) {
   const IntTensor& constant = bundle.program.Constant(op.weight);

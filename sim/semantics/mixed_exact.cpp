@@ -1,0 +1,175 @@
+// What an operation of a program is in real numbers: the function of the network's node, on what
+// the operation reads. Sums are of doubles, so that a grid of 16 bits rounds what its codes really
+// add up to; in float they are the node's own, bit for bit.
+#include <cmath>
+#include <utility>
+
+#include "sim/semantics/float_nodes.h"
+#include "sim/semantics/mixed.h"
+
+namespace qsim {
+namespace {
+
+Reals Widened(const FloatTensor& x) { return {x.data.begin(), x.data.end()}; }
+
+Reals Columns(const Reals& x, std::int64_t in_width, std::int64_t first, std::int64_t width) {
+  if (width == in_width) return x;
+  Reals out;
+  for (auto row = x.begin(); row != x.end(); row += in_width) {
+    out.insert(out.end(), row + first, row + first + width);
+  }
+  return out;
+}
+
+// Adds `x` to the last elements of `sum`.
+Reals Plus(Reals sum, const Reals& x) {
+  const std::size_t first = sum.size() - x.size();
+  for (std::size_t i = 0; i < x.size(); ++i) sum[first + i] += x[i];
+  return sum;
+}
+
+Reals PositionsOf(const network::Positions& node) {
+  Reals out = Widened(node.position);
+  for (std::size_t c = 0; c < node.first.size(); ++c) {
+    out[c] = static_cast<double>(node.position.data[c] + node.first[c]);
+  }
+  return out;
+}
+
+// The class token's row is in codes of the output; the others are in its steps, without zero point.
+Reals PositionsOf(const EmbedOp& op, const Bundle& bundle) {
+  const IntTensor& position = bundle.program.Constant(op.position);
+  const auto& codes = position.As<std::int32_t>();
+  const TensorScale& scale = bundle.scales.at(op.output);
+  const auto channels = static_cast<std::size_t>(position.shape()[1]);
+  Reals out(codes.size());
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    const Quantization q = scale.At(i % channels);
+    out[i] = q.scale * (codes[i] - (i < channels ? q.zero : 0));
+  }
+  return out;
+}
+
+FloatTensor Normalised(const ImageInputs& images, FloatTensor patches) {
+  const auto depth = static_cast<std::size_t>(patches.shape.back());
+  const std::size_t per_channel = depth / images.mean.size();
+  for (std::size_t i = 0; i < patches.data.size(); ++i) {
+    const std::size_t c = i % depth / per_channel;
+    const double pixel = static_cast<double>(patches.data[i]);
+    patches.data[i] = static_cast<float>((pixel - images.mean[c]) / images.stddev[c]);
+  }
+  return patches;
+}
+
+// The integers as a linear layer on real numbers.
+network::Linear LayerOf(const GemmOp& op, const Bundle& bundle) {
+  const IntTensor& weight = bundle.program.Constant(op.weight);
+  const auto& bias = bundle.program.Constant(op.bias).As<std::int32_t>();
+  const auto& codes = weight.As<std::int8_t>();
+  const auto rows = static_cast<std::size_t>(weight.shape()[0]);
+  const auto depth = static_cast<std::size_t>(weight.shape()[1]);
+  const TensorScale& in = bundle.scales.at(op.input);
+  const TensorScale& out = bundle.scales.at(op.output);
+  GemmParams params;
+  params.rhs_zero = op.weight_zero;
+  network::Linear layer;
+  layer.weight = {weight.shape(), std::vector<float>(codes.size())};
+  layer.bias.resize(rows);
+  for (std::size_t n = 0; n < rows; ++n) {
+    const std::int32_t zero = params.RhsZero(static_cast<std::int64_t>(n));
+    const double step = out.At(n).scale;
+    double offset = static_cast<double>(bias[n]);
+    for (std::size_t k = 0; k < depth; ++k) {
+      const Quantization q = in.At(k);
+      const double w = static_cast<double>(codes[n * depth + k] - zero);
+      offset += static_cast<double>(q.zero) * w;
+      layer.weight.data[n * depth + k] = static_cast<float>(step / q.scale * w);
+    }
+    layer.bias[n] = static_cast<float>(step * offset);
+  }
+  return layer;
+}
+
+// x / s + z - op_zero for every element: the number that the integer product would multiply.
+// `inner`: elements of one zero point side by side.
+FloatTensor Operand(const Grid& grid, FloatTensor x, const std::vector<std::int32_t>& op_zero,
+                    std::size_t inner) {
+  grid.ForEach([&](std::size_t i, Quantization q) {
+    const std::size_t z = op_zero.size() == 1 ? 0 : i / inner % op_zero.size();
+    x.data[i] = static_cast<float>(grid.Units(q, static_cast<double>(x.data[i])) -
+                                   static_cast<double>(op_zero[z]));
+  });
+  return x;
+}
+
+// OnReals: these very integers, on operands that may lie off their grids.
+Reals OnReals(const GemmOp& op, const Bundle& bundle, const FloatTensor& x) {
+  network::Node node;
+  node.function = network::Projection{LayerOf(op, bundle), op.rows, {}};
+  const FloatTensor* input = &x;
+  return Widened(qsim::Compute(node, {&input, 1}));
+}
+
+Reals OnReals(const MatmulOp& op, const Bundle& bundle, FloatTensor lhs, const FloatTensor& rhs) {
+  const auto tokens = static_cast<std::size_t>(rhs.shape[0]);
+  const auto channels = static_cast<std::size_t>(rhs.shape[1]);
+  const std::size_t head_dim = channels / static_cast<std::size_t>(op.heads);
+  // Zero points run along heads, whose elements are columns of Q, K and V and planes of the
+  // softmax.
+  const std::size_t lhs_inner = op.transpose_rhs ? head_dim : tokens * tokens;
+  const std::size_t rhs_inner = op.rhs_zero.size() == channels ? 1 : head_dim;
+  if (op.mode == OperandMode::kShift) {
+    for (float& v : lhs.data) v = std::ldexp(v, 15);
+  } else {
+    lhs = Operand(bundle.GridOf(op.lhs), std::move(lhs), op.lhs_zero, lhs_inner);
+  }
+  const FloatTensor b = Operand(bundle.GridOf(op.rhs), rhs, op.rhs_zero, rhs_inner);
+  network::Node node;
+  node.function = network::Product{op.heads, op.transpose_rhs, 1};
+  const std::vector<const FloatTensor*> operands = {&lhs, &b};
+  Reals out = Widened(qsim::Compute(node, operands));
+  const Grid grid = bundle.GridOf(op.output);
+  grid.ForEach([&](std::size_t i, Quantization q) { out[i] = grid.Real(q, out[i]); });
+  return out;
+}
+
+}  // namespace
+
+Reals MixedExecutor::ExactOf(const Op& op, const Lookup& values, bool float_weights) const {
+  const auto real = [&](const std::string& name) -> const FloatTensor& {
+    return values.At(name)->real();
+  };
+  const Program& program = bundle_.program;
+  if (const auto* requantize = std::get_if<RequantizeOp>(&op)) {
+    return Columns(values.At(requantize->input)->Doubles(),
+                   program.Tensor(requantize->input).shape.back(), requantize->first_column,
+                   program.Tensor(requantize->output).shape.back());
+  }
+  if (const auto* add = std::get_if<ResidualAddOp>(&op)) {
+    return Plus(values.At(add->a)->Doubles(), values.At(add->b)->Doubles());
+  }
+  const network::Node& node = *model_.NodeOf(OutputOf(op));
+  if (const auto* embed = std::get_if<EmbedOp>(&op)) {
+    return Plus(float_weights ? PositionsOf(std::get<network::Positions>(node.function))
+                              : PositionsOf(*embed, bundle_),
+                values.At(embed->a)->Doubles());
+  }
+  if (!float_weights) {
+    if (const auto* gemm = std::get_if<GemmOp>(&op))
+      return OnReals(*gemm, bundle_, real(gemm->input));
+    if (const auto* matmul = std::get_if<MatmulOp>(&op))
+      return OnReals(*matmul, bundle_, real(matmul->lhs), real(matmul->rhs));
+  }
+  FloatTensor normalised;
+  std::vector<const FloatTensor*> inputs;
+  for (const std::string& name : InputsOf(op)) {
+    inputs.push_back(&real(name));
+    if (const ImageInputs* images = PixelsIn(name)) {
+      normalised = Normalised(*images, real(name));
+      inputs.back() = &normalised;
+    }
+  }
+  return Widened(qsim::Compute(node, inputs));
+}
+
+}  // namespace qsim
