@@ -249,7 +249,8 @@ class Describer {
     const std::string a = Minus("a[h][i][k]", op.lhs_zero);
     Lines lines;
     if (op.mode == OperandMode::kShift) {
-      lines.emplace_back("y[h][i][j] = sum_k b[h][k][j] << (15 - a[h][i][k]); a = 16 adds 0");
+      lines.push_back(fmt::format("y[h][i][j] = sum_k {} << (15 - a[h][i][k]); a = 16 adds 0",
+                                  Minus("b[h][k][j]", op.rhs_zero)));
     } else {
       const std::string b = Minus(op.transpose_rhs ? "b[h][j][k]" : "b[h][k][j]", op.rhs_zero);
       lines.push_back(fmt::format("y[h][i][j] = sum_k {} {}", a, b));
@@ -345,24 +346,23 @@ class Describer {
 
   static std::string RequantBody(const RequantizeOp& op) {
     const std::string x = Minus("x", {op.input_zero});
+    const char* add = op.addend.empty() ? "" : " + add";
     switch (op.scheme) {
       case RequantScheme::kRoundShift:
-        return "z + " + Shifted(op.rounding, x + " M", "S");
+      case RequantScheme::kRequantShift:
+        return "z + " + Shifted(op.rounding, x + " M" + add, "S");
       case RequantScheme::kTfliteDouble:
-        return fmt::format("z + half_away(half_up({} 2^l M / 2^31) / 2^r)", x);
+      case RequantScheme::kTosaScale32Double:
+        return fmt::format("z + half_away(half_up({} M / 2^min(S, 31)) / 2^max(S - 31, 0))", x);
       case RequantScheme::kTfliteSingle:
       case RequantScheme::kTosaScale32:
       case RequantScheme::kTosaScale16:
       case RequantScheme::kCmsisnnS64:
         return fmt::format("z + half_up({} M / 2^S)", x);
-      case RequantScheme::kTosaScale32Double:
-        return fmt::format("z + (({} M + 2^(S-1) +- 2^30 where S > 31) >> S)", x);
       case RequantScheme::kIta:
-        return fmt::format("floor({} M / 2^S + z + 1/2 + 2^-23)", x);
+        return fmt::format("z{} + floor({} M / 2^S + 1/2 + 2^-23)", add, x);
       case RequantScheme::kItaRtl:
-        return fmt::format("z + half_up({} M / 2^S)", x);
-      case RequantScheme::kRequantShift:
-        return fmt::format("z + (({} M{} + 2^(S-1)) >> S)", x, op.addend.empty() ? "" : " + add");
+        return fmt::format("z{} + half_up({} M / 2^S)", add, x);
       case RequantScheme::kIbertDyadic:
         return fmt::format("z + half_even({} M / 2^S)", x);
     }

@@ -71,6 +71,7 @@ struct Layer {
   std::int64_t deviation = 0;  // of accumulators; 0: so that about one in fifty saturates
   std::int64_t zero = 0;
   std::string rounding = "half_up";
+  std::int64_t set_bits = 0;  // of every multiplier
 };
 
 // Accumulators and parameters as a linear layer has them.
@@ -81,7 +82,7 @@ inline RequantSpec MakeSpec(SeededRandom& random, const Layer& setup) {
   const std::int64_t low = std::int64_t{1} << (setup.multiplier_bits - 1);
   const std::int64_t entries = setup.per_channel ? setup.channels : 1;
   for (std::int64_t c = 0; c < entries; ++c) {
-    spec.multiplier.push_back(random.Between(low, 2 * low - 1));
+    spec.multiplier.push_back(random.Between(low, 2 * low - 1) | setup.set_bits);
     spec.shift.push_back(setup.shift);
   }
   spec.zero = {setup.zero};

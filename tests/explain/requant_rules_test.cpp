@@ -72,7 +72,9 @@ mpz_class DropLow(const mpz_class& m, int bits, bool round) {
 constexpr Layer kM31 = {.multiplier_bits = 31, .per_channel = true, .shift = 37};
 constexpr Layer kM31Tensor = {.multiplier_bits = 31, .per_channel = false, .shift = 38};
 constexpr Layer kM16 = {.multiplier_bits = 16, .per_channel = true, .shift = 24};
-constexpr Layer kM16Tensor = {.multiplier_bits = 16, .per_channel = false, .shift = 23};
+// The two bits beside the eighth are set: seven, eight and nine bits are three multipliers.
+constexpr Layer kM16Tensor = {
+    .multiplier_bits = 16, .per_channel = false, .shift = 23, .set_bits = 0x180};
 constexpr Layer kZero = {.multiplier_bits = 8, .per_channel = true, .shift = 8, .zero = 13};
 constexpr Layer kZeroEven = {.multiplier_bits = 8, .shift = 8, .zero = 13, .rounding = "half_even"};
 constexpr Layer kZeroAway = {.multiplier_bits = 8, .shift = 8, .zero = 13, .rounding = "half_away"};
