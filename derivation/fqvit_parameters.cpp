@@ -5,6 +5,7 @@
 
 #include "derivation/exact.h"
 #include "derivation/layernorm_rows.h"
+#include "golden/ops/one_or_each.h"
 
 namespace qsim::derivation {
 namespace {
@@ -55,7 +56,7 @@ DerivedFqvit DeriveFqvitParameters(std::span<const std::int32_t> x,
   const mpz_class radicand = channels * squares - sum * sum;
   DerivedFqvit derived;
   for (std::size_t c = 0; c < x.size(); ++c) {
-    const mpq_class s = out_scale[out_scale.size() == 1 ? 0 : c], w = weight[c], b = bias[c];
+    const mpq_class s = EntryFor(out_scale, c), w = weight[c], b = bias[c];
     const Number magnitude{0, channels * abs(w) / s, radicand};
     // The largest N with |A| 2^N below 256, from the top down; an |A| of 256 and more has none.
     int n = 31;

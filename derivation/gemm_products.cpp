@@ -7,6 +7,7 @@
 
 #include "derivation/exact.h"
 #include "golden/ops/gemm.h"
+#include "golden/ops/one_or_each.h"
 
 namespace qsim::derivation {
 namespace {
@@ -28,7 +29,7 @@ struct Product {
   }
   std::int64_t RhsZero(std::int64_t column) const {
     if (rhs_zero.empty()) return 0;
-    return rhs_zero[rhs_zero.size() == 1 ? 0 : static_cast<std::size_t>(column)];
+    return EntryFor(rhs_zero, column);
   }
   // The number that a left operand stands for (3.6).
   mpz_class Number(std::int64_t row, std::int64_t step) const {

@@ -9,6 +9,7 @@
 #include "derivation/exact.h"
 #include "derivation/layernorm_rows.h"
 #include "golden/ops/layernorm/fqvit.h"
+#include "golden/ops/one_or_each.h"
 
 namespace qsim::derivation {
 namespace {
@@ -130,9 +131,9 @@ DerivedLayernorm DeriveSumOfSquares(const Scores& row, const Params& params, Qua
     const mpz_class y =
         Floor(Ratio(d[c] * Floor(Ratio(numerator, derived.std_int)), 2)) + Big(params.bias[c]);
     derived.y.push_back(Small(y));
-    const Multiplier scale = params.scale[params.scale.size() == 1 ? 0 : c];
+    const Multiplier scale = EntryFor(params.scale, c);
     const mpz_class rounded = Rounded(Ratio(y * scale.m, Power2(scale.shift)), params.rounding) +
-                              params.zero[params.zero.size() == 1 ? 0 : c];
+                              EntryFor(params.zero, c);
     derived.q.push_back(Small(Clamp(rounded, range.qmin, range.qmax)));
   }
   return derived;

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "derivation/exact.h"
+#include "golden/ops/one_or_each.h"
 
 namespace qsim::derivation {
 namespace {
@@ -48,8 +49,8 @@ Bounds Update(const std::optional<Bounds>& running, const Bounds& batch,
   const bool average =
       params.kind == RangeEstimator::kEma || params.kind == RangeEstimator::kPercentile;
   for (std::size_t c = 0; running && c < batch.least.size(); ++c) {
-    const mpq_class& least = running->least[running->least.size() == 1 ? 0 : c];
-    const mpq_class& most = running->most[running->most.size() == 1 ? 0 : c];
+    const mpq_class& least = EntryFor(running->least, c);
+    const mpq_class& most = EntryFor(running->most, c);
     if (average) {
       next.least[c] = least + params.sigma * (batch.least[c] - least);
       next.most[c] = most + params.sigma * (batch.most[c] - most);
@@ -106,8 +107,8 @@ DerivedGrid LeastError(const Bounds& bounds, const Batch& batch, std::size_t cha
     }
     mpq_class error = 0;
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      const std::size_t c = grid.scale.size() == 1 ? 0 : i % channels;
-      error += SquaredError(batch[i], grid.scale[c], grid.zero[c], params);
+      const std::size_t c = i % channels;
+      error += SquaredError(batch[i], EntryFor(grid.scale, c), EntryFor(grid.zero, c), params);
     }
     if (!least_error || error < *least_error) {
       least_error = error;

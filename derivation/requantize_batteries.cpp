@@ -6,6 +6,7 @@
 #include "derivation/batteries.h"
 #include "derivation/exact.h"
 #include "derivation/requantize_values.h"
+#include "golden/ops/one_or_each.h"
 #include "golden/ops/requantize.h"
 
 namespace qsim::derivation {
@@ -136,9 +137,7 @@ void CompareTensor(Comparison& comparison) {
     std::int64_t derived_saturated = 0;
     for (std::size_t e = 0; e < size; ++e) {
       const std::size_t c = e / static_cast<std::size_t>(layout.inner) % channels;
-      const auto of = [&](const auto& values) {
-        return values.empty() ? 0 : values[values.size() == 1 ? 0 : c];
-      };
+      const auto of = [&](const auto& values) { return values.empty() ? 0 : EntryFor(values, c); };
       const mpz_class derived =
           DeriveScheme(kScheme, Big(x[e]) - input_zero, scale[c], Big(of(addend))) + of(zero);
       const mpz_class clamped = Clamp(derived, range.qmin, range.qmax);

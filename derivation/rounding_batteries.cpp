@@ -1,4 +1,5 @@
 // Sections 2, 3 and 8 in arbitrary precision.
+#include "golden/ops/one_or_each.h"
 #include "golden/ops/rounding.h"
 
 #include <algorithm>
@@ -94,8 +95,8 @@ void CompareResidualAdd(Comparison& comparison) {
     std::int64_t derived_saturated = 0;
     for (std::size_t e = 0; e < size; ++e) {
       const std::size_t c = e / static_cast<std::size_t>(layout.inner) % channels;
-      const mpz_class sum = (Big(a[e]) - params.a_zero) * a_m[a_m.size() == 1 ? 0 : c] +
-                            (Big(b[e]) - params.b_zero) * b_m[b_m.size() == 1 ? 0 : c];
+      const mpz_class sum = (Big(a[e]) - params.a_zero) * EntryFor(a_m, c) +
+                            (Big(b[e]) - params.b_zero) * EntryFor(b_m, c);
       const mpz_class y = Rounded(Scaled(sum, -params.shift), kRounding) + params.out_zero;
       const mpz_class clamped = Clamp(y, params.range.qmin, params.range.qmax);
       derived_saturated += clamped != y;

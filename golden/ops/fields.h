@@ -69,6 +69,12 @@ struct Description {
   std::string_view kind;     // "residual_add"
   std::string_view section;  // of docs/numerics.md
   bool clamps = false;       // to its output's range, which is then a parameter of its hardware
+  // What it computes, line by line, in the names of its fields: x or a is the first tensor that it
+  // reads, b the second, y the output. qmin and qmax are the output's range, input_qmin the
+  // input's. An operation whose text depends on its parameters has a function Formula(program)
+  // instead, and one whose section does a function Section(). Algorithms have kFormula or
+  // Formula().
+  std::string_view formula = {};
 };
 
 // For unevaluated questions.

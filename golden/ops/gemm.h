@@ -18,6 +18,7 @@
 #include <string_view>
 
 #include "golden/ops/names.h"
+#include "golden/ops/one_or_each.h"
 
 namespace qsim {
 
@@ -71,7 +72,7 @@ struct GemmParams {
 
   std::int32_t RhsZero(std::int64_t column) const {
     if (rhs_zero.empty()) return 0;
-    return rhs_zero[rhs_zero.size() == 1 ? 0 : static_cast<std::size_t>(column)];
+    return EntryFor(rhs_zero, column);
   }
 };
 

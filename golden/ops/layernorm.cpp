@@ -6,17 +6,13 @@
 
 #include "golden/ops/fields.h"
 #include "golden/ops/int128.h"
+#include "golden/ops/one_or_each.h"
 #include "golden/ops/require.h"
 
 namespace qsim {
 namespace {
 
 static_assert(NamesAgree<LayernormParams, LayernormKind>());
-
-template <typename T>
-T OfChannel(const std::vector<T>& values, std::size_t channel) {
-  return values[values.size() == 1 ? 0 : channel];
-}
 
 // Equation 6.1, x' = (x - x_zero) << input_shift[c], and 6.2, d = x' - mean.
 template <typename Params>
@@ -100,9 +96,9 @@ struct Row {
     for (std::size_t c = 0; c < x.size(); ++c) {
       const std::int64_t y = ((d[c] * factor) >> 1) + params.bias[c];
       if (!trace.y.empty()) trace.y[c] = y;
-      const Multiplier scale = OfChannel(params.scale, c);
+      const Multiplier scale = EntryFor(params.scale, c);
       const Int128 shifted =
-          RoundShift(Int128{y} * scale.m, scale.shift, params.rounding) + OfChannel(params.zero, c);
+          RoundShift(Int128{y} * scale.m, scale.shift, params.rounding) + EntryFor(params.zero, c);
       saturated += StoreClamped(shifted, range, out[c]);
     }
     return saturated;

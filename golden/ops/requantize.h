@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <span>
 
+#include "golden/ops/one_or_each.h"
 #include "golden/ops/requant/scheme.h"
 #include "golden/ops/rounding.h"
 
@@ -56,15 +57,11 @@ struct RequantizeParams {
   RequantScheme scheme = RequantScheme::kRoundShift;
   std::span<const std::int64_t> addend = {};
 
-  Multiplier ScaleOf(std::int64_t channel) const {
-    return scale[scale.size() == 1 ? 0 : static_cast<std::size_t>(channel)];
-  }
-  std::int32_t ZeroOf(std::int64_t channel) const {
-    return zero[zero.size() == 1 ? 0 : static_cast<std::size_t>(channel)];
-  }
+  Multiplier ScaleOf(std::int64_t channel) const { return EntryFor(scale, channel); }
+  std::int32_t ZeroOf(std::int64_t channel) const { return EntryFor(zero, channel); }
   std::int64_t AddendOf(std::int64_t channel) const {
     if (addend.empty()) return 0;
-    return addend[addend.size() == 1 ? 0 : static_cast<std::size_t>(channel)];
+    return EntryFor(addend, channel);
   }
 };
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "golden/ops/one_or_each.h"
 #include "golden/ops/require.h"
 
 namespace qsim {
@@ -19,9 +20,8 @@ std::int64_t ResidualAdd(std::span<const std::int32_t> a, std::span<const std::i
   for (std::int64_t o = 0; o < layout.outer; ++o) {
     for (std::int64_t c = 0; c < layout.channels; ++c) {
       const auto channel = static_cast<std::size_t>(c);
-      const Multiplier scale_a{params.a_multiplier[params.a_multiplier.size() == 1 ? 0 : channel],
-                               params.shift};
-      const std::int64_t m_b = params.b_multiplier[params.b_multiplier.size() == 1 ? 0 : channel];
+      const Multiplier scale_a{EntryFor(params.a_multiplier, channel), params.shift};
+      const std::int64_t m_b = EntryFor(params.b_multiplier, channel);
       for (std::int64_t n = 0; n < layout.inner; ++n, ++i) {
         // |b - b_zero| <= 2^32 - 1 and |M_b| <= 2^31 for any int32, so the product always fits.
         const std::int64_t addend = (std::int64_t{b[i]} - params.b_zero) * m_b;

@@ -1,4 +1,5 @@
 #include "golden/program/accumulator_proof.h"
+#include "golden/ops/one_or_each.h"
 
 #include <algorithm>
 #include <array>
@@ -36,7 +37,7 @@ Interval RangeOf(const TensorInfo& info) { return {info.range.qmin, info.range.q
 
 std::int64_t ZeroAt(const std::vector<std::int32_t>& zeros, std::size_t index) {
   if (zeros.empty()) return 0;
-  return zeros[zeros.size() == 1 ? 0 : index];
+  return EntryFor(zeros, index);
 }
 
 AccumulatorProof Finish(AccumulatorProof proof) {

@@ -27,6 +27,46 @@ const Description& Describe(const Op& op) {
   return std::visit([]<typename T>(const T&) -> const Description& { return T::kIs; }, op);
 }
 
+std::string_view SectionOf(const Op& op) {
+  return std::visit(
+      []<typename T>(const T& o) -> std::string_view {
+        if constexpr (requires { o.Section(); }) return o.Section();
+        return T::kIs.section;
+      },
+      op);
+}
+
+std::string FormulaOf(const Program& program, const Op& op) {
+  std::string text;
+  const auto of_algorithm = [&]<typename... T>(const std::variant<T...>& algorithm) {
+    text = "algorithm " + std::string(NameOfAlgorithm(algorithm)) +
+           (text.empty() ? "\n" : ", " + text + "\n");
+    std::visit(
+        [&]<typename Params>(const Params& params) {
+          if constexpr (requires { params.Formula(); }) {
+            text += params.Formula();
+          } else {
+            text += Params::kFormula;
+          }
+        },
+        algorithm);
+  };
+  std::visit(
+      [&]<typename T>(const T& o) {
+        if constexpr (requires { o.Formula(program); }) {
+          text = o.Formula(program);
+        } else {
+          text = T::kIs.formula;
+        }
+        ForEachField(o, [&]<typename M>(const Field&, const M& member) {
+          if constexpr (kIsVariant<M>) of_algorithm(member);
+          if constexpr (kIsVectorOfVariants<M>) of_algorithm(member.front());
+        });
+      },
+      op);
+  return text;
+}
+
 const std::string& OutputOf(const Op& op) {
   return std::visit([](const auto& o) -> const std::string& { return o.output; }, op);
 }

@@ -21,6 +21,8 @@
 
 namespace qsim {
 
+struct Program;
+
 using Op = std::variant<GemmOp, MatmulOp, RequantizeOp, SoftmaxOp, LayernormOp, ResidualAddOp,
                         PatchifyOp, EmbedOp, GeluOp, AddOp>;
 
@@ -41,6 +43,9 @@ inline constexpr bool kAllAreOperations<std::variant<T...>> = true;
 static_assert(kAllAreOperations<Op>);
 
 const Description& Describe(const Op& op);
+std::string_view SectionOf(const Op& op);
+// Description::formula, with that of its algorithm: the same for every head.
+std::string FormulaOf(const Program& program, const Op& op);
 inline std::string_view KindName(const Op& op) { return Describe(op).kind; }
 const std::string& OutputOf(const Op& op);
 std::vector<std::string> InputsOf(const Op& op);

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "golden/ops/one_or_each.h"
 #include "sim/bundle/bundle.h"
 
 namespace qsim {
@@ -103,7 +104,7 @@ void DescribeHeads(Ar& ar, std::string_view key, std::vector<std::variant<T...>>
     std::size_t next = 0;
     const auto scatter = [&]<typename M>(const Field& field, M& member) {
       const std::vector<std::int64_t>& values = columns[next++].values;
-      member = ar.template Narrow<M>(field.name, values[values.size() == 1 ? 0 : h]);
+      member = ar.template Narrow<M>(field.name, EntryFor(values, h));
     };
     std::visit([&](auto& params) { ForEachField(params, scatter); }, heads[h]);
   }

@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "golden/ops/one_or_each.h"
 #include "golden/program/program.h"
 
 namespace qsim {
@@ -37,7 +38,7 @@ struct TensorScale {
   std::vector<std::int32_t> zero;  // one, or one per channel of `axis`
 
   Quantization At(std::size_t channel) const {
-    return {scale[scale.size() == 1 ? 0 : channel], zero[zero.size() == 1 ? 0 : channel]};
+    return {EntryFor(scale, channel), EntryFor(zero, channel)};
   }
   // Whether the lists have one entry, or one for each of so many channels.
   bool Fits(std::size_t channels) const;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 
+#include "golden/ops/one_or_each.h"
 #include "golden/ops/require.h"
 
 namespace qsim {
@@ -92,7 +93,7 @@ FqvitParameters DeriveFqvitParameters(std::span<const std::int32_t> x_q,
 
   FqvitParameters row;
   for (std::size_t c = 0; c < channels; ++c) {
-    const double scale = out_scale[out_scale.size() == 1 ? 0 : c];
+    const double scale = EntryFor(out_scale, c);
     Require(std::isfinite(weight[c]) && std::isfinite(bias[c]) && std::isfinite(scale) && scale > 0,
             "weight and bias must be finite, out_scale positive");
     const mpq_class w(weight[c]), s(scale);

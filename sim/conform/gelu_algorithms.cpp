@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "golden/ops/gelu.h"
+#include "golden/ops/one_or_each.h"
 #include "sim/conform/algorithms.h"
 
 namespace qsim {
@@ -47,14 +48,11 @@ CaseTensors Ibert(const ConformCase& c) {
       c.Reject("b_int, c_int and shift_int need one entry or one per last-axis channel");
     }
   }
-  const auto of_channel = [](const std::vector<std::int64_t>& values, std::size_t channel) {
-    return values[values.size() == 1 ? 0 : channel];
-  };
   std::vector<std::int64_t> erf_int(x.size()), y(x.size());
   for (std::size_t channel = 0; channel < channels; ++channel) {
-    const GeluIbertParams params{.b = of_channel(b, channel),
-                                 .c = of_channel(constants, channel),
-                                 .shift_int = of_channel(shift_int, channel),
+    const GeluIbertParams params{.b = EntryFor(b, channel),
+                                 .c = EntryFor(constants, channel),
+                                 .shift_int = EntryFor(shift_int, channel),
                                  .n = SmallParam(c, "n", 0, 30)};
     std::vector<std::int32_t> column;
     for (std::size_t i = channel; i < x.size(); i += channels) column.push_back(x[i]);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "golden/ops/one_or_each.h"
 #include "golden/ops/requant/tflite.h"
 #include "sim/conform/algorithms.h"
 
@@ -70,9 +71,8 @@ CaseTensors RequantizeAccumulators(const ConformCase& c, const Rule& rule, const
   const bool per_channel = rule.multiplier.size() > 1 || rule.shift.size() > 1;
   std::vector<Multiplier> scale;
   for (std::size_t i = 0; i < std::max(rule.multiplier.size(), rule.shift.size()); ++i) {
-    scale.push_back(
-        {static_cast<std::int32_t>(rule.multiplier[rule.multiplier.size() == 1 ? 0 : i]),
-         static_cast<int>(31 - rule.shift[rule.shift.size() == 1 ? 0 : i])});
+    scale.push_back({static_cast<std::int32_t>(EntryFor(rule.multiplier, i)),
+                     static_cast<int>(31 - EntryFor(rule.shift, i))});
   }
   const RequantLimits limits = LimitsOf(RequantScheme::kTfliteDouble);
   const bool in_limits = std::all_of(scale.begin(), scale.end(), [&](const Multiplier& s) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "golden/ops/one_or_each.h"
 #include "sim/calibrate/observe/observer.h"
 #include "sim/conform/algorithms.h"
 
@@ -72,7 +73,7 @@ CaseTensors Results(const ObserverCase& c, const std::vector<Quantization>& quan
   std::vector<std::int64_t> codes(c.last.size());
   for (std::size_t i = 0; i < codes.size(); ++i) {
     const auto channel = static_cast<std::size_t>(layout.ChannelOf(static_cast<std::int64_t>(i)));
-    codes[i] = Quantize(c.last[i], quantization[quantization.size() == 1 ? 0 : channel], c.q);
+    codes[i] = Quantize(c.last[i], EntryFor(quantization, channel), c.q);
   }
   const auto shape = [](std::size_t n) { return Shape{static_cast<std::int64_t>(n)}; };
   CaseTensors results;

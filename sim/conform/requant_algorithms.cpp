@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "golden/ops/one_or_each.h"
 #include "golden/ops/requant/cmsisnn.h"
 #include "golden/ops/requant/deeploy.h"
 #include "golden/ops/requant/ibert.h"
@@ -27,18 +28,14 @@ struct Operands {
   ChannelLayout layout;
   std::vector<std::int64_t> m, shift, add;
 
-  static std::int64_t Of(const std::vector<std::int64_t>& values, std::int64_t channel) {
-    return values[values.size() == 1 ? 0 : static_cast<std::size_t>(channel)];
-  }
-
   // compute(v, m, shift, add) of every element.
   template <typename Compute>
   CaseTensors Map(Compute compute) const {
     std::vector<std::int64_t> y(v.size());
     for (std::size_t i = 0; i < v.size(); ++i) {
       const std::int64_t channel = layout.ChannelOf(static_cast<std::int64_t>(i));
-      y[i] = compute(v[i], static_cast<std::int32_t>(Of(m, channel)),
-                     static_cast<int>(Of(shift, channel)), Of(add, channel));
+      y[i] = compute(v[i], static_cast<std::int32_t>(EntryFor(m, channel)),
+                     static_cast<int>(EntryFor(shift, channel)), EntryFor(add, channel));
     }
     CaseTensors computed;
     computed.emplace("y", MakeCaseTensor(shape, std::move(y)));
@@ -50,7 +47,7 @@ struct Operands {
   RequantRtlRun Rtl(RequantScheme scheme, RightShift right_shift) const {
     RequantRtlRun run{.shape = shape, .v = v, .layout = layout, .scheme = scheme};
     for (std::int64_t c = 0; c < layout.channels; ++c) {
-      run.multipliers.emplace_back(Of(m, c), right_shift(Of(shift, c)));
+      run.multipliers.emplace_back(EntryFor(m, c), right_shift(EntryFor(shift, c)));
     }
     return run;
   }
@@ -235,8 +232,7 @@ Operands ReadDyadic(const ConformCase& c, const Names& names) {
 
 Dyadic RatioOf(const Operands& operands, std::size_t element) {
   const std::int64_t channel = operands.layout.ChannelOf(static_cast<std::int64_t>(element));
-  return {Operands::Of(operands.m, channel),
-          static_cast<int>(Operands::Of(operands.shift, channel))};
+  return {EntryFor(operands.m, channel), static_cast<int>(EntryFor(operands.shift, channel))};
 }
 
 CaseTensors IbertDyadic(const ConformCase& c) {

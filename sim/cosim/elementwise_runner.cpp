@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "golden/ops/one_or_each.h"
 #include "golden/ops/require.h"
 #include "sim/cosim/qsim_pkg.h"
 #include "sim/cosim/requantize_ports.h"
@@ -86,7 +87,7 @@ std::vector<T> PerLane(std::span<const T> entries, const std::vector<std::size_t
   std::vector<T> lanes;
   lanes.reserve(channels.size());
   for (const std::size_t channel : channels) {
-    lanes.push_back(entries[entries.size() == 1 ? 0 : channel]);
+    lanes.push_back(EntryFor(entries, channel));
   }
   return lanes;
 }

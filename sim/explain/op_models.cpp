@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "golden/ops/one_or_each.h"
 #include "sim/explain/gemm_model.h"
 #include "sim/explain/requant_model.h"
 #include "sim/explain/variant_model.h"
@@ -131,8 +132,7 @@ class Builder {
         const auto head = static_cast<std::size_t>(h);
         std::vector<std::int32_t> zeros = op.rhs_zero;
         if (zeros.size() > 1 && op.transpose_rhs) zeros = {zeros[head]};
-        AddZeros(spec, op.lhs_zero[op.lhs_zero.size() == 1 ? 0 : head], zeros,
-                 op.transpose_rhs ? 0 : h * head_dim);
+        AddZeros(spec, EntryFor(op.lhs_zero, head), zeros, op.transpose_rhs ? 0 : h * head_dim);
       }
     }
     if (op.mode == OperandMode::kShift) {

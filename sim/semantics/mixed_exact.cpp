@@ -95,7 +95,7 @@ network::Linear LayerOf(const GemmOp& op, const Bundle& bundle) {
 FloatTensor Operand(const Grid& grid, FloatTensor x, const std::vector<std::int32_t>& op_zero,
                     std::size_t inner) {
   grid.ForEach([&](std::size_t i, Quantization q) {
-    const std::size_t z = op_zero.size() == 1 ? 0 : i / inner % op_zero.size();
+    const std::size_t z = i / inner % op_zero.size();
     x.data[i] = static_cast<float>(grid.Units(q, static_cast<double>(x.data[i])) -
                                    static_cast<double>(op_zero[z]));
   });

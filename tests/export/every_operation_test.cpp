@@ -1,6 +1,8 @@
 // What holds for every operation of the list, on random valid instances of it.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cctype>
 #include <map>
 #include <set>
 #include <string>
@@ -90,6 +92,58 @@ TYPED_TEST(EveryOperation, IsValidRunsAndIsOneForEveryBackend) {
       EXPECT_EQ(range.min, fast_stats.accumulators[tap].min) << tap;
       EXPECT_EQ(range.max, fast_stats.accumulators[tap].max) << tap;
     }
+  }
+}
+
+bool IsWord(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
+
+std::set<std::string> WordsOf(const std::string& text) {
+  std::set<std::string> words;
+  std::string word;
+  for (const char c : text + " ") {
+    if (IsWord(c)) {
+      word += c;
+    } else if (!word.empty()) {
+      words.insert(std::exchange(word, ""));
+    }
+  }
+  return words;
+}
+
+// Whatever number the arithmetic depends on stands in the formula.
+TYPED_TEST(EveryOperation, FormulaNamesEveryParameter) {
+  SeededRandom random;
+  for (int i = 0; i < 100; ++i) {
+    const Instance instance = Draw<TypeParam>(random);
+    const Op& op = instance.program.ops.front();
+    const std::string formula = FormulaOf(instance.program, op);
+    std::set<std::string> words = WordsOf(formula);
+    std::visit(
+        [&](const auto& o) {
+          ForEachParameter(o, [&]<typename T>(const Field& field, const T& member) {
+            bool used = true;
+            switch (field.role) {
+              case Role::kMultiplier:
+              case Role::kShift:
+              case Role::kInputZero:
+              case Role::kOutputZero:
+              case Role::kTable:
+              case Role::kCoefficient:
+                break;
+              default:
+                used = false;
+            }
+            // A flag picks the formula; a zero point that must be 0 has no place in it.
+            if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, bool>) used = false;
+            if constexpr (std::is_same_v<T, std::vector<std::int32_t>>)
+              used =
+                  used && std::any_of(member.begin(), member.end(), [](auto v) { return v != 0; });
+            if (used)
+              EXPECT_TRUE(words.contains(std::string(field.name))) << field.name << " is not in\n"
+                                                                   << formula;
+          });
+        },
+        op);
   }
 }
 

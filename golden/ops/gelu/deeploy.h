@@ -19,6 +19,11 @@ namespace qsim {
 
 struct GeluDeeployParams {
   static constexpr std::string_view kName = "deeploy";
+  static constexpr std::string_view kFormula =
+      "a = (x - input_zero)\n"
+      "d = min(|a|, -b) + b\n"
+      "g = a ((one + sign(a) (one - d^2)) >> 1)\n"
+      "y = clamp(zero + rounding((g multiplier + addend) / 2^shift), qmin, qmax)";
   std::int64_t b = -1;          // -2^31..-1
   std::int64_t one = 1;         // -2^62..2^62
   std::int32_t input_zero = 0;  // -input_offset

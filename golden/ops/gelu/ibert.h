@@ -19,6 +19,11 @@ namespace qsim {
 //   b = floor(-1.769 / t), c = floor(-3.46260.. / t^2), shift_int = floor(1 / (-0.2888 t^2 2^n)).
 struct GeluIbertParams {
   static constexpr std::string_view kName = "ibert";
+  static constexpr std::string_view kFormula =
+      "a = (x - input_zero)\n"
+      "erf = (sign(a) ((min(|a|, -b) + b)^2 + c)) >> n\n"
+      "g = a (erf + shift_int)\n"
+      "y = clamp(zero + rounding((g multiplier) / 2^shift), qmin, qmax)";
   std::int64_t b = -1;          // -2^31..-1
   std::int64_t c = -1;          // -2^62..-1
   std::int64_t shift_int = -1;  // -2^62..-1

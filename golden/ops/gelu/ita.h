@@ -22,6 +22,10 @@ namespace qsim {
 // 1 / (a t^2).
 struct GeluItaParams {
   static constexpr std::string_view kName = "ita";
+  static constexpr std::string_view kFormula =
+      "a = x\n"
+      "g = a (sign(a) ((min(|a|, -q_b) + q_b)^2 + q_c) + q_1), a at least -127\n"
+      "y = clamp(zero + floor(g multiplier / 2^shift + 1/2 + 2^-23), qmin, qmax)";
   std::int64_t q_1 = -1;  // -2^62..2^62
   std::int64_t q_b = -1;  // -2^31..-1
   std::int64_t q_c = -1;  // -2^62..2^62

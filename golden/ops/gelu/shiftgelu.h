@@ -20,6 +20,11 @@ namespace qsim {
 // For an input scale s: x0 = floor(-1 / (1.702 s)).
 struct ShiftGeluParams {
   static constexpr std::string_view kName = "shiftgelu";
+  static constexpr std::string_view kFormula =
+      "a = (x - input_zero)\n"
+      "mx = rowmax; e = EXP(a - mx); s = min(e + EXP(-mx), 2^31 - 1)\n"
+      "g = a ((e floor((2^31 - 1) / s)) >> (32 - output_bits)); EXP of shiftmax by x0 and n\n"
+      "y = clamp(zero + rounding((g multiplier) / 2^shift), qmin, qmax)";
   std::int32_t x0 = -1;  // -2^31..-1
   int n = 23;            // 0..30
   int output_bits = 8;   // 1..32

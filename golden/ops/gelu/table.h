@@ -12,6 +12,7 @@ namespace qsim {
 
 struct GeluTableParams {
   static constexpr std::string_view kName = "table";
+  static constexpr std::string_view kFormula = "y = table[x - (input_qmin)], table_entries entries";
   std::vector<std::int32_t> table = {};  // one entry per input code
   bool operator==(const GeluTableParams&) const = default;
 

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -25,6 +26,13 @@ struct DeeployLayernormParams {
   int log2d = 0;                          // 0..62
   bool wrap = false;                      // y modulo 256 as int8, as the kernel's last cast does
   bool operator==(const DeeployLayernormParams&) const = default;
+
+  std::string Formula() const {
+    return "a = (x - input_zero); mu = trunc(sum(a) / C); d = a - mu\n"
+           "std = floor(sqrt(floor(sum(d^2) / C) + 1))\n"
+           "norm = (trunc(d weight / std) + bias) >> log2d\n" +
+           std::string(wrap ? "y = int8(norm), modulo 256" : "y = clamp(norm, qmin, qmax)");
+  }
 
   template <typename Self, typename Visitor>
   static void Fields(Self& self, Visitor&& v) {

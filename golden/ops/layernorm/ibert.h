@@ -15,6 +15,11 @@ namespace qsim {
 
 struct IbertLayernormParams {
   static constexpr std::string_view kName = "ibert";
+  static constexpr std::string_view kFormula =
+      "x' = (x - input_zero) << input_shift; mu = half_even(sum(x') / C); d = x' - mu\n"
+      "std = max(floor(sqrt(sum((d >> std_shift)^2))) << std_shift, 1)\n"
+      "norm = ((d floor(2^31 / std)) >> 1) + bias\n"
+      "y = clamp(zero + rounding((norm multiplier) / 2^shift), qmin, qmax)";
   std::int32_t input_zero = 0;
   std::vector<std::int64_t> bias = {};         // one per channel, |bias| <= 2^62
   std::vector<std::int32_t> input_shift = {};  // empty (0) or one per channel, 0..8

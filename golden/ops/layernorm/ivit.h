@@ -16,6 +16,11 @@ namespace qsim {
 // Those of I-BERT; its root takes no shift.
 struct IvitLayernormParams {
   static constexpr std::string_view kName = "ivit";
+  static constexpr std::string_view kFormula =
+      "x' = (x - input_zero) << input_shift; mu = half_even(sum(x') / C); d = x' - mu\n"
+      "std = ten Newton steps for sqrt(sum(d^2)), from 2^16\n"
+      "norm = ((d floor((2^31 - 1) / std)) >> 1) + bias\n"
+      "y = clamp(zero + rounding((norm multiplier) / 2^shift), qmin, qmax)";
   std::int32_t input_zero = 0;
   std::vector<std::int64_t> bias = {};         // one per channel, |bias| <= 2^62
   std::vector<std::int32_t> input_shift = {};  // empty (0) or one per channel, 0..8

@@ -52,6 +52,30 @@ RequantLimits LimitsOf(RequantScheme scheme) {
   throw std::invalid_argument("Requantize: unknown scheme");
 }
 
+std::string_view FormulaOf(RequantScheme scheme) {
+  switch (scheme) {
+    case RequantScheme::kRoundShift:
+    case RequantScheme::kRequantShift:
+      return "rounding(((x - input_zero) multiplier + addend) / 2^shift)";
+    case RequantScheme::kTfliteDouble:
+    case RequantScheme::kTosaScale32Double:
+      return "half_away(half_up((x - input_zero) multiplier / 2^min(shift, 31)) / "
+             "2^max(shift - 31, 0))";
+    case RequantScheme::kTfliteSingle:
+    case RequantScheme::kTosaScale32:
+    case RequantScheme::kTosaScale16:
+    case RequantScheme::kCmsisnnS64:
+      return "half_up((x - input_zero) multiplier / 2^shift)";
+    case RequantScheme::kIta:
+      return "addend + floor((x - input_zero) multiplier / 2^shift + 1/2 + 2^-23)";
+    case RequantScheme::kItaRtl:
+      return "addend + half_up((x - input_zero) multiplier / 2^shift)";
+    case RequantScheme::kIbertDyadic:
+      return "half_even((x - input_zero) multiplier / 2^shift)";
+  }
+  throw std::invalid_argument("Requantize: unknown scheme");
+}
+
 void CheckRequantScheme(RequantScheme scheme, Rounding rounding, Multiplier scale,
                         std::int64_t addend) {
   const RequantLimits limits = LimitsOf(scheme);

@@ -66,6 +66,10 @@ struct RequantLimits {
 };
 RequantLimits LimitsOf(RequantScheme scheme);
 
+// What it makes of x before the zero point and the clamp, in the names of a requantization's
+// fields.
+std::string_view FormulaOf(RequantScheme scheme);
+
 // Throws std::invalid_argument where a multiplier or an addend lies outside LimitsOf(scheme), or
 // `rounding` is none of the scheme's. Only round_shift (any) and requant_shift (half_up, or floor
 // for the source's rounding = false) have a choice; the others fix theirs and ignore `rounding`.

@@ -16,6 +16,11 @@ namespace qsim {
 // turn c << n, the exponential of every row's maximum, into at least 1.
 struct IbertSoftmaxParams {
   static constexpr std::string_view kName = "ibert";
+  static constexpr std::string_view kFormula =
+      "d = max(x - rowmax, n x0); q = floor(d / x0); r = d - q x0\n"
+      "e = max(0, (r (r + b) + c) << (n - q))\n"
+      "e16 = clamp(half_even(e act16_multiplier / 2^act16_shift), -32768, 32767)\n"
+      "y = floor(e16 floor(2^32 / sum(e16)) / 2^24), at most 255";
   IbertExp exp = {};
   std::int64_t act16_multiplier = 0;  // 1 .. 2^31 - 1
   int act16_shift = 0;                // 0..126
@@ -34,6 +39,11 @@ struct IbertSoftmaxParams {
 // The same with the last shift rounded half up, and an output scale of one's choice.
 struct IbertRnSoftmaxParams {
   static constexpr std::string_view kName = "ibert_rn";
+  static constexpr std::string_view kFormula =
+      "d = max(x - rowmax, n x0); q = floor(d / x0); r = d - q x0\n"
+      "e = max(0, (r (r + b) + c) << (n - q))\n"
+      "e16 = clamp(half_even(e act16_multiplier / 2^act16_shift), -32768, 32767)\n"
+      "y = half_up(e16 floor(2^32 / sum(e16)) / 2^(24 - extra_bits)), at most 255";
   IbertExp exp = {};
   std::int64_t act16_multiplier = 0;
   int act16_shift = 0;

@@ -18,6 +18,10 @@ namespace qsim {
 // 2 <= levels <= 65536, |output_offset| <= 65536, coeff_a coeff_b^2 + coeff_c >= 1.
 struct IsoftmaxParams {
   static constexpr std::string_view kName = "deeploy_isoftmax";
+  static constexpr std::string_view kFormula =
+      "d = x - rowmax; z = clamp(trunc(-d / log2), 0, 31); p = d + z log2\n"
+      "e = (coeff_a (p + coeff_b)^2 + coeff_c) >> z\n"
+      "y = floor(e (levels - 1) / sum(e)) + output_offset";
   std::int32_t coeff_a = 0;
   std::int32_t coeff_b = 0;
   std::int64_t coeff_c = 1;

@@ -18,6 +18,9 @@ namespace qsim {
 // kernel has levels = 128.
 struct ItaSoftmaxParams {
   static constexpr std::string_view kName = "ita";
+  static constexpr std::string_view kFormula =
+      "s = half_up((rowmax - x) / 2^shift_bits); E = floor(sum(256 / 2^s))\n"
+      "y = (floor((levels - 1) 256 / E) >> s) + output_offset";
   int shift_bits = 5;              // 0..31. ITA as published 0; its paper and Deeploy 5
   std::int32_t levels = 256;       // 2..65536
   std::int32_t output_offset = 0;  // -65536..65536
@@ -38,6 +41,10 @@ struct ItaSoftmaxParams {
 // scores and makes wider ones defined.
 struct ItaStreamingSoftmaxParams {
   static constexpr std::string_view kName = "ita_streaming";
+  static constexpr std::string_view kFormula =
+      "s = half_up((rowmax - x) / 2^shift_bits); E = floor(sum(256 / 2^s))\n"
+      "in groups of so many as group says: E is shifted down when the maximum grows\n"
+      "y = (floor((levels - 1) 256 / E) >> s) + output_offset";
   int shift_bits = 5;
   std::int32_t levels = 256;
   std::int32_t output_offset = 0;

@@ -13,6 +13,11 @@ namespace qsim {
 
 struct LogIntSoftmaxParams {
   static constexpr std::string_view kName = "log_int";
+  static constexpr std::string_view kFormula =
+      "d = max(x - rowmax, n x0); q = floor(d / x0); r = d - q x0\n"
+      "e = max(0, (r (r + b) + c) << (n - q))\n"
+      "R = half_even(sum(e) / e); L = floor(log2 R), up at 1.5\n"
+      "y = min(L, 2^code_bits): 2^-y, and 2^code_bits is 0";
   IbertExp exp = {};
   int code_bits = 4;  // 1..8
   bool operator==(const LogIntSoftmaxParams&) const = default;

@@ -27,6 +27,11 @@ std::int64_t TfliteReciprocal(std::int64_t a);
 // beta_multiplier / 2^31 * 2^beta_left_shift, and diff_min = -floor(31 * 2^(26 - beta_left_shift)).
 struct TfliteSoftmaxParams {
   static constexpr std::string_view kName = "tflite";
+  static constexpr std::string_view kFormula =
+      "e = EXP(H((x - rowmax) << beta_left_shift, beta_multiplier)) where x - rowmax >= diff_min, "
+      "else 0\n"
+      "S = sum(P(e, 12)); h = leading zeros\n"
+      "y = clamp(qmin + P(H(RECIP(S), e), 43 - output_bits - h), qmin, qmax)";
   std::int32_t beta_multiplier = 1 << 30;  // 0 .. 2^31 - 1
   int beta_left_shift = 0;                 // 0..31
   std::int32_t diff_min = 0;  // at most 0; below rowmax + diff_min the output is its lowest

@@ -9,6 +9,7 @@ namespace qsim {
 
 class Checker;
 class OperationRun;
+struct Program;
 
 // The exact sum of two integer tensors, or of a tensor and a bias per channel of its last axis, in
 // int32. Networks that were quantized elsewhere name it as a step of its own; no rounding, no
@@ -27,6 +28,9 @@ struct AddOp {
     v(Field{"a", Role::kReads}, self.a);
     v(Field{.name = "b", .role = Role::kReads, .optional = true}, self.b);
     v(Field{.name = "bias", .role = Role::kBias, .optional = true}, self.bias);
+  }
+  std::string_view Formula(const Program&) const {
+    return b.empty() ? "y = a + bias" : "y = a + b";
   }
   void Check(const Checker& checker) const;
   void Run(OperationRun& run) const;

@@ -16,7 +16,10 @@ class OperationRun;
 // holds the class token and the output's zero point; row t >= 1 is one ResidualAdd:
 //   y = clamp(out_zero + round_shift(a[t-1][c] M_a[c] + position[t][c] M_b, shift), qmin, qmax)
 struct EmbedOp {
-  static constexpr Description kIs{"embed", "9.3", /*clamps=*/true};
+  static constexpr Description kIs{
+      "embed", "9.3", /*clamps=*/true,
+      "y[t] = clamp(zero + rounding((a[t-1] a_multiplier + position[t] b_multiplier) / 2^shift), "
+      "qmin, qmax), t >= 1\ny[0] = position[0]"};
   std::string output;
   std::string a;  // the patches' accumulators, int32 [P, C]
   // Constant, int32 [P+1, C]; |value| < 2^16, row 0 within the output's range.

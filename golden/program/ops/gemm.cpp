@@ -30,6 +30,13 @@ void GemmOp::Check(const Checker& checker) const {
   checker.RequireFits(ProveAccumulator(checker.program(), *this));
 }
 
+std::string GemmOp::Formula(const Program& program) const {
+  const Shape& shape = program.Constant(weight).shape();
+  return "y[t][n] = bias[n] + sum_k x[t][k] (weight[n][k] - weight_zero), n < " +
+         std::to_string(shape[0]) + ", k < " + std::to_string(shape[1]) +
+         (rows == 0 ? "" : "\nt < " + std::to_string(rows) + ": the first rows only");
+}
+
 void GemmOp::Run(OperationRun& run) const {
   const IntTensor& in = run.Value(input);
   const IntTensor& w = run.Constant(weight);

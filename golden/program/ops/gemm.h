@@ -11,6 +11,7 @@ namespace qsim {
 
 class Checker;
 class OperationRun;
+struct Program;
 
 // output[R, N] = input[R, K] x weight[N, K]^T, where R is `rows`: the first rows of the input only,
 // or with 0 all of them. The head reads the class token alone. The zero point of the input is
@@ -35,6 +36,7 @@ struct GemmOp {
     v(Field{"rows", Role::kSize, 32, false, Axis::kTensor, true}, self.rows);
     v(Field{"acc", Role::kAccumulator}, self.acc);
   }
+  std::string Formula(const Program& program) const;
   void Check(const Checker& checker) const;
   void Run(OperationRun& run) const;
 };

@@ -12,7 +12,7 @@ class OperationRun;
 
 // Layer norm over the last axis of [T, C].
 struct LayernormOp {
-  static constexpr Description kIs{"layernorm", "6", /*clamps=*/true};
+  static constexpr Description kIs{"layernorm", "6", /*clamps=*/true, "over the last axis"};
   std::string output, input;
   LayernormParams params;
   bool operator==(const LayernormOp&) const = default;

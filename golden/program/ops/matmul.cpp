@@ -3,6 +3,7 @@
 #include <span>
 #include <utility>
 
+#include "golden/ops/one_or_each.h"
 #include "golden/program/checker.h"
 #include "golden/program/operation_run.h"
 #include "golden/program/ops/matrix_views.h"
@@ -35,6 +36,16 @@ void MatmulOp::Check(const Checker& checker) const {
   checker.RequireFits(ProveAccumulator(checker.program(), *this));
 }
 
+std::string MatmulOp::Formula(const Program& program) const {
+  std::string text = std::to_string(heads) + (heads == 1 ? " head of " : " heads of ") +
+                     std::to_string(program.Tensor(rhs).shape.back() / heads) +
+                     " columns each; y[h][i][j] = sum_k ";
+  if (mode == OperandMode::kShift)
+    return text + "(b[h][k][j] - rhs_zero) << (15 - a[h][i][k]); a = 16 adds 0";
+  return text + "(a[h][i][k] - lhs_zero) " +
+         (transpose_rhs ? "(b[h][j][k] - rhs_zero)" : "(b[h][k][j] - rhs_zero)");
+}
+
 void MatmulOp::Run(OperationRun& run) const {
   const IntTensor& left = run.Value(lhs);
   const IntTensor& right = run.Value(rhs);
@@ -50,7 +61,7 @@ void MatmulOp::Run(OperationRun& run) const {
     GemmParams params;
     params.mode = mode;
     params.acc = acc;
-    params.lhs_zero = lhs_zero[lhs_zero.size() == 1 ? 0 : head];
+    params.lhs_zero = EntryFor(lhs_zero, head);
     const std::span<const std::int32_t> zeros = rhs_zero;
     const OpId id = run.Id(output, h);
     const auto rhs_head = ViewOf(right_values, h * head_dim, tokens, head_dim, channels);

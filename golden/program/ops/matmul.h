@@ -11,6 +11,7 @@ namespace qsim {
 
 class Checker;
 class OperationRun;
+struct Program;
 
 // One product per head. `transpose_rhs`: QK^T, [T, C] x [T, C] -> [H, T, T], head h using columns
 // h*C/H.. of both. Otherwise attention times V, [H, T, T] x [T, C] -> [T, C].
@@ -40,6 +41,9 @@ struct MatmulOp {
       self.rhs_zero);
     v(Field{"acc", Role::kAccumulator}, self.acc);
   }
+  std::string Formula(const Program& program) const;
+  // Section 3 has one of its own for products of log2 codes.
+  std::string_view Section() const { return mode == OperandMode::kShift ? "3.4" : kIs.section; }
   void Check(const Checker& checker) const;
   void Run(OperationRun& run) const;
 };

@@ -13,7 +13,8 @@ class OperationRun;
 
 // Image to patches, pure data movement: [C, H, W] uint8 -> [(H/p) (W/p), C p p].
 struct PatchifyOp {
-  static constexpr Description kIs{"patchify", "9.1"};
+  static constexpr Description kIs{"patchify", "9.1", /*clamps=*/false,
+                                   "patches of patch x patch, row by row: data movement only"};
   std::string output, input;
   std::int64_t patch = 1;  // divides H and W
   bool operator==(const PatchifyOp&) const = default;

@@ -53,6 +53,16 @@ void RequantizeOp::Check(const Checker& checker) const {
   checker.RequireLegal([&] { CheckRequantizeParams(ParamsOf(*this, layout, out.range)); });
 }
 
+std::string RequantizeOp::Formula(const Program& program) const {
+  const std::int64_t width = program.Tensor(output).shape.back();
+  std::string columns;
+  if (first_column != 0 || program.Tensor(input).shape.back() != width) {
+    columns = "x = columns " + std::to_string(first_column) + ".." +
+              std::to_string(first_column + width - 1) + " of the input\n";
+  }
+  return columns + "y = clamp(zero + " + std::string(FormulaOf(scheme)) + ", qmin, qmax)";
+}
+
 void RequantizeOp::Run(OperationRun& run) const {
   const TensorInfo& info = run.Info(output);
   std::vector<std::int32_t> in = run.Wide(input);

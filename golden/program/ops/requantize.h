@@ -12,6 +12,7 @@ namespace qsim {
 
 class Checker;
 class OperationRun;
+struct Program;
 
 // Requantizes columns [first_column, first_column + output columns) of the input: Q, K and V are
 // slices of the stacked QKV accumulator. first_column is 0 for every other use. `scheme` says which
@@ -44,6 +45,7 @@ struct RequantizeOp {
     v(Field{"rounding", Role::kChoice}, self.rounding);
     v(Field{"addend", Role::kAddend, 64, true, lists, true}, self.addend);
   }
+  std::string Formula(const Program& program) const;
   void Check(const Checker& checker) const;
   void Run(OperationRun& run) const;
 };

@@ -13,7 +13,10 @@ class Checker;
 class OperationRun;
 
 struct ResidualAddOp {
-  static constexpr Description kIs{"residual_add", "8", /*clamps=*/true};
+  static constexpr Description kIs{"residual_add", "8", /*clamps=*/true,
+                                   "y = clamp(zero + rounding(((a - a_zero) a_multiplier + (b - "
+                                   "b_zero) b_multiplier) / 2^shift), "
+                                   "qmin, qmax)"};
   std::string output;
   std::string a;  // the projection's accumulator, or its narrow output
   std::string b;  // the residual stream

@@ -2,6 +2,7 @@
 
 #include <span>
 
+#include "golden/ops/one_or_each.h"
 #include "golden/program/checker.h"
 #include "golden/program/operation_run.h"
 
@@ -39,9 +40,9 @@ void SoftmaxOp::Run(OperationRun& run) const {
   std::vector<std::int32_t> out(scores.size());
   std::int64_t saturated = 0;
   for (std::size_t row = 0; row * width < scores.size(); ++row) {
-    saturated += Softmax(std::span(scores).subspan(row * width, width),
-                         params[params.size() == 1 ? 0 : row / rows_per_head],
-                         std::span(out).subspan(row * width, width));
+    saturated +=
+        Softmax(std::span(scores).subspan(row * width, width),
+                EntryFor(params, row / rows_per_head), std::span(out).subspan(row * width, width));
   }
   run.StoreClamped(output, out, saturated);
 }

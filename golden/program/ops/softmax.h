@@ -14,7 +14,7 @@ class OperationRun;
 // Softmax over the last axis of [H, T, T]; params has one entry or one per head, all of one
 // algorithm.
 struct SoftmaxOp {
-  static constexpr Description kIs{"softmax", "5", /*clamps=*/true};
+  static constexpr Description kIs{"softmax", "5", /*clamps=*/true, "over the last axis"};
   std::string output, input;
   std::vector<SoftmaxParams> params;
   bool operator==(const SoftmaxOp&) const = default;
