@@ -200,25 +200,29 @@ Instance Arbitrary(std::type_identity<GemmOp>, const Draw& draw) {
 
 Instance Arbitrary(std::type_identity<MatmulOp>, const Draw& draw) {
   Builder b(draw);
-  const std::int64_t tokens = b.Between(1, 7), heads = b.Between(1, 3);
-  const std::int64_t channels = heads * b.Between(1, 5);
-  const Shape flat = {tokens, channels}, scores = {heads, tokens, tokens};
   MatmulOp op;
   op.output = "y";
   op.lhs = "a";
   op.rhs = "b";
-  op.heads = static_cast<int>(heads);
+  op.heads = static_cast<int>(b.Between(1, 4));
   op.transpose_rhs = b.Coin();
+  const std::int64_t m = b.Between(1, 7), k = b.Between(1, 7), n = b.Between(1, 7);
+  // The heads' matrices side by side, as planes, or one for all of them.
+  const auto shape = [&](std::int64_t rows, std::int64_t cols, bool shared) -> Shape {
+    if (b.Coin()) return {rows, op.heads * cols};
+    if (shared && b.Coin()) return {1, rows, cols};
+    if (op.heads == 4 && b.Coin()) return {2, 2, rows, cols};
+    return {op.heads, rows, cols};
+  };
   if (!op.transpose_rhs && b.Coin()) op.mode = OperandMode::kShift;
   const bool shift = op.mode == OperandMode::kShift;
   const QuantRange range = shift ? QuantRange{0, 16} : b.Coin() ? kInt8 : kUint8;
-  b.Input("a", op.transpose_rhs ? flat : scores, range,
-          range.qmin < 0 ? DType::kInt8 : DType::kUint8);
-  b.Input("b", flat, kInt8);
-  op.lhs_zero = shift ? std::vector<std::int32_t>{0} : b.Many(b.OneOr(heads), -128, 127);
-  op.rhs_zero = b.Many(b.OneOr(op.transpose_rhs ? heads : channels), -128, 127);
+  b.Input("a", shape(m, k, true), range, range.qmin < 0 ? DType::kInt8 : DType::kUint8);
+  b.Input("b", op.transpose_rhs ? shape(n, k, true) : shape(k, n, true), kInt8);
+  op.lhs_zero = shift ? std::vector<std::int32_t>{0} : b.Many(b.OneOr(op.heads), -128, 127);
+  op.rhs_zero = b.Many(b.OneOr(op.transpose_rhs ? op.heads : op.heads * n), -128, 127);
   b.GiveAccumulator(op);
-  b.Output(op.transpose_rhs ? scores : flat, kInt32, DType::kInt32);
+  b.Output(shape(m, n, false), kInt32, DType::kInt32);
   return b.Take(op);
 }
 
@@ -261,8 +265,8 @@ Instance Arbitrary(std::type_identity<RequantizeOp>, const Draw& draw) {
 
 Instance Arbitrary(std::type_identity<SoftmaxOp>, const Draw& draw) {
   Builder b(draw);
-  const std::int64_t heads = b.Between(1, 3), tokens = b.Between(1, 20);
-  const Shape shape = {heads, tokens, tokens};
+  const std::int64_t heads = b.Between(1, 3), tokens = b.Between(1, 9), keys = b.Between(1, 20);
+  const Shape shape = {heads, tokens, keys};
   const auto kind = static_cast<SoftmaxKind>(
       b.Between(0, static_cast<std::int64_t>(std::variant_size_v<SoftmaxParams>) - 1));
   b.Input("x", shape, b.Pick<QuantRange>({kInt8, kUint8, kInt16}));
@@ -273,6 +277,11 @@ Instance Arbitrary(std::type_identity<SoftmaxOp>, const Draw& draw) {
     SoftmaxParams other = DrawHead(b, kind, range.qmin < 0);
     op.params.push_back(SoftmaxOutputRange(other) == range ? other : op.params.front());
   }
+  if (b.Coin()) {
+    op.mask = "mask";
+    b.Input("mask", {b.OneOr(tokens), keys}, {0, 1}, DType::kUint8);
+  }
+  op.causal = b.Coin();
   b.Output(shape, range, range.qmin < 0 ? DType::kInt8 : DType::kUint8);
   return b.Take(op);
 }
@@ -417,6 +426,17 @@ Instance Arbitrary(std::type_identity<AddOp>, const Draw& draw) {
   }
   b.Output(shape, kInt32, DType::kInt32);
   return b.Take(std::move(op));
+}
+
+Instance Arbitrary(std::type_identity<TableOp>, const Draw& draw) {
+  Builder b(draw);
+  Shape shape = {b.Between(1, 9)};
+  while (b.Coin()) shape.insert(shape.begin(), b.Between(1, 3));
+  const QuantRange in = b.Pick<QuantRange>({kInt8, kUint8, {-8, 7}, {-1000, 1200}});
+  const QuantRange out = b.Pick<QuantRange>({kInt8, kUint8, kInt16});
+  b.Input("x", shape, in);
+  b.Output(shape, out);
+  return b.Take(TableOp{"y", "x", b.Many(std::int64_t{in.qmax} - in.qmin + 1, out.qmin, out.qmax)});
 }
 
 }  // namespace qsim::derivation

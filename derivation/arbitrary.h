@@ -28,5 +28,6 @@ Instance Arbitrary(std::type_identity<PatchifyOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<EmbedOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<GeluOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<AddOp>, const Draw& draw);
+Instance Arbitrary(std::type_identity<TableOp>, const Draw& draw);
 
 }  // namespace qsim::derivation

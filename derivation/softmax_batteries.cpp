@@ -2,13 +2,14 @@
 #include <array>
 #include <string>
 
+#include "derivation/arbitrary.h"
 #include "derivation/batteries.h"
 #include "derivation/softmax_rows.h"
 
 namespace qsim::derivation {
 namespace {
 
-constexpr std::array<Battery, 10> kBatteries = {{
+constexpr std::array<Battery, 11> kBatteries = {{
     {"softmax", "ibert", CompareIbert},
     {"softmax", "ibert_rn", CompareIbertRounded},
     {"softmax", "log_int", CompareLogInt},
@@ -19,6 +20,7 @@ constexpr std::array<Battery, 10> kBatteries = {{
     {"softmax", "tflite", CompareTflite},
     {"softmax", "tflite_functions", CompareTfliteFunctions},
     {"softmax", "deeploy_isoftmax", CompareIsoftmax},
+    {"softmax", "masks", CompareMasks},
 }};
 
 }  // namespace
@@ -87,6 +89,49 @@ void CompareSoftmax(Comparison& comparison, const Scores& scores, const SoftmaxP
     return value >= range.qmin && value <= range.qmax;
   });
   comparison.Check(inside, 1, describe("range"));
+}
+
+// Section 5.9 on whole operations: every row by itself, whatever stands where it does not see.
+void CompareMasks(Comparison& comparison) {
+  for (int i = 0; i < 200; ++i) {
+    const Instance instance =
+        Arbitrary(std::type_identity<SoftmaxOp>(),
+                  [&](std::int64_t lo, std::int64_t hi) { return comparison.Between(lo, hi); });
+    const auto& op = std::get<SoftmaxOp>(instance.program.ops.front());
+    GoldenBackend golden;
+    const TensorMap tensors = Execute(instance.program, instance.inputs, 0, golden);
+    const IntTensor &x = tensors.at("x"), &y = tensors.at("y");
+    const std::int64_t heads = x.shape()[0], rows = x.shape()[1], keys = x.shape()[2];
+    const auto sees = [&](std::int64_t t, std::int64_t s) {
+      if (op.causal && rows - 1 - t > keys - 1 - s) return false;
+      if (op.mask.empty()) return true;
+      const IntTensor& mask = tensors.at(op.mask);
+      return mask.At(mask.shape()[0] == 1 ? s : t * keys + s) == 1;
+    };
+    for (std::int64_t h = 0; h < heads; ++h) {
+      const SoftmaxParams& params =
+          op.params[op.params.size() == 1 ? 0 : static_cast<std::size_t>(h)];
+      const auto* log_int = std::get_if<LogIntSoftmaxParams>(&params);
+      const std::int64_t nothing = log_int == nullptr ? SoftmaxOutputRange(params).qmin
+                                                      : std::int64_t{1} << log_int->code_bits;
+      for (std::int64_t t = 0; t < rows; ++t) {
+        Scores seen, got;
+        for (std::int64_t s = 0; s < keys; ++s) {
+          const std::int64_t at = (h * rows + t) * keys + s;
+          got.push_back(static_cast<std::int32_t>(y.At(at)));
+          if (sees(t, s)) seen.push_back(static_cast<std::int32_t>(x.At(at)));
+        }
+        const Integers row = seen.empty() ? Integers() : DeriveSoftmax(seen, params).y;
+        Integers derived;
+        auto next = row.begin();
+        for (std::int64_t s = 0; s < keys; ++s) derived.push_back(sees(t, s) ? *next++ : nothing);
+        comparison.Check(got, derived, [&] {
+          return std::string(NameOfAlgorithm(params)) + " head " + std::to_string(h) + " row " +
+                 std::to_string(t) + " of " + std::to_string(rows) + " by " + std::to_string(keys);
+        });
+      }
+    }
+  }
 }
 
 std::span<const Battery> SoftmaxBatteries() { return kBatteries; }

@@ -48,5 +48,6 @@ void CompareItaStreaming(Comparison& comparison);
 void CompareTflite(Comparison& comparison);
 void CompareTfliteFunctions(Comparison& comparison);
 void CompareIsoftmax(Comparison& comparison);
+void CompareMasks(Comparison& comparison);
 
 }  // namespace qsim::derivation

@@ -8,6 +8,7 @@
 #include "golden/ops/requant/ita.h"
 #include "golden/ops/require.h"
 #include "golden/ops/rounding.h"
+#include "golden/ops/table.h"
 
 namespace qsim {
 namespace {
@@ -142,7 +143,7 @@ std::int64_t Evaluate(std::span<const std::int32_t> x, const Params& params, con
 
 std::int64_t Evaluate(std::span<const std::int32_t> x, const GeluTableParams& params,
                       const GeluShape& shape, std::span<std::int32_t> out, const GeluTrace&) {
-  GeluTable(x, shape.input_qmin, params.table, out);
+  Table(x, shape.input_qmin, params.table, out);
   return 0;
 }
 

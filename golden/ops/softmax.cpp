@@ -1,6 +1,8 @@
 #include "golden/ops/softmax.h"
 
+#include <algorithm>
 #include <cstddef>
+#include <vector>
 
 #include "golden/ops/fields.h"
 #include "golden/ops/require.h"
@@ -77,6 +79,11 @@ QuantRange SoftmaxOutputRange(const SoftmaxParams& params) {
   return std::visit(OutputRanges{}, params);
 }
 
+std::int32_t SoftmaxZero(const SoftmaxParams& params) {
+  const QuantRange range = SoftmaxOutputRange(params);
+  return KindOf(params) == SoftmaxKind::kLogInt ? range.qmax : range.qmin;
+}
+
 std::int64_t MaxSoftmaxRow(SoftmaxKind kind) {
   return kind == SoftmaxKind::kTflite ? kMaxTfliteSoftmaxRow : kMaxSoftmaxRow;
 }
@@ -92,6 +99,26 @@ std::int64_t Softmax(std::span<const std::int32_t> scores, const SoftmaxParams& 
               (trace.exp16.empty() || trace.exp16.size() == length),
           "Softmax: a trace must be empty or as long as the row");
   return std::visit(Row{scores, out, trace}, params);
+}
+
+std::int64_t MaskedSoftmax(std::span<const std::int32_t> scores,
+                           std::span<const std::uint8_t> visible, const SoftmaxParams& params,
+                           std::span<std::int32_t> out) {
+  Require(visible.size() == scores.size() && out.size() == scores.size(),
+          "MaskedSoftmax: visible and out must be as long as the row");
+  std::vector<std::int32_t> row;
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    if (visible[i] != 0) row.push_back(scores[i]);
+  }
+  std::fill(out.begin(), out.end(), SoftmaxZero(params));
+  if (row.empty()) return 0;
+  std::vector<std::int32_t> seen(row.size());
+  const std::int64_t saturated = Softmax(row, params, seen);
+  auto next = seen.begin();
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    if (visible[i] != 0) out[i] = *next++;
+  }
+  return saturated;
 }
 
 }  // namespace qsim

@@ -76,6 +76,9 @@ void CheckSoftmaxParams(const SoftmaxParams& params);
 // (*) wider where |x0| 2^n >= 2^31: see ShiftmaxRange. Parameters must pass CheckSoftmaxParams.
 QuantRange SoftmaxOutputRange(const SoftmaxParams& params);
 
+// The code of probability 0.
+std::int32_t SoftmaxZero(const SoftmaxParams& params);
+
 // Optional intermediates, for conformance and for tests. Each is empty or as long as the row;
 // exp_int: ibert, ibert_rn, log_int, shiftmax. exp16: ibert, ibert_rn. Others leave them alone.
 struct SoftmaxTrace {
@@ -93,5 +96,11 @@ std::int64_t MaxSoftmaxRow(SoftmaxKind kind);
 // others have none). Throws std::invalid_argument where a size or parameter is out of its range.
 std::int64_t Softmax(std::span<const std::int32_t> scores, const SoftmaxParams& params,
                      std::span<std::int32_t> out, const SoftmaxTrace& trace = {});
+
+// Section 5.9: the visible scores, in order, are a row of their own; the others get SoftmaxZero.
+// `visible` has an entry for each score, 0 where it is masked. A row may see nothing.
+std::int64_t MaskedSoftmax(std::span<const std::int32_t> scores,
+                           std::span<const std::uint8_t> visible, const SoftmaxParams& params,
+                           std::span<std::int32_t> out);
 
 }  // namespace qsim

@@ -100,7 +100,7 @@ AccumulatorProof ProveAccumulator(const Program& program, const MatmulOp& op) {
   // A log2 code stands for 2^(15 - code) or 0, so an element is anything from 0 to 2^15.
   const Interval a = op.mode == OperandMode::kShift ? Interval{0, 1 << 15} : RangeOf(lhs);
   const Interval b = RangeOf(rhs);
-  const std::int64_t depth = op.transpose_rhs ? rhs.shape.at(1) / op.heads : rhs.shape.at(0);
+  const std::int64_t depth = MatricesOf(lhs.shape, op.heads).value().cols;
   Include(proof.range, Corners(a, b, [&](auto x, auto y) { return depth * x * y; }));
   // Zero points meet in pairs: one pair per head, or per output channel where the right one varies
   // by channel.

@@ -42,6 +42,16 @@ void Checker::RequireScales(const std::vector<Multiplier>& scales, std::int64_t 
   }
 }
 
+void Checker::RequireTable(const std::vector<std::int32_t>& table, const std::string& input,
+                           const std::string& output) const {
+  const QuantRange codes = Tensor(input).range, range = Tensor(output).range;
+  const std::int64_t entries = std::int64_t{codes.qmax} - codes.qmin + 1;
+  Require(static_cast<std::int64_t>(table.size()) == entries,
+          "table needs " + std::to_string(entries) + " entries, one per code of the input, has " +
+              std::to_string(table.size()));
+  RequireWithin(table, range.qmin, range.qmax, "table");
+}
+
 void Checker::RequireAccumulator(const Accumulator& acc, const std::string& output) const {
   Require(acc.bits >= 16 && acc.bits <= 32, "accumulator width must be 16..32");
   const TensorInfo& info = Tensor(output);

@@ -18,13 +18,14 @@
 #include "golden/program/ops/requantize.h"
 #include "golden/program/ops/residual_add.h"
 #include "golden/program/ops/softmax.h"
+#include "golden/program/ops/table.h"
 
 namespace qsim {
 
 struct Program;
 
 using Op = std::variant<GemmOp, MatmulOp, RequantizeOp, SoftmaxOp, LayernormOp, ResidualAddOp,
-                        PatchifyOp, EmbedOp, GeluOp, AddOp>;
+                        PatchifyOp, EmbedOp, GeluOp, AddOp, TableOp>;
 
 // What every operation is asked for: a kind and its section of docs/numerics.md, its parameters
 // (fields.h), what a program must satisfy to hold it, and how it runs.

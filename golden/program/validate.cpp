@@ -14,7 +14,7 @@ constexpr std::int64_t kMaxElements = std::int64_t{1} << 31;
 void CheckTensor(const Program& program, const TensorInfo& info, std::set<std::string>& names) {
   const Checker checker(program, "tensor '" + info.name + "'");
   checker.Require(names.insert(info.name).second, "is defined twice");
-  checker.Require(info.shape.size() == 2 || info.shape.size() == 3, "must have 2 or 3 dimensions");
+  checker.Require(!info.shape.empty(), "must have a dimension");
   std::int64_t elements = 1;
   for (const std::int64_t dim : info.shape) {
     checker.Require(dim >= 1 && dim <= kMaxElements / elements, "has an impossible shape");

@@ -48,8 +48,8 @@ class Relowering {
   // remakes what reads it.
   void RemakeLinear(const std::string& tap, Bundle& bundle) const;
   // The same from other float weights, or with other scales for the output channels.
-  void RemakeLinear(const std::string& tap, const network::Linear& layer, const std::vector<double>& scale,
-                    Bundle& bundle) const;
+  void RemakeLinear(const std::string& tap, const network::Linear& layer,
+                    const std::vector<double>& scale, Bundle& bundle) const;
 
   // Gives a tensor another grid, and remakes what computes and what reads it. The scores' scale is
   // raised to the next that the softmax takes.
@@ -68,7 +68,9 @@ class Relowering {
   void Remake(EmbedOp& op, Bundle& bundle) const;
   void Remake(GeluOp& op, Bundle& bundle) const;
   void Remake(AddOp&, Bundle&) const {}
-  std::vector<double> OwnScales(const GemmOp& op, const network::Linear& layer, const Bundle& bundle) const;
+  void Remake(TableOp&, Bundle&) const {}
+  std::vector<double> OwnScales(const GemmOp& op, const network::Linear& layer,
+                                const Bundle& bundle) const;
 
   const network::Network& model_;
   std::vector<double> mean_, stddev_;

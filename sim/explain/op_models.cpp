@@ -110,29 +110,28 @@ class Builder {
 
   OpModel operator()(const MatmulOp& op) const {
     GemmSpec spec = CommonGemm(op.acc, op.lhs);
+    const Shape& lhs = program_.Tensor(op.lhs).shape;
     const Shape& rhs = program_.Tensor(op.rhs).shape;
-    const std::int64_t tokens = rhs[0];
-    const std::int64_t channels = rhs[1];
-    const std::int64_t head_dim = channels / op.heads;
+    const Matrices a = *MatricesOf(lhs, op.heads), b = *MatricesOf(rhs, op.heads),
+                   y = *MatricesOf(info_.shape, op.heads);
     const WideTensor& rhs_values = inputs_.at(op.rhs);
     spec.rhs.assign(rhs_values.values.begin(), rhs_values.values.end());
     spec.products = images_ * op.heads;
-    spec.rows = tokens;
-    spec.depth = op.transpose_rhs ? head_dim : tokens;
-    spec.cols = op.transpose_rhs ? tokens : head_dim;
-    spec.heads = op.transpose_rhs ? 1 : op.heads;
-    spec.lhs_row = op.transpose_rhs ? channels : tokens;
-    spec.rhs_row = op.transpose_rhs ? 1 : channels;
-    spec.rhs_col = op.transpose_rhs ? channels : 1;
+    spec.rows = y.rows;
+    spec.depth = a.cols;
+    spec.cols = y.cols;
+    spec.heads = info_.shape.size() == 2 ? op.heads : 1;
+    spec.lhs_row = a.row_stride;
+    spec.rhs_row = op.transpose_rhs ? 1 : b.row_stride;
+    spec.rhs_col = op.transpose_rhs ? b.row_stride : 1;
     for (std::int64_t i = 0; i < images_; ++i) {
       for (std::int64_t h = 0; h < op.heads; ++h) {
-        const std::int64_t of_head = i * tokens * channels + h * head_dim;
-        spec.rhs_start.push_back(of_head);
-        spec.lhs_start.push_back(op.transpose_rhs ? of_head : (i * op.heads + h) * tokens * tokens);
+        spec.lhs_start.push_back(i * ElementCount(lhs) + h * a.next);
+        spec.rhs_start.push_back(i * ElementCount(rhs) + h * b.next);
         const auto head = static_cast<std::size_t>(h);
         std::vector<std::int32_t> zeros = op.rhs_zero;
         if (zeros.size() > 1 && op.transpose_rhs) zeros = {zeros[head]};
-        AddZeros(spec, EntryFor(op.lhs_zero, head), zeros, op.transpose_rhs ? 0 : h * head_dim);
+        AddZeros(spec, EntryFor(op.lhs_zero, head), zeros, op.transpose_rhs ? 0 : h * y.cols);
       }
     }
     if (op.mode == OperandMode::kShift) {

@@ -38,13 +38,13 @@ cosim::TraceRequest LocateTile(const Program& program, const std::string& tap, s
   for (const Op& op : program.ops) {
     const auto* matmul = std::get_if<MatmulOp>(&op);
     if (matmul == nullptr || matmul->output != tap) continue;
-    if (matmul->transpose_rhs) {
-      tile.head = row / shape[1];
-      row %= shape[1];
+    const Matrices heads = *MatricesOf(shape, matmul->heads);
+    if (shape.size() == 2) {  // side by side
+      tile.head = column / heads.cols;
+      column %= heads.cols;
     } else {
-      const std::int64_t head_dim = shape.back() / matmul->heads;
-      tile.head = column / head_dim;
-      column %= head_dim;
+      tile.head = row / heads.rows;
+      row %= heads.rows;
     }
   }
   const cosim::TileIndex index = cosim::TileOf(array, row, column);

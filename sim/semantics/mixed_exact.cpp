@@ -111,19 +111,18 @@ Reals OnReals(const GemmOp& op, const Bundle& bundle, const FloatTensor& x) {
 }
 
 Reals OnReals(const MatmulOp& op, const Bundle& bundle, FloatTensor lhs, const FloatTensor& rhs) {
-  const auto tokens = static_cast<std::size_t>(rhs.shape[0]);
-  const auto channels = static_cast<std::size_t>(rhs.shape[1]);
-  const std::size_t head_dim = channels / static_cast<std::size_t>(op.heads);
-  // Zero points run along heads, whose elements are columns of Q, K and V and planes of the
-  // softmax.
-  const std::size_t lhs_inner = op.transpose_rhs ? head_dim : tokens * tokens;
-  const std::size_t rhs_inner = op.rhs_zero.size() == channels ? 1 : head_dim;
+  // Zero points run along heads: of columns side by side, or of planes.
+  const auto inner = [&](const Shape& shape) {
+    return static_cast<std::size_t>(MatricesOf(shape, op.heads)->next);
+  };
+  const bool per_column = op.rhs_zero.size() == static_cast<std::size_t>(rhs.shape.back());
   if (op.mode == OperandMode::kShift) {
     for (float& v : lhs.data) v = std::ldexp(v, 15);
   } else {
-    lhs = Operand(bundle.GridOf(op.lhs), std::move(lhs), op.lhs_zero, lhs_inner);
+    lhs = Operand(bundle.GridOf(op.lhs), std::move(lhs), op.lhs_zero, inner(lhs.shape));
   }
-  const FloatTensor b = Operand(bundle.GridOf(op.rhs), rhs, op.rhs_zero, rhs_inner);
+  const FloatTensor b =
+      Operand(bundle.GridOf(op.rhs), rhs, op.rhs_zero, per_column ? 1 : inner(rhs.shape));
   network::Node node;
   node.function = network::Product{op.heads, op.transpose_rhs, 1};
   const std::vector<const FloatTensor*> operands = {&lhs, &b};

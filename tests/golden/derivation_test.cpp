@@ -11,7 +11,7 @@ namespace qsim::derivation {
 namespace {
 
 constexpr std::string_view kPinnedDigest =
-    "54d5ececa2e2b7fbad9b291b030d31271ebc47183766021348b74a0fd3765c19";
+    "2825d28cc66c9d90d17db18f23976fe2233ee28473321b526c303e0c4626a270";
 
 class Derivation : public ::testing::TestWithParam<Battery> {};
 

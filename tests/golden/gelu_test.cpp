@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "golden/ops/table.h"
 #include "tests/golden/oracle.h"
 #include "tests/test_support.h"
 
@@ -189,20 +190,19 @@ TEST(GeluIbert, ApproximatesGelu) {
   EXPECT_GT(worst(14), 0.3);
 }
 
-TEST(GeluTable, LooksUpEveryCode) {
+TEST(Table, LooksUpEveryCode) {
   SeededRandom random;
-  for (const QuantRange input : {QuantRange{-128, 127}, QuantRange{0, 255}, QuantRange{-7, 8}}) {
+  for (const QuantRange input :
+       {QuantRange{-128, 127}, QuantRange{0, 255}, QuantRange{-7, 8}, QuantRange{-32768, 32767}}) {
     const std::vector<std::int32_t> codes = Codes(input.qmin, input.qmax);
     std::vector<std::int32_t> table(codes.size()), out(codes.size());
     for (std::int32_t& y : table) y = static_cast<std::int32_t>(random.Between(-128, 127));
-    GeluTable(codes, input.qmin, table, out);
+    Table(codes, input.qmin, table, out);
     EXPECT_EQ(out, table);
     std::vector<std::int32_t> one(1);
-    EXPECT_THROW(GeluTable(std::vector{input.qmin - 1}, input.qmin, table, one),
-                 std::invalid_argument);
-    EXPECT_THROW(GeluTable(std::vector{input.qmax + 1}, input.qmin, table, one),
-                 std::invalid_argument);
-    EXPECT_THROW(GeluTable(codes, input.qmin, table, one), std::invalid_argument);
+    EXPECT_THROW(Table(std::vector{input.qmin - 1}, input.qmin, table, one), std::invalid_argument);
+    EXPECT_THROW(Table(std::vector{input.qmax + 1}, input.qmin, table, one), std::invalid_argument);
+    EXPECT_THROW(Table(codes, input.qmin, table, one), std::invalid_argument);
   }
 }
 

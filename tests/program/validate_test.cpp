@@ -28,12 +28,7 @@ TEST(Validate, Tensors) {
   ExpectRejected({
       {"tensor 'q': is defined twice",
        [](Program& p) { p.tensors.push_back(TensorNamed(p, "q")); }},
-      {"tensor 'q': must have 2 or 3 dimensions",
-       [](Program& p) { TensorNamed(p, "q").shape = {12}; }},
-      {"must have 2 or 3 dimensions",
-       [](Program& p) {
-         TensorNamed(p, "q").shape = {1, 1, 3, 4};
-       }},
+      {"tensor 'q': must have a dimension", [](Program& p) { TensorNamed(p, "q").shape = {}; }},
       {"has an impossible shape",
        [](Program& p) {
          TensorNamed(p, "q").shape = {0, 4};
@@ -256,8 +251,8 @@ TEST(Validate, Softmax) {
     return std::get<IbertRnSoftmaxParams>(op(p).params[0]);
   };
   ExpectRejected({
-      {"softmax 'softmax': needs [heads, tokens, tokens]", [&](Program& p) { op(p).input = "q"; }},
-      {"needs [heads, tokens, tokens]",
+      {"softmax 'softmax': needs [heads, tokens, keys]", [&](Program& p) { op(p).input = "q"; }},
+      {"needs [heads, tokens, keys]",
        [](Program& p) {
          TensorNamed(p, "softmax").shape = {kHeads, kTokens, kTokens + 1};
        }},
@@ -292,6 +287,18 @@ TEST(Validate, Softmax) {
        [](Program& p) {
          TensorNamed(p, "softmax").range = {0, 254};
        }},
+      {"mask must be uint8 in 0..1, [tokens or 1, keys]", [&](Program& p) { op(p).mask = "q"; }},
+      {"uses 'mask' before it is computed",
+       [&](Program& p) {
+         p.tensors.push_back({"mask", {1, kTokens}, DType::kUint8, {0, 1}});
+         op(p).mask = "mask";
+       }},
+      {"mask must be uint8 in 0..1, [tokens or 1, keys]",
+       [&](Program& p) {
+         p.tensors.push_back({"mask", {2, kTokens}, DType::kUint8, {0, 1}});
+         p.inputs.emplace_back("mask");
+         op(p).mask = "mask";
+       }},
   });
   ExpectRejected(
       {{"code_bits must be 4",
@@ -299,6 +306,22 @@ TEST(Validate, Softmax) {
           std::get<LogIntSoftmaxParams>(OpNamed<SoftmaxOp>(p, "softmax").params[1]).code_bits = 3;
         }}},
       {.shift_mode = true});
+}
+
+TEST(Validate, Table) {
+  Program valid;
+  valid.tensors = {testing::Tensor("x", {3}, {-2, 1}), testing::Tensor("y", {3}, {0, 9})};
+  valid.inputs = {"x"};
+  valid.ops = {TableOp{"y", "x", {0, 0, 0, 9}}};
+  const auto op = [](Program& p) -> TableOp& { return OpNamed<TableOp>(p, "y"); };
+  testing::ExpectRejected(
+      valid,
+      {{"table 'y': 'y' has the wrong shape", [](Program& p) { TensorNamed(p, "y").shape = {4}; }},
+       {"table needs 4 entries, one per code of the input, has 3",
+        [&](Program& p) { op(p).table.pop_back(); }},
+       {"table[3] is 10, must be in 0..9", [&](Program& p) { op(p).table[3] = 10; }},
+       {"input must be 16 bits or narrower",
+        [](Program& p) { TensorNamed(p, "x").dtype = DType::kInt32; }}});
 }
 
 TEST(Validate, SoftmaxRowLength) {

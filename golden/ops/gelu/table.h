@@ -1,8 +1,7 @@
-// GELU of a narrow tensor by a table over its codes. docs/numerics.md section 7.1.
+// GELU by a table over its codes (golden/ops/table.h). docs/numerics.md section 7.1.
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string_view>
 #include <vector>
 
@@ -21,9 +20,5 @@ struct GeluTableParams {
     v(Field{"table", Role::kTable, 32, true, Axis::kCode}, self.table);
   }
 };
-
-// out[i] = table[x[i] - qmin]. Throws std::invalid_argument for a code outside the table.
-void GeluTable(std::span<const std::int32_t> x, std::int32_t qmin,
-               std::span<const std::int32_t> table, std::span<std::int32_t> out);
 
 }  // namespace qsim

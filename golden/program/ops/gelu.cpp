@@ -18,12 +18,7 @@ void GeluOp::Check(const Checker& checker) const {
   const TensorInfo& out = checker.Tensor(output);
   checker.RequireShape(output, in.shape);
   if (const auto* lookup = std::get_if<GeluTableParams>(&params)) {
-    const std::int64_t codes = std::int64_t{in.range.qmax} - in.range.qmin + 1;
-    checker.Require(static_cast<std::int64_t>(lookup->table.size()) == codes,
-                    "table needs " + std::to_string(codes) +
-                        " entries, one per code of the input, has " +
-                        std::to_string(lookup->table.size()));
-    checker.RequireWithin(lookup->table, out.range.qmin, out.range.qmax, "table");
+    checker.RequireTable(lookup->table, input, output);
   }
   std::visit(
       [&](const auto& p) {

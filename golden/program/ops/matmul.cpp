@@ -10,26 +10,45 @@
 
 namespace qsim {
 
+std::optional<Matrices> MatricesOf(const Shape& shape, int heads) {
+  if (shape.size() == 2) {
+    const std::int64_t cols = shape[1] / heads;
+    if (cols * heads != shape[1]) return std::nullopt;
+    return Matrices{shape[0], cols, shape[1], cols};
+  }
+  if (shape.size() < 3) return std::nullopt;
+  const std::int64_t rows = shape[shape.size() - 2], cols = shape.back();
+  const std::int64_t held = ElementCount(shape) / (rows * cols);
+  if (held != 1 && held != heads) return std::nullopt;
+  return Matrices{rows, cols, cols, held == 1 ? 0 : rows * cols};
+}
+
 void MatmulOp::Check(const Checker& checker) const {
   checker.RequireNarrow(lhs);
   checker.Require(checker.Tensor(rhs).dtype == DType::kInt8, "'" + rhs + "' must be int8");
-  const Shape& right = checker.Tensor(rhs).shape;
-  checker.Require(right.size() == 2 && heads >= 1 && right[1] % heads == 0,
-                  "heads must divide channels");
-  const std::int64_t tokens = right[0];
-  const Shape scores = {heads, tokens, tokens};
-  checker.RequireShape(lhs, transpose_rhs ? right : scores);
-  checker.RequireShape(output, transpose_rhs ? scores : right);
-  checker.Require((transpose_rhs ? right[1] / heads : tokens) <= kMaxDepth,
-                  "contraction is too long");
+  const auto of = [&](const std::string& name) {
+    const Shape& shape = checker.Tensor(name).shape;
+    const std::optional<Matrices> held =
+        heads >= 1 ? MatricesOf(shape, heads) : std::optional<Matrices>();
+    checker.Require(held.has_value(), shape.size() == 2 ? "heads must divide channels"
+                                                        : "'" + name + "' has the wrong shape");
+    return *held;
+  };
+  const Matrices left = of(lhs), right = of(rhs), out = of(output);
+  const std::int64_t depth = transpose_rhs ? right.cols : right.rows;
+  const std::int64_t columns = transpose_rhs ? right.rows : right.cols;
+  checker.Require(left.cols == depth, "'" + lhs + "' has the wrong shape");
+  checker.Require(out.rows == left.rows && out.cols == columns && (heads == 1 || out.next != 0),
+                  "'" + output + "' has the wrong shape");
+  checker.Require(depth <= kMaxDepth, "contraction is too long");
   checker.RequireCount(lhs_zero.size(), heads, "lhs_zero");
-  checker.RequireCount(rhs_zero.size(), transpose_rhs ? heads : right[1], "rhs_zero");
+  checker.RequireCount(rhs_zero.size(), transpose_rhs ? heads : heads * columns, "rhs_zero");
   checker.RequireWithin(lhs_zero, -128, 255, "lhs_zero");
   checker.RequireWithin(rhs_zero, -128, 127, "rhs_zero");
   if (mode == OperandMode::kShift) {
-    const TensorInfo& left = checker.Tensor(lhs);
-    checker.Require(left.dtype == DType::kUint8 && left.range.qmax <= 16,
-                    "shift mode needs codes 0..16");
+    checker.Require(
+        checker.Tensor(lhs).dtype == DType::kUint8 && checker.Tensor(lhs).range.qmax <= 16,
+        "shift mode needs codes 0..16");
     checker.RequireWithin(lhs_zero, 0, 0, "lhs_zero");
   }
   checker.RequireAccumulator(acc, output);
@@ -38,7 +57,7 @@ void MatmulOp::Check(const Checker& checker) const {
 
 std::string MatmulOp::Formula(const Program& program) const {
   std::string text = std::to_string(heads) + (heads == 1 ? " head of " : " heads of ") +
-                     std::to_string(program.Tensor(rhs).shape.back() / heads) +
+                     std::to_string(MatricesOf(program.Tensor(rhs).shape, heads)->cols) +
                      " columns each; y[h][i][j] = sum_k ";
   if (mode == OperandMode::kShift)
     return text + "(b[h][k][j] - rhs_zero) << (15 - a[h][i][k]); a = 16 adds 0";
@@ -49,35 +68,27 @@ std::string MatmulOp::Formula(const Program& program) const {
 void MatmulOp::Run(OperationRun& run) const {
   const IntTensor& left = run.Value(lhs);
   const IntTensor& right = run.Value(rhs);
-  const std::vector<std::int8_t>& right_values = right.As<std::int8_t>();
-  const std::int64_t tokens = right.shape()[0];
-  const std::int64_t channels = right.shape()[1];
-  const std::int64_t head_dim = channels / heads;
-  IntTensor out(DType::kInt32, run.Info(output).shape);
-  std::int32_t* out_values = out.As<std::int32_t>().data();
-  AccRange* seen = run.Tracked(output);
+  IntTensor product(DType::kInt32, run.Info(output).shape);
+  const Matrices a = *MatricesOf(left.shape(), heads), b = *MatricesOf(right.shape(), heads),
+                 y = *MatricesOf(product.shape(), heads);
+  const std::span<const std::int32_t> zeros = rhs_zero;
+  const std::size_t zeros_per_head = transpose_rhs ? 1 : static_cast<std::size_t>(y.cols);
   for (std::int64_t h = 0; h < heads; ++h) {
     const auto head = static_cast<std::size_t>(h);
     GemmParams params;
     params.mode = mode;
     params.acc = acc;
     params.lhs_zero = EntryFor(lhs_zero, head);
-    const std::span<const std::int32_t> zeros = rhs_zero;
-    const OpId id = run.Id(output, h);
-    const auto rhs_head = ViewOf(right_values, h * head_dim, tokens, head_dim, channels);
-    if (transpose_rhs) {
-      params.rhs_zero = zeros.size() == 1 ? zeros : zeros.subspan(head, 1);
-      run.backend().Gemm(id, LhsViewOf(left, h * head_dim, tokens, head_dim, channels),
-                         Transposed(rhs_head), params,
-                         {out_values + h * tokens * tokens, tokens, tokens, tokens, 1}, seen);
-    } else {
-      const auto dim = static_cast<std::size_t>(head_dim);
-      params.rhs_zero = zeros.size() == 1 ? zeros : zeros.subspan(head * dim, dim);
-      run.backend().Gemm(id, LhsViewOf(left, h * tokens * tokens, tokens, tokens, tokens), rhs_head,
-                         params, {out_values + h * head_dim, tokens, head_dim, channels, 1}, seen);
-    }
+    params.rhs_zero =
+        zeros.size() == 1 ? zeros : zeros.subspan(head * zeros_per_head, zeros_per_head);
+    const auto of_right = ViewOf(right.As<std::int8_t>(), h * b.next, b.rows, b.cols, b.row_stride);
+    run.backend().Gemm(
+        run.Id(output, h), LhsViewOf(left, h * a.next, a.rows, a.cols, a.row_stride),
+        transpose_rhs ? Transposed(of_right) : of_right, params,
+        {product.As<std::int32_t>().data() + h * y.next, y.rows, y.cols, y.row_stride, 1},
+        run.Tracked(output));
   }
-  run.Store(output, std::move(out));
+  run.Store(output, std::move(product));
 }
 
 }  // namespace qsim

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "golden/ops/fields.h"
 #include "golden/ops/gemm.h"
+#include "golden/program/tensor.h"
 
 namespace qsim {
 
@@ -13,8 +15,19 @@ class Checker;
 class OperationRun;
 struct Program;
 
-// One product per head. `transpose_rhs`: QK^T, [T, C] x [T, C] -> [H, T, T], head h using columns
-// h*C/H.. of both. Otherwise attention times V, [H, T, T] x [T, C] -> [T, C].
+// The matrices that a tensor holds, one for each head. Of rank 2: side by side in its columns. Of a
+// higher rank: one for each index of its leading axes, or a single one that is every head's.
+struct Matrices {
+  std::int64_t rows = 0, cols = 0;
+  std::int64_t row_stride = 0;
+  std::int64_t next = 0;  // from one head's to the next one's, in elements
+};
+// Nothing where the tensor does not hold so many.
+std::optional<Matrices> MatricesOf(const Shape& shape, int heads);
+
+// One product for each head, [M, K] x [K, N] -> [M, N], or with `transpose_rhs` [M, K] x [N, K] ->
+// [M, N]. Operands and output hold their matrices as their rank says: QK^T is
+// [T, C] x [S, C] -> [H, T, S], attention times V [H, T, S] x [S, C] -> [T, C].
 struct MatmulOp {
   static constexpr Description kIs{"matmul", "3"};
   std::string output, lhs, rhs;
@@ -22,7 +35,7 @@ struct MatmulOp {
   bool transpose_rhs = false;
   OperandMode mode = OperandMode::kMultiply;
   std::vector<std::int32_t> lhs_zero;  // one, or one per head
-  // QK^T: one, or one per head. Attention times V: one, or one per output channel.
+  // transpose_rhs: one, or one per head. Otherwise: one, or one per column, head after head.
   std::vector<std::int32_t> rhs_zero;
   Accumulator acc;
   bool operator==(const MatmulOp&) const = default;

@@ -7,12 +7,37 @@
 #include "golden/program/operation_run.h"
 
 namespace qsim {
+namespace {
+
+// For each row and column of one head; empty where every row sees everything.
+std::vector<std::uint8_t> Visible(const SoftmaxOp& op, const OperationRun& run) {
+  if (op.mask.empty() && !op.causal) return {};
+  const std::int64_t rows = run.Info(op.input).shape[1], columns = run.Info(op.input).shape[2];
+  std::vector<std::uint8_t> visible;
+  for (std::int64_t t = 0; t < rows; ++t) {
+    for (std::int64_t s = 0; s < columns; ++s)
+      visible.push_back(!op.causal || s <= t + columns - rows);
+  }
+  if (op.mask.empty()) return visible;
+  const std::vector<std::uint8_t>& seen = run.Value(op.mask).As<std::uint8_t>();
+  for (std::size_t i = 0; i < visible.size(); ++i) visible[i] &= seen[i % seen.size()];
+  return visible;
+}
+
+}  // namespace
 
 void SoftmaxOp::Check(const Checker& checker) const {
   const TensorInfo& in = checker.Tensor(input);
   const TensorInfo& out = checker.Tensor(output);
-  checker.Require(in.shape.size() == 3 && in.shape == out.shape, "needs [heads, tokens, tokens]");
+  checker.Require(in.shape.size() == 3 && in.shape == out.shape, "needs [heads, tokens, keys]");
   checker.Require(BitsOf(in.dtype) <= 16, "scores must be 16 bits or narrower");
+  if (!mask.empty()) {
+    const TensorInfo& seen = checker.Tensor(mask);
+    checker.Require(seen.dtype == DType::kUint8 && seen.range == QuantRange{0, 1} &&
+                        seen.shape.size() == 2 && seen.shape[1] == in.shape[2] &&
+                        (seen.shape[0] == 1 || seen.shape[0] == in.shape[1]),
+                    "mask must be uint8 in 0..1, [tokens or 1, keys]");
+  }
   checker.RequireCount(params.size(), in.shape[0], "params");
   for (const SoftmaxParams& p : params) {
     checker.Require(p.index() == params.front().index(),
@@ -32,17 +57,32 @@ void SoftmaxOp::Check(const Checker& checker) const {
   }
 }
 
+std::string SoftmaxOp::Formula(const Program& program) const {
+  std::string text = "over the last axis";
+  if (mask.empty() && !causal) return text;
+  const Shape& shape = program.Tensor(input).shape;
+  if (causal) text += " where s <= t + " + std::to_string(shape[2] - shape[1]);
+  if (!mask.empty()) text += (causal ? " and " : " where ") + mask + "[t][s] = 1";
+  return text + ", elsewhere y = " + std::to_string(SoftmaxZero(params.front()));
+}
+
 void SoftmaxOp::Run(OperationRun& run) const {
   const Shape& shape = run.Info(input).shape;
   const std::vector<std::int32_t> scores = run.Wide(input);
-  const auto width = static_cast<std::size_t>(shape.back());
+  const auto width = static_cast<std::size_t>(shape[2]);
   const auto rows_per_head = static_cast<std::size_t>(shape[1]);
+  const std::vector<std::uint8_t> visible = Visible(*this, run);
   std::vector<std::int32_t> out(scores.size());
   std::int64_t saturated = 0;
   for (std::size_t row = 0; row * width < scores.size(); ++row) {
+    const auto in = std::span(scores).subspan(row * width, width);
+    const auto to = std::span(out).subspan(row * width, width);
+    const SoftmaxParams& head = EntryFor(params, row / rows_per_head);
     saturated +=
-        Softmax(std::span(scores).subspan(row * width, width),
-                EntryFor(params, row / rows_per_head), std::span(out).subspan(row * width, width));
+        visible.empty()
+            ? Softmax(in, head, to)
+            : MaskedSoftmax(in, std::span(visible).subspan(row % rows_per_head * width, width),
+                            head, to);
   }
   run.StoreClamped(output, out, saturated);
 }

@@ -1,0 +1,148 @@
+// The general representation: operands of any rank and length, and what combines them.
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+#include "derivation/arbitrary.h"
+#include "golden/kernels/fast_backend.h"
+#include "tests/program/small_program.h"
+
+namespace qsim {
+namespace {
+
+using derivation::Arbitrary;
+using testing::SeededRandom;
+
+template <typename T>
+derivation::Instance Draw(SeededRandom& random) {
+  return Arbitrary(std::type_identity<T>(),
+                   [&](std::int64_t lo, std::int64_t hi) { return random.Between(lo, hi); });
+}
+
+std::int64_t OneOr(const std::vector<std::int32_t>& values, std::int64_t index) {
+  return values.size() == 1 ? values[0] : values.at(static_cast<std::size_t>(index));
+}
+
+// Element (row, column) of one head's matrix: of rank 2 they lie side by side.
+std::int64_t Element(const IntTensor& tensor, std::int64_t heads, std::int64_t head,
+                     std::int64_t row, std::int64_t column) {
+  const Shape& shape = tensor.shape();
+  const std::int64_t rows = shape[shape.size() - 2], columns = shape.back();
+  if (shape.size() == 2) return tensor.At(row * columns + head * (columns / heads) + column);
+  const bool shared = ElementCount(shape) == rows * columns;
+  return tensor.At(((shared ? 0 : head) * rows + row) * columns + column);
+}
+
+// Equation 3.1 for every head, whatever ranks and lengths its operands have.
+TEST(Products, OfAnyTwoOperands) {
+  SeededRandom random;
+  std::set<std::string> met;
+  for (int i = 0; i < 1000; ++i) {
+    const derivation::Instance instance = Draw<MatmulOp>(random);
+    const auto& op = std::get<MatmulOp>(instance.program.ops.front());
+    if (op.acc.policy == AccPolicy::kSaturate) continue;
+    FastBackend backend;
+    const TensorMap values = Execute(instance.program, instance.inputs, 0, backend);
+    const IntTensor &a = values.at("a"), &b = values.at("b"), &y = values.at("y");
+    const bool flat = y.shape().size() == 2;
+    const std::int64_t rows = y.shape()[y.shape().size() - 2];
+    const std::int64_t columns = y.shape().back() / (flat ? op.heads : 1);
+    const std::int64_t depth = a.shape().back() / (a.shape().size() == 2 ? op.heads : 1);
+    for (std::int64_t h = 0; h < op.heads; ++h) {
+      for (std::int64_t m = 0; m < rows; ++m) {
+        for (std::int64_t n = 0; n < columns; ++n) {
+          std::int64_t sum = 0;
+          for (std::int64_t k = 0; k < depth; ++k) {
+            std::int64_t left = Element(a, op.heads, h, m, k);
+            if (op.mode == OperandMode::kShift) left = left == 16 ? 0 : 1 << (15 - left);
+            const std::int64_t right =
+                op.transpose_rhs ? Element(b, op.heads, h, n, k) : Element(b, op.heads, h, k, n);
+            sum += (left - OneOr(op.lhs_zero, h)) *
+                   (right - OneOr(op.rhs_zero, op.transpose_rhs ? h : h * columns + n));
+          }
+          if (op.acc.policy == AccPolicy::kWrap) {
+            const std::int64_t size = std::int64_t{1} << op.acc.bits;
+            sum = ((sum + size / 2) % size + size) % size - size / 2;
+          }
+          ASSERT_EQ(Element(y, op.heads, h, m, n), sum) << "instance " << i;
+        }
+      }
+    }
+    for (const IntTensor* tensor : {&a, &b, &y})
+      met.insert("rank " + std::to_string(tensor->shape().size()));
+    if (op.transpose_rhs && rows != columns) met.insert("other length");
+    if (op.heads > 1 && b.shape().size() == 3 && b.shape()[0] == 1) met.insert("shared");
+  }
+  EXPECT_EQ(met, (std::set<std::string>{"rank 2", "rank 3", "rank 4", "other length", "shared"}));
+}
+
+TEST(Softmax, WhatARowDoesNotSeeDoesNotMatter) {
+  SeededRandom random;
+  int changed = 0;
+  for (int i = 0; i < 300; ++i) {
+    derivation::Instance instance = Draw<SoftmaxOp>(random);
+    auto& op = std::get<SoftmaxOp>(instance.program.ops.front());
+    op.causal = true;
+    FastBackend backend;
+    const IntTensor before = Execute(instance.program, instance.inputs, 0, backend).at("y");
+    IntTensor& scores = instance.inputs.at("x");
+    const std::int64_t rows = scores.shape()[1], keys = scores.shape()[2];
+    std::visit(
+        [&](auto& values) {
+          for (std::size_t e = 0; e < values.size(); ++e) {
+            const auto at = static_cast<std::int64_t>(e);
+            if (at % keys <= at / keys % rows + keys - rows) continue;
+            values[e] = static_cast<std::decay_t<decltype(values[e])>>(random.Between(0, 127));
+            ++changed;
+          }
+        },
+        scores.storage());
+    EXPECT_EQ(Execute(instance.program, instance.inputs, 0, backend).at("y"), before);
+  }
+  EXPECT_GT(changed, 1000);
+}
+
+TEST(Softmax, ARowThatSeesNothingIsZero) {
+  for (const bool log_int : {false, true}) {
+    SoftmaxParams params = ItaSoftmaxParams{.shift_bits = 5, .levels = 256, .output_offset = -128};
+    if (log_int) params = LogIntSoftmaxParams{{-20, 78, 2300, 30}, 4};
+    const QuantRange range = SoftmaxOutputRange(params);
+    Program program;
+    program.tensors = {testing::Tensor("x", {1, 2, 3}, testing::kInt8Range),
+                       {"mask", {2, 3}, DType::kUint8, {0, 1}},
+                       {"y", {1, 2, 3}, StorageFor(range), range}};
+    program.inputs = {"x", "mask"};
+    program.ops = {SoftmaxOp{"y", "x", {params}, "mask"}};
+    if (log_int) program.tensors[2].dtype = DType::kUint8;
+    Validate(program);
+    FastBackend backend;
+    const TensorMap inputs = {
+        {"x", IntTensor({1, 2, 3}, std::vector<std::int8_t>{1, 2, 3, 4, 5, 6})},
+        {"mask", IntTensor({2, 3}, std::vector<std::uint8_t>{0, 0, 0, 0, 1, 0})}};
+    const IntTensor y = Execute(program, inputs, 0, backend).at("y");
+    for (std::int64_t i = 0; i < 6; ++i)
+      EXPECT_EQ(y.At(i), i == 4 ? (log_int ? 0 : 127) : (log_int ? 16 : -128)) << i;
+  }
+}
+
+TEST(Table, IsAnyFunction) {
+  // ReLU from one grid to another: 16 bits, zero point 100, to 8 bits with four times the step.
+  Program program;
+  program.tensors = {testing::Tensor("x", {2, 1, 2}, {-400, 900}),
+                     testing::Tensor("y", {2, 1, 2}, testing::kInt8Range)};
+  program.inputs = {"x"};
+  TableOp relu{"y", "x", {}};
+  for (std::int32_t code = -400; code <= 900; ++code)
+    relu.table.push_back(code < 100 ? -128 : (code - 100) / 4 - 128);
+  program.ops = {relu};
+  Validate(program);
+  FastBackend backend;
+  const TensorMap inputs = {
+      {"x", IntTensor({2, 1, 2}, std::vector<std::int16_t>{-400, 99, 104, 900})}};
+  EXPECT_EQ(Execute(program, inputs, 0, backend).at("y"),
+            IntTensor({2, 1, 2}, std::vector<std::int8_t>{-128, -128, -127, 72}));
+}
+
+}  // namespace
+}  // namespace qsim
