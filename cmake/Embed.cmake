@@ -14,12 +14,9 @@ function(embed_text output function)
   file(CONFIGURE OUTPUT ${output} CONTENT
 "#include \"sim/report/page_assets.h\"
 
-namespace {
-constexpr unsigned char kText[] = {
-@bytes@};
-}  // namespace
-
 std::string_view @function@() {
+  static constexpr unsigned char kText[] = {
+@bytes@};
   return {static_cast<const char*>(static_cast<const void*>(kText)), sizeof(kText)};
 }
 " @ONLY)

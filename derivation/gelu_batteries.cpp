@@ -173,7 +173,7 @@ void CompareGeluTable(Comparison& comparison) {
   }
 }
 
-constexpr std::array<Battery, 5> kBatteries = {{
+constexpr std::array<Battery, 5> kGeluBatteries = {{
     {"gelu", "table", CompareGeluTable},
     {"gelu", "ibert", CompareIbertGelu},
     {"gelu", "shiftgelu", CompareShiftGelu},
@@ -267,6 +267,6 @@ DerivedGelu DeriveGelu(const Scores& x, const GeluParams& params, const GeluShap
   return derived;
 }
 
-std::span<const Battery> GeluBatteries() { return kBatteries; }
+std::span<const Battery> GeluBatteries() { return kGeluBatteries; }
 
 }  // namespace qsim::derivation

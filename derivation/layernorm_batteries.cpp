@@ -220,7 +220,7 @@ void CompareFqvitLayernorm(Comparison& comparison) {
   }
 }
 
-constexpr std::array<Battery, 4> kBatteries = {{
+constexpr std::array<Battery, 4> kLayernormBatteries = {{
     {"layernorm", "ibert", CompareIbertLayernorm},
     {"layernorm", "ivit", CompareIvitLayernorm},
     {"layernorm", "rq_layernorm", CompareDeeployLayernorm},
@@ -249,6 +249,6 @@ Integers DeriveFqvit(std::span<const std::int32_t> row, std::span<const std::int
   return y;
 }
 
-std::span<const Battery> LayernormBatteries() { return kBatteries; }
+std::span<const Battery> LayernormBatteries() { return kLayernormBatteries; }
 
 }  // namespace qsim::derivation

@@ -42,7 +42,7 @@ namespace {
 
 // round_shift, in one mode: 4.1 with all its operands.
 template <Rounding kRounding>
-void CompareRoundShift(Comparison& comparison) {
+void CompareRequantize(Comparison& comparison) {
   const ScalingLimits limits = {.v_bits = 32,
                                 .m_lo = -INT32_MAX,
                                 .m_hi = INT32_MAX,
@@ -152,12 +152,12 @@ void CompareTensor(Comparison& comparison) {
   }
 }
 
-constexpr std::array<Battery, 27> kBatteries = {{
-    {"requantize", "half_up", CompareRoundShift<Rounding::kHalfUp>},
-    {"requantize", "half_away", CompareRoundShift<Rounding::kHalfAway>},
-    {"requantize", "half_even", CompareRoundShift<Rounding::kHalfEven>},
-    {"requantize", "floor", CompareRoundShift<Rounding::kFloor>},
-    {"requantize", "toward_zero", CompareRoundShift<Rounding::kTowardZero>},
+constexpr std::array<Battery, 27> kRequantizeBatteries = {{
+    {"requantize", "half_up", CompareRequantize<Rounding::kHalfUp>},
+    {"requantize", "half_away", CompareRequantize<Rounding::kHalfAway>},
+    {"requantize", "half_even", CompareRequantize<Rounding::kHalfEven>},
+    {"requantize", "floor", CompareRequantize<Rounding::kFloor>},
+    {"requantize", "toward_zero", CompareRequantize<Rounding::kTowardZero>},
     {"requantize", "tflite_primitives", CompareTflitePrimitives},
     {"requantize", "tflite_double", CompareTfliteDouble},
     {"requantize", "tflite_single", CompareTfliteSingle},
@@ -184,6 +184,6 @@ constexpr std::array<Battery, 27> kBatteries = {{
 
 }  // namespace
 
-std::span<const Battery> RequantizeBatteries() { return kBatteries; }
+std::span<const Battery> RequantizeBatteries() { return kRequantizeBatteries; }
 
 }  // namespace qsim::derivation

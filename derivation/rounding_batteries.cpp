@@ -109,7 +109,7 @@ void CompareResidualAdd(Comparison& comparison) {
   }
 }
 
-constexpr std::array<Battery, 19> kBatteries = {{
+constexpr std::array<Battery, 19> kRoundingBatteries = {{
     {"round_shift", "half_up", CompareRoundShift<Rounding::kHalfUp>},
     {"round_shift", "half_away", CompareRoundShift<Rounding::kHalfAway>},
     {"round_shift", "half_even", CompareRoundShift<Rounding::kHalfEven>},
@@ -133,6 +133,6 @@ constexpr std::array<Battery, 19> kBatteries = {{
 
 }  // namespace
 
-std::span<const Battery> RoundingBatteries() { return kBatteries; }
+std::span<const Battery> RoundingBatteries() { return kRoundingBatteries; }
 
 }  // namespace qsim::derivation

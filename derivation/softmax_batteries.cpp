@@ -9,7 +9,7 @@
 namespace qsim::derivation {
 namespace {
 
-constexpr std::array<Battery, 11> kBatteries = {{
+constexpr std::array<Battery, 11> kSoftmaxBatteries = {{
     {"softmax", "ibert", CompareIbert},
     {"softmax", "ibert_rn", CompareIbertRounded},
     {"softmax", "log_int", CompareLogInt},
@@ -134,6 +134,6 @@ void CompareMasks(Comparison& comparison) {
   }
 }
 
-std::span<const Battery> SoftmaxBatteries() { return kBatteries; }
+std::span<const Battery> SoftmaxBatteries() { return kSoftmaxBatteries; }
 
 }  // namespace qsim::derivation

@@ -105,7 +105,7 @@ void SetAct16(Params& params, std::int64_t target) {
 }
 
 template <typename Params>
-void CompareBoth(Comparison& comparison) {
+void CompareIbertSoftmax(Comparison& comparison) {
   constexpr bool rounded = std::is_same_v<Params, IbertRnSoftmaxParams>;
   for (int i = 0; i < 150; ++i) {
     Params params{.exp = DrawExp(comparison)};
@@ -141,8 +141,10 @@ void CompareBoth(Comparison& comparison) {
 
 }  // namespace
 
-void CompareIbert(Comparison& comparison) { CompareBoth<IbertSoftmaxParams>(comparison); }
-void CompareIbertRounded(Comparison& comparison) { CompareBoth<IbertRnSoftmaxParams>(comparison); }
+void CompareIbert(Comparison& comparison) { CompareIbertSoftmax<IbertSoftmaxParams>(comparison); }
+void CompareIbertRounded(Comparison& comparison) {
+  CompareIbertSoftmax<IbertRnSoftmaxParams>(comparison);
+}
 
 void CompareLogInt(Comparison& comparison) {
   for (int i = 0; i < 150; ++i) {

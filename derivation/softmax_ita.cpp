@@ -57,7 +57,7 @@ DerivedRow Derive(const Scores& scores, const ItaStreamingSoftmaxParams& params)
 namespace {
 
 template <typename Params>
-void CompareBoth(Comparison& comparison) {
+void CompareItaSoftmax(Comparison& comparison) {
   constexpr bool streaming = std::is_same_v<Params, ItaStreamingSoftmaxParams>;
   for (int i = 0; i < 300; ++i) {
     const int bits = comparison.Between(0, 2) > 0 ? 8 : static_cast<int>(comparison.Between(2, 32));
@@ -92,9 +92,9 @@ void CompareBoth(Comparison& comparison) {
 
 }  // namespace
 
-void CompareIta(Comparison& comparison) { CompareBoth<ItaSoftmaxParams>(comparison); }
+void CompareIta(Comparison& comparison) { CompareItaSoftmax<ItaSoftmaxParams>(comparison); }
 void CompareItaStreaming(Comparison& comparison) {
-  CompareBoth<ItaStreamingSoftmaxParams>(comparison);
+  CompareItaSoftmax<ItaStreamingSoftmaxParams>(comparison);
 }
 
 }  // namespace qsim::derivation

@@ -16,6 +16,10 @@
 
 namespace qsim {
 
+// What an integer of a case may be, where its algorithm says no less.
+inline constexpr std::int64_t kInt32Min = INT32_MIN;
+inline constexpr std::int64_t kInt32Max = INT32_MAX;
+
 using CaseTensors = std::map<std::string, ExactTensor>;
 
 // Every accessor throws InputError naming the file and the key or tensor.

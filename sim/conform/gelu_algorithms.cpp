@@ -35,7 +35,7 @@ int SmallParam(const ConformCase& c, std::string_view key, int lo, int hi) {
   return static_cast<int>(c.Param(key, lo, hi));
 }
 
-CaseTensors Ibert(const ConformCase& c) {
+CaseTensors IbertGelu(const ConformCase& c) {
   const std::vector<std::int32_t> x = c.InputValues32("x");
   const Shape& shape = c.Input("x").shape();
   const std::vector<std::int64_t> b = c.ParamList("b_int", kLowestB, -1);
@@ -90,7 +90,7 @@ CaseTensors RunToEightBits(const ConformCase& c, const GeluParams& params) {
   return computed;
 }
 
-CaseTensors Ita(const ConformCase& c) {
+CaseTensors ItaGelu(const ConformCase& c) {
   return RunToEightBits(c, GeluItaParams{.q_1 = c.Param("q_1", -kLargest, kLargest),
                                          .q_b = c.Param("q_b", kLowestB, -1),
                                          .q_c = c.Param("q_c", -kLargest, kLargest),
@@ -99,7 +99,7 @@ CaseTensors Ita(const ConformCase& c) {
                                          .zero = Param32(c, "eps_add")});
 }
 
-CaseTensors Deeploy(const ConformCase& c) {
+CaseTensors DeeployGelu(const ConformCase& c) {
   return RunToEightBits(
       c,
       GeluDeeployParams{
@@ -112,15 +112,15 @@ CaseTensors Deeploy(const ConformCase& c) {
           .zero = static_cast<std::int32_t>(c.ParamOr("output_offset", 0, INT32_MIN, INT32_MAX))});
 }
 
-constexpr std::array<ConformAlgorithm, 4> kAlgorithms = {{
-    {"gelu", "ibert", Ibert},
+constexpr std::array<ConformAlgorithm, 4> kGeluAlgorithms = {{
+    {"gelu", "ibert", IbertGelu},
     {"gelu", "ivit_shiftgelu", ShiftGelu},
-    {"gelu", "ita", Ita},
-    {"gelu", "deeploy", Deeploy},
+    {"gelu", "ita", ItaGelu},
+    {"gelu", "deeploy", DeeployGelu},
 }};
 
 }  // namespace
 
-std::span<const ConformAlgorithm> GeluAlgorithms() { return kAlgorithms; }
+std::span<const ConformAlgorithm> GeluAlgorithms() { return kGeluAlgorithms; }
 
 }  // namespace qsim

@@ -77,7 +77,7 @@ CaseTensors BySumOfSquares(const ConformCase& c, Params params) {
   return computed;
 }
 
-CaseTensors Ibert(const ConformCase& c) {
+CaseTensors IbertLayernorm(const ConformCase& c) {
   return BySumOfSquares(
       c, IbertLayernormParams{.std_shift = static_cast<int>(c.ParamOr("shift", 0, 0, 31))});
 }
@@ -89,7 +89,7 @@ CaseTensors Ivit(const ConformCase& c) {
   return BySumOfSquares(c, IvitLayernormParams{});
 }
 
-CaseTensors Deeploy(const ConformCase& c) {
+CaseTensors DeeployLayernorm(const ConformCase& c) {
   const Rows rows(c, "x");
   const std::vector<std::int32_t> weight = rows.PerChannel(c.InputValues32("weight"), "weight");
   const std::vector<std::int64_t> bias = rows.Wide("bias", kMaxBias);
@@ -138,15 +138,15 @@ CaseTensors Fqvit(const ConformCase& c) {
   return computed;
 }
 
-constexpr std::array<ConformAlgorithm, 4> kAlgorithms = {{
-    {"layernorm", "ibert", Ibert},
+constexpr std::array<ConformAlgorithm, 4> kLayernormAlgorithms = {{
+    {"layernorm", "ibert", IbertLayernorm},
     {"layernorm", "ivit", Ivit},
     {"layernorm", "fqvit", Fqvit},
-    {"layernorm", "deeploy", Deeploy},
+    {"layernorm", "deeploy", DeeployLayernorm},
 }};
 
 }  // namespace
 
-std::span<const ConformAlgorithm> LayernormAlgorithms() { return kAlgorithms; }
+std::span<const ConformAlgorithm> LayernormAlgorithms() { return kLayernormAlgorithms; }
 
 }  // namespace qsim

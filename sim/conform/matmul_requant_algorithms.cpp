@@ -9,9 +9,6 @@
 namespace qsim {
 namespace {
 
-constexpr std::int64_t kInt32Max = INT32_MAX;
-constexpr std::int64_t kInt32Min = INT32_MIN;
-
 // What both kinds of product share.
 struct Rule {
   std::int32_t lhs_zero = 0;
@@ -161,7 +158,7 @@ std::optional<CaseTensors> Rtl(const ConformCase& c, Backend& rtl) {
   return kRun(c, rtl);
 }
 
-constexpr std::array<ConformAlgorithm, 3> kAlgorithms = {{
+constexpr std::array<ConformAlgorithm, 3> kMatmulRequantAlgorithms = {{
     {"matmul_requant", "cmsisnn_fully_connected_s8", Golden<FullyConnected>, Rtl<FullyConnected>},
     {"matmul_requant", "cmsisnn_fc_per_ch", Golden<FullyConnected>, Rtl<FullyConnected>},
     {"matmul_requant", "cmsisnn_batch_matmul_s8", Golden<BatchMatmul>, Rtl<BatchMatmul>},
@@ -169,6 +166,6 @@ constexpr std::array<ConformAlgorithm, 3> kAlgorithms = {{
 
 }  // namespace
 
-std::span<const ConformAlgorithm> MatmulRequantAlgorithms() { return kAlgorithms; }
+std::span<const ConformAlgorithm> MatmulRequantAlgorithms() { return kMatmulRequantAlgorithms; }
 
 }  // namespace qsim

@@ -16,9 +16,6 @@
 namespace qsim {
 namespace {
 
-constexpr std::int64_t kInt32Max = INT32_MAX;
-constexpr std::int64_t kInt32Min = INT32_MIN;
-
 enum class ParameterAxis : std::uint8_t { kElement, kFirst, kLast };
 
 // The values of a case, and the parameters of each: one for all, or one per element or channel.
@@ -161,7 +158,7 @@ std::int64_t ClampInt8(Int128 value) {
   return static_cast<std::int64_t>(std::clamp<Int128>(value, -128, 127));
 }
 
-CaseTensors Ita(const ConformCase& c) {
+CaseTensors ItaRequant(const ConformCase& c) {
   return ReadIta(c, ParameterAxis::kFirst)
       .Map([](std::int64_t v, std::int32_t m, int shift, std::int64_t add) {
         return ClampInt8(ItaRequantize(v, m, shift) + add);
@@ -270,7 +267,7 @@ std::optional<CaseTensors> IbertDyadicRtl(const ConformCase& c, Backend& rtl) {
   return RunRequantRtl(run, rtl);
 }
 
-constexpr std::array<ConformAlgorithm, 9> kAlgorithms = {{
+constexpr std::array<ConformAlgorithm, 9> kRequantAlgorithms = {{
     {"requant", "tflite_double_rounding", TfliteDouble,
      LeftShiftRtl<RequantScheme::kTfliteDouble, 31>},
     {"requant", "tflite_single_rounding", TfliteSingle,
@@ -278,7 +275,7 @@ constexpr std::array<ConformAlgorithm, 9> kAlgorithms = {{
     {"requant", "cmsisnn_s64", CmsisnnS64, LeftShiftRtl<RequantScheme::kCmsisnnS64, 15>},
     {"requant", "tosa_scale32", Tosa32, Tosa32Rtl},
     {"requant", "tosa_scale16", Tosa16, Tosa16Rtl},
-    {"requant", "ita", Ita, ItaOnRtl<RequantScheme::kIta, ParameterAxis::kFirst>},
+    {"requant", "ita", ItaRequant, ItaOnRtl<RequantScheme::kIta, ParameterAxis::kFirst>},
     {"requant", "ita_rtl", ItaRtl, ItaOnRtl<RequantScheme::kItaRtl, ParameterAxis::kElement>},
     {"requant", "deeploy_requantshift", RequantShiftGolden, RequantShiftRtl},
     {"requant", "ibert_dyadic", IbertDyadic, IbertDyadicRtl},
@@ -286,6 +283,6 @@ constexpr std::array<ConformAlgorithm, 9> kAlgorithms = {{
 
 }  // namespace
 
-std::span<const ConformAlgorithm> RequantAlgorithms() { return kAlgorithms; }
+std::span<const ConformAlgorithm> RequantAlgorithms() { return kRequantAlgorithms; }
 
 }  // namespace qsim

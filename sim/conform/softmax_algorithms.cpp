@@ -9,8 +9,6 @@
 namespace qsim {
 namespace {
 
-constexpr std::int64_t kInt32Max = INT32_MAX;
-
 // What to hand back beside the row's result, under the README's name of that result.
 struct Outputs {
   const char* result = "y";
@@ -59,7 +57,7 @@ IbertExp ExpOf(const ConformCase& c) {
           .n = SmallParam(c, "n", 0, 30)};
 }
 
-CaseTensors Ibert(const ConformCase& c) {
+CaseTensors IbertSoftmax(const ConformCase& c) {
   c.Param("output_bits", 8, 8);
   IbertSoftmaxParams params{
       .exp = ExpOf(c),
@@ -92,7 +90,7 @@ Params ItaOf(const ConformCase& c) {
           .output_offset = static_cast<std::int32_t>(c.ParamOr("output_offset", 0, -65536, 65536))};
 }
 
-CaseTensors Ita(const ConformCase& c) { return RunRows(c, ItaOf<ItaSoftmaxParams>(c), {}); }
+CaseTensors ItaSoftmax(const ConformCase& c) { return RunRows(c, ItaOf<ItaSoftmaxParams>(c), {}); }
 
 CaseTensors ItaStreaming(const ConformCase& c) {
   auto params = ItaOf<ItaStreamingSoftmaxParams>(c);
@@ -119,12 +117,12 @@ CaseTensors Tflite(const ConformCase& c) {
   return RunRows(c, params, {});
 }
 
-constexpr std::array<ConformAlgorithm, 9> kAlgorithms = {{
-    {"softmax", "ibert", Ibert},
+constexpr std::array<ConformAlgorithm, 9> kSoftmaxAlgorithms = {{
+    {"softmax", "ibert", IbertSoftmax},
     {"softmax", "fqvit_logint", LogInt},
     {"softmax", "ivit_shiftmax", IvitShiftmax},
-    {"softmax", "ita", Ita},
-    {"softmax", "deeploy_itamax", Ita},
+    {"softmax", "ita", ItaSoftmax},
+    {"softmax", "deeploy_itamax", ItaSoftmax},
     {"softmax", "ita_streaming", ItaStreaming},
     {"softmax", "deeploy_itapartialmax", ItaStreaming},
     {"softmax", "deeploy_isoftmax", Isoftmax},
@@ -133,6 +131,6 @@ constexpr std::array<ConformAlgorithm, 9> kAlgorithms = {{
 
 }  // namespace
 
-std::span<const ConformAlgorithm> SoftmaxAlgorithms() { return kAlgorithms; }
+std::span<const ConformAlgorithm> SoftmaxAlgorithms() { return kSoftmaxAlgorithms; }
 
 }  // namespace qsim

@@ -22,13 +22,13 @@ Json Maybe(double value) { return std::isfinite(value) ? Json(value) : Json(null
 
 Json RangeJson(const Span& span) { return {Maybe(span.min), Maybe(span.max)}; }
 
-std::optional<double> Top1(const OutputPower& output) {
+std::optional<double> Top1Of(const OutputPower& output) {
   if (output.labelled() == 0) return std::nullopt;
   return static_cast<double>(output.right()) / static_cast<double>(output.labelled());
 }
 
 void AddTop1(Json& json, const char* key, const OutputPower& output) {
-  if (const auto top1 = Top1(output)) json[key] = *top1;
+  if (const auto top1 = Top1Of(output)) json[key] = *top1;
 }
 
 Json FindingJson(const Culprit& f) {
@@ -131,7 +131,7 @@ DiagnosisPage PageOf(const Diagnosis& d) {
   page.verdict = VerdictOf(d);
   page.output = OutputName(output);
   page.output_db = Number(output.Db());
-  page.top1 = Top1(output);
+  page.top1 = Top1Of(output);
   for (std::size_t i = 0; i < d.findings.size(); ++i) {
     const Culprit& f = d.findings[i];
     FindingRow row;
@@ -161,7 +161,7 @@ DiagnosisPage PageOf(const Diagnosis& d) {
     page.budget.push_back({std::string(Describe(e.cause)), e.noise / total,
                            std::min({e.noise, e.first, e.last}) / total,
                            std::max({e.noise, e.first, e.last}) / total, Number(e.after.Db()),
-                           Top1(e.after)});
+                           Top1Of(e.after)});
   }
   return page;
 }

@@ -30,7 +30,7 @@ std::string RangeText(const Span& span) {
   return fmt::format("[{:.3g}, {:.3g}]", span.min, span.max);
 }
 
-std::string Percent(double share) { return fmt::format("{:.1f} %", 100 * share); }
+std::string PercentText(double share) { return fmt::format("{:.1f} %", 100 * share); }
 
 std::string OutputName(const Diagnosis& d) {
   if (d.measured.output.parts() == 1) return d.measured.output.NameOf(0);
@@ -165,7 +165,7 @@ std::string HeadsText(const Diagnosis& d, bool verbose) {
                                 kNameWidth, "head", "own QSNR", "in place", "of noise");
   for (const HeadShare& h : heads) {
     out += fmt::format("{:<{}}{:>10}{:>12}{:>12}{:>12}\n", Shorten(h.tensor, kNameWidth - 1),
-                       kNameWidth, h.head, Db(h.own_db), Db(h.in_place_db), Percent(h.share));
+                       kNameWidth, h.head, Db(h.own_db), Db(h.in_place_db), PercentText(h.share));
   }
   if (all > heads.size()) out += fmt::format("({} more: --verbose)\n", all - heads.size());
   return out;

@@ -15,12 +15,6 @@ constexpr int kUsual = 2;    // the cost of a change that is often seen
 constexpr int kUnusual = 3;  // and of one that is not
 constexpr int kFarFetched = 4;
 
-int BitsOfMagnitude(std::int64_t value) {
-  const auto magnitude =
-      value < 0 ? ~static_cast<std::uint64_t>(value) + 1 : static_cast<std::uint64_t>(value);
-  return 64 - std::countl_zero(magnitude);
-}
-
 template <typename T>
 class Adder {
  public:

@@ -13,12 +13,6 @@
 namespace qsim {
 namespace {
 
-int BitsOfMagnitude(std::int64_t value) {
-  const auto magnitude =
-      value < 0 ? ~static_cast<std::uint64_t>(value) + 1 : static_cast<std::uint64_t>(value);
-  return 64 - std::countl_zero(magnitude);
-}
-
 Int128 WrapTo(Int128 value, int bits) {
   const Int128 modulus = Int128{1} << bits;
   Int128 rest = value & (modulus - 1);
@@ -41,6 +35,12 @@ std::int64_t DropLow(std::int64_t value, int drop, bool round) {
 }
 
 }  // namespace
+
+int BitsOfMagnitude(std::int64_t value) {
+  const auto magnitude =
+      value < 0 ? ~static_cast<std::uint64_t>(value) + 1 : static_cast<std::uint64_t>(value);
+  return 64 - std::countl_zero(magnitude);
+}
 
 RequantModel::RequantModel(RequantSpec spec) : spec_(std::move(spec)) {
   output_bits_ = 1;

@@ -12,6 +12,9 @@
 
 namespace qsim {
 
+// Of |value|, without leading zeros.
+int BitsOfMagnitude(std::int64_t value);
+
 // |x| and |b| below 2^47, |M| < 2^32, S in 0..62, |zero| and the input zeros below 2^32; the caller
 // has checked it.
 struct RequantSpec {

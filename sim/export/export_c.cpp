@@ -1,28 +1,13 @@
 // The export table as a C99 and C++ header.
 #include <fmt/format.h>
 
-#include <cctype>
 #include <limits>
 
 #include "sim/export/export_formats.h"
+#include "sim/export/export_language.h"
 
 namespace qsim {
 namespace {
-
-std::string Upper(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  return text;
-}
-
-// Tensor names come from files: nothing in them may end the comment.
-std::string Comment(std::string text) {
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool closes = i != 0 && text[i] == '/' && text[i - 1] == '*';
-    const bool opens = i != 0 && text[i] == '*' && text[i - 1] == '/';
-    if (closes || opens || static_cast<unsigned char>(text[i]) < ' ') text[i] = ' ';
-  }
-  return "/* " + text + " */\n";
-}
 
 std::string TypeOf(const ExportInts& ints) {
   return fmt::format("{}int{}_t", ints.is_signed ? "" : "u", ints.bits);
@@ -53,9 +38,19 @@ std::string Array(const std::string& type, const std::string& name,
   return out + "\n};\n";
 }
 
-struct ValueLines {
+struct CLanguage {
   std::string name;
   const ExportParameter& parameter;
+
+  // Tensor names come from files: nothing in them may end the comment.
+  static std::string Comment(std::string text) {
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      const bool closes = i != 0 && text[i] == '/' && text[i - 1] == '*';
+      const bool opens = i != 0 && text[i] == '*' && text[i - 1] == '/';
+      if (closes || opens || static_cast<unsigned char>(text[i]) < ' ') text[i] = ' ';
+    }
+    return "/* " + text + " */\n";
+  }
 
   std::string operator()(const ExportInts& ints) const {
     if (parameter.scalar())
@@ -79,16 +74,6 @@ struct ValueLines {
   }
 };
 
-std::string GroupLines(const ExportGroup& group) {
-  const bool whole = group.kind == group.name;  // hardware, provenance
-  std::string out = "\n" + Comment(whole ? group.kind : group.kind + " " + group.name);
-  for (const ExportParameter& parameter : group.parameters) {
-    const ValueLines lines{ExportIdentifier(group.name, parameter.name), parameter};
-    out += std::visit(lines, parameter.value);
-  }
-  return out;
-}
-
 std::string ChoiceEnums(const std::vector<ExportChoice>& choices) {
   std::string out;
   for (std::size_t i = 0; i < choices.size(); ++i) {
@@ -111,9 +96,7 @@ std::string ExportC(const ExportTable& table) {
       "#ifndef QSIM_PARAMS_H\n#define QSIM_PARAMS_H\n\n#include <stdint.h>\n\n";
   out += fmt::format("enum {{ qsim_format_version = {} }};\n", table.format_version);
   out += ChoiceEnums(table.choices);
-  out += GroupLines(table.provenance) + GroupLines(table.hardware);
-  for (const ExportGroup& group : table.operations) out += GroupLines(group);
-  for (const ExportGroup& group : table.tensors) out += GroupLines(group);
+  out += GroupsText<CLanguage>(table);
   return out + "\n#endif /* QSIM_PARAMS_H */\n";
 }
 

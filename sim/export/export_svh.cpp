@@ -3,21 +3,16 @@
 #include <fmt/format.h>
 
 #include <bit>
-#include <cctype>
 
 #include "sim/export/export_formats.h"
+#include "sim/export/export_language.h"
 #include "sim/text/text_util.h"
 
 namespace qsim {
 namespace {
 
-std::string Upper(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  return text;
-}
-
 // A comment ends at the end of its line, and at nothing before.
-std::string Comment(std::string text) {
+std::string LineComment(std::string text) {
   for (char& c : text) {
     if (static_cast<unsigned char>(c) < ' ') c = ' ';
   }
@@ -44,14 +39,16 @@ std::string PackedVector(const std::string& name, int bits, bool is_signed,
                      elements.size() * static_cast<std::size_t>(bits) - 1, name);
   for (std::size_t i = elements.size(); i-- > 0;) {
     out += fmt::format("  {}{} {}", Literal(elements[i].word, bits, is_signed), i == 0 ? "" : ",",
-                       Comment(fmt::format("[{}] {}", i, elements[i].meaning)));
+                       LineComment(fmt::format("[{}] {}", i, elements[i].meaning)));
   }
   return out + "};\n";
 }
 
-struct ValueLines {
+struct SvLanguage {
   std::string name;
   const ExportParameter& parameter;
+
+  static std::string Comment(std::string text) { return LineComment(std::move(text)); }
 
   std::string operator()(const ExportInts& ints) const {
     if (parameter.scalar()) {
@@ -83,16 +80,6 @@ struct ValueLines {
   }
 };
 
-std::string GroupLines(const ExportGroup& group) {
-  const bool whole = group.kind == group.name;  // hardware, provenance
-  std::string out = "\n" + Comment(whole ? group.kind : group.kind + " " + group.name);
-  for (const ExportParameter& parameter : group.parameters) {
-    const ValueLines lines{ExportIdentifier(group.name, parameter.name), parameter};
-    out += std::visit(lines, parameter.value);
-  }
-  return out;
-}
-
 }  // namespace
 
 std::string ExportSvh(const ExportTable& table) {
@@ -107,9 +94,7 @@ std::string ExportSvh(const ExportTable& table) {
     out += fmt::format("localparam logic [7:0] QSIM_{}_{} = {};\n", Upper(choice.set),
                        Upper(choice.name), Literal(choice.code, 8, false));
   }
-  out += GroupLines(table.provenance) + GroupLines(table.hardware);
-  for (const ExportGroup& group : table.operations) out += GroupLines(group);
-  for (const ExportGroup& group : table.tensors) out += GroupLines(group);
+  out += GroupsText<SvLanguage>(table);
   return out + "\n/* verilator lint_on UNUSEDPARAM */\n`endif  // QSIM_PARAMS_SVH\n";
 }
 

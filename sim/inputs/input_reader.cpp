@@ -13,7 +13,7 @@
 namespace qsim {
 namespace {
 
-[[noreturn]] void Fail(const std::filesystem::path& file, const std::string& what) {
+[[noreturn]] void FailFile(const std::filesystem::path& file, const std::string& what) {
   throw InputError(fmt::format("{}: {}", file.string(), what));
 }
 
@@ -21,8 +21,8 @@ namespace {
 void CheckDimension(const std::filesystem::path& file, const Shape& shape, std::size_t axis,
                     std::optional<std::int64_t> expected, const char* key) {
   if (expected && shape[axis] != *expected) {
-    Fail(file, fmt::format("shape {}: axis {} is {}, but the model's {} is {}", FormatShape(shape),
-                           axis, shape[axis], key, *expected));
+    FailFile(file, fmt::format("shape {}: axis {} is {}, but the model's {} is {}",
+                               FormatShape(shape), axis, shape[axis], key, *expected));
   }
 }
 
@@ -35,15 +35,15 @@ bool IsConstant(const std::vector<T>& values) {
 // `any_length`.
 void CheckTokenFile(const NpyReader& file, bool list, bool any_length, const Geometry& geometry) {
   const Shape& shape = file.shape();
-  if (file.dtype()) Fail(file.path(), "holds integers; floats expected");
+  if (file.dtype()) FailFile(file.path(), "holds integers; floats expected");
   if (shape.size() != (list ? 2u : 3u)) {
-    Fail(file.path(),
-         fmt::format("shape {}; expected {}", FormatShape(shape),
-                     list ? "[tokens, dim] for each file of a list" : "[N, tokens, dim]"));
+    FailFile(file.path(),
+             fmt::format("shape {}; expected {}", FormatShape(shape),
+                         list ? "[tokens, dim] for each file of a list" : "[N, tokens, dim]"));
   }
-  if (!list && shape[0] == 0) Fail(file.path(), "zero samples");
+  if (!list && shape[0] == 0) FailFile(file.path(), "zero samples");
   if (ElementCount(shape) == 0)
-    Fail(file.path(), fmt::format("shape {}: no tokens", FormatShape(shape)));
+    FailFile(file.path(), fmt::format("shape {}: no tokens", FormatShape(shape)));
   if (!any_length) {
     CheckDimension(file.path(), shape, shape.size() - 2, geometry.tokens, "tokens");
   }
@@ -85,35 +85,36 @@ InputReader::InputReader(const Manifest& manifest, const InputSpec& spec, InputU
 void InputReader::CheckImages(const Geometry& geometry) {
   const std::filesystem::path& file = *spec_.images;
   const Shape& shape = file_->shape();
-  if (!file_->dtype()) Fail(file, "holds floats; integers expected");
+  if (!file_->dtype()) FailFile(file, "holds floats; integers expected");
   if (file_->dtype() != DType::kUint8 || shape.size() != 4) {
-    Fail(file, fmt::format("{} of shape {}; images are uint8 [N, channels, height, width]",
-                           Name(*file_->dtype()), FormatShape(shape)));
+    FailFile(file, fmt::format("{} of shape {}; images are uint8 [N, channels, height, width]",
+                               Name(*file_->dtype()), FormatShape(shape)));
   }
-  if (shape[0] == 0) Fail(file, "zero samples");
+  if (shape[0] == 0) FailFile(file, "zero samples");
   if (shape[2] != shape[3])
-    Fail(file, fmt::format("shape {}: images must be square", FormatShape(shape)));
+    FailFile(file, fmt::format("shape {}: images must be square", FormatShape(shape)));
   if (ElementCount(shape) == 0)
-    Fail(file, fmt::format("shape {}: empty images", FormatShape(shape)));
+    FailFile(file, fmt::format("shape {}: empty images", FormatShape(shape)));
   CheckDimension(file, shape, 1, geometry.channels, "channels");
   CheckDimension(file, shape, 2, geometry.image, "image");
   if (geometry.patch && shape[2] % *geometry.patch != 0) {
-    Fail(file,
-         fmt::format("patch ({}) must divide the image size ({})", *geometry.patch, shape[2]));
+    FailFile(file,
+             fmt::format("patch ({}) must divide the image size ({})", *geometry.patch, shape[2]));
   }
   if (geometry.patch && geometry.tokens) {
     const std::int64_t side = shape[2] / *geometry.patch;
     if (*geometry.tokens != side * side + 1) {
-      Fail(file,
-           fmt::format("images of {} in patches of {} make {} tokens with the class token, but the "
-                       "model's tokens is {}",
-                       shape[2], *geometry.patch, side * side + 1, *geometry.tokens));
+      FailFile(
+          file,
+          fmt::format("images of {} in patches of {} make {} tokens with the class token, but the "
+                      "model's tokens is {}",
+                      shape[2], *geometry.patch, side * side + 1, *geometry.tokens));
     }
   }
   for (const auto* values : {&spec_.mean, &spec_.stddev}) {
     if (static_cast<std::int64_t>(values->size()) != shape[1]) {
-      Fail(file, fmt::format("{} image channels, but the manifest's mean or std has {} values",
-                             shape[1], values->size()));
+      FailFile(file, fmt::format("{} image channels, but the manifest's mean or std has {} values",
+                                 shape[1], values->size()));
     }
   }
   count_ = shape[0];
@@ -149,9 +150,9 @@ void InputReader::CheckTokens(const Geometry& geometry, InputUse use, std::int64
       CheckTokenFile(file, true, any_length, geometry);
       if (first.empty()) first = file.shape();
       if (file.shape()[1] != first[1] || (!any_length && file.shape() != first)) {
-        Fail(file.path(),
-             fmt::format("[tokens, dim] is {}, but {} in {}", FormatShape(file.shape()),
-                         FormatShape(first), spec_.tokens.front().string()));
+        FailFile(file.path(),
+                 fmt::format("[tokens, dim] is {}, but {} in {}", FormatShape(file.shape()),
+                             FormatShape(first), spec_.tokens.front().string()));
       }
       const std::int64_t length = file.shape()[0];
       if (!add(length, 1)) continue;
@@ -173,20 +174,20 @@ void InputReader::ReadLabels(const std::optional<std::int64_t>& classes) {
   const std::filesystem::path& file = *spec_.labels;
   const IntTensor tensor = ReadIntNpy(file);
   if (tensor.shape().size() != 1) {
-    Fail(file, fmt::format("shape {}; labels are [N]", FormatShape(tensor.shape())));
+    FailFile(file, fmt::format("shape {}; labels are [N]", FormatShape(tensor.shape())));
   }
   const std::int64_t samples =
       spec_.token_list ? static_cast<std::int64_t>(spec_.tokens.size()) : count_;
   if (tensor.size() != samples) {
-    Fail(file, fmt::format("{} labels for {} samples", tensor.size(), samples));
+    FailFile(file, fmt::format("{} labels for {} samples", tensor.size(), samples));
   }
   for (std::int64_t i = 0; i < tensor.size(); ++i) {
     const std::int64_t label = tensor.At(i);
     if (classes && (label < 0 || label >= *classes)) {
-      Fail(file, fmt::format("label {} at [{}] is outside 0..{}: the model has {} classes", label,
-                             i, *classes - 1, *classes));
+      FailFile(file, fmt::format("label {} at [{}] is outside 0..{}: the model has {} classes",
+                                 label, i, *classes - 1, *classes));
     }
-    if (label < 0) Fail(file, fmt::format("label {} at [{}] is negative", label, i));
+    if (label < 0) FailFile(file, fmt::format("label {} at [{}] is negative", label, i));
     labels_.push_back(label);
   }
   if (!spec_.token_list) return;
@@ -220,8 +221,8 @@ ModelInputs InputReader::Read(std::int64_t first, std::int64_t count) const {
       all.data.insert(all.data.end(), one.data.begin(), one.data.end());
     }
     if (static_cast<std::int64_t>(all.data.size()) != ElementCount(all.shape)) {
-      Fail(spec_.tokens[static_cast<std::size_t>(kept_[static_cast<std::size_t>(first)])],
-           "changed while it was being read");
+      FailFile(spec_.tokens[static_cast<std::size_t>(kept_[static_cast<std::size_t>(first)])],
+               "changed while it was being read");
     }
     inputs.data = std::move(all);
   }
@@ -236,15 +237,16 @@ ModelInputs LoadInputs(const Manifest& manifest, const InputSpec& spec, InputUse
                        std::int64_t least_length) {
   const InputReader reader(manifest, spec, use, least_length);
   if (reader.EqualRun(0, reader.count()) != reader.count()) {
-    Fail(spec.tokens.front(), "the files of the list differ in length: read them in pieces");
+    FailFile(spec.tokens.front(), "the files of the list differ in length: read them in pieces");
   }
   ModelInputs inputs = reader.Read(0, reader.count());
   const auto* images = std::get_if<ImageInputs>(&inputs.data);
   const bool constant = images != nullptr ? IsConstant(images->pixels.As<std::uint8_t>())
                                           : IsConstant(std::get<FloatTensor>(inputs.data).data);
   if (use == InputUse::kCalibration && constant) {
-    Fail(spec.images ? *spec.images : spec.tokens.front(),
-         "every value of the calibration input is the same; no range can be calibrated from it");
+    FailFile(
+        spec.images ? *spec.images : spec.tokens.front(),
+        "every value of the calibration input is the same; no range can be calibrated from it");
   }
   return inputs;
 }

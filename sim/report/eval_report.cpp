@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "sim/text/text_util.h"
+
 namespace qsim {
 namespace {
 
@@ -17,10 +19,6 @@ void Count(const TopClasses& top, std::int64_t label, Accuracy& accuracy) {
   if (top.front() == label) ++accuracy.top1;
   if (std::find(top.begin(), top.end(), static_cast<std::int32_t>(label)) != top.end())
     ++accuracy.top5;
-}
-
-double Percent(std::int64_t part, std::int64_t whole) {
-  return 100.0 * static_cast<double>(part) / static_cast<double>(whole);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <variant>
 
+#include "sim/report/json_values.h"
 #include "sim/report/profile_json.h"
 #include "sim/report/report_json.h"
 #include "sim/report/tables.h"
@@ -24,7 +25,7 @@ double SevenDigits(double value) {
 
 // One entry where all are equal: a list per channel need not be written out.
 template <typename T, typename F>
-Json ListJson(const std::vector<T>& list, F value_of) {
+Json ShortListJson(const std::vector<T>& list, F value_of) {
   Json json = Json::array();
   const bool constant = std::all_of(list.begin(), list.end(),
                                     [&](const T& v) { return value_of(v) == value_of(list[0]); });
@@ -36,7 +37,7 @@ Json ListJson(const std::vector<T>& list, F value_of) {
 }
 
 Json IntsJson(const std::vector<std::int32_t>& list) {
-  return ListJson(list, [](std::int32_t v) { return v; });
+  return ShortListJson(list, [](std::int32_t v) { return v; });
 }
 
 // The integers that an operation rescales with: of its main input, and of the other one.
@@ -46,8 +47,8 @@ Json RescaleJson(const Op& op) {
     const char* key = json.contains("multiplier") ? "other_multiplier" : "multiplier";
     if (field.role == Role::kMultiplier) {
       if constexpr (std::is_same_v<T, std::vector<Multiplier>>) {
-        json[key] = ListJson(member, [](const Multiplier& m) { return m.m; });
-        json["shift"] = ListJson(member, [](const Multiplier& m) { return m.shift; });
+        json[key] = ShortListJson(member, [](const Multiplier& m) { return m.m; });
+        json["shift"] = ShortListJson(member, [](const Multiplier& m) { return m.shift; });
       } else if constexpr (std::is_same_v<T, Multiplier>) {
         json[key] = {member.m};
         json["shift"] = {member.shift};
@@ -75,7 +76,7 @@ Json ScaleJson(const std::string& name, const TensorScale& scale, bool weight, J
   if (scale.kind == TensorScale::Kind::kLog2) {
     json["axis"] = "log2 code";
   } else {
-    json["scale"] = ListJson(scale.scale, SevenDigits);
+    json["scale"] = ShortListJson(scale.scale, SevenDigits);
     json["zero"] = IntsJson(scale.zero);
   }
   json.update(rescale);
@@ -115,24 +116,13 @@ Json GraphJson(const Program& program) {
   return json;
 }
 
-template <typename T, typename F>
-Json RowsJson(const std::vector<T>& rows, F to_json) {
-  Json json = Json::array();
-  for (const T& row : rows) json.push_back(to_json(row));
-  return json;
-}
-
-Json OrNull(const std::optional<double>& value) {
-  return value ? JsonNumber(*value) : Json(nullptr);
-}
-
 Json DiagnosisJson(const DiagnosisPage& page) {
   Json json = {{"title", page.title},
                {"verdict", page.verdict},
                {"output", page.output},
                {"output_db", OrNull(page.output_db)},
                {"top1", OrNull(page.top1)}};
-  json["findings"] = RowsJson(page.findings, [](const FindingRow& row) {
+  json["findings"] = ListJson(page.findings, [](const FindingRow& row) {
     return Json{{"rank", row.rank},
                 {"cause", row.cause},
                 {"tensor", row.tensor},
@@ -143,12 +133,12 @@ Json DiagnosisJson(const DiagnosisPage& page) {
                 {"before_db", OrNull(row.before_db)},
                 {"after_db", OrNull(row.after_db)}};
   });
-  json["ranking"] = RowsJson(page.ranking, [](const RankingRow& row) {
+  json["ranking"] = ListJson(page.ranking, [](const RankingRow& row) {
     return Json{{"tensor", row.tensor},           {"part", row.part},
                 {"own_db", OrNull(row.own_db)},   {"alone_db", OrNull(row.alone_db)},
                 {"gain_db", OrNull(row.gain_db)}, {"cumulative_db", OrNull(row.cumulative_db)}};
   });
-  json["budget"] = RowsJson(page.budget, [](const BudgetRow& row) {
+  json["budget"] = ListJson(page.budget, [](const BudgetRow& row) {
     return Json{{"cause", row.cause},
                 {"noise_share", JsonNumber(row.noise_share)},
                 {"low", OrNull(row.low)},

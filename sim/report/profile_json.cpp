@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "sim/report/report_json.h"
+#include "sim/report/json_values.h"
 
 namespace qsim {
 namespace {
@@ -22,11 +22,6 @@ Json ErrorJson(const ErrorSummary& error) {
   return {{"mse", JsonNumber(error.mse)},         {"cosine", JsonNumber(error.cosine)},
           {"qsnr_db", JsonNumber(error.qsnr_db)}, {"max_abs_error", JsonNumber(error.max_abs)},
           {"kl", JsonNumber(error.kl)},           {"js", JsonNumber(error.js)}};
-}
-
-template <typename T>
-Json OrNull(const std::optional<T>& value) {
-  return value ? Json(*value) : Json(nullptr);
 }
 
 Json CodesJson(const CodeSummary& codes) {

@@ -18,7 +18,7 @@ std::string Real(double value) {
   return fmt::format("{:.4g}", value);
 }
 
-std::string Percent(double share) { return fmt::format("{:.2f}", 100 * share); }
+std::string PercentText(double share) { return fmt::format("{:.2f}", 100 * share); }
 
 TextCell RealOf(const std::optional<ValueSummary>& values, double ValueSummary::*field) {
   return {values ? Real((*values).*field) : "-"};
@@ -30,7 +30,7 @@ TextCell ErrorOf(const TensorProfile& tensor, double ErrorSummary::*field,
   return {fmt::format(fmt::runtime(format), (*tensor.error).*field)};
 }
 
-std::string Outliers(const ValueSummary& values) { return Percent(values.outlier_share); }
+std::string Outliers(const ValueSummary& values) { return PercentText(values.outlier_share); }
 
 // An accumulator's range is that of its width: its table of bits says more.
 std::string RangeUse(const TensorProfile& tap) {

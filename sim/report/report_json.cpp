@@ -1,23 +1,12 @@
 #include "sim/report/report_json.h"
 
-#include <cmath>
-#include <nlohmann/json.hpp>
-
+#include "sim/report/json_values.h"
 #include "sim/report/profile_json.h"
 
 namespace qsim {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-template <typename T>
-Json OrNull(const std::optional<T>& value) {
-  return value ? Json(*value) : Json(nullptr);
-}
-
-Json NumberOrNull(const std::optional<double>& value) {
-  return value ? JsonNumber(*value) : Json(nullptr);
-}
 
 Json TextOrNull(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 
@@ -39,12 +28,9 @@ Json ProvenanceJson(const Provenance& provenance) {
 }
 
 Json SizeJson(const SizeReport& size) {
-  return {{"float_bytes", size.float_bytes},
-          {"integer_bytes", size.integer_bytes()},
-          {"weight_bytes", size.weight_bytes},
-          {"bias_bytes", size.bias_bytes},
-          {"table_bytes", size.table_bytes},
-          {"ratio", size.ratio()}};
+  return {{"float_bytes", size.float_bytes},   {"integer_bytes", size.integer_bytes()},
+          {"weight_bytes", size.weight_bytes}, {"bias_bytes", size.bias_bytes},
+          {"table_bytes", size.table_bytes},   {"ratio", size.ratio()}};
 }
 
 Json MismatchJson(const FirstMismatch& mismatch) {
@@ -59,11 +45,11 @@ Json TapJson(const TapReport& tap) {
   Json json = {{"name", tap.name},
                {"shape", tap.shape},
                {"dtype", tap.dtype},
-               {"qsnr_db", NumberOrNull(tap.qsnr_db)},
-               {"ideal_qsnr_db", NumberOrNull(tap.ideal_qsnr_db)},
-               {"step_qsnr_db", NumberOrNull(tap.step_qsnr_db)},
-               {"cosine", NumberOrNull(tap.cosine)},
-               {"max_abs_error", NumberOrNull(tap.max_abs_error)},
+               {"qsnr_db", OrNull(tap.qsnr_db)},
+               {"ideal_qsnr_db", OrNull(tap.ideal_qsnr_db)},
+               {"step_qsnr_db", OrNull(tap.step_qsnr_db)},
+               {"cosine", OrNull(tap.cosine)},
+               {"max_abs_error", OrNull(tap.max_abs_error)},
                {"saturated_share", JsonNumber(tap.saturated_share)},
                {"mismatches", OrNull(tap.mismatches)}};
   json["first_mismatch"] = tap.first_mismatch ? MismatchJson(*tap.first_mismatch) : Json(nullptr);
@@ -103,20 +89,7 @@ std::string_view KindName(LoweringNote::Kind kind) {
   return "";
 }
 
-template <typename T, typename F>
-Json ListJson(const std::vector<T>& list, F to_json) {
-  Json json = Json::array();
-  for (const T& entry : list) json.push_back(to_json(entry));
-  return json;
-}
-
 }  // namespace
-
-Json JsonNumber(double value) {
-  if (std::isnan(value)) return "nan";
-  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
-  return value;
-}
 
 Json RunReportToJson(const RunReport& report) {
   Json json = {{"format", "qsim-report"},

@@ -16,7 +16,4 @@ nlohmann::ordered_json RunReportToJson(const RunReport& report);
 // The same as text: two-space indent, newline at the end.
 std::string RunReportJsonText(const RunReport& report);
 
-// A finite number as it is; "inf", "-inf" or "nan" otherwise.
-nlohmann::ordered_json JsonNumber(double value);
-
 }  // namespace qsim

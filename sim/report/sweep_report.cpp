@@ -11,10 +11,6 @@
 namespace qsim {
 namespace {
 
-double Percent(std::int64_t part, std::int64_t all) {
-  return 100 * static_cast<double>(part) / static_cast<double>(all);
-}
-
 std::string KiloBits(std::int64_t bits) {
   return fmt::format("{:.1f}", static_cast<double>(bits) / 1000);
 }

@@ -21,6 +21,11 @@ std::string HexText(std::int64_t value, int bits);
 // "1 tap", "2 taps", "0 mismatches".
 std::string Count(std::int64_t count, std::string_view singular, std::string_view plural);
 
+// A part of a whole that is not 0, in percent.
+inline double Percent(std::int64_t part, std::int64_t whole) {
+  return 100.0 * static_cast<double>(part) / static_cast<double>(whole);
+}
+
 // Breaks a text at spaces into lines of at most kTextColumns, each ended by a newline; the first
 // starts with `first`, the others are indented by four spaces. A word that is too long for any line
 // stays whole: a path that is cut cannot be copied.

@@ -10,7 +10,7 @@
 namespace qsim {
 namespace {
 
-constexpr std::int64_t kOne = (std::int64_t{1} << 31) - 1;
+constexpr std::int64_t kLargestFactor = (std::int64_t{1} << 31) - 1;
 
 // The exponential of the row's maximum, the largest of every row.
 std::int64_t LargestExp(const ShiftmaxParams& params) {
@@ -28,9 +28,10 @@ void CheckShiftmax(const ShiftmaxParams& params) {
 }
 
 QuantRange ShiftmaxRange(const ShiftmaxParams& params) {
-  // A single maximum gives largest * floor(kOne / largest): kOne at most where that fits the sum.
+  // A single maximum gives largest * floor(kLargestFactor / largest): kLargestFactor at most where
+  // that fits the sum.
   const std::int64_t largest = LargestExp(params);
-  const std::int64_t bound = std::max(kOne, largest) >> (32 - params.output_bits);
+  const std::int64_t bound = std::max(kLargestFactor, largest) >> (32 - params.output_bits);
   return {0, static_cast<std::int32_t>(bound)};
 }
 
@@ -43,7 +44,7 @@ void Shiftmax(std::span<const std::int32_t> scores, const ShiftmaxParams& params
   if (!exp_int.empty()) std::copy(exps.begin(), exps.end(), exp_int.begin());
   Int128 sum = 0;
   for (const std::int64_t value : exps) sum += value;
-  const Int128 factor = kOne / std::min(sum, Int128{kOne});
+  const Int128 factor = kLargestFactor / std::min(sum, Int128{kLargestFactor});
   std::transform(exps.begin(), exps.end(), out.begin(), [&](std::int64_t value) {
     return static_cast<std::int32_t>((value * factor) >> (32 - params.output_bits));
   });

@@ -20,7 +20,7 @@ constexpr double kSilentDb = 45;
 constexpr double kNarrowDb = 33;
 constexpr double kSameScale = 1e-3;
 
-bool IsScores(const std::string& tensor) { return tensor.ends_with(".attn_kv_out"); }
+bool IsOfScores(const std::string& tensor) { return tensor.ends_with(".attn_kv_out"); }
 
 // x0 of I-BERT's exponential; 0 of another one.
 std::int32_t ExponentialOf(const SoftmaxParams& params) {
@@ -104,7 +104,7 @@ class ArithmeticSearch {
   }
 
   void ReportFactor(double factor, const std::string& what) {
-    if (IsScores(tap_) || IsScores(tap_.substr(0, tap_.rfind('.')))) {
+    if (IsOfScores(tap_) || IsOfScores(tap_.substr(0, tap_.rfind('.')))) {
       if (const auto words = HeadDimFactor(factor)) {
         Report(Cause::kHeadDimScale,
                fmt::format("the scores are scaled by {} in place of 1 / sqrt(head_dim)", *words),

@@ -9,15 +9,15 @@
 #include <string_view>
 
 #include "sim/error.h"
-#include "sim/text/printable.h"
 #include "sim/io/tensors/shape.h"
+#include "sim/text/printable.h"
 
 namespace qsim {
 namespace {
 
 constexpr std::string_view kMagic{"\x93NUMPY", 6};
 // numpy itself refuses to evaluate headers beyond 10,000 characters.
-constexpr std::uint64_t kLongestHeader = 10000;
+constexpr std::uint64_t kLongestNpyHeader = 10000;
 constexpr std::size_t kMostDimensions = 32;
 
 // Parses {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }, a Python literal.
@@ -160,9 +160,9 @@ NpyHeader ReadNpyHeader(const InputFile& file) {
   if (available < prefix_bytes || header_bytes > file.size() - prefix_bytes) {
     throw InputError(fmt::format("{}: truncated inside the .npy header", name));
   }
-  if (header_bytes > kLongestHeader) {
+  if (header_bytes > kLongestNpyHeader) {
     throw InputError(fmt::format("{}: bad .npy header: {} bytes long, at most {} are read", name,
-                                 header_bytes, kLongestHeader));
+                                 header_bytes, kLongestNpyHeader));
   }
   std::string text(header_bytes, '\0');
   file.ReadAt(prefix_bytes, text.data(), text.size());
