@@ -19,15 +19,17 @@ void CheckScope(const network::Network& network, const CalibrateOptions& options
   if (!options.blocks.empty()) {
     throw InputError("scope model chains every block: --blocks does not apply");
   }
-  if (network.classes == 0) {
-    throw InputError("scope model needs a head: the weights have no tensor 'head.weight'");
+  if (network.Head() == nullptr) {
+    throw InputError(
+        fmt::format("scope model needs a head: the network ends with its blocks, at '{}'",
+                    network.nodes().back().name));
   }
 }
 
 // What only the whole configuration can tell is checked before anything is planned.
 const Config& Checked(const network::Network& network, const Config& config,
                       const CalibrateOptions& options) {
-  config.CheckBlocks(static_cast<int>(network.depth));
+  config.CheckBlocks(static_cast<int>(network.depth()));
   CheckScope(network, options);
   return config;
 }

@@ -44,7 +44,7 @@ std::int64_t ImagesFor(const DiagnoseCommandOptions& options, const Manifest& ma
 // The scope that was asked for, else the widest that the model has.
 void ChooseScope(const DiagnoseCommandOptions& options, LoadedModel& loaded) {
   if (!options.model.scope.empty()) return;
-  const bool chained = loaded.model.classes > 0 && loaded.calibrate.blocks.empty();
+  const bool chained = loaded.model.Head() != nullptr && loaded.calibrate.blocks.empty();
   loaded.calibrate.scope = chained ? Scope::kModel : Scope::kBlock;
 }
 

@@ -28,14 +28,13 @@
 namespace qsim {
 namespace {
 
-constexpr const char* kLogits = "logits";
 constexpr int kUnreadable = 2;  // some images could not be read
 
 // Labelled images, one at a time: memory does not grow with their number.
 class LabelledImages {
  public:
   LabelledImages(const EvalOptions& options, const LoadedModel& loaded)
-      : classes_(loaded.model.classes) {
+      : classes_(loaded.model.Head() == nullptr ? 0 : loaded.model.Head()->shape.back()) {
     const InputSpec& spec = loaded.manifest.Evaluation();
     if (options.data.empty()) {
       reader_.emplace(loaded.manifest, spec, InputUse::kEvaluation);
@@ -47,15 +46,16 @@ class LabelledImages {
       }
       count_ = reader_->count();
     } else {
-      const network::NetworkInput& g = loaded.model.input;
-      if (g.size == 0) throw InputError("--data: this model takes token embeddings, not images");
+      const network::Node& image = loaded.model.nodes().front();
+      if (!std::holds_alternative<network::Pixels>(image.function))
+        throw InputError("--data: this model takes token embeddings, not images");
       mean_ = spec.mean;
       stddev_ = spec.stddev;
       ResizeSpec resize;
-      resize.size = g.size;
+      resize.size = image.shape[1];
       resize.crop_pct = options.crop_pct;
       source_ = fmt::format("{} {}", options.data.string(), options.crop_pct);
-      folder_ = std::make_unique<ImageFolder>(options.data, g.channels, resize);
+      folder_ = std::make_unique<ImageFolder>(options.data, image.shape[0], resize);
       if (folder_->class_count() > classes_) {
         throw InputError(fmt::format("{}: {} class folders, but the model has {} classes",
                                      options.data.string(), folder_->class_count(), classes_));
@@ -109,22 +109,23 @@ ImageVerdict Judge(const Bundle& bundle, const network::Network& model,
   verdict.label = images.Label(i);
   const ModelInputs inputs = images.Load(i);
   const FloatSource source = {model, inputs};
+  const std::string& logits = model.Head()->name;
   std::set<std::string> wanted(bundle.program.inputs.begin(), bundle.program.inputs.end());
-  wanted.insert(kLogits);
+  wanted.insert(logits);
   FloatTaps floats(source, 0, wanted);
   TensorMap program_inputs;
   for (const std::string& name : bundle.program.inputs) {
     program_inputs.emplace(name, ProgramInput(bundle, source, 0, name, floats));
   }
-  const std::vector<float>& reference = floats.Find(model.Find(kLogits))->data;
+  const std::vector<float>& reference = floats.Find(model.Find(logits))->data;
   verdict.reference = TopFive({reference.begin(), reference.end()});
   const MixedExecutor mixed(bundle, model, inputs);
   const MixedState ideal =
       mixed.RunForOutputs(mixed.ExactInputs(0), mixed.AllOf(Exactness::Ideal()));
-  verdict.ideal = TopFive(ideal.at(kLogits)->Doubles());
+  verdict.ideal = TopFive(ideal.at(logits)->Doubles());
   FastBackend golden;
   const TensorMap integer = ExecuteForOutputs(bundle.program, program_inputs, i, golden);
-  verdict.integer = TopFive(bundle.GridOf(kLogits).Dequantize(integer.at(kLogits)));
+  verdict.integer = TopFive(bundle.GridOf(logits).Dequantize(integer.at(logits)));
   return verdict;
 }
 

@@ -50,10 +50,11 @@ Scope ParseScope(const std::string& name) {
 }
 
 // --blocks narrows on purpose, and a chained program has every block.
-Scope ChosenScope(const ModelOptions& options, const Config& config, const network::Network& model) {
+Scope ChosenScope(const ModelOptions& options, const Config& config,
+                  const network::Network& model) {
   const bool narrowed = options.blocks != "all";
   if (options.scope.empty()) {
-    const Scope smallest = SmallestScope(config, model.classes > 0);
+    const Scope smallest = SmallestScope(config, model.Head() != nullptr);
     return narrowed ? std::min(smallest, Scope::kBlock) : smallest;
   }
   const Scope scope = ParseScope(options.scope);
@@ -63,16 +64,20 @@ Scope ChosenScope(const ModelOptions& options, const Config& config, const netwo
 
 // A manifest's geometry with everything that the weights have told.
 Geometry StatedBy(const network::Network& model, Geometry geometry) {
-  const network::NetworkInput& input = model.input;
-  geometry.dim = input.dim;
-  geometry.tokens = input.tokens;
-  geometry.depth = model.depth;
-  if (model.classes > 0) geometry.classes = model.classes;
-  if (input.size > 0) {
-    geometry.image = input.size;
-    geometry.channels = input.channels;
-    geometry.patch = input.patch;
+  for (const network::Node& node : model.nodes()) {
+    if (std::holds_alternative<network::Pixels>(node.function)) {
+      geometry.channels = node.shape[0];
+      geometry.image = node.shape[1];
+    }
+    if (const auto* patches = std::get_if<network::Patches>(&node.function))
+      geometry.patch = patches->size;
+    if (node.stream) {
+      geometry.tokens = node.shape[0];
+      geometry.dim = node.shape[1];
+    }
   }
+  geometry.depth = model.depth();
+  if (model.Head() != nullptr) geometry.classes = model.Head()->shape.back();
   return geometry;
 }
 
@@ -159,7 +164,7 @@ LoadedModel LoadModel(const ModelOptions& options) {
   CalibrateOptions calibrate;
   calibrate.scope = ChosenScope(options, config, model);
   calibrate.until = options.until;
-  calibrate.blocks = ParseBlocks(options.blocks, model.depth);
+  calibrate.blocks = ParseBlocks(options.blocks, model.depth());
   calibrate.realise = options.realise == "nearest" ? Realise::kNearest : Realise::kExact;
   calibrate.threads = ThreadCount(options.threads);
   return {std::move(config),    std::move(manifest), std::move(model),

@@ -32,6 +32,7 @@ struct SectionKind {
   bool is_stream = false;     // member of the residual stream: hardware.residual_bits is its width
   bool enters_block = false;  // the stream that enters a block is this tensor, and has its section
 
+  bool operator==(const SectionKind&) const = default;
   bool IsWeight() const { return describes == Describes::kWeight; }
   // "attn_qkv" of "attn_qkv.weight": a layer, its weights and its output come together.
   std::string_view Layer() const;

@@ -188,9 +188,9 @@ void Faults::PlantInConfig(const network::Network& model, Config& config) const 
     if (kind.turn != Turn::kConfig) continue;
     const std::string tensor = fault.tensor.empty() ? std::string(kind.info.victim) : fault.tensor;
     const auto key = KeyOfTensor(config.sections(), tensor);
-    if (!key || key->block >= model.depth) {
+    if (!key || key->block >= model.depth()) {
       std::vector<std::string> candidates;
-      for (std::int64_t n = 0; n < model.depth; ++n) {
+      for (std::int64_t n = 0; n < model.depth(); ++n) {
         for (const SectionKind& section : config.sections()) {
           if (section.is_per_block && section.tensor == section.key) {
             candidates.push_back(fmt::format("blocks.{}.{}", n, section.key));

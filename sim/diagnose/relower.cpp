@@ -10,6 +10,7 @@
 #include "sim/calibrate/lower/layernorm_lowering.h"
 #include "sim/calibrate/lower/lowering.h"
 #include "sim/error.h"
+#include "sim/semantics/elementary.h"
 #include "sim/semantics/gelu_lowering.h"
 #include "sim/semantics/softmax_lowering.h"
 
@@ -361,7 +362,7 @@ void Relowering::Remake(GeluOp& op, Bundle& bundle) const {
   const Activation out = StatedActivation(bundle, op.output);
   if (auto* lookup = std::get_if<GeluTableParams>(&op.params)) {
     lookup->table =
-        GeluTable({in.scale[0], in.zero[0]}, in.range, {out.scale[0], out.zero[0]}, out.range);
+        TableOf(&Gelu, {in.scale[0], in.zero[0]}, in.range, {out.scale[0], out.zero[0]}, out.range);
     return;
   }
   const double y_scale = SetGeluConstants(in.scale[0], op.params);

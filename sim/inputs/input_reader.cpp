@@ -57,6 +57,13 @@ std::int64_t ModelInputs::count() const {
   return std::get<FloatTensor>(data).shape[0];
 }
 
+std::vector<const FloatTensor*> ModelInputs::Sequences() const {
+  std::vector<const FloatTensor*> all;
+  if (const auto* first = std::get_if<FloatTensor>(&data)) all.push_back(first);
+  for (const FloatTensor& sequence : more) all.push_back(&sequence);
+  return all;
+}
+
 std::string Format(const LengthSummary& lengths, std::string_view section) {
   return fmt::format(
       "{} inputs: {} used, {} skipped (shorter than {} tokens); length min {}, mean {:.1f}, max {}",

@@ -75,8 +75,11 @@ struct ImageInputs {
 
 struct ModelInputs {
   std::variant<ImageInputs, FloatTensor> data;  // FloatTensor: token embeddings [N, T, D]
-  std::vector<std::int64_t> labels;             // N values, or empty
+  std::vector<FloatTensor> more = {};           // further inputs of the network: [N, T', D'] each
+  std::vector<std::int64_t> labels = {};        // N values, or empty
   std::int64_t count() const;                   // N
+  // Everything that is not images, in the order of the network's inputs.
+  std::vector<const FloatTensor*> Sequences() const;
 };
 
 enum class InputUse : std::uint8_t { kCalibration, kEvaluation };

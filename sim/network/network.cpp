@@ -1,10 +1,23 @@
 #include "sim/network/network.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "sim/error.h"
+#include "sim/text/block_name.h"
 
 namespace qsim::network {
+namespace {
+
+constexpr int kStreamBits = 16;  // every block adds to it, and nothing is ever scaled back
+
+Describes DescribedBy(const Function& function) {
+  if (std::holds_alternative<Projection>(function)) return Describes::kLinearOutput;
+  if (std::holds_alternative<LayerNorm>(function)) return Describes::kNorm;
+  return std::holds_alternative<Softmax>(function) ? Describes::kSoftmax : Describes::kTensor;
+}
+
+}  // namespace
 
 const std::string& AccumulatorName(const Node& node) {
   const auto* projection = std::get_if<Projection>(&node.function);
@@ -35,6 +48,79 @@ const Node& Network::At(std::string_view name) const {
 
 Node& Network::At(std::string_view name) {
   return nodes_[index_.at(std::as_const(*this).At(name).name)];
+}
+
+std::int64_t Network::depth() const {
+  int last = -1;
+  for (const Node& node : nodes_) last = std::max(last, node.block);
+  return last + 1;
+}
+
+const Node* Network::Head() const {
+  return nodes_.empty() || nodes_.back().scope != Scope::kModel ? nullptr : &nodes_.back();
+}
+
+std::vector<const Node*> Network::ReadersOf(const Node& node) const {
+  std::vector<const Node*> readers;
+  for (const Node& reader : nodes_) {
+    if (std::find(reader.inputs.begin(), reader.inputs.end(), node.name) == reader.inputs.end())
+      continue;
+    if (!std::holds_alternative<Entry>(reader.function)) {
+      readers.push_back(&reader);
+      continue;
+    }
+    const std::vector<const Node*> behind = ReadersOf(reader);
+    readers.insert(readers.end(), behind.begin(), behind.end());
+  }
+  return readers;
+}
+
+bool Network::FeedsArray(const Node& node) const {
+  const std::vector<const Node*> readers = ReadersOf(node);
+  return std::any_of(readers.begin(), readers.end(), [](const Node* reader) {
+    return std::holds_alternative<Projection>(reader->function) ||
+           std::holds_alternative<Product>(reader->function);
+  });
+}
+
+Sections Network::Vocabulary() const {
+  std::vector<SectionKind> kinds;
+  const auto find = [&](const std::string& key) {
+    return std::find_if(kinds.begin(), kinds.end(),
+                        [&](const SectionKind& kind) { return kind.key == key; });
+  };
+  const auto add = [&](const SectionKey& key, const Node& node, SectionKind kind) {
+    if (find(key.key) != kinds.end()) return;
+    kind.key = key.key;
+    kind.is_per_block = key.block >= 0;
+    kind.scope = node.scope;
+    kinds.push_back(std::move(kind));
+  };
+  for (const Node& node : nodes_) {
+    if (node.weight_section) {
+      SectionKind kind;
+      kind.describes = Describes::kWeight;
+      kind.granularity = CalibrationMode::kChannelWise;
+      add(*node.weight_section, node, std::move(kind));
+    }
+    if (!node.section) continue;
+    if (std::holds_alternative<Entry>(node.function)) {
+      find(node.section->key)->enters_block = true;
+      continue;
+    }
+    SectionKind kind;
+    kind.describes = DescribedBy(node.function);
+    const bool layer = kind.describes == Describes::kLinearOutput;
+    if (kind.describes == Describes::kSoftmax) {
+      kind.is_signed = false;  // its grid is the algorithm's
+    } else if (!layer || !ReadersOf(node).empty()) {
+      kind.tensor = SplitBlock(node.name).rest + std::string(layer ? kNarrowSuffix : "");
+    }
+    kind.is_stream = node.stream && !FeedsArray(node);
+    if (kind.is_stream) kind.bits = kStreamBits;
+    add(*node.section, node, std::move(kind));
+  }
+  return Sections(std::move(kinds));
 }
 
 const Node* Network::NodeOf(std::string_view tensor) const {

@@ -11,7 +11,7 @@
 #include <variant>
 #include <vector>
 
-#include "sim/config/scope.h"
+#include "sim/config/sections.h"
 #include "sim/io/tensors/float_tensor.h"
 
 namespace qsim::network {
@@ -70,14 +70,21 @@ struct Product {
   bool transpose_rhs = false;
   double divisor = 1;  // of a b^T
 };
-// Over the last axis.
-struct Softmax {};
+// Over the last axis of [heads, T, S]. `causal`: row t sees the columns s <= t + S - T; of the
+// others the probability is 0.
+struct Softmax {
+  bool causal = false;
+};
 // x Phi(x), element by element.
 struct Gelu {};
+// Any other function, element by element.
+struct Elementwise {
+  double (*of)(double) = nullptr;
+};
 struct Sum {};
 
 using Function = std::variant<Pixels, Activations, Entry, Patches, Projection, Positions, LayerNorm,
-                              Columns, Product, Softmax, Gelu, Sum>;
+                              Columns, Product, Softmax, Gelu, Elementwise, Sum>;
 
 // ---- how it is spoken of ----
 
@@ -117,9 +124,7 @@ struct NetworkInput {
 class Network {
  public:
   NetworkInput input;
-  std::int64_t depth = 0;    // blocks
   std::int64_t heads = 1;    // of the attention
-  std::int64_t classes = 0;  // 0: no head
   std::string weights_hash;  // SHA-256 of the file
 
   // Appends a node; its inputs are there already. The name must be new. Throws InternalError.
@@ -134,6 +139,16 @@ class Network {
     const Node* node = Find(name);
     return node == nullptr ? nullptr : std::get_if<F>(&node->function);
   }
+  // The operations that read a node's tensor, entries seen through.
+  std::vector<const Node*> ReadersOf(const Node& node) const;
+  // Whether the array reads it, which multiplies codes of 8 bits.
+  bool FeedsArray(const Node& node) const;
+  // The words by which a configuration speaks of this network's tensors. A stream is wide by
+  // default, and a weight channel_wise.
+  Sections Vocabulary() const;
+  std::int64_t depth() const;  // blocks
+  // The node that ends the whole network behind its blocks, or null: then it ends with them.
+  const Node* Head() const;
   int parts() const { return nodes_.empty() ? 0 : nodes_.back().part + 1; }
   // The node that a program's tensor stands for, or null: accumulators and optional int8 steps
   // belong to their layer.

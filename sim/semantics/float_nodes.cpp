@@ -213,19 +213,24 @@ struct Evaluate {
     return out;
   }
 
-  FloatTensor operator()(const network::Softmax&) const {
+  FloatTensor operator()(const network::Softmax& softmax) const {
     FloatTensor out = Zeros(in[0]->shape);
-    const auto row = static_cast<std::size_t>(out.shape.back());
-    for (std::size_t i = 0; i < out.data.size(); i += row) {
-      FloatSoftmaxRow({in[0]->data.data() + i, row}, {out.data.data() + i, row});
+    const std::int64_t columns = out.shape.back();
+    const std::int64_t rows = out.shape[out.shape.size() - 2];
+    for (std::int64_t row = 0; row < ElementCount(out.shape) / columns; ++row) {
+      const std::int64_t seen =
+          softmax.causal ? std::max<std::int64_t>(0, row % rows + 1 + columns - rows) : columns;
+      if (seen == 0) continue;
+      const auto count = static_cast<std::size_t>(seen);
+      FloatSoftmaxRow({in[0]->data.data() + row * columns, count},
+                      {out.data.data() + row * columns, count});
     }
     return out;
   }
 
-  FloatTensor operator()(const network::Gelu&) const {
-    FloatTensor out = *in[0];
-    for (float& v : out.data) v = static_cast<float>(Gelu(static_cast<double>(v)));
-    return out;
+  FloatTensor operator()(const network::Gelu&) const { return ForEach(&Gelu); }
+  FloatTensor operator()(const network::Elementwise& function) const {
+    return ForEach(function.of);
   }
 
   FloatTensor operator()(const network::Sum&) const {
@@ -235,6 +240,11 @@ struct Evaluate {
   }
 
  private:
+  FloatTensor ForEach(double (*function)(double)) const {
+    FloatTensor out = *in[0];
+    for (float& v : out.data) v = static_cast<float>(function(static_cast<double>(v)));
+    return out;
+  }
   FloatTensor NotComputed() const {
     throw InternalError("input '" + node.name + "' is not computed from other tensors");
   }

@@ -45,15 +45,20 @@ FloatRun::FloatRun(const network::Network& network) : network_(network) {
 FloatRun::State FloatRun::Begin(const ModelInputs& inputs, std::int64_t image) const {
   State state;
   const auto* images = std::get_if<ImageInputs>(&inputs.data);
+  const std::vector<const FloatTensor*> sequences = inputs.Sequences();
+  std::size_t taken = 0;
   for (const network::Node& node : network_.nodes()) {
     if (images != nullptr && std::holds_alternative<network::Pixels>(node.function)) {
       state.emplace(node.name, NormalisedPixels(*images, image));
-    } else if (images == nullptr && (std::holds_alternative<network::Activations>(node.function) ||
-                                     std::holds_alternative<network::Positions>(node.function))) {
-      state.emplace(node.name, Embeddings(std::get<FloatTensor>(inputs.data), image));
+    } else if (std::holds_alternative<network::Activations>(node.function) ||
+               (images == nullptr && std::holds_alternative<network::Positions>(node.function))) {
+      if (taken == sequences.size()) throw InternalError("no data for input '" + node.name + "'");
+      state.emplace(node.name, Embeddings(*sequences[taken++], image));
     }
   }
-  if (state.empty()) throw InternalError("the network has no input of this kind");
+  if (state.empty() || taken < sequences.size()) {
+    throw InternalError("the network has no input of this kind");
+  }
   return state;
 }
 

@@ -1,4 +1,5 @@
-// The constants of each GELU for a real input scale. docs/numerics.md section 7.
+// The constants of each GELU for a real input scale, and the table of any function.
+// docs/numerics.md sections 7 and 12.
 #pragma once
 
 #include <cstdint>
@@ -9,9 +10,9 @@
 
 namespace qsim {
 
-// What each input code becomes: GELU of the real number it stands for, quantized once.
-std::vector<std::int32_t> GeluTable(Quantization in, QuantRange in_range, Quantization out,
-                                    QuantRange out_range);
+// What each input code becomes: the function of the real number it stands for, quantized once.
+std::vector<std::int32_t> TableOf(double (*function)(double), Quantization in, QuantRange in_range,
+                                  Quantization out, QuantRange out_range);
 
 // Sets the constants of an algorithm (any but table) for inputs s (q - input_zero), and
 // returns the real scale of the algorithm's wide result y; negative for ibert and ita.

@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "sim/error.h"
-#include "sim/semantics/real_weights.h"
 
 namespace qsim {
 namespace {
@@ -17,15 +16,35 @@ class Check {
       : bundle_(bundle), model_(model), inputs_(inputs) {}
 
   void Run() const {
-    for (const Op& op : bundle_.program.ops) {
-      std::visit([this](const auto& o) { Of(o); }, op);
-      if (model_.NodeOf(OutputOf(op)) != nullptr) continue;
-      throw InputError(fmt::format("{}: the model has no such operation", OutputOf(op)));
-    }
+    for (const Op& op : bundle_.program.ops) Operation(op);
     for (const std::string& name : bundle_.program.inputs) Input(name);
   }
 
  private:
+  void Operation(const Op& op) const {
+    const std::string& output = OutputOf(op);
+    if (std::holds_alternative<AddOp>(op)) {
+      throw InputError(
+          fmt::format("{}: an operation 'add' is of a network that was imported as integers, and "
+                      "has no float model to compare with",
+                      output));
+    }
+    const network::Node& node = NodeOf(output, "operation");
+    if (const auto* gemm = std::get_if<GemmOp>(&op)) Layer(*gemm, node);
+    if (const auto* matmul = std::get_if<MatmulOp>(&op)) {
+      const auto* product = std::get_if<network::Product>(&node.function);
+      const std::int64_t heads = product == nullptr ? 0 : product->heads;
+      if (matmul->heads != heads) {
+        throw InputError(fmt::format("{}: {} heads in the program, {} in the model", output,
+                                     matmul->heads, heads));
+      }
+    }
+    Expect(output, ShapeOf(output), node.shape);
+  }
+  const network::Node& NodeOf(const std::string& tensor, const char* what) const {
+    if (const network::Node* node = model_.NodeOf(tensor)) return *node;
+    throw InputError(fmt::format("{}: the model has no such {}", tensor, what));
+  }
   void Expect(const std::string& tensor, const Shape& program, const Shape& model) const {
     if (program == model) return;
     throw InputError(
@@ -35,15 +54,14 @@ class Check {
   const Shape& ShapeOf(const std::string& tensor) const {
     return bundle_.program.Tensor(tensor).shape;
   }
-  Shape Stream() const { return {model_.input.tokens, model_.input.dim}; }
 
-  void Of(const GemmOp& op) const {
-    const network::Linear* layer = LinearOf(model_, op.output);
-    if (layer == nullptr || layer->weight.shape.empty()) {
+  void Layer(const GemmOp& op, const network::Node& node) const {
+    const auto* projection = std::get_if<network::Projection>(&node.function);
+    if (projection == nullptr || projection->layer.weight.shape.empty()) {
       throw InputError(fmt::format("{}: the model has no such linear layer", op.output));
     }
     const Shape& shape = bundle_.program.Constant(op.weight).shape();
-    Expect(op.weight, shape, layer->weight.shape);
+    Expect(op.weight, shape, projection->layer.weight.shape);
     const auto scale = bundle_.scales.find(op.weight);
     if (scale == bundle_.scales.end() || !scale->second.Fits(static_cast<std::size_t>(shape[0]))) {
       throw InputError(fmt::format("scales.yaml: '{}' needs one scale and zero point, or {}",
@@ -55,40 +73,20 @@ class Check {
           fmt::format("scales.yaml: '{}' has a scale that is not positive", op.weight));
     }
   }
-  void Of(const LayernormOp& op) const {
-    const auto* layer = model_.FunctionOf<network::LayerNorm>(op.output);
-    const std::int64_t channels = layer == nullptr ? 0 : std::ssize(layer->norm.gamma);
-    Expect(op.output, ShapeOf(op.output), {ShapeOf(op.output).front(), channels});
-  }
-  void Of(const EmbedOp& op) const { Expect(op.output, ShapeOf(op.output), Stream()); }
-  void Of(const MatmulOp& op) const {
-    if (op.heads == model_.heads) return;
-    throw InputError(fmt::format("{}: {} heads in the program, {} in the model", op.output,
-                                 op.heads, model_.heads));
-  }
-  void Of(const AddOp& op) const {
-    throw InputError(
-        fmt::format("{}: an operation 'add' is of a network that was imported as integers, and "
-                    "has no float model to compare with",
-                    op.output));
-  }
-  template <typename Other>
-  void Of(const Other&) const {}
 
   void Input(const std::string& name) const {
+    const network::Node& node = NodeOf(name, "input");
     const auto* images = std::get_if<ImageInputs>(&inputs_.data);
-    const bool block = name.starts_with("blocks.");
-    if (!block && (name == "image") != (images != nullptr)) {
+    const bool pixels = std::holds_alternative<network::Pixels>(node.function);
+    const bool entry = std::holds_alternative<network::Entry>(node.function);
+    if (pixels ? images == nullptr : !entry && inputs_.Sequences().empty()) {
       throw InputError(fmt::format("the program's input '{}' needs {}, and the inputs are {}", name,
-                                   images != nullptr ? "token embeddings" : "images",
-                                   images != nullptr ? "images" : "token embeddings"));
+                                   pixels ? "images" : "token embeddings",
+                                   pixels ? "token embeddings" : "images"));
     }
-    if (name == "image") {
-      const Shape& all = images->pixels.shape();
-      Expect(name, ShapeOf(name), {all.begin() + 1, all.end()});
-      return;
-    }
-    Expect(name, ShapeOf(name), Stream());
+    Shape shape = node.shape;
+    if (pixels) shape.assign(images->pixels.shape().begin() + 1, images->pixels.shape().end());
+    Expect(name, ShapeOf(name), shape);
   }
 
   const Bundle& bundle_;

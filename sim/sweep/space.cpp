@@ -11,10 +11,10 @@
 #include "sim/config/config_yaml.h"
 #include "sim/error.h"
 #include "sim/io/files/hash.h"
-#include "sim/text/nearest_word.h"
-#include "sim/text/printable.h"
 #include "sim/io/yaml/yaml_document.h"
 #include "sim/io/yaml/yaml_values.h"
+#include "sim/text/nearest_word.h"
+#include "sim/text/printable.h"
 
 namespace qsim {
 namespace {
@@ -177,7 +177,7 @@ class SpaceReader {
     for (const YamlPtr& item : List(axis, "choices").items) {
       if (item->kind != YamlNode::Kind::kMap || item->entries.empty()) {
         Fail(item->line, fmt::format("key 'axes.choices': {} found; each choice is a map of "
-                                     "settings, such as {{attn_q_out.bit_type.bits: 6}}",
+                                     "settings, such as {{hardware.multiplier_bits: 12}}",
                                      item->Describe()));
       }
       Template choice;

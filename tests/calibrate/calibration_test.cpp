@@ -216,8 +216,9 @@ TEST(Calibration, TokensMayDifferInLength) {
   inputs.count = 6;
   std::vector<ModelInputs> all;
   for (const std::int64_t tokens : {3, 3, 9, 1, 40, 17}) {
-    FloatTensor embeddings{{1, tokens, model.input.dim}, {}};
-    for (std::int64_t i = 0; i < tokens * model.input.dim; ++i) {
+    const std::int64_t dim = model.At("embed").shape.back();
+    FloatTensor embeddings{{1, tokens, dim}, {}};
+    for (std::int64_t i = 0; i < tokens * dim; ++i) {
       embeddings.data.push_back(static_cast<float>(random.Between(-1000, 1000)) / 500);
     }
     all.push_back({embeddings, {}});
@@ -249,7 +250,7 @@ TEST(Calibration, PtfFactorsReachTheResidualStream) {
   calibrator.Observe(inputs, observations);
   const Bundle bundle = calibrator.Lower(observations, inputs.source);
   std::set<double> factors;
-  for (std::int64_t block = 0; block < Shipped().model.depth; ++block) {
+  for (std::int64_t block = 0; block < Shipped().model.depth(); ++block) {
     for (const char* tensor : {"residual1", "residual2"}) {
       const std::string name = "blocks." + std::to_string(block) + "." + tensor;
       const TensorScale& scale = bundle.scales.at(name);

@@ -56,7 +56,7 @@ TEST_P(LoweringMatrix, ValidatesRunsAndIsAccurate) {
     EXPECT_LE(acc.seen->max, acc.proof.range.max) << acc.proof.tap;
   }
   if (!c.exact) return;
-  for (std::int64_t block = 0; block < vectors.model().depth; ++block)
+  for (std::int64_t block = 0; block < vectors.model().depth(); ++block)
     testing::RealArithmetic(vectors.model(), bundle, result.golden, block).CheckAll();
 }
 

@@ -21,9 +21,9 @@ class RealArithmetic {
   RealArithmetic(const network::Network& model, const Bundle& bundle,
                  const std::map<std::string, IntTensor>& golden, std::int64_t block)
       : model_(model),
-        dim_(model.input.dim),
-        tokens_(model.input.tokens),
-        heads_(model.heads),
+        dim_(model.At("embed").shape[1]),
+        tokens_(model.At("embed").shape[0]),
+        heads_(model.FunctionOf<network::Product>("blocks.0.attn_kv_out")->heads),
         bundle_(bundle),
         golden_(golden),
         prefix_("blocks." + std::to_string(block) + ".") {}

@@ -41,15 +41,15 @@ RunResult CalibrateAndRun(const Vectors& vectors, const std::vector<std::string>
   run.images = 2;
   run.threads = 2;
   RunResult result = vectors.Run(bundle, run);
-  for (std::int64_t block = 0; block < vectors.model().depth; ++block)
+  for (std::int64_t block = 0; block < vectors.model().depth(); ++block)
     testing::RealArithmetic(vectors.model(), bundle, result.golden, block).CheckAll();
   return result;
 }
 
 TEST(SecondGeometry, ImagesWithTheShippedConfiguration) {
   const Vectors vectors = Load({});
-  EXPECT_EQ(vectors.model().depth, 6);
-  EXPECT_EQ(vectors.model().input.dim / vectors.model().heads, 32);
+  EXPECT_EQ(vectors.model().depth(), 6);
+  EXPECT_EQ(vectors.model().At("blocks.0.attn_kv_out").shape, (Shape{3, 65, 65}));
   const RunResult result = CalibrateAndRun(vectors, {});
   ExpectAccurate(result.report);
   EXPECT_EQ(result.golden.at("blocks.5.attn_kv_out").shape(), (Shape{2, 3, 65, 65}));

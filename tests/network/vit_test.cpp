@@ -64,10 +64,9 @@ SafetensorsItem& Item(std::vector<SafetensorsItem>& items, const std::string& na
 
 TEST(LoadVit, ReadsTheShippedModel) {
   const network::Network model = network::LoadVit(Manifest::Load(kVectors));
-  EXPECT_EQ(model.input.dim, 64);
-  EXPECT_EQ(model.heads, 2);
-  EXPECT_EQ(model.input.tokens, 17);
-  EXPECT_EQ(model.depth, 4);
+  EXPECT_EQ(model.At("embed").shape, (Shape{17, 64}));
+  EXPECT_EQ(model.FunctionOf<network::Product>("blocks.0.attn_kv_out")->heads, 2);
+  EXPECT_EQ(model.depth(), 4);
   EXPECT_EQ(model.FunctionOf<network::Projection>("blocks.3.attn_qkv")->layer.out_features(), 192);
   EXPECT_EQ(ErrorFor([](auto&) {}), "");
 }

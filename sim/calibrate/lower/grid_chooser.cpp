@@ -162,6 +162,11 @@ class Chooser {
                {}});
   }
 
+  void Choose(const network::Elementwise&, const NodePlan& plan) {
+    Set(plan,
+        Plain(Name(plan), plan, RangesOf(plan), static_cast<std::size_t>(plan.node->shape.back())));
+  }
+
   void Choose(const network::Gelu&, const NodePlan& plan) {
     const std::vector<RealRange> ranges = RangesOf(plan);
     Activation out =

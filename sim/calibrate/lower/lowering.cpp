@@ -11,6 +11,7 @@
 #include "sim/calibrate/lower/linear_quantizer.h"
 #include "sim/calibrate/lower/program_builder.h"
 #include "sim/error.h"
+#include "sim/semantics/elementary.h"
 #include "sim/semantics/gelu_lowering.h"
 #include "sim/semantics/multiplier.h"
 #include "sim/semantics/softmax_lowering.h"
@@ -281,9 +282,10 @@ class Deriver {
     builder_->Requantize(out.name, acc, 0, axis, ratios, out.zero, 0);
   }
 
-  void Of(const network::Softmax&, const NodePlan& plan) {
+  void Of(const network::Softmax& softmax, const NodePlan& plan) {
     SoftmaxOp op;
     op.output = Name(plan);
+    op.causal = softmax.causal;
     op.input = plan.inputs.at(0);
     op.params = Compressed(grids_.softmax.at(Name(plan)));
     const SoftmaxParams params = op.params.front();
@@ -303,6 +305,18 @@ class Deriver {
     builder_->program().ops.emplace_back(std::move(op));
   }
 
+  void Of(const network::Elementwise& function, const NodePlan& plan) {
+    const Activation& in = Input(plan, 0);
+    const Activation& out = Grid(plan);
+    TableOp op;
+    op.output = Name(plan);
+    op.input = in.name;
+    op.table = TableOf(function.of, {in.scale[0], in.zero[0]}, in.range,
+                       {out.scale[0], out.zero[0]}, out.range);
+    builder_->DefineActivation(out, ShapeOf(plan));
+    builder_->program().ops.emplace_back(std::move(op));
+  }
+
   void Of(const network::Gelu&, const NodePlan& plan) {
     const Activation& in = Input(plan, 0);
     const Activation& out = Grid(plan);
@@ -311,8 +325,8 @@ class Deriver {
     op.input = sources_.at(plan.inputs.at(0)).name;
     op.params = Alternative<GeluParams>(static_cast<std::size_t>(plan.numerics.gelu));
     if (auto* lookup = std::get_if<GeluTableParams>(&op.params)) {
-      lookup->table =
-          GeluTable({in.scale[0], in.zero[0]}, in.range, {out.scale[0], out.zero[0]}, out.range);
+      lookup->table = TableOf(&Gelu, {in.scale[0], in.zero[0]}, in.range,
+                              {out.scale[0], out.zero[0]}, out.range);
     } else {
       const double y_scale = SetGeluConstants(in.scale[0], op.params);
       const Multiplier scale = builder_->MakeMultiplier(y_scale / out.scale[0], out.name, 0);

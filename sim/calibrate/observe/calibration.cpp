@@ -34,6 +34,15 @@ RealRange RangeOfInputs(const ModelInputs& inputs) {
                            : RangeOfValues(std::get<FloatTensor>(inputs.data).data);
 }
 
+// The inputs first .. first + count of what has an axis of inputs in front.
+FloatTensor Slice(const FloatTensor& all, std::int64_t first, std::int64_t count) {
+  FloatTensor piece{all.shape, {}};
+  const std::int64_t each = ElementCount(all.shape) / all.shape[0];
+  piece.shape[0] = count;
+  piece.data = Slice(all.data, first * each, count * each);
+  return piece;
+}
+
 // "[2, 17]" of a flat index.
 std::string IndexIn(const Shape& shape, std::int64_t element) {
   std::vector<std::int64_t> index(shape.size());
@@ -81,6 +90,8 @@ class Pass {
         states_[static_cast<std::size_t>(done + i)] = run_.Begin(piece, i);
       });
       observations_.IncludeInputs(piece.count(), RangeOfInputs(piece));
+      for (const FloatTensor& more : piece.more)
+        observations_.IncludeInputs(0, RangeOfValues(more.data));
       done += piece.count();
     }
   }
@@ -159,6 +170,7 @@ CalibrationInputs CalibrationInputs::From(const ModelInputs& inputs) {
   result.read = [&inputs](std::int64_t first, std::int64_t most) {
     ModelInputs piece;
     const std::int64_t taken = std::min(most, inputs.count() - first);
+    for (const FloatTensor& more : inputs.more) piece.more.push_back(Slice(more, first, taken));
     if (const auto* images = std::get_if<ImageInputs>(&inputs.data)) {
       Shape shape = images->pixels.shape();
       const std::int64_t each = ElementCount(shape) / shape[0];
@@ -169,10 +181,7 @@ CalibrationInputs CalibrationInputs::From(const ModelInputs& inputs) {
       piece.data = ImageInputs{std::move(pixels), images->mean, images->stddev};
       return piece;
     }
-    const auto& tokens = std::get<FloatTensor>(inputs.data);
-    const std::int64_t each = tokens.shape[1] * tokens.shape[2];
-    piece.data = FloatTensor{{taken, tokens.shape[1], tokens.shape[2]},
-                             Slice(tokens.data, first * each, taken * each)};
+    piece.data = Slice(std::get<FloatTensor>(inputs.data), first, taken);
     return piece;
   };
   return result;

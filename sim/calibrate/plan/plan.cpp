@@ -127,6 +127,20 @@ class Planner {
   void Choose(const network::LayerNorm&, NodePlan& plan) {
     plan.section = Operand(*node_->section);
     RequireHeads(*plan.section, *node_->section);
+    if (node_->stream) {
+      RequireOneZeroPoint(*plan.section);
+      if (plan.hardware.requant == RequantMode::kPowerOfTwo) {
+        throw InputError(fmt::format(
+            "{}: {}: cannot be realised in integers: requant: power_of_two ties each channel of a "
+            "norm to its gamma, and the residual add that reads this one has one shift for all; "
+            "use requant: multiplier",
+            plan.section->origin, node_->name));
+      }
+    }
+    // Channels of its input may be powers of two apart, which only the stream's grids are.
+    NodePlan& input = plan_.Mutable(plan.inputs.at(0));
+    if (!std::holds_alternative<network::LayerNorm>(input.node->function)) return;
+    RequireLayerWise(*input.section, input.node->section->key, "a layer norm reads it");
   }
 
   void Choose(const network::Columns&, NodePlan& plan) { plan.section = Operand(*node_->section); }
@@ -148,8 +162,11 @@ class Planner {
       if (Unread()) plan.section = UnreadSection();
       return;
     }
-    if (std::holds_alternative<network::Gelu>(readers.front()->node->function)) {
+    const network::Function& reader = readers.front()->node->function;
+    if (std::holds_alternative<network::Gelu>(reader)) {
       plan.section = TableInput(plan.numerics.gelu);
+    } else if (std::holds_alternative<network::Elementwise>(reader)) {
+      plan.section = TableInput(GeluKind::kTable);
     } else {
       plan.section = OptionalStep();
     }
@@ -203,10 +220,12 @@ class Planner {
     plan.section = std::move(section);
   }
 
-  void Choose(const network::Gelu&, NodePlan& plan) {
+  void Choose(const network::Gelu&, NodePlan& plan) { ChooseTable(plan); }
+  void Choose(const network::Elementwise&, NodePlan& plan) { ChooseTable(plan); }
+  void ChooseTable(NodePlan& plan) {
     plan.section = Operand(*node_->section);
     RequireLayerWise(*plan.section, node_->section->key,
-                     "one GELU table serves every channel of its output");
+                     "one table serves every channel of its output");
   }
 
   // ---- rules ----
@@ -273,7 +292,7 @@ class Planner {
   Section TableInput(GeluKind gelu) {
     const std::string& name = node_->section->key;
     Section section = Operand(*node_->section);
-    RequireLayerWise(section, name, "one GELU table serves every channel of its input");
+    RequireLayerWise(section, name, "one table serves every channel of its input");
     if (gelu == GeluKind::kIta && section.has_zero_point) {
       Substitute(section, name, "GELU ita takes no zero point", "signed and symmetric",
                  [](Section& s) {
@@ -285,25 +304,26 @@ class Planner {
   }
 
   // Whether the network ends here, not only the program.
-  bool Unread() const {
-    return std::none_of(network_.nodes().begin(), network_.nodes().end(), [&](const Node& n) {
-      return std::find(n.inputs.begin(), n.inputs.end(), node_->name) != n.inputs.end();
-    });
-  }
+  bool Unread() const { return network_.ReadersOf(*node_).empty(); }
 
   Section Stream() {
     Section section = Get(*node_->section);
+    if (network_.FeedsArray(*node_)) LimitBits(section, node_->section->key, 8);
     RequireHeads(section, *node_->section);
-    // PtfObserver's channels share one zero point.
-    if (ChannelWise(section) && section.has_zero_point && section.observer != ObserverKind::kPtf) {
-      Substitute(section, TensorOf(*node_),
-                 "channel_wise residual stream with a zero point for each channel",
-                 "channel_wise symmetric", [](Section& s) {
-                   s.has_zero_point = false;
-                   s.is_signed = true;
-                 });
-    }
+    RequireOneZeroPoint(section);
     return section;
+  }
+
+  void RequireOneZeroPoint(Section& section) {
+    // PtfObserver's channels share one zero point.
+    if (!ChannelWise(section) || !section.has_zero_point || section.observer == ObserverKind::kPtf)
+      return;
+    Substitute(section, TensorOf(*node_),
+               "channel_wise residual stream with a zero point for each channel",
+               "channel_wise symmetric", [](Section& s) {
+                 s.has_zero_point = false;
+                 s.is_signed = true;
+               });
   }
 
   // The tensor's name within its block.
@@ -347,25 +367,29 @@ class Planner {
   // not powers of two of each other.
   void RejectPowerOfTwoConflicts(NodePlan& scores) {
     if (scores.hardware.requant != RequantMode::kPowerOfTwo) return;
-    NodePlan* layer = nullptr;  // that both operands are columns of
-    const NodePlan& lhs = plan_.At(scores.inputs.at(0));
-    if (std::holds_alternative<network::Columns>(lhs.node->function))
-      layer = &plan_.Mutable(lhs.inputs.at(0));
-    if (layer == nullptr || !layer->weight) return;
-    if (layer->section) {
-      Substitute(*layer->section, layer->node->section->key,
+    for (const std::string& operand : scores.inputs) {
+      const NodePlan& plan = plan_.At(operand);
+      if (std::holds_alternative<network::Columns>(plan.node->function))
+        RejectPowerOfTwoConflicts(plan_.Mutable(plan.inputs.at(0)), scores);
+    }
+  }
+  // `layer`: that an operand is columns of.
+  void RejectPowerOfTwoConflicts(NodePlan& layer, NodePlan& scores) {
+    if (layer.section) {
+      Substitute(*layer.section, layer.node->section->key,
                  "output_quant_enable with requant: power_of_two: one int8 step cannot be a power "
                  "of two apart "
                  "from Q, K and V at once",
                  "output_quant_enable: False", [](Section& s) { s.output_quant_enable = false; });
-      layer->section.reset();
+      layer.section.reset();
     }
     if (scores.section->calibration_mode == CalibrationMode::kHeadWise &&
-        layer->weight->calibration_mode == CalibrationMode::kLayerWise) {
-      Substitute(*scores.section, scores.node->section->key,
-                 "head_wise scores with layer_wise attn_qkv weights and requant: power_of_two",
-                 "layer_wise",
-                 [](Section& s) { s.calibration_mode = CalibrationMode::kLayerWise; });
+        layer.weight->calibration_mode == CalibrationMode::kLayerWise) {
+      Substitute(
+          *scores.section, scores.node->section->key,
+          fmt::format("head_wise scores with layer_wise {} weights and requant: power_of_two",
+                      TensorOf(*layer.node)),
+          "layer_wise", [](Section& s) { s.calibration_mode = CalibrationMode::kLayerWise; });
     }
   }
 

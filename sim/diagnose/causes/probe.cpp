@@ -17,7 +17,7 @@ std::int64_t ImagesToProbe(const network::Network& model, const ModelInputs& inp
   constexpr std::int64_t kElements = 4'000'000;
   constexpr std::int64_t kMost = 16;
   const std::int64_t wanted =
-      std::clamp<std::int64_t>(kElements / (model.input.tokens * model.input.dim * model.depth), 2, kMost);
+      std::clamp<std::int64_t>(kElements / (model.input.tokens * model.input.dim * model.depth()), 2, kMost);
   return std::min(wanted, inputs.count());
 }
 

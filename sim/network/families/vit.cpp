@@ -26,7 +26,7 @@ class Loader {
     ResolveGeometry();
     Embedding();
     std::string stream = "embed";
-    for (std::int64_t n = 0; n < net_.depth; ++n) stream = Block(n, stream);
+    for (std::int64_t n = 0; n < parts_.depth; ++n) stream = Block(n, stream);
     if (parts_.head) Head(stream);
     RejectUnusedTensors(file_, manifest_, parts_);
     net_.weights_hash = Sha256HexOfFile(manifest_.model);
@@ -160,7 +160,6 @@ class Loader {
          .section = {{"norm"}}});
     const std::int64_t classes =
         Agreed(manifest_.geometry.classes, ShapeOf("head.weight", 2)[0], "classes", "head.weight");
-    net_.classes = classes;
     Add({.name = "logits",
          .function = Projection{LoadLinear("head", classes, dim_), 1, "head"},
          .inputs = {"norm"},
@@ -228,7 +227,6 @@ class Loader {
 
   void ResolveGeometry() {
     const Geometry& stated = manifest_.geometry;
-    net_.depth = parts_.depth;
     const std::string first = "blocks.0.norm1.weight";
     dim_ = Agreed(stated.dim, ShapeOf(first, 1)[0], "dim", first);
     if (!stated.heads) {

@@ -1,4 +1,4 @@
-#include "sim/report/sweep_report.h"
+#include "sim/sweep/sweep_report.h"
 
 #include <fmt/format.h>
 
@@ -15,19 +15,21 @@ std::string KiloBits(std::int64_t bits) {
   return fmt::format("{:.1f}", static_cast<double>(bits) / 1000);
 }
 
-std::string Row(const SweepReport& report, const std::string& name, const SweepRow& row) {
+std::string Row(const SweepReport& report, const std::string& name, const SweepResult& row) {
   const std::string top1 =
       report.labels ? fmt::format("{:.2f}", Percent(row.correct, report.images)) : "-";
   const std::string same =
       report.classes ? fmt::format("{:.1f}", Percent(row.same_class, report.images)) : "-";
   return fmt::format("{:>7}{:>9.2f}{:>9}{:>13}{:>13}{:>14}{:>12}\n", name, row.qsnr_db, top1, same,
-                     KiloBits(row.table_bits), KiloBits(row.weight_bits), row.multiplier_width);
+                     KiloBits(row.cost.table_bits), KiloBits(row.cost.weight_bits),
+                     row.cost.multiplier_width);
 }
 
-nlohmann::ordered_json JsonOf(const SweepReport& report, const SweepRow& row) {
+nlohmann::ordered_json JsonOf(const SweepReport& report, const SweepRow& of) {
+  const SweepResult& row = of.result;
   nlohmann::ordered_json json;
   json["point"] = row.point;
-  json["settings"] = row.settings;
+  json["settings"] = of.settings;
   if (!row.refused.empty()) {
     json["refused"] = row.refused;
     return json;
@@ -36,9 +38,9 @@ nlohmann::ordered_json JsonOf(const SweepReport& report, const SweepRow& row) {
                                                : nlohmann::ordered_json(nullptr);
   if (report.labels) json["correct"] = row.correct;
   if (report.classes) json["same_class_as_float"] = row.same_class;
-  json["table_bits"] = row.table_bits;
-  json["weight_bits"] = row.weight_bits;
-  json["multiplier_width"] = row.multiplier_width;
+  json["table_bits"] = row.cost.table_bits;
+  json["weight_bits"] = row.cost.weight_bits;
+  json["multiplier_width"] = row.cost.multiplier_width;
   return json;
 }
 
@@ -53,23 +55,24 @@ std::string FormatSweep(const SweepReport& report) {
                       report.scope, report.objective);
   text += fmt::format("{:>7}{:>9}{:>9}{:>13}{:>13}{:>14}{:>12}\n", "point", "QSNR dB", "top-1 %",
                       "as float %", "tables kbit", "weights kbit", "multiplier");
-  text += Row(report, "base", report.rows.front());
+  text += Row(report, "base", report.rows.front().result);
   text += "Pareto front, best first:\n";
   for (const std::size_t index : report.front) {
     const SweepRow& row = report.rows[index];
-    text += Row(report, row.point == 0 ? "base" : std::to_string(row.point), row);
+    text +=
+        Row(report, row.result.point == 0 ? "base" : std::to_string(row.result.point), row.result);
     if (!row.changes.empty()) {
       text += WrapText("    ", fmt::format("{}", fmt::join(row.changes, ", ")));
     }
   }
-  const auto refused = std::count_if(report.rows.begin(), report.rows.end(),
-                                     [](const SweepRow& row) { return !row.refused.empty(); });
+  const auto is_refused = [](const SweepRow& row) { return !row.result.refused.empty(); };
+  const auto refused = std::count_if(report.rows.begin(), report.rows.end(), is_refused);
   if (refused > 0) {
-    const auto first = std::find_if(report.rows.begin(), report.rows.end(),
-                                    [](const SweepRow& row) { return !row.refused.empty(); });
+    const SweepResult& first =
+        std::find_if(report.rows.begin(), report.rows.end(), is_refused)->result;
     text +=
         WrapText("", fmt::format("{} cannot be lowered to integers; the first, point {}: {}",
-                                 Count(refused, "point", "points"), first->point, first->refused));
+                                 Count(refused, "point", "points"), first.point, first.refused));
   }
   if (!report.best_file.empty()) text += fmt::format("best written to {}\n", report.best_file);
   return text;
@@ -85,7 +88,8 @@ std::string SweepJsonText(const SweepReport& report) {
   json["points"] = nlohmann::ordered_json::array();
   for (const SweepRow& row : report.rows) json["points"].push_back(JsonOf(report, row));
   json["front"] = nlohmann::ordered_json::array();
-  for (const std::size_t index : report.front) json["front"].push_back(report.rows[index].point);
+  for (const std::size_t index : report.front)
+    json["front"].push_back(report.rows[index].result.point);
   return json.dump(2) + "\n";
 }
 

@@ -1,4 +1,4 @@
-#include "sim/cli/sweep_bench.h"
+#include "sim/sweep/bench.h"
 
 #include <fmt/format.h>
 
@@ -19,8 +19,6 @@
 namespace qsim {
 namespace {
 
-constexpr const char* kLogits = "logits";
-constexpr const char* kImage = "image";
 constexpr std::int64_t kPiece = 32;  // of the calibration inputs, in memory at once
 
 void Hash(const ModelInputs& inputs, Sha256& hash) {
@@ -28,10 +26,9 @@ void Hash(const ModelInputs& inputs, Sha256& hash) {
     const auto& pixels = images->pixels.As<std::uint8_t>();
     hash.Update(pixels.data(), pixels.size());
     hash.Update(fmt::format("{} {}", fmt::join(images->mean, ","), fmt::join(images->stddev, ",")));
-  } else {
-    const std::vector<float>& values = std::get<FloatTensor>(inputs.data).data;
-    hash.Update(values.data(), values.size() * sizeof(float));
   }
+  for (const FloatTensor* sequence : inputs.Sequences())
+    hash.Update(sequence->data.data(), sequence->data.size() * sizeof(float));
   hash.Update(fmt::format(" {}\n", fmt::join(inputs.labels, ",")));
 }
 
@@ -49,63 +46,64 @@ std::vector<std::string> UnreadTensors(const Program& program) {
 
 }  // namespace
 
-SweepBench::SweepBench(const LoadedModel& loaded, std::int64_t images, int threads)
-    : loaded_(loaded),
-      reader_(CalibrationReader(loaded)),
-      calibration_(CalibrationShare(loaded, reader_, 0, reader_.count())),
-      inputs_(LoadEvaluation(loaded.manifest, images)) {
-  const Bundle base = Lower(loaded_.config, threads);
+SweepBench::SweepBench(const SweepSubject& subject, const Config& config, int threads)
+    : subject_(subject) {
+  const Bundle base = Lower(config, threads);
   outputs_ = UnreadTensors(base.program);
-  logits_ = outputs_ == std::vector<std::string>{kLogits};
+  const network::Node* head = subject_.model.Head();
+  logits_ = head != nullptr && outputs_ == std::vector<std::string>{head->name};
   // In the order of the network, which is that of the program's tensors.
   std::vector<std::string> kept;
   for (const TensorInfo& info : base.program.tensors) {
     const auto in = [&](const std::vector<std::string>& names) {
       return std::find(names.begin(), names.end(), info.name) != names.end();
     };
-    if (info.name != kImage && (in(base.program.inputs) || in(outputs_))) kept.push_back(info.name);
+    if (!IsPixels(info.name) && (in(base.program.inputs) || in(outputs_)))
+      kept.push_back(info.name);
   }
   const std::set<std::string> wanted(kept.begin(), kept.end());
-  floats_.resize(static_cast<std::size_t>(inputs_.count()));
-  ParallelFor(inputs_.count(), threads, [&](std::int64_t image, int) {
-    FloatTaps taps({loaded_.model, inputs_}, image, wanted);
+  floats_.resize(static_cast<std::size_t>(images()));
+  ParallelFor(images(), threads, [&](std::int64_t image, int) {
+    FloatTaps taps({subject_.model, subject_.evaluation}, image, wanted);
     for (const std::string& name : kept) {
-      const FloatTensor* value = taps.Find(loaded_.model.NodeOf(name));
+      const FloatTensor* value = taps.Find(subject_.model.NodeOf(name));
       if (value != nullptr) floats_[static_cast<std::size_t>(image)].emplace(name, *value);
     }
   });
 }
 
+bool SweepBench::IsPixels(const std::string& tensor) const {
+  return subject_.model.FunctionOf<network::Pixels>(tensor) != nullptr;
+}
+
 std::string SweepBench::Identity() const {
+  const CalibrateOptions& options = subject_.calibrate;
   Sha256 hash;
-  hash.Update(fmt::format("{} {} {} {} {} {}\n", QSIM_VERSION, loaded_.model.weights_hash,
-                          Name(loaded_.calibrate.scope), loaded_.calibrate.until,
-                          fmt::join(loaded_.calibrate.blocks, ","),
-                          loaded_.calibrate.realise == Realise::kNearest));
-  for (std::int64_t first = 0; first < calibration_.count;) {
-    const ModelInputs piece = calibration_.read(first, kPiece);
+  hash.Update(fmt::format("{} {} {} {} {} {}\n", QSIM_VERSION, subject_.model.weights_hash,
+                          Name(options.scope), options.until, fmt::join(options.blocks, ","),
+                          options.realise == Realise::kNearest));
+  for (std::int64_t first = 0; first < subject_.calibration.count;) {
+    const ModelInputs piece = subject_.calibration.read(first, kPiece);
     Hash(piece, hash);
     first += piece.count();
   }
-  Hash(inputs_, hash);
+  Hash(subject_.evaluation, hash);
   return hash.Finish();
 }
 
 Bundle SweepBench::Lower(const Config& config, int threads) const {
-  CalibrateOptions options = loaded_.calibrate;
+  CalibrateOptions options = subject_.calibrate;
   options.threads = threads;
-  Bundle bundle = Calibrate(loaded_.model, config, calibration_, options);
-  if (!loaded_.faults.empty()) {
-    loaded_.faults.PlantInBundle(loaded_.model, reader_.Read(0, 1), bundle);
-  }
+  Bundle bundle = Calibrate(subject_.model, config, subject_.calibration, options);
+  if (subject_.finish) subject_.finish(bundle);
   return bundle;
 }
 
 TensorMap SweepBench::ProgramInputs(const Bundle& bundle, std::size_t image) const {
   TensorMap inputs;
   for (const std::string& name : bundle.program.inputs) {
-    if (name == kImage) {
-      inputs.emplace(name, SliceImage(std::get<ImageInputs>(inputs_.data).pixels,
+    if (IsPixels(name)) {
+      inputs.emplace(name, SliceImage(std::get<ImageInputs>(subject_.evaluation.data).pixels,
                                       static_cast<std::int64_t>(image)));
     } else {
       inputs.emplace(name, bundle.GridOf(name).Quantize(floats_[image].at(name).data));
@@ -140,7 +138,7 @@ SweepResult SweepBench::Try(const Config& config) const {
       if (!logits_) continue;
       const std::int32_t top = TopFive(real).front();
       if (top == TopFive({reference.begin(), reference.end()}).front()) ++result.same_class;
-      if (has_labels() && top == inputs_.labels[image]) ++result.correct;
+      if (has_labels() && top == subject_.evaluation.labels[image]) ++result.correct;
     }
     metrics.Merge(of_image);
   }

@@ -5,19 +5,9 @@
 #include <string>
 #include <vector>
 
-namespace qsim {
+#include "sim/sweep/sweep.h"
 
-// One line of the table.
-struct SweepRow {
-  std::int64_t point = 0;  // 0 is the base configuration
-  double qsnr_db = 0;
-  std::int64_t correct = 0, same_class = 0;  // images
-  std::int64_t table_bits = 0, weight_bits = 0;
-  int multiplier_width = 1;
-  std::vector<std::string> settings;  // all that it sets, as for --set
-  std::vector<std::string> changes;   // what of it differs from the base: "attn_kv_out.bits 12"
-  std::string refused;                // why it cannot be lowered; empty where it can
-};
+namespace qsim {
 
 struct SweepReport {
   std::int64_t space = 0;  // points of the whole product

@@ -2,27 +2,36 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "golden/program/executor.h"
-#include "sim/calibrate/observe/calibration.h"
-#include "sim/cli/model_options.h"
-#include "sim/inputs/input_reader.h"
+#include "sim/calibrate/calibrate.h"
 #include "sim/sweep/pareto.h"
 
 namespace qsim {
 
+// What all points have in common.
+struct SweepSubject {
+  const network::Network& model;
+  const CalibrationInputs& calibration;
+  const ModelInputs& evaluation;
+  CalibrateOptions calibrate;
+  std::function<void(Bundle&)> finish =
+      {};  // done to every bundle behind its lowering, if anything
+};
+
 class SweepBench {
  public:
-  // `loaded` must outlive the bench. Calibrates with its configuration to learn what goes into the
-  // program and what comes out of it, and keeps the float values of both for the first `images`
-  // evaluation inputs. Throws InputError where that configuration cannot be lowered.
-  SweepBench(const LoadedModel& loaded, std::int64_t images, int threads);
+  // What `subject` refers to must outlive the bench. Calibrates with the base configuration to
+  // learn what goes into the program and what comes out of it, and keeps the float values of both.
+  // Throws InputError where that configuration cannot be lowered.
+  SweepBench(const SweepSubject& subject, const Config& base, int threads);
 
-  std::int64_t images() const { return inputs_.count(); }
-  bool has_labels() const { return !inputs_.labels.empty() && logits_; }
+  std::int64_t images() const { return subject_.evaluation.count(); }
+  bool has_labels() const { return !subject_.evaluation.labels.empty() && logits_; }
   bool has_classes() const { return logits_; }
   // SHA-256 over all that a result depends on beside the configuration.
   std::string Identity() const;
@@ -35,10 +44,9 @@ class SweepBench {
   Bundle Lower(const Config& config, int threads) const;
   TensorMap ProgramInputs(const Bundle& bundle, std::size_t image) const;
 
-  const LoadedModel& loaded_;
-  InputReader reader_;
-  CalibrationInputs calibration_;
-  ModelInputs inputs_;
+  bool IsPixels(const std::string& tensor) const;
+
+  SweepSubject subject_;
   bool logits_ = false;
   std::vector<std::string> outputs_;                        // what nothing in the program reads
   std::vector<std::map<std::string, FloatTensor>> floats_;  // by image
