@@ -28,6 +28,7 @@ enum class Role : std::uint8_t {
   kWrites,       // the name of the tensor that it computes
   kReads,        // the name of a tensor that it reads; "" where it reads none
   kConstant,     // the name of a constant of the program; "" where it has none
+  kWeight,       // the same, quantized like a tensor: it has a grid of its own
   kBias,         // the same, int32 and one entry for each output channel: tables list its values
   kMultiplier,   // M of a ratio of scales, or M and S: the first one belongs to the main input
   kShift,        // S of a ratio of scales
@@ -75,6 +76,9 @@ struct Description {
   // instead, and one whose section does a function Section(). Algorithms have kFormula or
   // Formula().
   std::string_view formula = {};
+  // Of the network's parameters, those with one entry for each channel of the output that went into
+  // its integers beside its constants: gamma and beta.
+  int float_vectors = 0;
 };
 
 // For unevaluated questions.

@@ -1,18 +1,20 @@
 #include "golden/program/operation.h"
 
+#include <algorithm>
+#include <initializer_list>
 #include <type_traits>
 
 namespace qsim {
 namespace {
 
 // The names of an operation's members with one of the roles; unused optional ones are left out.
-std::vector<std::string> NamesWith(const Op& op, Role role, Role other) {
+std::vector<std::string> NamesWith(const Op& op, std::initializer_list<Role> roles) {
   std::vector<std::string> names;
   std::visit(
       [&](const auto& o) {
         ForEachField(o, [&]<typename T>(const Field& field, const T& member) {
           if constexpr (std::is_same_v<T, std::string>) {
-            if ((field.role == role || field.role == other) && !member.empty())
+            if (std::find(roles.begin(), roles.end(), field.role) != roles.end() && !member.empty())
               names.push_back(member);
           }
         });
@@ -71,12 +73,15 @@ const std::string& OutputOf(const Op& op) {
   return std::visit([](const auto& o) -> const std::string& { return o.output; }, op);
 }
 
-std::vector<std::string> InputsOf(const Op& op) {
-  return NamesWith(op, Role::kReads, Role::kReads);
-}
+std::vector<std::string> InputsOf(const Op& op) { return NamesWith(op, {Role::kReads}); }
 
 std::vector<std::string> ConstantsOf(const Op& op) {
-  return NamesWith(op, Role::kConstant, Role::kBias);
+  return NamesWith(op, {Role::kConstant, Role::kWeight, Role::kBias});
+}
+
+std::string WeightOf(const Op& op) {
+  const std::vector<std::string> weights = NamesWith(op, {Role::kWeight});
+  return weights.empty() ? "" : weights.front();
 }
 
 }  // namespace qsim

@@ -52,5 +52,7 @@ const std::string& OutputOf(const Op& op);
 std::vector<std::string> InputsOf(const Op& op);
 // The constants of the program that it reads.
 std::vector<std::string> ConstantsOf(const Op& op);
+// The one among them that has a grid; "" where there is none.
+std::string WeightOf(const Op& op);
 
 }  // namespace qsim

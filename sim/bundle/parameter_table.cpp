@@ -52,8 +52,11 @@ class GroupBuilder {
       shift.push_back(entry.shift);
     }
     Ints("multiplier", 32, true, axis, m);
+    MarkMultiplier();
     Ints("shift", 8, false, axis, shift);
   }
+  // The parameter that was added last.
+  void MarkMultiplier() { group_.parameters.back().multiplier = true; }
   void Clamp(const QuantRange& range) {
     Int("clamp_min", 32, true, range.qmin);
     Int("clamp_max", 32, true, range.qmax);
@@ -145,11 +148,13 @@ class OperationFields {
       const std::string axis(Name(field.axis));
       group_.Ints(name, field.bits, field.is_signed,
                   field.role == Role::kTable ? axis : AxisOf(member, axis), member);
+      if (field.role == Role::kMultiplier) group_.MarkMultiplier();
     } else if constexpr (std::is_enum_v<T>) {
       group_.Choice(name, SetOf(member), member);
     } else {
       if (field.optional && member == T{}) return;
       group_.Int(name, field.bits, field.is_signed, static_cast<std::int64_t>(member));
+      if (field.role == Role::kMultiplier) group_.MarkMultiplier();
     }
   }
   template <typename T>

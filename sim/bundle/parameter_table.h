@@ -35,6 +35,7 @@ struct ExportParameter {
   std::variant<ExportInts, std::vector<double>, ExportChoice, std::string> value;
   // Whether hardware stores it with the operation: not a constant's values, nor what a proof says.
   bool stored = true;
+  bool multiplier = false;  // M of a ratio of scales
   bool scalar() const { return shape.empty(); }
 };
 

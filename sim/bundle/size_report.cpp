@@ -23,9 +23,7 @@ SizeReport SizeOf(const Bundle& bundle) {
   }
   for (const Op& op : program.ops) {
     const std::int64_t channels = program.Tensor(OutputOf(op)).shape.back();
-    if (std::holds_alternative<LayernormOp>(op)) size.float_bytes += 2 * channels * kFloatBytes;
-    // The class token is a part of row 0 of the positions here, and a tensor of its own in float.
-    if (std::holds_alternative<EmbedOp>(op)) size.float_bytes += channels * kFloatBytes;
+    size.float_bytes += Describe(op).float_vectors * channels * kFloatBytes;
   }
   for (const ExportGroup& operation : BuildExportTable(bundle).operations) {
     for (const ExportParameter& parameter : operation.parameters) {

@@ -36,11 +36,6 @@ std::optional<std::string> OutOfRange(const WideTensor& tensor, const TensorInfo
   return std::nullopt;
 }
 
-// Whether an operation is defined for inputs beyond their range, such as a faulty accumulator.
-bool TakesAnyInput(const Op& op) {
-  return std::holds_alternative<RequantizeOp>(op) || std::holds_alternative<ResidualAddOp>(op);
-}
-
 // One side of the comparison.
 class Side {
  public:

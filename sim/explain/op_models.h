@@ -20,8 +20,9 @@ struct OpModel {
 };
 
 // The model of one operation of a validated program; `inputs` has all of InputsOf(op), of equally
-// many images, within the tensors' ranges: but requantize and residual add take any values. The
-// program outlives the model.
+// many images, within the tensors' ranges unless TakesAnyInput(op). The program outlives the model.
+// Whether its model is defined for inputs beyond their range, such as a faulty accumulator.
+bool TakesAnyInput(const Op& op);
 OpModel MakeOpModel(const Program& program, const Op& op, const WideTensors& inputs);
 
 }  // namespace qsim

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 #include <stdexcept>
 #include <type_traits>
 #include <utility>
@@ -13,76 +14,224 @@
 namespace qsim {
 namespace {
 
+using What = VariantModel::Change::What;
+
 // What no operation outputs: a hypothesis that the executor rejects agrees with nothing.
 constexpr std::int64_t kNoValue = std::numeric_limits<std::int64_t>::min();
+constexpr std::size_t kRemembered = std::size_t{1} << 25;  // values of outputs, of all hypotheses
 
-void SetRounding(Op& op, int rounding) {
+template <typename T>
+constexpr bool kIsNumber = std::is_integral_v<T> && !std::is_same_v<T, bool>;
+
+// Calls f(number) for every number of a member; of a multiplier, for its shift.
+template <typename T, typename F>
+void ForNumbers(T& member, F f) {
+  using Member = std::remove_const_t<T>;
+  if constexpr (std::is_same_v<Member, Multiplier>) {
+    f(member.shift);
+  } else if constexpr (kIsVector<Member>) {
+    if constexpr (!kIsVectorOfVariants<Member>) {
+      for (auto& entry : member) ForNumbers(entry, f);
+    }
+  } else if constexpr (kIsNumber<Member>) {
+    f(member);
+  }
+}
+
+// Gives a member the value of the field with its name.
+template <typename T>
+struct CopyOf {
+  std::string_view name;
+  T& member;
+  bool& found;
+
+  template <typename U>
+  void operator()(const Field& field, const U& value) {
+    if constexpr (std::is_convertible_v<U, T>) {
+      if (field.name != name) return;
+      member = static_cast<T>(value);
+      found = true;
+    }
+  }
+  template <typename U>
+  void Fixed(const Field& field, U value) {
+    (*this)(field, value);
+  }
+};
+
+// The other algorithm, where all its parameters are among those of this one.
+template <typename To, typename From>
+std::optional<To> Shared(const From& from) {
+  To to;
+  bool all = true;
+  ForEachField(to, [&]<typename T>(const Field& field, T& member) {
+    bool found = false;
+    ForEachField(from, CopyOf<T>{field.name, member, found});
+    all = all && found;
+  });
+  return all ? std::optional(to) : std::nullopt;
+}
+
+// The alternative with this number by the fields that both have; nullopt where it has others.
+template <typename... T>
+std::optional<std::variant<T...>> Relative(const std::variant<T...>& params, std::size_t number) {
+  std::optional<std::variant<T...>> relative;
+  const auto try_one = [&]<typename To>(std::type_identity<To>, std::size_t index) {
+    if (index != number) return;
+    std::visit(
+        [&](const auto& from) {
+          if (auto to = Shared<To>(from)) relative = std::move(*to);
+        },
+        params);
+  };
+  std::size_t index = 0;
+  (try_one(std::type_identity<T>(), index++), ...);
+  return relative;
+}
+
+void Apply(const VariantModel::Change& change, Op& op) {
+  const auto of_member = [&]<typename T>(const Field& field, T& member) {
+    if (field.name != change.field) return;
+    if (change.what == What::kZero) ForNumbers(member, [](auto& n) { n = 0; });
+    if (change.what == What::kAdd) {
+      ForNumbers(member,
+                 [&](auto& n) { n = static_cast<std::decay_t<decltype(n)>>(n + change.number); });
+    }
+    if constexpr (std::is_same_v<T, Rounding>) member = static_cast<Rounding>(change.number);
+    if constexpr (kIsVector<T>) {
+      if (change.what == What::kEmpty) member.clear();
+      if (change.what == What::kFirst) std::fill(member.begin(), member.end(), member.front());
+    }
+    if (change.what != What::kAlgorithm) return;
+    const auto number = static_cast<std::size_t>(change.number);
+    if constexpr (kIsVariant<T>) member = Relative(member, number).value();
+    if constexpr (kIsVectorOfVariants<T>) {
+      for (auto& params : member) params = Relative(params, number).value();
+    }
+  };
   std::visit(
-      [rounding](auto& o) {
-        ForEachParameter(o, [rounding]<typename T>(const Field&, T& member) {
-          if constexpr (std::is_same_v<T, Rounding>) member = static_cast<Rounding>(rounding);
-        });
+      [&](auto& o) {
+        // An algorithm is a field of the operation; its parameters are not.
+        if (change.field == "algorithm") {
+          ForEachField(o, of_member);
+        } else {
+          ForEachParameter(o, of_member);
+        }
       },
       op);
 }
 
-// The other rounding of I-BERT's last step, with the same constants.
-void SwapIbertRounding(Op& op, int) {
-  for (SoftmaxParams& params : std::get<SoftmaxOp>(op).params) {
-    if (const auto* floored = std::get_if<IbertSoftmaxParams>(&params)) {
-      params = IbertRnSoftmaxParams{floored->exp, floored->act16_multiplier, floored->act16_shift};
-    } else {
-      const auto rounded = std::get<IbertRnSoftmaxParams>(params);
-      params = IbertSoftmaxParams{rounded.exp, rounded.act16_multiplier, rounded.act16_shift};
-    }
-  }
-}
-
-void AddExtraBits(Op& op, int bits) {
-  for (SoftmaxParams& params : std::get<SoftmaxOp>(op).params) {
-    std::get<IbertRnSoftmaxParams>(params).extra_bits += bits;
-  }
-}
-
-void UseFirstHead(Op& op, int) {
-  std::vector<SoftmaxParams>& params = std::get<SoftmaxOp>(op).params;
-  params.resize(1);
-}
-
-// Applies a change to a layer norm whose algorithm has such a parameter.
-template <typename Change>
-void ChangeNorm(Op& op, Change change) {
-  std::visit(
-      [&](auto& params) {
-        if constexpr (requires { change(params); }) change(params);
-      },
-      std::get<LayernormOp>(op).params);
-}
-
-void DropInputZero(Op& op, int) {
-  ChangeNorm(op, [](auto& norm) { norm.input_zero = 0; });
-}
-
-void DropBias(Op& op, int) {
-  ChangeNorm(op, [](auto& norm) { std::fill(norm.bias.begin(), norm.bias.end(), 0); });
-}
-
-void DropInputShift(Op& op, int) {
-  ChangeNorm(op,
-             [](auto& norm) -> decltype(norm.input_shift.clear()) { norm.input_shift.clear(); });
-}
-
-void DropOutputZero(Op& op, int) {
-  ChangeNorm(op, [](auto& norm) -> decltype(norm.zero.clear()) {
-    std::fill(norm.zero.begin(), norm.zero.end(), 0);
-  });
-}
-
-void AddStdShift(Op& op, int bits) {
-  std::get<IbertLayernormParams>(std::get<LayernormOp>(op).params).std_shift += bits;
+// value in two's complement of so many bits.
+std::int64_t Wrapped(std::int64_t value, QuantRange range) {
+  const std::int64_t codes = std::int64_t{range.qmax} - range.qmin + 1;
+  const std::int64_t offset = (value - range.qmin) % codes;
+  return range.qmin + (offset < 0 ? offset + codes : offset);
 }
 
 }  // namespace
+
+// A visitor of an operation's fields: what may be wrong with each.
+class VariantModel::Suspects {
+ public:
+  explicit Suspects(VariantModel& model) : model_(model) {}
+
+  template <typename T>
+  void operator()(const Field& field, const T& member) {
+    const std::string name(field.name);
+    if (!seen_.insert(name).second) return;  // of another head
+    std::string words = name;
+    std::replace(words.begin(), words.end(), '_', ' ');
+    if constexpr (std::is_same_v<T, Rounding>) {
+      for (const Rounding rounding : kAllRoundings) {
+        if (rounding == member) continue;
+        model_.Add("rounding", {What::kRounding, name, static_cast<int>(rounding)},
+                   std::string(Name(rounding)),
+                   fmt::format("{} instead of {}", Name(rounding), Name(member)));
+      }
+    } else if constexpr (kIsVariant<T>) {
+      Algorithm(name, member);
+    } else if constexpr (kIsVectorOfVariants<T>) {
+      Algorithm(name, member.front());
+      if (member.size() > 1)
+        Add(What::kFirst, name, 0, "first_head", "head 0's parameters used for every head");
+    } else {
+      Numbers(field, name, words, member);
+    }
+  }
+
+ private:
+  void Add(What what, const std::string& field, int number, std::string id, std::string phrase,
+           int cost = 2) {
+    model_.Add("parameters", {what, field, number}, std::move(id), std::move(phrase), cost);
+  }
+
+  template <typename Variant>
+  void Algorithm(const std::string& name, const Variant& params) {
+    for (std::size_t i = 0; i < std::variant_size_v<Variant>; ++i) {
+      if (i == params.index() || !Relative(params, i)) continue;
+      const std::string_view other = AlgorithmNames<Variant>::kNames[i];
+      model_.Add("algorithm", {What::kAlgorithm, name, static_cast<int>(i)}, std::string(other),
+                 fmt::format("{} instead of {}", other, NameOfAlgorithm(params)));
+    }
+  }
+
+  template <typename T>
+  void Numbers(const Field& field, const std::string& name, const std::string& words,
+               const T& member) {
+    bool any = false;
+    ForNumbers(member, [&](auto number) { any = any || number != 0; });
+    const bool several = [&] {
+      if constexpr (kIsVector<T>)
+        return !member.empty() && std::any_of(member.begin(), member.end(), [&](const auto& entry) {
+          return entry != member.front();
+        });
+      return false;
+    }();
+    switch (field.role) {
+      case Role::kInputZero: {
+        const std::string of = words.substr(0, words.find(" zero"));
+        if (any)
+          Add(What::kZero, name, 0, name + "_ignored",
+              fmt::format("the {}'s zero point ignored", of));
+        break;
+      }
+      case Role::kOutputZero:
+        if (any) Add(What::kZero, name, 0, name + "_omitted", "the zero point omitted");
+        break;
+      case Role::kAddend:
+        if (any)
+          Add(What::kZero, name, 0, name + "_missing", fmt::format("the {} left out", words));
+        break;
+      case Role::kMultiplier:
+      case Role::kShift:
+      case Role::kCoefficient:
+        // A shift, or a number of bits.
+        if (std::is_same_v<T, Multiplier> || std::is_same_v<T, std::vector<Multiplier>> ||
+            (kIsNumber<T> && field.bits == 8))
+          OneOff(name, field.role == Role::kMultiplier ? "shift" : words);
+        if (field.optional && any)
+          Add(What::kEmpty, name, 0, name + "_missing",
+              fmt::format("the {}s' {}s left out", Name(field.axis), words));
+        break;
+      default:
+        return;
+    }
+    if (several)
+      Add(What::kFirst, name, 0, name + "_of_first",
+          fmt::format("{} 0's {} used for every {}", Name(field.axis), words, Name(field.axis)), 3);
+  }
+
+  void OneOff(const std::string& name, const std::string& words) {
+    for (const int step : {1, -1}) {
+      Add(What::kAdd, name, step,
+          fmt::format("{}_{}_one", words == "shift" ? words : name, step > 0 ? "plus" : "minus"),
+          fmt::format("a {} that is one too {}", words, step > 0 ? "large" : "small"), 3);
+    }
+  }
+
+  VariantModel& model_;
+  std::set<std::string> seen_;
+};
 
 VariantModel::VariantModel(const Program& program, const Op& op, std::vector<TensorMap> inputs,
                            std::vector<std::string> axis_names)
@@ -92,113 +241,64 @@ VariantModel::VariantModel(const Program& program, const Op& op, std::vector<Ten
   for (const std::string& name : InputsOf(op)) program_.inputs.push_back(name);
   for (const std::string& name : ConstantsOf(op))
     program_.constants.emplace(name, program.Constant(name));
-  shape_ = program.Tensor(OutputOf(op)).shape;
+  const TensorInfo& out = program.Tensor(OutputOf(op));
+  shape_ = out.shape;
   shape_.insert(shape_.begin(), static_cast<std::int64_t>(inputs_.size()));
-  BuildCoordinates();
-}
-
-void VariantModel::Add(std::size_t coordinate, Variant variant, Choice choice) {
-  variants_[coordinate].push_back(variant);
-  coordinates_[coordinate].choices.push_back(std::move(choice));
-}
-
-void VariantModel::BuildCoordinates() {
-  for (const char* name : {"rounding", "algorithm", "parameters"}) {
+  for (const char* name : {"rounding", "algorithm", "parameters", "overflow"}) {
     coordinates_.push_back({name, {}});
-    variants_.emplace_back();
-    Add(coordinates_.size() - 1, {}, {"golden", "as given", 0, true, {}});
+    changes_.emplace_back();
+    Add(name, {}, "golden", "as given", 0);
   }
-  const Op& op = program_.ops.front();
-  if (const auto* softmax = std::get_if<SoftmaxOp>(&op)) AddSoftmax(*softmax);
-  if (const auto* layernorm = std::get_if<LayernormOp>(&op)) AddLayernorm(*layernorm);
+  Suspects suspects(*this);
   std::visit(
-      [this](const auto& o) {
-        ForEachParameter(o, [this]<typename T>(const Field&, const T& member) {
-          if constexpr (std::is_same_v<T, Rounding>) AddRounding(member);
-        });
+      [&](const auto& o) {
+        ForEachField(o, suspects);
+        ForEachParameter(o, suspects);
       },
       op);
+  if (!Describe(op).clamps) return;
+  Add("overflow", {What::kWrap}, "wrap", "the output wraps instead of saturating");
+  if (out.range.qmin < 0 && out.range.qmin != -out.range.qmax)
+    Add("overflow", {What::kSymmetric}, "symmetric",
+        fmt::format("the output saturates at {} instead of {}", -out.range.qmax, out.range.qmin));
 }
 
-void VariantModel::AddRounding(Rounding golden) {
-  for (const Rounding rounding : kAllRoundings) {
-    if (rounding == golden) continue;
-    Add(0, {SetRounding, static_cast<int>(rounding)},
-        {std::string(Name(rounding)),
-         fmt::format("{} instead of {}", Name(rounding), Name(golden)),
-         2,
-         true,
-         {}});
-  }
-}
-
-void VariantModel::AddSoftmax(const SoftmaxOp& op) {
-  const SoftmaxKind golden = KindOf(op.params.front());
-  // I-BERT's two share their parameters; of the others nothing is known.
-  const bool rounded = golden == SoftmaxKind::kIbertRn;
-  if (rounded || golden == SoftmaxKind::kIbert) {
-    const SoftmaxKind other = rounded ? SoftmaxKind::kIbert : SoftmaxKind::kIbertRn;
-    Add(1, {SwapIbertRounding, 0},
-        {std::string(Name(other)),
-         fmt::format("{} instead of {}", Name(other), Name(golden)),
-         2,
-         true,
-         {}});
-  }
-  if (rounded) {
-    Add(2, {AddExtraBits, 1}, {"output_doubled", "an output scale twice as fine", 2, true, {}});
-    Add(2, {AddExtraBits, -1}, {"output_halved", "an output scale half as fine", 2, true, {}});
-  }
-  if (op.params.size() > 1)
-    Add(2, {UseFirstHead, 0},
-        {"first_head", "head 0's parameters used for every head", 2, true, {}});
-}
-
-void VariantModel::AddLayernorm(const LayernormOp& op) {
-  std::visit([this](const auto& params) { AddLayernorm(params); }, op.params);
-}
-
-template <typename Params>
-void VariantModel::AddLayernorm(const Params& params) {
-  const auto any = [](const auto& list) {
-    return std::any_of(list.begin(), list.end(), [](auto value) { return value != 0; });
-  };
-  if (params.input_zero != 0)
-    Add(2, {DropInputZero, 0},
-        {"input_zero_ignored", "the input's zero point ignored", 2, true, {}});
-  if (any(params.bias)) Add(2, {DropBias, 0}, {"bias_missing", "the bias left out", 2, true, {}});
-  if constexpr (requires { params.input_shift; }) {
-    if (!params.input_shift.empty())
-      Add(2, {DropInputShift, 0},
-          {"input_shift_missing", "the channels' input shifts left out", 2, true, {}});
-    if (any(params.zero))
-      Add(2, {DropOutputZero, 0}, {"zero_omitted", "the zero point omitted", 2, true, {}});
-  }
-  if constexpr (requires { params.std_shift; }) {
-    for (const int bits : {1, -1})
-      Add(2, {AddStdShift, bits},
-          {fmt::format("std_shift_{}", bits > 0 ? "plus_one" : "minus_one"),
-           fmt::format("a shift of the deviation that is one too {}", bits > 0 ? "large" : "small"),
-           3,
-           true,
-           {}});
+void VariantModel::Add(const char* coordinate, Change change, std::string id, std::string phrase,
+                       int cost) {
+  for (std::size_t c = 0; c < coordinates_.size(); ++c) {
+    if (coordinates_[c].name != coordinate) continue;
+    changes_[c].push_back(std::move(change));
+    coordinates_[c].choices.push_back({std::move(id), std::move(phrase), cost, cost < 3, {}});
   }
 }
 
 std::vector<std::int64_t> VariantModel::Run(const Point& point) const {
   Program program = program_;
+  const std::string& name = OutputOf(program.ops.front());
+  const auto info = std::find_if(program.tensors.begin(), program.tensors.end(),
+                                 [&](const TensorInfo& tensor) { return tensor.name == name; });
+  const QuantRange range = info->range;
+  bool wraps = false;
   for (std::size_t c = 0; c < point.size(); ++c) {
-    const Variant& variant = variants_[c][point[c]];
-    if (variant.change != nullptr) variant.change(program.ops.front(), variant.argument);
+    const Change& change = changes_[c][point[c]];
+    if (change.what == What::kSymmetric) info->range.qmin = -range.qmax;
+    if (change.what == What::kWrap) {
+      wraps = true;
+      info->dtype = DType::kInt32;
+      info->range = {INT32_MIN, INT32_MAX};
+    }
+    Apply(change, program.ops.front());
   }
   std::vector<std::int64_t> out;
   FastBackend backend;
   for (std::size_t image = 0; image < inputs_.size(); ++image) {
     const TensorMap values =
         Execute(program, inputs_[image], static_cast<std::int64_t>(image), backend);
-    const IntTensor& tensor = values.at(OutputOf(program.ops.front()));
     std::visit([&](const auto& list) { out.insert(out.end(), list.begin(), list.end()); },
-               tensor.storage());
+               values.at(name).storage());
+  }
+  if (wraps) {
+    for (std::int64_t& value : out) value = Wrapped(value, range);
   }
   return out;
 }
@@ -217,6 +317,7 @@ void VariantModel::Evaluate(const Point& point, std::span<const std::int64_t> el
       if (golden) throw;
     }
     if (values.empty()) values.assign(static_cast<std::size_t>(size()), kNoValue);
+    if (outputs_.size() * values.size() > kRemembered) outputs_.clear();
     found = outputs_.emplace(point, std::move(values)).first;
   }
   for (std::size_t i = 0; i < elements.size(); ++i)

@@ -1,6 +1,7 @@
-// What may be suspected of an operation that has no lattice of its own (softmax, layer norm, GELU,
-// embed): other algorithms and roundings that the golden model knows. Each hypothesis is an
-// operation with other parameters, run by the golden executor.
+// What may be suspected of an operation that has no model of its own: the operation itself with one
+// described field changed, run by the golden executor. Other roundings, zero points that are
+// ignored, shifts that are one off, lists that are left out, relatives of its algorithm, an output
+// that wraps.
 #pragma once
 
 #include <map>
@@ -30,20 +31,28 @@ class VariantModel final : public Model {
   double Interest(std::int64_t element) const override;
   std::optional<Separation> Separate(const Point& a, const Point& b) const override;
 
- private:
-  using Change = void (*)(Op& op, int argument);
-  struct Variant {
-    Change change = nullptr;  // none: golden
-    int argument = 0;
+  // Of one or more members with the name of a field, or of the whole operation.
+  struct Change {
+    enum class What : std::uint8_t {
+      kNothing,
+      kRounding,   // the one with this number
+      kZero,       // every number 0
+      kAdd,        // this to every number; of a multiplier, to its shift
+      kEmpty,      // a list without entries
+      kFirst,      // the first entry for all
+      kAlgorithm,  // the alternative with this number, from the fields that it shares
+      kWrap,       // the output, to its own bits
+      kSymmetric,  // the output's least value the negative of its largest
+    };
+    What what = What::kNothing;
+    std::string field = {};
+    int number = 0;
   };
 
-  void Add(std::size_t coordinate, Variant variant, Choice choice);
-  void BuildCoordinates();
-  void AddRounding(Rounding golden);
-  void AddSoftmax(const SoftmaxOp& op);
-  void AddLayernorm(const LayernormOp& op);
-  template <typename Params>
-  void AddLayernorm(const Params& params);
+ private:
+  class Suspects;
+
+  void Add(const char* coordinate, Change change, std::string id, std::string phrase, int cost = 2);
   std::vector<std::int64_t> Run(const Point& point) const;
 
   Program program_;  // the one operation
@@ -51,7 +60,7 @@ class VariantModel final : public Model {
   std::vector<std::string> axis_names_;
   Shape shape_;
   std::vector<Coordinate> coordinates_;
-  std::vector<std::vector<Variant>> variants_;
+  std::vector<std::vector<Change>> changes_;
   mutable std::map<Point, std::vector<std::int64_t>> outputs_;  // whole tensors, by hypothesis
 };
 

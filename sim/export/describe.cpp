@@ -32,7 +32,7 @@ bool IsWord(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
 // visitor of its fields.
 class Equations {
  public:
-  explicit Equations(const Program& program) : program_(program) {}
+  Equations(const Program& program, const Op& op) : program_(program), op_(op) {}
 
   template <typename T>
   void operator()(const Field& field, const T& member) {
@@ -42,8 +42,8 @@ class Equations {
     } else if constexpr (std::is_same_v<T, std::vector<Multiplier>>) {
       for (const Multiplier& scale : member) AddMultiplier(name, scale);
     } else if constexpr (std::is_same_v<T, std::string>) {
-      const bool constant = field.role == Role::kConstant || field.role == Role::kBias;
-      if (constant && !member.empty())
+      const std::vector<std::string> constants = ConstantsOf(op_);
+      if (std::find(constants.begin(), constants.end(), member) != constants.end())
         Of(name, name).value =
             fmt::format("{} {}", member, Name(program_.Constant(member).dtype()));
     } else if constexpr (std::is_enum_v<T>) {
@@ -58,11 +58,12 @@ class Equations {
   }
 
   // Equations, then the values of what they name, in the order of the fields.
-  std::vector<std::string> Lines(std::string formula, const Op& op) {
-    const QuantRange range = program_.Tensor(OutputOf(op)).range;
+  std::vector<std::string> Lines() {
+    std::string formula = FormulaOf(program_, op_);
+    const QuantRange range = program_.Tensor(OutputOf(op_)).range;
     words_["qmin"] = fmt::format("{}", range.qmin);
     words_["qmax"] = fmt::format("{}", range.qmax);
-    words_["input_qmin"] = fmt::format("{}", program_.Tensor(InputsOf(op).front()).range.qmin);
+    words_["input_qmin"] = fmt::format("{}", program_.Tensor(InputsOf(op_).front()).range.qmin);
     for (const Parameter& parameter : parameters_) Simplify(parameter, formula);
     std::vector<std::string> lines = {""};
     for (std::size_t at = 0; at < formula.size();) {
@@ -164,14 +165,15 @@ class Equations {
   }
 
   const Program& program_;
+  const Op& op_;
   std::vector<Parameter> parameters_;
   std::map<std::string, std::string> words_;  // what stands for itself: names of choices, ranges
 };
 
 std::vector<std::string> LinesOf(const Program& program, const Op& op) {
-  Equations equations(program);
+  Equations equations(program, op);
   std::visit([&](const auto& o) { ForEachParameter(o, equations); }, op);
-  std::vector<std::string> lines = equations.Lines(FormulaOf(program, op), op);
+  std::vector<std::string> lines = equations.Lines();
   std::visit(
       [&](const auto& o) {
         if constexpr (requires { ProveAccumulator(program, o); }) {

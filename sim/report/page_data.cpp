@@ -88,7 +88,8 @@ Json ScalesJson(const Bundle& bundle) {
   std::map<std::string, std::string> weights;  // by output
   for (const Op& op : bundle.program.ops) {
     rescale[OutputOf(op)] = RescaleJson(op);
-    if (const auto* gemm = std::get_if<GemmOp>(&op)) weights[gemm->output] = gemm->weight;
+    if (std::string weight = WeightOf(op); !weight.empty())
+      weights[OutputOf(op)] = std::move(weight);
   }
   Json json = Json::array();
   for (const TensorInfo& info : bundle.program.tensors) {
@@ -110,7 +111,7 @@ Json GraphJson(const Program& program) {
   Json json = {{"inputs", program.inputs}, {"operations", Json::array()}};
   for (const Op& op : program.ops) {
     Json entry = {{"kind", KindName(op)}, {"output", OutputOf(op)}, {"inputs", InputsOf(op)}};
-    if (const auto* gemm = std::get_if<GemmOp>(&op)) entry["weight"] = gemm->weight;
+    if (std::string weight = WeightOf(op); !weight.empty()) entry["weight"] = std::move(weight);
     json["operations"].push_back(std::move(entry));
   }
   return json;

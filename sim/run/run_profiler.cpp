@@ -108,32 +108,33 @@ RunProfile RunProfiler::Finish(
     profile.taps.push_back(std::move(tap));
   }
   for (std::size_t i = 0; i < program.ops.size(); ++i) {
-    if (const auto* gemm = std::get_if<GemmOp>(&program.ops[i]))
-      profile.weights.push_back(ProfileWeight(*gemm));
+    if (!WeightOf(program.ops[i]).empty()) profile.weights.push_back(ProfileWeight(program.ops[i]));
     if (request_.costs) profile.operations.push_back(CostOf(program, program.ops[i], seconds_[i]));
   }
   if (request_.costs) profile.peak_memory_bytes = PeakMemory();
   return profile;
 }
 
-TensorProfile RunProfiler::ProfileWeight(const GemmOp& op) const {
-  const IntTensor& codes = bundle_.program.Constant(op.weight);
+TensorProfile RunProfiler::ProfileWeight(const Op& op) const {
+  const std::string weight = WeightOf(op);
+  const IntTensor& codes = bundle_.program.Constant(weight);
   std::span<const double> deviation;
   std::span<const float> exact;
   if (mixed_ != nullptr) {
-    if (const ImageInputs* pixels = mixed_->PixelsIn(op.input)) deviation = pixels->stddev;
-    exact = LinearOf(mixed_->model(), op.output)->weight.data;
+    if (const ImageInputs* pixels = mixed_->PixelsIn(InputsOf(op).front()))
+      deviation = pixels->stddev;
+    exact = LinearOf(mixed_->model(), OutputOf(op))->weight.data;
   }
   const std::vector<double> real = RealWeights(bundle_, op, deviation);
-  TensorCounts counts(RangeOf(codes, request_.weight_range(op.weight)));
+  TensorCounts counts(RangeOf(codes, request_.weight_range(weight)));
   counts.Add(codes, real, exact);
   TensorMoments moments;
   moments.Add(real, exact);
   TensorProfile profile = MakeProfile(counts, moments);
-  profile.name = op.weight;
+  profile.name = weight;
   profile.shape = codes.shape();
   profile.dtype = std::string(Name(codes.dtype()));
-  profile.requested = request_.requested(op.weight);
+  profile.requested = request_.requested(weight);
   if (!exact.empty()) {
     TensorMetrics metrics;
     metrics.Add(exact, real);

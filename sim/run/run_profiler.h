@@ -53,7 +53,7 @@ class RunProfiler {
                     const std::map<std::string, std::int64_t>& saturated, std::int64_t images);
 
  private:
-  TensorProfile ProfileWeight(const GemmOp& op) const;
+  TensorProfile ProfileWeight(const Op& op) const;
 
   const Bundle& bundle_;
   const MixedExecutor* mixed_;

@@ -15,17 +15,17 @@ const network::Linear* LinearOf(const network::Network& model, const std::string
   return projection == nullptr ? nullptr : &projection->layer;
 }
 
-std::vector<double> RealWeights(const Bundle& bundle, const GemmOp& op,
+std::vector<double> RealWeights(const Bundle& bundle, const Op& op,
                                 std::span<const double> deviation) {
-  const IntTensor& constant = bundle.program.Constant(op.weight);
+  const IntTensor& constant = bundle.program.Constant(WeightOf(op));
   const auto& codes = constant.As<std::int8_t>();
   const auto rows = static_cast<std::size_t>(constant.shape().at(0));
   const auto depth = static_cast<std::size_t>(constant.shape().at(1));
-  const TensorScale& input = bundle.scales.at(op.input);
-  const TensorScale& output = bundle.scales.at(op.output);
-  const TensorScale& weight = bundle.scales.at(op.weight);
+  const TensorScale& input = bundle.scales.at(InputsOf(op).front());
+  const TensorScale& output = bundle.scales.at(OutputOf(op));
+  const TensorScale& weight = bundle.scales.at(WeightOf(op));
   if (!input.Fits(depth) || !output.Fits(rows) || !weight.Fits(rows)) {
-    throw InternalError(op.output + ": scales that do not fit the weights");
+    throw InternalError(OutputOf(op) + ": scales that do not fit the weights");
   }
   const double absorbed = *std::max_element(input.scale.begin(), input.scale.end());
   std::vector<double> column(depth);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
-#include <string_view>
 #include <variant>
 
 #include "golden/ops/gemm.h"
@@ -11,11 +10,6 @@
 
 namespace qsim {
 namespace {
-
-// Those that stand for a ratio of scales; a softmax has constants that are called so too.
-bool IsMultiplier(std::string_view name) {
-  return name == "multiplier" || name == "a_multiplier" || name == "b_multiplier";
-}
 
 int WidestMultiplier(const ExportInts& multipliers) {
   int widest = 1;
@@ -31,7 +25,7 @@ void AddTable(const ExportGroup& operation, ProgramCost& cost) {
     const auto* integers = std::get_if<ExportInts>(&parameter.value);
     if (integers == nullptr) continue;
     int bits = integers->bits;
-    if (IsMultiplier(parameter.name)) {
+    if (parameter.multiplier) {
       bits = WidestMultiplier(*integers);
       cost.multiplier_width = std::max(cost.multiplier_width, bits);
     }

@@ -12,14 +12,16 @@ namespace qsim {
 class Checker;
 class OperationRun;
 
-// Class token and positions in the residual stream's scale. Row 0 is position[0], which already
-// holds the class token and the output's zero point; row t >= 1 is one ResidualAdd:
+// Class token (in float a vector of its own) and positions in the residual stream's scale. Row 0 is
+// position[0], which already holds the class token and the output's zero point; row t >= 1 is one
+// ResidualAdd:
 //   y = clamp(out_zero + round_shift(a[t-1][c] M_a[c] + position[t][c] M_b, shift), qmin, qmax)
 struct EmbedOp {
   static constexpr Description kIs{
       "embed", "9.3", /*clamps=*/true,
       "y[t] = clamp(zero + rounding((a[t-1] a_multiplier + position[t] b_multiplier) / 2^shift), "
-      "qmin, qmax), t >= 1\ny[0] = position[0]"};
+      "qmin, qmax), t >= 1\ny[0] = position[0]",
+      /*float_vectors=*/1};
   std::string output;
   std::string a;  // the patches' accumulators, int32 [P, C]
   // Constant, int32 [P+1, C]; |value| < 2^16, row 0 within the output's range.

@@ -30,7 +30,7 @@ struct GemmOp {
   static void Fields(Self& self, Visitor&& v) {
     v(Field{"output", Role::kWrites}, self.output);
     v(Field{"input", Role::kReads}, self.input);
-    v(Field{"weight", Role::kConstant}, self.weight);
+    v(Field{"weight", Role::kWeight}, self.weight);
     v(Field{"bias", Role::kBias}, self.bias);
     v(Field{"weight_zero", Role::kInputZero, 16, true, Axis::kChannel, true}, self.weight_zero);
     v(Field{"rows", Role::kSize, 32, false, Axis::kTensor, true}, self.rows);
