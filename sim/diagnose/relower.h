@@ -64,11 +64,11 @@ class Relowering {
   void Remake(SoftmaxOp& op, Bundle& bundle) const;
   void Remake(LayernormOp& op, Bundle& bundle) const;
   void Remake(ResidualAddOp& op, Bundle& bundle) const;
-  void Remake(PatchifyOp&, Bundle&) const {}
   void Remake(EmbedOp& op, Bundle& bundle) const;
   void Remake(GeluOp& op, Bundle& bundle) const;
-  void Remake(AddOp&, Bundle&) const {}
-  void Remake(TableOp&, Bundle&) const {}
+  // Those whose integers no lowering of a family makes.
+  template <Operation Other>
+  void Remake(Other&, Bundle&) const {}
   std::vector<double> OwnScales(const GemmOp& op, const network::Linear& layer,
                                 const Bundle& bundle) const;
 
