@@ -79,6 +79,7 @@ struct Description {
   // Of the network's parameters, those with one entry for each channel of the output that went into
   // its integers beside its constants: gamma and beta.
   int float_vectors = 0;
+  std::string_view in_words = kind;
 };
 
 // For unevaluated questions.

@@ -75,6 +75,7 @@ AccumulatorProof ProveAccumulator(const Program& program, const GemmOp& op) {
   const std::vector<std::int32_t>& bias = program.Constant(op.bias).As<std::int32_t>();
   const auto channels = static_cast<std::size_t>(weight.shape().at(0));
   const auto depth = static_cast<std::size_t>(weight.shape().at(1));
+  proof.depth = weight.shape().at(1);
   const Interval input = RangeOf(program.Tensor(op.input));
   std::int64_t worst = -1;
   for (std::size_t n = 0; n < channels; ++n) {
@@ -101,6 +102,7 @@ AccumulatorProof ProveAccumulator(const Program& program, const MatmulOp& op) {
   const Interval a = op.mode == OperandMode::kShift ? Interval{0, 1 << 15} : RangeOf(lhs);
   const Interval b = RangeOf(rhs);
   const std::int64_t depth = MatricesOf(lhs.shape, op.heads).value().cols;
+  proof.depth = depth;
   Include(proof.range, Corners(a, b, [&](auto x, auto y) { return depth * x * y; }));
   // Zero points meet in pairs: one pair per head, or per output channel where the right one varies
   // by channel.

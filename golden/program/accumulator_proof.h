@@ -12,6 +12,7 @@ struct AccumulatorProof {
   std::string tap;                  // the operation's output
   Accumulator acc;                  // what the program gives it
   AccRange range;                   // every value a partial sum or a correction term can take
+  std::int64_t depth = 0;           // products in one sum
   int bits_needed = 0;              // width that holds `range`
   std::int64_t worst_channel = -1;  // output channel that needs it; -1 for products of two tensors
   bool fits() const { return bits_needed <= acc.bits; }

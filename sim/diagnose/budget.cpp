@@ -1,6 +1,9 @@
 #include "sim/diagnose/budget.h"
 
-#include <array>
+#include <fmt/format.h>
+
+#include <functional>
+#include <map>
 #include <utility>
 
 #include "sim/diagnose/steps.h"
@@ -9,61 +12,52 @@
 namespace qsim {
 namespace {
 
-constexpr std::array<LossCause, kLossCauses> kCauses = {
-    LossCause::kWeights,   LossCause::kActivations, LossCause::kClipping,    LossCause::kSoftmax,
-    LossCause::kLayernorm, LossCause::kGelu,        LossCause::kMultipliers, LossCause::kResidual};
+// A cause of loss, and what is exact about a node without it.
+struct LossCause {
+  std::string text;
+  std::function<void(std::size_t node, Exactness& e)> replace;
 
-// The residual stream: a block's input, the embedding, and what residual adds give.
-bool IsStream(const Op* op) {
-  return op == nullptr || std::holds_alternative<ResidualAddOp>(*op) ||
-         std::holds_alternative<EmbedOp>(*op);
-}
-
-void Replace(LossCause cause, const Op* op, Exactness& e) {
-  const auto is = [&](auto kind) {
-    return op != nullptr && std::holds_alternative<decltype(kind)>(*op);
-  };
-  switch (cause) {
-    case LossCause::kWeights:
-      e.weights = true;
-      break;
-    case LossCause::kActivations:
-      e.unrounded = e.unrounded || !IsStream(op);
-      break;
-    case LossCause::kClipping:
-      e.unclipped = true;
-      e.unbounded = true;
-      break;
-    case LossCause::kSoftmax:
-      e.function = e.function || is(SoftmaxOp());
-      break;
-    case LossCause::kLayernorm:
-      e.function = e.function || is(LayernormOp());
-      break;
-    case LossCause::kGelu:
-      e.function = e.function || is(GeluOp());
-      break;
-    case LossCause::kMultipliers:
-      e.ratio = true;
-      break;
-    case LossCause::kResidual:
-      e.unrounded = e.unrounded || IsStream(op);
-      break;
+  void Replace(Modes& modes) const {
+    for (std::size_t n = 0; n < modes.size(); ++n) replace(n, modes[n]);
   }
-}
+};
 
-void Replace(LossCause cause, const MixedExecutor& network, Modes& modes) {
-  for (std::size_t n = 0; n < modes.size(); ++n) Replace(cause, network.OpOf(n), modes[n]);
+std::vector<LossCause> CausesOf(const MixedExecutor& network) {
+  const auto rounding = [&network](bool stream) {
+    return [&network, stream](std::size_t n, Exactness& e) {
+      e.unrounded = e.unrounded || network.model().NodeOf(network.NameOf(n))->stream == stream;
+    };
+  };
+  std::vector<LossCause> causes = {
+      {"integer weights", [](std::size_t, Exactness& e) { e.weights = true; }},
+      {"rounding of activations", rounding(false)},
+      {"clipping", [](std::size_t, Exactness& e) { e.unclipped = e.unbounded = true; }}};
+  // In the order of the list of operations.
+  std::map<std::size_t, std::string_view> approximations;
+  for (std::size_t n = 0; n < network.nodes(); ++n) {
+    if (network.HasFunction(n))
+      approximations.emplace(network.OpOf(n)->index(), Describe(*network.OpOf(n)).in_words);
+  }
+  for (const auto& [kind, words] : approximations) {
+    causes.push_back({fmt::format("{} approximation", words),
+                      [&network, kind = kind](std::size_t n, Exactness& e) {
+                        const Op* op = network.OpOf(n);
+                        e.function = e.function || (op != nullptr && op->index() == kind);
+                      }});
+  }
+  causes.push_back({"scales as multipliers", [](std::size_t, Exactness& e) { e.ratio = true; }});
+  causes.push_back({"residual stream's width", rounding(true)});
+  return causes;
 }
 
 // One image: the integer network, then after each replacement in order, each replaced first, and
 // each left for last.
 struct Outputs {
   OutputPower total;
-  std::array<OutputPower, kLossCauses> after, first, only;
+  std::vector<OutputPower> after, first, only;
   void Merge(const Outputs& later) {
     total.Merge(later.total);
-    for (std::size_t c = 0; c < kLossCauses; ++c) {
+    for (std::size_t c = 0; c < after.size(); ++c) {
       after[c].Merge(later.after[c]);
       first[c].Merge(later.first[c]);
       only[c].Merge(later.only[c]);
@@ -71,7 +65,8 @@ struct Outputs {
   }
 };
 
-Outputs RunImage(const MixedExecutor& network, const OutputMeter& meter, std::int64_t image) {
+Outputs RunImage(const MixedExecutor& network, const std::vector<LossCause>& causes,
+                 const OutputMeter& meter, std::int64_t image) {
   const MixedState start = network.ExactInputs(image);
   const MixedState exact = network.Run(start, network.AllOf(Exactness::All()));
   const Modes none = network.AllOf(Exactness::Golden());
@@ -79,55 +74,44 @@ Outputs RunImage(const MixedExecutor& network, const OutputMeter& meter, std::in
   Outputs out;
   out.total = meter.Of(image, exact, golden, golden);
   Modes ordered = none;
-  for (std::size_t c = 0; c < kLossCauses; ++c) {
-    Replace(kCauses[c], network, ordered);
+  for (const LossCause& cause : causes) {
+    cause.Replace(ordered);
     const MixedState state = network.Run(start, ordered);
-    out.after[c] = meter.Of(image, exact, state, state);
+    out.after.push_back(meter.Of(image, exact, state, state));
     Modes modes = none;
-    Replace(kCauses[c], network, modes);
-    out.first[c] = meter.Of(image, exact, network.Change(start, golden, none, modes), golden);
+    cause.Replace(modes);
+    out.first.push_back(meter.Of(image, exact, network.Change(start, golden, none, modes), golden));
     modes = none;
-    for (const LossCause other : kCauses) {
-      if (other != kCauses[c]) Replace(other, network, modes);
+    for (const LossCause& other : causes) {
+      if (&other != &cause) other.Replace(modes);
     }
     const MixedState alone = network.Run(start, modes);
-    out.only[c] = meter.Of(image, exact, alone, alone);
+    out.only.push_back(meter.Of(image, exact, alone, alone));
   }
   return out;
 }
 
 }  // namespace
 
-std::string_view Describe(LossCause cause) {
-  constexpr std::array<std::string_view, kLossCauses> kTexts = {
-      "integer weights",       "rounding of activations",  "clipping",
-      "softmax approximation", "layer norm approximation", "GELU approximation",
-      "scales as multipliers", "residual stream's width"};
-  return kTexts[static_cast<std::size_t>(cause)];
-}
-
 LossBudget MeasureBudget(const MixedExecutor& network, const ModelInputs& inputs, int threads) {
   const OutputMeter meter(network, inputs);
+  const std::vector<LossCause> causes = CausesOf(network);
   std::vector<Outputs> images(static_cast<std::size_t>(inputs.count()));
   ParallelFor(inputs.count(), threads, [&](std::int64_t i, int) {
-    images[static_cast<std::size_t>(i)] = RunImage(network, meter, i);
+    images[static_cast<std::size_t>(i)] = RunImage(network, causes, meter, i);
   });
   Outputs all = std::move(images[0]);
   for (std::size_t i = 1; i < images.size(); ++i) all.Merge(images[i]);
   LossBudget budget;
   budget.total = all.total;
-  double before = all.total.Ratio();
-  for (std::size_t c = 0; c < kLossCauses; ++c) {
-    LossEntry entry;
-    entry.cause = kCauses[c];
-    entry.noise = before - all.after[c].Ratio();
-    before = all.after[c].Ratio();
-    entry.first = all.total.Ratio() - all.first[c].Ratio();
-    entry.last = all.only[c].Ratio() - all.after.back().Ratio();
-    entry.after = all.after[c];
-    budget.entries.push_back(std::move(entry));
+  budget.remainder = all.total.Ratio();
+  for (std::size_t c = 0; c < causes.size(); ++c) {
+    const double after = all.after[c].Ratio();
+    budget.entries.push_back({causes[c].text, budget.remainder - after,
+                              all.total.Ratio() - all.first[c].Ratio(),
+                              all.only[c].Ratio() - all.after.back().Ratio(), all.after[c]});
+    budget.remainder = after;
   }
-  budget.remainder = before;
   return budget;
 }
 

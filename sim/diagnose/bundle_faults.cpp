@@ -2,206 +2,188 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
+#include <type_traits>
 
-#include "sim/semantics/quantization.h"
+#include "golden/program/queries.h"
+#include "sim/diagnose/structure.h"
 #include "sim/semantics/multiplier.h"
-#include "sim/semantics/softmax_lowering.h"
+#include "sim/semantics/quantization.h"
 
 namespace qsim {
 namespace {
 
-bool IsScores(const std::string& tensor) { return tensor.ends_with(".attn_kv_out"); }
+bool Has(const Victim& v, Role role) { return v.op != nullptr && !IntegersOf(*v.op, role).empty(); }
+bool HasRatios(const Victim& v) { return v.op != nullptr && !RatiosOf(*v.op).empty(); }
 
-bool HasMultipliers(const std::string&, const Op* op, const Bundle&) {
-  if (op == nullptr) return false;
-  if (const auto* norm = std::get_if<LayernormOp>(op))
-    return KindOf(norm->params) != LayernormKind::kDeeploy;
-  return std::holds_alternative<RequantizeOp>(*op) || std::holds_alternative<ResidualAddOp>(*op);
-}
-
-// The members of an operation's description with one role.
+// Calls change(list) for the parameters of one role that are lists of integers, or single ones.
 template <typename Change>
 void ForEachWith(Role role, Op& op, Change change) {
-  std::visit(
-      [&](auto& o) {
-        ForEachParameter(o, [&]<typename T>(const Field& field, T& member) {
-          if constexpr (requires { change(member); }) {
-            if (field.role == role) change(member);
-          }
-        });
-      },
-      op);
-}
-
-void Halve(std::vector<Multiplier>& scale) {
-  for (Multiplier& s : scale) {
-    if (s.shift < 62) {
-      ++s.shift;
-    } else {
-      s.m = s.m / 2 == 0 ? s.m : s.m / 2;
+  ForEachParameterOf(op, [&]<typename T>(const Field& field, T& member) {
+    if (field.role != role) return;
+    if constexpr (std::is_same_v<T, std::vector<std::int32_t>>) {
+      change(member);
+    } else if constexpr (std::is_same_v<T, std::int32_t>) {
+      std::vector<std::int32_t> one = {member};
+      change(one);
+      member = one.front();
     }
-  }
+  });
 }
 
-// The same value in as few bits.
-void Narrow(std::vector<Multiplier>& scale, int most_shift) {
-  constexpr int kBits = 2;
-  for (Multiplier& s : scale) {
-    s = MultiplierFor(std::ldexp(static_cast<double>(s.m), -s.shift), kBits, "", most_shift);
-  }
+double RealOf(Multiplier m) { return std::ldexp(static_cast<double>(m.m), -m.shift); }
+
+// The network's product behind scores; null for any other tensor.
+const network::Product* ScoresOf(const Victim& v) {
+  const auto* product = std::get_if<network::Product>(&v.node.function);
+  return product != nullptr && product->transpose_rhs && HasRatios(v) ? product : nullptr;
 }
 
-// Of the two products, which share a shift; the smallest multipliers may become 0.
-void NarrowPair(ResidualAddOp& add) {
-  constexpr int kBits = 3;
-  double most = 0;
-  for (const auto* side : {&add.a_multiplier, &add.b_multiplier}) {
-    for (const std::int32_t m : *side) most = std::max(most, std::fabs(static_cast<double>(m)));
-  }
-  const int dropped = std::max(0, std::ilogb(most / MaxMultiplier(kBits)) + 1);
-  for (auto* side : {&add.a_multiplier, &add.b_multiplier}) {
-    for (std::int32_t& m : *side) {
-      m = static_cast<std::int32_t>(std::nearbyint(std::ldexp(static_cast<double>(m), -dropped)));
-    }
-  }
-  add.shift -= dropped;
+// Whether an operation takes each channel of a tensor in a scale of its own: a linear layer, and a
+// product that does not sum over them.
+bool TakesChannels(const Victim& v, const std::string& reader) {
+  const Op& op = *ProducerOf(v.bundle.program, reader);
+  const auto* product = std::get_if<network::Product>(&v.model.NodeOf(reader)->function);
+  return LinearOperandsOf(op) ||
+         (product != nullptr && !product->transpose_rhs && InputsOf(op).back() == v.tensor);
 }
 
 }  // namespace
 
-std::vector<std::string> BundleFault::Candidates(const Bundle& bundle) const {
-  std::vector<std::string> names;
-  for (const TensorInfo& info : bundle.program.tensors) {
-    const Op* op = ProducerOf(bundle.program, info.name);
-    if (applies(info.name, op, bundle)) names.push_back(info.name);
-  }
-  return names;
-}
-
 BundleFault ScaleMismatch() {
-  return {HasMultipliers, [](const std::string& tensor, const Relowering&, Bundle& bundle) {
-            Op& op = *ProducerOf(bundle.program, tensor);
-            ForEachWith(Role::kMultiplier, op, Halve);
-            // Of two operands' multipliers the first.
-            if (auto* add = std::get_if<ResidualAddOp>(&op)) {
-              for (std::int32_t& m : add->a_multiplier) m /= 2;
+  return {HasRatios, [](const Victim& v) {
+            std::vector<RatioList> ratios = RatiosOf(*v.op);
+            for (Multiplier& m : ratios.front().values) {
+              if (!ratios.front().common_shift && m.shift < 62) {
+                ++m.shift;
+              } else if (ratios.front().common_shift || std::abs(m.m) > 1) {
+                m.m /= 2;
+              }
             }
+            SetRatios(ratios, *v.op);
           }};
 }
 
 BundleFault ZeroPointMismatch() {
-  return {HasMultipliers, [](const std::string& tensor, const Relowering&, Bundle& bundle) {
-            const QuantRange range = bundle.program.Tensor(tensor).range;
+  return {[](const Victim& v) { return HasRatios(v) && Has(v, Role::kOutputZero); },
+          [](const Victim& v) {
+            const QuantRange range = v.bundle.program.Tensor(v.tensor).range;
             const auto off =
                 static_cast<std::int32_t>((std::int64_t{range.qmax} - range.qmin + 1) / 8);
-            Op& op = *ProducerOf(bundle.program, tensor);
-            ForEachWith(Role::kOutputZero, op, [off](std::int32_t& zero) { zero += off; });
-            ForEachWith(Role::kOutputZero, op, [off](std::vector<std::int32_t>& zeros) {
+            ForEachWith(Role::kOutputZero, *v.op, [off](std::vector<std::int32_t>& zeros) {
               for (std::int32_t& zero : zeros) zero += off;
             });
           }};
 }
 
 BundleFault HeadDimScale() {
-  return {[](const std::string& tensor, const Op* op, const Bundle&) {
-            return op != nullptr && std::holds_alternative<RequantizeOp>(*op) && IsScores(tensor);
-          },
-          [](const std::string& tensor, const Relowering&, Bundle& bundle) {
-            auto& op = std::get<RequantizeOp>(*ProducerOf(bundle.program, tensor));
-            const auto& matmul =
-                std::get<MatmulOp>(*ProducerOf(std::as_const(bundle.program), op.input));
-            const double head_dim =
-                static_cast<double>(bundle.program.Tensor(matmul.lhs).shape.back() / matmul.heads);
+  return {[](const Victim& v) { return ScoresOf(v) != nullptr; },
+          [](const Victim& v) {
+            const auto head_dim =
+                static_cast<double>(v.model.At(v.node.inputs[0]).shape.back() / ScoresOf(v)->heads);
             const MultiplierLimits limits =
-                MultiplierLimitsOf(op.scheme, bundle.hardware.multiplier_bits);
-            for (Multiplier& s : op.scale) {
-              const double r = std::ldexp(static_cast<double>(s.m), -s.shift);
-              s = MultiplierFor(r / std::sqrt(head_dim), limits.bits, tensor, limits.most_shift);
+                MultiplierLimitsOf(SchemeOf(*v.op), v.bundle.hardware.multiplier_bits);
+            std::vector<RatioList> ratios = RatiosOf(*v.op);
+            for (Multiplier& m : ratios.front().values) {
+              m = MultiplierFor(RealOf(m) / std::sqrt(head_dim), limits.bits, v.tensor,
+                                limits.most_shift);
             }
+            SetRatios(ratios, *v.op);
           }};
 }
 
+// The same values in as few bits; of products that share a shift the smallest may become 0.
 BundleFault NarrowMultiplier() {
-  return {
-      HasMultipliers, [](const std::string& tensor, const Relowering&, Bundle& bundle) {
-        Op& op = *ProducerOf(bundle.program, tensor);
-        const auto* requantize = std::get_if<RequantizeOp>(&op);
-        const int most_shift = requantize == nullptr ? 62 : LimitsOf(requantize->scheme).max_shift;
-        ForEachWith(Role::kMultiplier, op,
-                    [most_shift](std::vector<Multiplier>& scale) { Narrow(scale, most_shift); });
-        if (auto* add = std::get_if<ResidualAddOp>(&op)) NarrowPair(*add);
-      }};
+  return {HasRatios, [](const Victim& v) {
+            constexpr int kBits = 2;
+            constexpr int kBitsOfSeveral = 3;
+            const int most_shift = LimitsOf(SchemeOf(*v.op)).max_shift;
+            std::vector<RatioList> ratios = RatiosOf(*v.op);
+            double most = 0;
+            for (const RatioList& list : ratios) {
+              for (const Multiplier& m : list.values)
+                most = std::max(most, std::fabs(static_cast<double>(m.m)));
+            }
+            const int dropped = std::max(0, std::ilogb(most / MaxMultiplier(kBitsOfSeveral)) + 1);
+            for (RatioList& list : ratios) {
+              for (Multiplier& m : list.values) {
+                const double fewer = std::ldexp(static_cast<double>(m.m), -dropped);
+                m = list.common_shift ? Multiplier{static_cast<std::int32_t>(std::nearbyint(fewer)),
+                                                   m.shift - dropped}
+                                      : MultiplierFor(RealOf(m), kBits, v.tensor, most_shift);
+              }
+            }
+            SetRatios(ratios, *v.op);
+          }};
 }
 
 BundleFault ChannelOutliers() {
-  return {[](const std::string& tensor, const Op* op, const Bundle&) {
-            if (op == nullptr) return false;
-            for (const char* tap : {".norm1", ".norm2", ".attn_v_input", ".attn_v_out"}) {
-              if (tensor.ends_with(tap)) return true;
-            }
-            return false;
+  return {[](const Victim& v) {
+            if (v.op == nullptr || AccumulatorOf(*v.op) != nullptr) return false;
+            bool by_channel = false;
+            ForEachParameterOf(*v.op, [&](const Field& field, const auto& /*member*/) {
+              by_channel = by_channel || field.axis == Axis::kChannel;
+            });
+            const std::vector<std::string> readers = ReadersOf(v.bundle.program, v.tensor);
+            return by_channel && !readers.empty() &&
+                   std::all_of(readers.begin(), readers.end(),
+                               [&](const std::string& reader) { return TakesChannels(v, reader); });
           },
-          [](const std::string& tensor, const Relowering& relowering, Bundle& bundle) {
+          [](const Victim& v) {
             constexpr double kOutlier = 16;
-            const Activation a = StatedActivation(bundle, tensor);
+            const Activation a = StatedActivation(v.bundle, v.tensor);
             StatedGrid grid = {a.range, a.scale, a.zero};
             for (std::size_t c = 0; c < grid.scale.size(); ++c) {
               if (c % 4 != 0) grid.scale[c] *= kOutlier;
             }
-            relowering.Rescale(tensor, std::move(grid), bundle);
+            v.relowering.Rescale(v.tensor, std::move(grid), v.bundle);
           }};
 }
 
 BundleFault VarianceUnderflow() {
-  return {
-      [](const std::string& tensor, const Op*, const Bundle& bundle) {
-        const std::vector<std::string> readers = ReadersOf(bundle.program, tensor);
-        return std::any_of(readers.begin(), readers.end(), [&](const std::string& reader) {
-          return std::holds_alternative<LayernormOp>(*ProducerOf(bundle.program, reader));
-        });
-      },
-      [](const std::string& tensor, const Relowering& relowering, Bundle& bundle) {
-        constexpr double kSteps = 2;  // that the largest value is away from zero
-        const Activation a = StatedActivation(bundle, tensor);
-        const double coarser = (a.range.qmax - a.zero[0]) / kSteps;
-        StatedGrid grid = {a.range, bundle.scales.at(tensor).scale, bundle.scales.at(tensor).zero};
-        for (double& s : grid.scale) s *= coarser;
-        relowering.Rescale(tensor, std::move(grid), bundle);
-      }};
-}
-
-BundleFault GeluOfRelu() {
-  return {[](const std::string&, const Op* op, const Bundle&) {
-            const auto* gelu = op == nullptr ? nullptr : std::get_if<GeluOp>(op);
-            return gelu != nullptr && KindOf(gelu->params) == GeluKind::kTable;
+  return {[](const Victim& v) {
+            const std::vector<std::string> readers = ReadersOf(v.bundle.program, v.tensor);
+            return std::any_of(readers.begin(), readers.end(), [&](const std::string& reader) {
+              return Normalises(*v.model.NodeOf(reader));
+            });
           },
-          [](const std::string& tensor, const Relowering&, Bundle& bundle) {
-            auto& op = std::get<GeluOp>(*ProducerOf(bundle.program, tensor));
-            const Activation in = StatedActivation(bundle, op.input);
-            const Activation out = StatedActivation(bundle, tensor);
-            std::vector<std::int32_t>& table = std::get<GeluTableParams>(op.params).table;
-            for (std::size_t i = 0; i < table.size(); ++i) {
-              const double x = in.scale[0] * (in.range.qmin + static_cast<double>(i) - in.zero[0]);
-              table[i] = Quantize(std::max(x, 0.0), {out.scale[0], out.zero[0]}, out.range);
-            }
+          [](const Victim& v) {
+            constexpr double kSteps = 2;  // that the largest value is away from zero
+            const Activation a = StatedActivation(v.bundle, v.tensor);
+            const double coarser = (a.range.qmax - a.zero[0]) / kSteps;
+            const TensorScale& stated = v.bundle.scales.at(v.tensor);
+            StatedGrid grid = {a.range, stated.scale, stated.zero};
+            for (double& s : grid.scale) s *= coarser;
+            v.relowering.Rescale(v.tensor, std::move(grid), v.bundle);
           }};
 }
 
-BundleFault SoftmaxConstants() {
-  return {[](const std::string&, const Op* op, const Bundle&) {
-            return op != nullptr && std::holds_alternative<SoftmaxOp>(*op);
+BundleFault TableOfRelu() {
+  return {[](const Victim& v) { return Has(v, Role::kTable); },
+          [](const Victim& v) {
+            const Activation in = StatedActivation(v.bundle, InputsOf(*v.op).front());
+            const Activation out = StatedActivation(v.bundle, v.tensor);
+            ForEachWith(Role::kTable, *v.op, [&](std::vector<std::int32_t>& table) {
+              for (std::size_t i = 0; i < table.size(); ++i) {
+                const double x =
+                    in.scale[0] * (in.range.qmin + static_cast<double>(i) - in.zero[0]);
+                table[i] = Quantize(std::max(x, 0.0), {out.scale[0], out.zero[0]}, out.range);
+              }
+            });
+          }};
+}
+
+// Of an algorithm that fixes its output's grid: its constants follow from the input's scale alone.
+BundleFault CoarseConstants() {
+  return {[](const Victim& v) {
+            return v.op != nullptr && !SuitsAnyGrid(*v.op) && Has(v, Role::kCoefficient);
           },
-          [](const std::string& tensor, const Relowering&, Bundle& bundle) {
-            auto& op = std::get<SoftmaxOp>(*ProducerOf(bundle.program, tensor));
-            const Activation scores = StatedActivation(bundle, op.input);
-            for (std::size_t h = 0; h < op.params.size(); ++h) {
-              SoftmaxParams& p = op.params[h];
-              const SoftmaxKind kind = KindOf(p);
-              const int extra_bits = ExtraBits(p);
-              const auto choice = ChooseScores(kind, 4 * scores.scale[h], extra_bits);
-              p = choice ? choice->params : CoarsestScores(kind, extra_bits).params;
-            }
+          [](const Victim& v) {
+            constexpr double kCoarser = 4;
+            TensorScale& input = v.bundle.scales.at(InputsOf(*v.op).front());
+            const TensorScale stated = input;
+            for (double& s : input.scale) s *= kCoarser;
+            v.relowering.Remake(v.tensor, v.bundle);
+            input = stated;
           }};
 }
 

@@ -4,21 +4,25 @@
 
 #include <functional>
 #include <string>
-#include <vector>
 
 #include "sim/bundle/bundle.h"
 #include "sim/diagnose/relower.h"
 
 namespace qsim {
 
-struct BundleFault {
-  // Whether the operation that computes a tensor (null for an input of the program) can have it.
-  std::function<bool(const std::string& tensor, const Op* op, const Bundle& bundle)> applies;
-  std::function<void(const std::string& tensor, const Relowering& relowering, Bundle& bundle)>
-      plant;
+// A tensor of a program, and what computes it.
+struct Victim {
+  const network::Network& model;
+  const Relowering& relowering;
+  Bundle& bundle;
+  const std::string& tensor;
+  const network::Node& node;  // that it stands for
+  Op* op;                     // null: an input of the program
+};
 
-  // The tensors that can have it.
-  std::vector<std::string> Candidates(const Bundle& bundle) const;
+struct BundleFault {
+  std::function<bool(const Victim& victim)> applies;
+  std::function<void(const Victim& victim)> plant;
 };
 
 // Of linear layers.
@@ -38,7 +42,7 @@ BundleFault HeadDimScale();
 BundleFault NarrowMultiplier();
 BundleFault ChannelOutliers();
 BundleFault VarianceUnderflow();
-BundleFault GeluOfRelu();
-BundleFault SoftmaxConstants();
+BundleFault TableOfRelu();
+BundleFault CoarseConstants();
 
 }  // namespace qsim

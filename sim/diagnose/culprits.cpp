@@ -282,11 +282,7 @@ class Hunt {
   std::optional<Culprit> Irreparable() const {
     const MixedExecutor network(bundle_, subject_.model, subject_.inputs);
     for (const TapLoss* tap : Strange(kIrreparableExcess)) {
-      const Op* op = network.OpOf(network.NodeOf(tap->tensor));
-      const bool approximates = op != nullptr && (std::holds_alternative<SoftmaxOp>(*op) ||
-                                                  std::holds_alternative<GeluOp>(*op) ||
-                                                  std::holds_alternative<LayernormOp>(*op));
-      if (approximates) continue;
+      if (network.HasFunction(network.NodeOf(tap->tensor))) continue;
       const auto effect = EffectOf(tap->tensor);
       if (!effect || !Dominates(*effect)) continue;
       const double before = Finite(measured_.output.Db());

@@ -70,7 +70,7 @@ Json TapJson(const TapLoss& tap) {
 Json BudgetJson(const LossBudget& budget) {
   Json entries = Json::array();
   for (const LossEntry& e : budget.entries) {
-    Json entry = {{"cause", Describe(e.cause)},
+    Json entry = {{"cause", e.cause},
                   {"noise", Maybe(e.noise)},
                   {"noise_first", Maybe(e.first)},
                   {"noise_alone", Maybe(e.last)},
@@ -158,8 +158,7 @@ DiagnosisPage PageOf(const Diagnosis& d) {
   const double total = d.budget.total.Ratio();
   for (const LossEntry& e : d.budget.entries) {
     if (total == 0) break;
-    page.budget.push_back({std::string(Describe(e.cause)), e.noise / total,
-                           std::min({e.noise, e.first, e.last}) / total,
+    page.budget.push_back({e.cause, e.noise / total, std::min({e.noise, e.first, e.last}) / total,
                            std::max({e.noise, e.first, e.last}) / total, Number(e.after.Db()),
                            Top1Of(e.after)});
   }

@@ -201,9 +201,9 @@ std::string BudgetText(const Diagnosis& d) {
   for (const LossEntry& e : b.entries) {
     const double low = share(std::min({e.noise, e.first, e.last}));
     const double high = share(std::max({e.noise, e.first, e.last}));
-    out += fmt::format("{:<{}}{:>10}{:>20}{:>12}{:>9}\n", Describe(e.cause), kNameWidth,
-                       shares.Next(e.noise), fmt::format("{:.1f} .. {:.1f} %", low, high),
-                       Db(e.after.Db()), Top1(e.after));
+    out +=
+        fmt::format("{:<{}}{:>10}{:>20}{:>12}{:>9}\n", e.cause, kNameWidth, shares.Next(e.noise),
+                    fmt::format("{:.1f} .. {:.1f} %", low, high), Db(e.after.Db()), Top1(e.after));
   }
   out += fmt::format("{:<{}}{:>10}\n", "what is left", kNameWidth, shares.Next(b.remainder));
   out += WrapText("",
@@ -226,7 +226,7 @@ std::string VerdictOf(const Diagnosis& d) {
         std::max_element(d.budget.entries.begin(), d.budget.entries.end(),
                          [](const LossEntry& a, const LossEntry& b) { return a.noise < b.noise; });
     if (d.measured.output.Ratio() == 0) return "no culprit: nothing is lost";
-    return fmt::format("no culprit; most of the loss: {}", Describe(most->cause));
+    return fmt::format("no culprit; most of the loss: {}", most->cause);
   }
   std::vector<std::string> names;
   for (const Culprit& f : d.findings)

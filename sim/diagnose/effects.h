@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "sim/semantics/mixed.h"
 #include "sim/diagnose/noise.h"
 #include "sim/diagnose/steps.h"
+#include "sim/semantics/mixed.h"
 
 namespace qsim {
 

@@ -17,8 +17,7 @@ namespace qsim {
 
 struct FaultInfo {
   std::string_view name;
-  std::string_view text;    // what goes wrong, one line
-  std::string_view victim;  // the tap that is hit unless another is named; empty: all of them
+  std::string_view text;  // what goes wrong, one line
 };
 // Every fault there is, in the order of the documentation.
 const std::vector<FaultInfo>& KnownFaults();
@@ -26,7 +25,7 @@ const std::vector<FaultInfo>& KnownFaults();
 class Faults {
  public:
   Faults() = default;
-  // "clipping", "scale_mismatch@blocks.2.attn_k_out". Throws InputError for an unknown name.
+  // "clipping", "scale_mismatch@TENSOR". Throws InputError for an unknown name.
   explicit Faults(const std::vector<std::string>& words);
 
   bool empty() const { return faults_.empty(); }
@@ -37,7 +36,8 @@ class Faults {
   void PlantInCalibration(ModelInputs& inputs) const;
   // Also notes every fault in the bundle. `inputs` name the mean and deviation of the pixels.
   // Throws InputError where a fault changes nothing in this program.
-  void PlantInBundle(const network::Network& model, const ModelInputs& inputs, Bundle& bundle) const;
+  void PlantInBundle(const network::Network& model, const ModelInputs& inputs,
+                     Bundle& bundle) const;
 
  private:
   struct Fault {

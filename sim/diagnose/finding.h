@@ -36,7 +36,7 @@ enum class Cause : std::uint8_t {
   kHeadDimScale,         // a wrong 1/sqrt(head_dim)
   kHeadLayout,           // heads or channels transposed or permuted
   kNarrowMultiplier,     // multipliers of too few bits
-  kVarianceUnderflow,    // a layer norm whose integer variance is almost nothing
+  kVarianceUnderflow,    // a normalisation whose integer variance is almost nothing
   kCalibrationCoverage,  // calibration data that do not cover the inputs
   kTooFewBits,           // a type too narrow for its tensor
   kUnexplained,
@@ -54,13 +54,13 @@ struct Evidence {
 // the bundle itself, for faults that no setting can mend.
 struct Repair {
   std::string text;                            // one line, as an engineer would say it
-  std::vector<std::string> settings;           // "blocks.0.attn_q_out.bit_type.bits=8"
+  std::vector<std::string> settings;           // "blocks.0.KEY.bit_type.bits=8"
   std::function<void(Bundle& bundle)> change;  // empty where there are settings
 };
 
 struct Suspicion {
   Cause cause = Cause::kUnexplained;
-  std::string tensor;  // the output of the operation at fault, "blocks.0.attn_qkv"
+  std::string tensor;  // the output of the operation at fault
   std::string text;    // one line: what is wrong
   std::vector<Evidence> evidence;
   std::vector<Repair> repairs;  // the most promising first

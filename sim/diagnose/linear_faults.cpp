@@ -1,32 +1,28 @@
 // The faults of linear layers: their codes, scales, biases and the order of their channels.
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <utility>
 
+#include "golden/program/queries.h"
 #include "sim/diagnose/bundle_faults.h"
+#include "sim/diagnose/structure.h"
 
 namespace qsim {
 namespace {
 
-bool IsLinear(const std::string&, const Op* op, const Bundle&) {
-  return op != nullptr && std::holds_alternative<GemmOp>(*op);
-}
+bool IsLinear(const Victim& v) { return v.op != nullptr && LinearOperandsOf(*v.op); }
 
-bool IsStackedLinear(const std::string& tensor, const Op* op, const Bundle& bundle) {
-  return IsLinear(tensor, op, bundle) && tensor.ends_with(".attn_qkv");
-}
-
-// Q, K and V: whose channels are laid out in heads.
-bool IsPartOfQkv(const std::string& tensor, const Op* op, const Bundle&) {
-  return op != nullptr && (tensor.ends_with(".attn_q_out") || tensor.ends_with(".attn_k_out") ||
-                           tensor.ends_with(".attn_v_input"));
-}
-
-// The scales of the weights, in steps of the layer's input.
-std::vector<double> WeightScales(const Bundle& bundle, const GemmOp& op) {
-  const auto rows = static_cast<std::size_t>(bundle.program.Constant(op.weight).shape()[0]);
-  return Expanded(bundle.scales.at(op.weight).scale, rows);
+// Layers of other float weights, or with other scales for their output channels.
+using Mistake = void (*)(network::Linear& layer, std::vector<double>& scale);
+BundleFault Misread(Mistake mistake) {
+  return {IsLinear, [mistake](const Victim& v) {
+            network::Linear layer = v.relowering.LayerOf(v.tensor);
+            // In steps of the layer's input.
+            std::vector<double> scale = Expanded(
+                v.bundle.scales.at(LinearOperandsOf(*v.op)->weight).scale, layer.bias.size());
+            mistake(layer, scale);
+            v.relowering.RemakeLinear(v.tensor, layer, scale, v.bundle);
+          }};
 }
 
 template <typename T>
@@ -40,35 +36,33 @@ void PermuteRows(std::vector<T>& values, std::size_t first, std::size_t length,
   }
 }
 
-// Output channels of the stacked layer in another order, codes, scales and biases alike.
+// The output channels of one of several stacked layers in another order, where they are laid out in
+// heads: codes, scales and biases alike.
 using Order = std::vector<std::size_t> (*)(std::size_t heads, std::size_t head_dim);
 BundleFault Permutation(Order order) {
-  return {IsPartOfQkv,
-          [order](const std::string& tensor, const Relowering& relowering, Bundle& bundle) {
-            Program& program = bundle.program;
-            const std::string prefix = tensor.substr(0, tensor.rfind('.') + 1);
-            const std::string layer = prefix + "attn_qkv";
-            const auto& gemm = std::get<GemmOp>(*ProducerOf(program, layer));
-            const auto& scores = std::get<MatmulOp>(
-                *ProducerOf(std::as_const(program), ReadersOf(program, prefix + "attn_q_out")[0]));
-            const auto channels = static_cast<std::size_t>(program.Tensor(tensor).shape.back());
-            const auto heads = static_cast<std::size_t>(scores.heads);
-            const std::size_t first = tensor.ends_with("attn_q_out")
-                                          ? 0
-                                          : (tensor.ends_with("attn_k_out") ? 1 : 2) * channels;
+  return {[](const Victim& v) {
+            return std::holds_alternative<network::Columns>(v.node.function) && v.node.heads > 1;
+          },
+          [order](const Victim& v) {
+            Program& program = v.bundle.program;
+            const auto first =
+                static_cast<std::size_t>(std::get<network::Columns>(v.node.function).first);
+            const std::string& layer = network::AccumulatorName(v.model.At(v.node.inputs.front()));
+            const LinearOperands linear = *LinearOperandsOf(*ProducerOf(program, layer));
+            const auto heads = static_cast<std::size_t>(v.node.heads);
+            const auto channels = static_cast<std::size_t>(program.Tensor(v.tensor).shape.back());
             const std::vector<std::size_t> from = order(heads, channels / heads);
-            IntTensor& weight = program.constants.at(gemm.weight);
-            const auto depth = static_cast<std::size_t>(weight.shape()[1]);
-            PermuteRows(weight.As<std::int8_t>(), first, depth, from);
-            PermuteRows(program.constants.at(gemm.bias).As<std::int32_t>(), first, 1, from);
-            for (const std::string& name : {gemm.weight, layer}) {
-              TensorScale& scale = bundle.scales.at(name);
+            IntTensor& weight = program.constants.at(linear.weight);
+            PermuteRows(weight.As<std::int8_t>(), first,
+                        static_cast<std::size_t>(weight.shape()[1]), from);
+            PermuteRows(program.constants.at(linear.bias).As<std::int32_t>(), first, 1, from);
+            for (const std::string& name : {linear.weight, layer}) {
+              TensorScale& scale = v.bundle.scales.at(name);
               if (scale.scale.size() > 1) PermuteRows(scale.scale, first, 1, from);
               if (scale.zero.size() > 1) PermuteRows(scale.zero, first, 1, from);
             }
-            for (const std::string& reader : ReadersOf(program, layer)) {
-              relowering.Remake(reader, bundle);
-            }
+            for (const std::string& reader : ReadersOf(program, layer))
+              v.relowering.Remake(reader, v.bundle);
           }};
 }
 
@@ -81,30 +75,26 @@ std::vector<std::size_t> Identity(std::size_t channels) {
 }  // namespace
 
 BundleFault DoubleQuantization() {
-  return {IsLinear, [](const std::string& tensor, const Relowering& relowering, Bundle& bundle) {
-            const auto& op = std::get<GemmOp>(*ProducerOf(bundle.program, tensor));
-            const std::vector<double> scale = WeightScales(bundle, op);
-            // Symmetric codes span the whole width; the second pass takes the positive ones for it.
-            const double one = 2 * *std::max_element(scale.begin(), scale.end());
-            network::Linear layer = relowering.LayerOf(tensor);
-            const std::size_t depth = layer.weight.data.size() / scale.size();
-            for (std::size_t i = 0; i < layer.weight.data.size(); ++i) {
-              layer.weight.data[i] = static_cast<float>(static_cast<double>(layer.weight.data[i]) *
-                                                        one / scale[i / depth]);
-            }
-            relowering.RemakeLinear(tensor, layer, std::vector<double>(scale.size(), one), bundle);
-          }};
+  return Misread([](network::Linear& layer, std::vector<double>& scale) {
+    // Symmetric codes span the whole width; the second pass takes the positive ones for it.
+    const double one = 2 * *std::max_element(scale.begin(), scale.end());
+    const std::size_t depth = layer.weight.data.size() / scale.size();
+    for (std::size_t i = 0; i < layer.weight.data.size(); ++i) {
+      layer.weight.data[i] =
+          static_cast<float>(static_cast<double>(layer.weight.data[i]) * one / scale[i / depth]);
+    }
+    std::fill(scale.begin(), scale.end(), one);
+  });
 }
 
 BundleFault StackedScale() {
-  return {IsStackedLinear,
-          [](const std::string& tensor, const Relowering& relowering, Bundle& bundle) {
-            const auto& op = std::get<GemmOp>(*ProducerOf(bundle.program, tensor));
-            const std::vector<double> scale = WeightScales(bundle, op);
-            const double one = *std::max_element(scale.begin(), scale.end());
-            relowering.RemakeLinear(tensor, relowering.LayerOf(tensor),
-                                    std::vector<double>(scale.size(), one), bundle);
-          }};
+  BundleFault fault = Misread([](network::Linear& /*layer*/, std::vector<double>& scale) {
+    std::fill(scale.begin(), scale.end(), *std::max_element(scale.begin(), scale.end()));
+  });
+  fault.applies = [](const Victim& v) {
+    return IsLinear(v) && !PartsOf(v.model, v.tensor).empty();
+  };
+  return fault;
 }
 
 BundleFault HeadLayout() {
@@ -134,52 +124,34 @@ BundleFault ChannelsSwapped() {
 }
 
 BundleFault BiasDropped() {
-  return {IsLinear, [](const std::string& tensor, const Relowering& relowering, Bundle& bundle) {
-            const auto& op = std::get<GemmOp>(*ProducerOf(bundle.program, tensor));
-            network::Linear layer = relowering.LayerOf(tensor);
-            std::fill(layer.bias.begin(), layer.bias.end(), 0.0F);
-            relowering.RemakeLinear(tensor, layer, WeightScales(bundle, op), bundle);
-          }};
+  return Misread([](network::Linear& layer, std::vector<double>& /*scale*/) {
+    std::fill(layer.bias.begin(), layer.bias.end(), 0.0F);
+  });
 }
 
 BundleFault WeightRowZeroed() {
-  return {IsLinear, [](const std::string& tensor, const Relowering& relowering, Bundle& bundle) {
-            const network::Linear layer = relowering.LayerOf(tensor);
-            const auto& op = std::get<GemmOp>(*ProducerOf(bundle.program, tensor));
-            const auto depth = static_cast<std::size_t>(layer.in_features());
-            std::size_t strongest = 0;
-            double most = -1;
-            for (std::size_t n = 0; n < layer.bias.size(); ++n) {
-              double energy = 0;
-              for (std::size_t k = 0; k < depth; ++k) {
-                const auto w = static_cast<double>(layer.weight.data[n * depth + k]);
-                energy += w * w;
-              }
-              if (energy <= most) continue;
-              most = energy;
-              strongest = n;
-            }
-            auto& codes = bundle.program.constants.at(op.weight).As<std::int8_t>();
-            const std::int8_t zero =
-                op.weight_zero.empty()
-                    ? std::int8_t{0}
-                    : static_cast<std::int8_t>(
-                          op.weight_zero[op.weight_zero.size() == 1 ? 0 : strongest]);
-            const auto row = codes.begin() + static_cast<std::ptrdiff_t>(strongest * depth);
-            std::fill(row, row + static_cast<std::ptrdiff_t>(depth), zero);
-          }};
+  return Misread([](network::Linear& layer, std::vector<double>& scale) {
+    const auto depth = static_cast<std::ptrdiff_t>(layer.in_features());
+    auto strongest = layer.weight.data.begin();
+    double most = -1;
+    for (std::size_t n = 0; n < scale.size(); ++n) {
+      const auto row = layer.weight.data.begin() + static_cast<std::ptrdiff_t>(n) * depth;
+      const double energy = std::inner_product(row, row + depth, row, 0.0);
+      if (energy <= most) continue;
+      most = energy;
+      strongest = row;
+    }
+    std::fill(strongest, strongest + depth, 0.0F);
+  });
 }
 
 BundleFault SignFlipped() {
-  return {IsLinear, [](const std::string& tensor, const Relowering& relowering, Bundle& bundle) {
-            const auto& op = std::get<GemmOp>(*ProducerOf(bundle.program, tensor));
-            network::Linear layer = relowering.LayerOf(tensor);
-            const std::size_t quarter = std::max<std::size_t>(1, layer.bias.size() / 4);
-            const auto depth = static_cast<std::size_t>(layer.in_features());
-            for (std::size_t i = 0; i < quarter * depth; ++i) layer.weight.data[i] *= -1;
-            for (std::size_t n = 0; n < quarter; ++n) layer.bias[n] *= -1;
-            relowering.RemakeLinear(tensor, layer, WeightScales(bundle, op), bundle);
-          }};
+  return Misread([](network::Linear& layer, std::vector<double>& /*scale*/) {
+    const std::size_t quarter = std::max<std::size_t>(1, layer.bias.size() / 4);
+    const auto depth = static_cast<std::size_t>(layer.in_features());
+    for (std::size_t i = 0; i < quarter * depth; ++i) layer.weight.data[i] *= -1;
+    for (std::size_t n = 0; n < quarter; ++n) layer.bias[n] *= -1;
+  });
 }
 
 }  // namespace qsim

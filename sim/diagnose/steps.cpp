@@ -1,30 +1,18 @@
 #include "sim/diagnose/steps.h"
 
 #include <algorithm>
-#include <array>
-#include <set>
-#include <string_view>
+
+#include "golden/program/accumulator_proof.h"
+#include "golden/program/queries.h"
 
 namespace qsim {
-namespace {
-
-constexpr std::string_view kLogits = "logits";
-
-bool EndsWithAny(std::string_view name, std::initializer_list<std::string_view> suffixes) {
-  return std::any_of(suffixes.begin(), suffixes.end(),
-                     [&](std::string_view suffix) { return name.ends_with(suffix); });
-}
-
-}  // namespace
-
 std::vector<Step> StepsOf(const MixedExecutor& network) {
   std::vector<Step> steps;
   std::vector<std::size_t> waiting;  // products whose requantization follows
   for (std::size_t n = 0; n < network.nodes(); ++n) {
     const Op* op = network.OpOf(n);
-    if (op == nullptr && network.NameOf(n) == "image") continue;
-    if (op != nullptr && std::holds_alternative<PatchifyOp>(*op)) continue;
-    if (op != nullptr && std::holds_alternative<MatmulOp>(*op)) {
+    if (!network.model().NodeOf(network.NameOf(n))->compared) continue;
+    if (op != nullptr && IsProductOfTensors(*op)) {
       waiting.push_back(n);
       continue;
     }
@@ -79,37 +67,14 @@ AloneTensors RunAlone(const MixedExecutor& network, const Step& step, const Mixe
 
 std::int64_t MacsOf(const Program& program) {
   std::int64_t macs = 0;
-  for (const Op& op : program.ops) {
-    if (const auto* gemm = std::get_if<GemmOp>(&op)) {
-      const std::int64_t rows =
-          gemm->rows > 0 ? gemm->rows : program.Tensor(gemm->input).shape.front();
-      macs += rows * program.Constant(gemm->weight).size();
-    } else if (const auto* matmul = std::get_if<MatmulOp>(&op)) {
-      const Shape& lhs = program.Tensor(matmul->lhs).shape;
-      const Shape& rhs = program.Tensor(matmul->rhs).shape;
-      macs += rhs.front() *
-              (matmul->transpose_rhs ? lhs.front() * lhs.back() : rhs.front() * rhs.back());
-    }
-  }
+  for (const AccumulatorProof& sum : ProveAccumulators(program))
+    macs += sum.depth * ElementCount(program.Tensor(sum.tap).shape);
   return macs;
-}
-
-std::size_t HeadsOf(const std::string& tensor, std::size_t heads) {
-  return EndsWithAny(tensor, {".attn_q_out", ".attn_k_out", ".attn_v_input", ".attn_kv_out",
-                              ".intSoft", ".attn_v_out"})
-             ? heads
-             : 1;
-}
-
-std::size_t HeadOfElement(const Shape& shape, std::size_t heads, std::size_t element) {
-  if (heads == 1) return 0;
-  if (shape.size() == 3) return element / static_cast<std::size_t>(shape[1] * shape[2]);
-  const auto columns = static_cast<std::size_t>(shape.back());
-  return element % columns / (columns / heads);
 }
 
 OutputMeter::OutputMeter(const MixedExecutor& network, const ModelInputs& inputs)
     : labels_(inputs.labels) {
+  if (const network::Node* head = network.model().Head()) classes_ = head->name;
   for (const std::size_t n : network.Last()) tensors_.push_back(network.NameOf(n));
 }
 
@@ -122,7 +87,7 @@ OutputPower OutputMeter::Of(std::int64_t image, const MixedState& exact, const M
     const std::vector<float>& value =
         (found != state.end() ? found->second : base.at(name))->real().data;
     power.At(part).Add(exact.at(name)->real().data, value);
-    if (name == kLogits && !labels_.empty()) {
+    if (name == classes_ && !labels_.empty()) {
       const auto first = std::max_element(value.begin(), value.end()) - value.begin();
       power.CountClass(first == labels_[static_cast<std::size_t>(image)]);
     }

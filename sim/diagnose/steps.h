@@ -5,15 +5,15 @@
 #include <string>
 #include <vector>
 
-#include "sim/semantics/mixed.h"
 #include "sim/diagnose/noise.h"
+#include "sim/semantics/mixed.h"
 
 namespace qsim {
 
-// An input that is quantized, or an operation; the products of Q and K, and of attention and V,
-// together with their requantization. Pure data movement is no step.
+// An input that is quantized, or an operation; a product of two tensors counts together with its
+// requantization. What holds pixels as they are is no step.
 struct Step {
-  std::string tensor;              // the output: "blocks.0.attn_kv_out"
+  std::string tensor;              // the output
   std::vector<std::size_t> nodes;  // ascending
 };
 std::vector<Step> StepsOf(const MixedExecutor& network);
@@ -30,11 +30,6 @@ AloneTensors RunAlone(const MixedExecutor& network, const Step& step, const Mixe
 // How many products the program's matrix products sum for one image.
 std::int64_t MacsOf(const Program& program);
 
-// Heads of a tensor: planes of scores and probabilities, groups of columns of Q, K, V and the
-// attention output; 1 for any other tensor.
-std::size_t HeadsOf(const std::string& tensor, std::size_t heads);
-std::size_t HeadOfElement(const Shape& shape, std::size_t heads, std::size_t element);
-
 // What reaches the output in place of what should.
 class OutputMeter {
  public:
@@ -49,6 +44,7 @@ class OutputMeter {
  private:
   std::vector<std::string> tensors_;
   const std::vector<std::int64_t>& labels_;
+  std::string classes_;  // the tensor that tells them apart; empty: none does
 };
 
 }  // namespace qsim

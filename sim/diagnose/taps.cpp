@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "golden/program/queries.h"
+#include "sim/diagnose/structure.h"
 #include "sim/parallel.h"
 #include "sim/semantics/real_weights.h"
 
@@ -62,8 +64,7 @@ class Taps {
     const Grid grid = GridOf(step.tensor);
     const FloatTensor& x = exact.at(step.tensor)->real();
     const FloatTensor& y = golden.at(step.tensor)->real();
-    const std::size_t heads =
-        HeadsOf(step.tensor, static_cast<std::size_t>(network_.model().heads));
+    const std::size_t heads = HeadsOf(network_.model(), step.tensor);
     if (heads > 1) {
       seen.own_by_head.resize(heads);
       seen.in_place_by_head.resize(heads);
@@ -88,7 +89,8 @@ class Taps {
       seen.integer.Include(static_cast<double>(y.data[i]));
       seen.groups[seen.groups.size() == 1 ? 0 : grid.ChannelOf(i)].Include(reference);
     }
-    if (const GemmOp* gemm = GemmOf(step)) seen.input_energy = InputEnergy(*gemm, exact);
+    if (const auto linear = LinearIn(step))
+      seen.input_energy = InputEnergy(linear->input, x, exact);
     return seen;
   }
 
@@ -101,26 +103,27 @@ class Taps {
     loss.in_place_by_head = seen.in_place_by_head;
     loss.exact = seen.exact.span();
     loss.integer = seen.integer.span();
-    const GemmOp* gemm = GemmOf(step);
-    loss.accumulator = gemm != nullptr;
-    loss.expected_noise = gemm != nullptr ? ExpectedOfWeights(*gemm, seen.input_energy)
-                                          : ExpectedOfRounding(step.tensor, seen, images);
+    const auto linear = LinearIn(step);
+    loss.accumulator = linear.has_value();
+    loss.expected_noise = linear ? ExpectedOfWeights(step.tensor, *linear, seen.input_energy)
+                                 : ExpectedOfRounding(step, seen, images);
     return loss;
   }
 
  private:
-  const GemmOp* GemmOf(const Step& step) const {
+  std::optional<LinearOperands> LinearIn(const Step& step) const {
     const Op* op = network_.OpOf(step.nodes.back());
-    return op == nullptr ? nullptr : std::get_if<GemmOp>(op);
+    return op == nullptr ? std::nullopt : LinearOperandsOf(*op);
   }
 
   Grid GridOf(const std::string& tensor) const { return network_.bundle().GridOf(tensor); }
 
-  double InputEnergy(const GemmOp& gemm, const MixedState& exact) const {
-    const Grid grid = GridOf(gemm.input);
-    const FloatTensor& x = exact.at(gemm.input)->real();
-    const std::size_t used =
-        gemm.rows > 0 ? static_cast<std::size_t>(gemm.rows * x.shape.back()) : x.data.size();
+  // Of the rows that the layer reads: as many as it computes.
+  double InputEnergy(const std::string& input, const FloatTensor& output,
+                     const MixedState& exact) const {
+    const Grid grid = GridOf(input);
+    const FloatTensor& x = exact.at(input)->real();
+    const auto used = static_cast<std::size_t>(output.shape.front() * x.shape.back());
     double energy = 0;
     for (std::size_t i = 0; i < used; ++i) {
       const double units = static_cast<double>(x.data[i]) / grid.At(grid.ChannelOf(i)).scale;
@@ -130,12 +133,13 @@ class Taps {
   }
 
   // Weights rounded to as many steps as their codes use, from the largest weight of each scale.
-  double ExpectedOfWeights(const GemmOp& gemm, double input_energy) const {
+  double ExpectedOfWeights(const std::string& output, const LinearOperands& linear,
+                           double input_energy) const {
     const Program& program = network_.bundle().program;
-    const FloatTensor& weight = LinearOf(network_.model(), gemm.output)->weight;
-    const TensorScale& scales = network_.bundle().scales.at(gemm.weight);
-    const auto& codes = program.Constant(gemm.weight).As<std::int8_t>();
-    const Grid in = GridOf(gemm.input);
+    const FloatTensor& weight = LinearOf(network_.model(), output)->weight;
+    const TensorScale& scales = network_.bundle().scales.at(linear.weight);
+    const auto& codes = program.Constant(linear.weight).As<std::int8_t>();
+    const Grid in = GridOf(linear.input);
     const auto depth = static_cast<std::size_t>(weight.shape[1]);
     const std::size_t rows = weight.data.size() / depth;
     int steps = 1;
@@ -153,15 +157,14 @@ class Taps {
     return kRoundingNoise * squares * input_energy;
   }
 
-  double ExpectedOfRounding(const std::string& tensor, const Seen& seen,
-                            std::int64_t images) const {
-    const TensorInfo& info = network_.bundle().program.Tensor(tensor);
-    const TensorScale& scale = network_.bundle().scales.at(tensor);
+  double ExpectedOfRounding(const Step& step, const Seen& seen, std::int64_t images) const {
+    const TensorInfo& info = network_.bundle().program.Tensor(step.tensor);
+    const TensorScale& scale = network_.bundle().scales.at(step.tensor);
     const double elements = static_cast<double>(ElementCount(info.shape) * images) /
                             static_cast<double>(seen.groups.size());
     if (scale.kind == TensorScale::Kind::kLog2) return seen.own.noise;
-    if (tensor.ends_with(".intSoft")) {
-      // The algorithm fixes its output's scale.
+    const Op* op = network_.OpOf(step.nodes.back());
+    if (op != nullptr && !SuitsAnyGrid(*op)) {
       return kRoundingNoise * elements * scale.scale[0] * scale.scale[0];
     }
     const bool symmetric =
@@ -172,8 +175,8 @@ class Taps {
     for (const Bounds& group : seen.groups) {
       const double low = std::min(group.min, 0.0);
       const double high = std::max(group.max, 0.0);
-      const double step = (symmetric ? 2 * std::max(-low, high) : high - low) / steps;
-      noise += kRoundingNoise * elements * step * step;
+      const double size = (symmetric ? 2 * std::max(-low, high) : high - low) / steps;
+      noise += kRoundingNoise * elements * size * size;
     }
     return noise;
   }

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "sim/semantics/mixed.h"
 #include "sim/diagnose/noise.h"
 #include "sim/diagnose/steps.h"
+#include "sim/semantics/mixed.h"
 
 namespace qsim {
 
@@ -36,7 +36,7 @@ struct TapLoss {
 // A linear layer's weights as integers, by themselves: each output channel with the scale that fits
 // its codes best, whatever scale the flow reads them with.
 struct WeightLoss {
-  std::string tensor;  // "blocks.0.attn_qkv.weight"
+  std::string tensor;  // the constant of the program
   Span exact, integer;
   Power own;
 };

@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <utility>
 #include <vector>
 
+#include "golden/program/queries.h"
 #include "sim/diagnose/taps.h"
 #include "sim/semantics/real_weights.h"
 
@@ -27,40 +29,32 @@ void AddRow(const std::vector<double>& exact, const std::vector<double>& codes, 
   }
 }
 
-WeightLoss LossOf(const Bundle& bundle, const network::Linear& layer, const GemmOp& gemm,
-                  const std::vector<double>& stddev) {
-  const IntTensor& weight = bundle.program.Constant(gemm.weight);
-  const std::vector<std::int8_t>& codes = weight.As<std::int8_t>();
-  const Grid in = bundle.GridOf(gemm.input);
-  const auto rows = static_cast<std::size_t>(weight.shape()[0]);
-  const auto depth = static_cast<std::size_t>(weight.shape()[1]);
-  WeightLoss loss;
-  loss.tensor = gemm.weight;
-  std::vector<double> exact(depth), centred(depth);
-  for (std::size_t n = 0; n < rows; ++n) {
-    const std::vector<std::int32_t>& zeros = gemm.weight_zero;
-    const std::int32_t zero = zeros.empty() ? 0 : zeros[zeros.size() == 1 ? 0 : n];
-    for (std::size_t k = 0; k < depth; ++k) {
-      const std::size_t i = n * depth + k;
-      exact[k] = static_cast<double>(layer.weight.data[i]);
-      if (!stddev.empty()) exact[k] /= stddev[k / (depth / stddev.size())];
-      centred[k] = static_cast<double>(codes[i] - zero) / in.At(k).scale;
-    }
-    AddRow(exact, centred, loss);
-  }
-  return loss;
-}
-
 }  // namespace
 
 std::vector<WeightLoss> MeasureWeights(const MixedExecutor& network) {
   std::vector<WeightLoss> losses;
-  for (const Op& op : network.bundle().program.ops) {
-    const auto* gemm = std::get_if<GemmOp>(&op);
-    if (gemm == nullptr) continue;
-    const ImageInputs* pixels = network.PixelsIn(gemm->input);
-    losses.push_back(LossOf(network.bundle(), *LinearOf(network.model(), gemm->output), *gemm,
-                            pixels != nullptr ? pixels->stddev : std::vector<double>{}));
+  const Bundle& bundle = network.bundle();
+  for (const Op& op : bundle.program.ops) {
+    const auto linear = LinearOperandsOf(op);
+    if (!linear) continue;
+    const network::Linear& layer = *LinearOf(network.model(), OutputOf(op));
+    const ImageInputs* pixels = network.PixelsIn(linear->input);
+    const auto& codes = bundle.program.Constant(linear->weight).As<std::int8_t>();
+    const Grid in = bundle.GridOf(linear->input);
+    const auto depth = static_cast<std::size_t>(layer.in_features());
+    WeightLoss loss;
+    loss.tensor = linear->weight;
+    std::vector<double> exact(depth), centred(depth);
+    for (std::size_t n = 0; n < layer.bias.size(); ++n) {
+      for (std::size_t k = 0; k < depth; ++k) {
+        const std::size_t i = n * depth + k;
+        exact[k] = static_cast<double>(layer.weight.data[i]);
+        if (pixels != nullptr) exact[k] /= pixels->stddev[k / (depth / pixels->stddev.size())];
+        centred[k] = static_cast<double>(codes[i] - linear->WeightZero(n)) / in.At(k).scale;
+      }
+      AddRow(exact, centred, loss);
+    }
+    losses.push_back(std::move(loss));
   }
   return losses;
 }

@@ -19,7 +19,7 @@ namespace qsim {
 
 // What is exact about one operation.
 struct Exactness {
-  bool function = false;   // the softmax, layer norm or GELU itself, not its integer approximation
+  bool function = false;   // a function of its own (HasFunction), not its integer approximation
   bool ratio = false;      // the ratio of scales, not multiplier and shift
   bool weights = false;    // float weights and biases, not integers; products of real numbers
   bool unrounded = false;  // the output leaves its grid
@@ -53,6 +53,8 @@ class MixedExecutor {
   // Null for an input.
   const Op* OpOf(std::size_t node) const;
   std::size_t NodeOf(const std::string& tensor) const { return nodes_.at(tensor); }
+  // Whether the node rounds something else than a sum or a ratio: Exactness::function speaks of it.
+  bool HasFunction(std::size_t node) const;
   // The nodes whose tensors nothing reads.
   std::vector<std::size_t> Last() const;
   Modes AllOf(Exactness exactness) const { return Modes(nodes(), exactness); }

@@ -4,18 +4,13 @@
 #include <utility>
 
 #include "golden/kernels/fast_backend.h"
+#include "golden/program/queries.h"
 #include "sim/semantics/mixed.h"
 
 namespace qsim {
 namespace {
 
 using Tensor = std::shared_ptr<const MixedTensor>;
-
-const Accumulator* AccumulatorOf(const Op& op) {
-  if (const auto* gemm = std::get_if<GemmOp>(&op)) return &gemm->acc;
-  if (const auto* matmul = std::get_if<MatmulOp>(&op)) return &matmul->acc;
-  return nullptr;
-}
 
 // Operations that change a grid, or add on it; the others that round have a function of their own.
 bool IsRatio(const Op& op) {
@@ -36,6 +31,12 @@ void Bound(const Accumulator& acc, const Grid& grid, Reals& real) {
 }
 
 }  // namespace
+
+bool MixedExecutor::HasFunction(std::size_t node) const {
+  const Op* op = OpOf(node);
+  return op != nullptr && AccumulatorOf(*op) == nullptr && !IsRatio(*op) &&
+         !std::holds_alternative<PatchifyOp>(*op);
+}
 
 Tensor MixedExecutor::OnGrid(const std::string& tensor, const FloatTensor& real) const {
   return FromReal(tensor, {real.data.begin(), real.data.end()}, Exactness::Golden(), {});

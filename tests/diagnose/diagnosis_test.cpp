@@ -69,7 +69,8 @@ TEST(Diagnosis, TheBudgetAddsUp) {
   const Bundle bundle = OneBlock();
   const Diagnosis d = Of(bundle, FirstImages(3));
   const LossBudget& b = d.budget;
-  ASSERT_EQ(b.entries.size(), kLossCauses);
+  // Three functions are approximated, beside what every network loses.
+  ASSERT_EQ(b.entries.size(), 8U);
   double sum = b.remainder;
   double before = b.total.Ratio();
   for (const LossEntry& e : b.entries) {
@@ -86,12 +87,13 @@ TEST(Diagnosis, TheBudgetAddsUp) {
 // What is printed adds up too, to the last digit.
 TEST(Diagnosis, ThePrintedBudgetAddsUp) {
   const Bundle bundle = OneBlock();
-  const std::string text = DiagnosisText(Of(bundle, FirstImages(2)));
+  const Diagnosis d = Of(bundle, FirstImages(2));
+  const std::string text = DiagnosisText(d);
   std::istringstream lines(text.substr(text.find("integers as they are")));
   std::string line;
   std::getline(lines, line);
   long tenths = 0;
-  int rows = 0;
+  std::size_t rows = 0;
   while (std::getline(lines, line)) {
     std::smatch share;
     ASSERT_TRUE(std::regex_search(line, share, std::regex(R"( (-?\d+)\.(\d) %)"))) << line;
@@ -101,7 +103,7 @@ TEST(Diagnosis, ThePrintedBudgetAddsUp) {
     ++rows;
     if (line.starts_with("what is left")) break;
   }
-  EXPECT_EQ(rows, kLossCauses + 1);
+  EXPECT_EQ(rows, d.budget.entries.size() + 1);
   EXPECT_EQ(tenths, 1000);
 }
 

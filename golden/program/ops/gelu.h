@@ -14,7 +14,8 @@ class OperationRun;
 // table has one entry per code of the input's range, within the output's range. An int32 output
 // with scale 1 is the algorithm's own wide result.
 struct GeluOp {
-  static constexpr Description kIs{"gelu", "7", /*clamps=*/true};
+  static constexpr Description kIs{"gelu", "7", /*clamps=*/true, /*formula=*/{}, /*float_vectors=*/0,
+                                   "GELU"};
   std::string output, input;
   GeluParams params;
   bool operator==(const GeluOp&) const = default;

@@ -13,7 +13,7 @@ class OperationRun;
 // Layer norm over the last axis of [T, C].
 struct LayernormOp {
   static constexpr Description kIs{"layernorm", "6", /*clamps=*/true, "over the last axis",
-                                   /*float_vectors=*/2};
+                                   /*float_vectors=*/2, "layer norm"};
   std::string output, input;
   LayernormParams params;
   bool operator==(const LayernormOp&) const = default;

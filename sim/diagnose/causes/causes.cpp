@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstdint>
 #include <set>
-#include <type_traits>
 #include <utility>
 
 #include "sim/diagnose/causes/arithmetic_causes.h"
@@ -18,33 +17,21 @@
 namespace qsim {
 namespace {
 
-// An accumulator that nothing overflows.
-void Widen(Accumulator& acc, const std::string& tensor, Program& program) {
-  if (acc.policy == AccPolicy::kError) return;
-  acc.bits = 32;
-  for (TensorInfo& info : program.tensors) {
-    if (info.name == tensor) info.range = {INT32_MIN, INT32_MAX};
-  }
-}
-
 // Every operation as the stated scales ask for; linear layers but for their accumulators as they
 // are.
 Bundle Remade(const DiagnosisSubject& subject, const Relowering& relowering) {
   Bundle bundle = subject.bundle;
   for (const Op& op : subject.bundle.program.ops) {
     Op& good = *ProducerOf(bundle.program, OutputOf(op));
-    if (auto* gemm = std::get_if<GemmOp>(&good)) {
-      Widen(gemm->acc, gemm->output, bundle.program);
-      continue;
-    }
     try {
-      relowering.Remake(OutputOf(op), bundle);
+      if (!LinearOperandsOf(op)) relowering.Remake(OutputOf(op), bundle);
     } catch (const InputError&) {
       // A ratio without a multiplier: the range of one of its tensors is at fault.
       good = op;
     }
-    if (auto* matmul = std::get_if<MatmulOp>(&good))
-      Widen(matmul->acc, matmul->output, bundle.program);
+    const Accumulator* acc = AccumulatorOf(good);
+    if (acc != nullptr && acc->policy != AccPolicy::kError)
+      WidenAccumulator(OutputOf(op), bundle.program);
   }
   bundle.scales = subject.bundle.scales;
   return bundle;
@@ -67,21 +54,6 @@ bool Follows(const Suspect& tensor, const Suspect& reader) {
          reader.suspicion.cause == Cause::kZeroPointMismatch;
 }
 
-// The zero points that an operation gives its output; empty where it has none.
-std::vector<std::int32_t> OutputZeros(const Op& op) {
-  std::vector<std::int32_t> zeros;
-  std::visit(
-      [&](const auto& o) {
-        ForEachParameter(o, [&]<typename T>(const Field& field, const T& member) {
-          if (field.role != Role::kOutputZero) return;
-          if constexpr (std::is_same_v<T, std::vector<std::int32_t>>) zeros = member;
-          if constexpr (std::is_same_v<T, std::int32_t>) zeros = {member};
-        });
-      },
-      op);
-  return zeros;
-}
-
 // States what the operations around a tensor compute with.
 void Restate(const DiagnosisSubject& subject, Suspect& suspect) {
   const std::string tensor = suspect.suspicion.tensor;
@@ -96,8 +68,10 @@ void Restate(const DiagnosisSubject& subject, Suspect& suspect) {
       for (double& s : bundle.scales.at(tensor).scale) s /= factor;
     };
   } else {
-    const std::vector<std::int32_t> zero = OutputZeros(*ProducerOf(subject.bundle.program, tensor));
-    if (zero.empty()) return;
+    const std::vector<Integers> zeros =
+        IntegersOf(*ProducerOf(subject.bundle.program, tensor), Role::kOutputZero);
+    if (zeros.empty()) return;
+    const std::vector<std::int32_t> zero(zeros.back().values.begin(), zeros.back().values.end());
     suspect.suspicion.text =
         "the zero point stated for it is not the one of the operations around it";
     restate.text = "state the zero point that the operations around it compute with";

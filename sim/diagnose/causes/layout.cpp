@@ -26,10 +26,10 @@ std::size_t Misplaced(const std::vector<std::size_t>& from) {
   return count;
 }
 
-std::string DescribeOrder(const std::vector<std::size_t>& from, const network::Network& model,
+std::string DescribeOrder(const std::vector<std::size_t>& from, const ChannelGroups& groups,
                           const std::string& what) {
-  const auto dim = static_cast<std::size_t>(model.input.dim);
-  const auto heads = static_cast<std::size_t>(model.heads);
+  const std::size_t dim = groups.width;
+  const std::size_t heads = groups.heads;
   const std::size_t head_dim = dim / heads;
   std::vector<std::size_t> misplaced;
   for (std::size_t c = 0; c < from.size(); ++c) {
@@ -40,7 +40,7 @@ std::string DescribeOrder(const std::vector<std::size_t>& from, const network::N
   }
   if (misplaced.size() >= head_dim &&
       Follows(from, [&](std::size_t c) { return from[c] % dim == c % dim; })) {
-    return "Q, K and V are in each other's place";
+    return groups.names + " are in each other's place";
   }
   if (misplaced.size() >= head_dim && Follows(from, [&](std::size_t c) {
         return from[c] / dim == c / dim && from[c] % head_dim == c % head_dim;

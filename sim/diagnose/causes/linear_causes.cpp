@@ -7,11 +7,10 @@
 #include <set>
 #include <utility>
 
-#include "sim/config/sections.h"
 #include "sim/diagnose/causes/layout.h"
 #include "sim/diagnose/causes/weight_fit.h"
 #include "sim/diagnose/causes/weight_shares.h"
-#include "sim/text/block_name.h"
+#include "sim/diagnose/structure.h"
 
 namespace qsim {
 namespace {
@@ -21,18 +20,20 @@ constexpr double kAgreement = 0.8;     // of a row that stands for its weights
 constexpr double kFactorNoise = 2.5;   // in place, beside that of the codes alone
 constexpr double kGoodDb = 32;         // of a layer that needs no suspicion
 constexpr double kBiasDb = 26;         // of a layer whose bias is right
-constexpr double kStackedRange = 1.1;  // between Q, K and V
+constexpr double kStackedRange = 1.1;  // between stacked layers
 constexpr double kFewBitsDb = 17;
 constexpr double kExtremes = 0.06;  // share of codes at the ends of their range
 
-class LayerCauses {
+class LayerCauses : CauseSearch {
  public:
-  LayerCauses(const DiagnosisSubject& subject, const GemmOp& op, const network::Linear& layer,
-              const std::vector<double>& power, const SharedRelowering& relowering)
-      : subject_(subject),
-        op_(op),
-        fit_(subject.bundle, op, layer, power),
-        relowering_(relowering) {
+  LayerCauses(const DiagnosisSubject& subject, const std::string& output,
+              const network::Linear& layer, const std::vector<double>& power,
+              const SharedRelowering& relowering)
+      : CauseSearch(subject, relowering),
+        fit_(subject.bundle, output, layer, power),
+        node_(*subject.model.NodeOf(output)),
+        parts_(PartsOf(subject.model, output)) {
+    tensor_ = output;
     for (std::size_t n = 0; n < fit_.rows(); ++n) {
       if (!fit_.Alive(n)) continue;
       alive_.push_back(n);
@@ -59,36 +60,22 @@ class LayerCauses {
 
   void Report(Cause cause, std::string text, std::vector<Evidence> evidence,
               std::optional<double> factor = std::nullopt) {
-    Suspect suspect;
-    suspect.suspicion.cause = cause;
-    suspect.suspicion.tensor = op_.output;
-    suspect.suspicion.text = std::move(text);
-    suspect.suspicion.evidence = {{"weight QSNR alone", AloneDb(), "dB"},
-                                  {"weight QSNR in place", InPlaceDb(), "dB"}};
-    for (Evidence& e : evidence) suspect.suspicion.evidence.push_back(std::move(e));
-    suspect.suspicion.repairs.push_back(
-        {"quantize the float weights anew, with a scale for each output channel, and take the "
-         "multipliers behind it from the scales",
-         {},
-         [relowering = relowering_, tap = op_.output](Bundle& bundle) {
-           relowering->RemakeLinear(tap, bundle);
-         }});
-    suspect.damage = (fit_.Noise() + fit_.BiasNoise()) / fit_.Signal();
-    suspect.factor = factor;
-    found_.push_back(std::move(suspect));
+    evidence.insert(evidence.begin(), {{"weight QSNR alone", AloneDb(), "dB"},
+                                       {"weight QSNR in place", InPlaceDb(), "dB"}});
+    CauseSearch::Report(cause, std::move(text), std::move(evidence),
+                        (fit_.Noise() + fit_.BiasNoise()) / fit_.Signal(), factor);
+    AddRepair(
+        "quantize the float weights anew, with a scale for each output channel, and take the "
+        "multipliers behind it from the scales",
+        [relowering = relowering_, tap = tensor_](Bundle& b) { relowering->RemakeLinear(tap, b); });
   }
 
-  // What the configuration says about the weights, tried before the bundle is changed.
-  void AddSettings(const std::vector<std::string>& keys, std::string text) {
-    if (subject_.config == nullptr) return;
-    const std::string layer = SplitBlock(op_.output).rest;
-    if (!subject_.config->sections().FindOfLayer(layer, Describes::kWeight)) return;
-    Repair repair;
-    repair.text = std::move(text);
-    for (const std::string& key : keys)
-      repair.settings.push_back(fmt::format("{}.weight.{}", op_.output, key));
-    auto& repairs = found_.back().suspicion.repairs;
-    repairs.insert(repairs.begin(), std::move(repair));
+  // Of the weights' section.
+  void AddSettings(std::string text, std::vector<std::string> settings) {
+    if (!node_.weight_section) return;
+    for (std::string& setting : settings)
+      setting = fmt::format("{}.{}", TextOf(*node_.weight_section), setting);
+    CauseSearch::AddSettings(std::move(text), std::move(settings));
   }
 
   // ---- codes that are not those of the weights ----
@@ -103,7 +90,7 @@ class LayerCauses {
       Report(Cause::kUnsignedOnSigned,
              "the codes hold the positive weights only: an unsigned type on signed weights",
              {{"negative weights", 100 * NegativeShare(fit_, bad_), "%"}});
-      AddSettings({"bit_type.signed=True", "bit_type.symmetric=True"}, "make its weights signed");
+      AddSettings("make its weights signed", {"bit_type.signed=True", "bit_type.symmetric=True"});
     } else if (!Clamped(bad_) && !Permuted() && !Flipped()) {
       Report(Cause::kUnexplained,
              fmt::format("{} agree{} with no output channel of the float weights", Channels(bad_),
@@ -119,7 +106,7 @@ class LayerCauses {
     Report(Cause::kClipping,
            "the weights are clipped: far too many codes lie at the ends of their range",
            {{"codes at the ends", 100 * share, "%"}});
-    AddSettings({"observer_type=MinmaxObserver"}, "observe the whole range of its weights");
+    AddSettings("observe the whole range of its weights", {"observer_type=MinmaxObserver"});
     return true;
   }
 
@@ -134,6 +121,12 @@ class LayerCauses {
     return true;
   }
 
+  ChannelGroups OutputGroups() const {
+    if (parts_.empty()) return {fit_.rows(), 1, ""};
+    const std::size_t heads = static_cast<std::size_t>(node_.heads) / parts_.size();
+    return {parts_[0].channels, std::max<std::size_t>(1, heads), NamesOf(parts_)};
+  }
+
   bool Permuted() {
     constexpr double kMatch = 0.9;
     std::vector<std::size_t> from(fit_.rows());
@@ -145,9 +138,9 @@ class LayerCauses {
       from[n] = match.row;
       ++matched;
     }
-    const network::Network& g = subject_.model;
+    const network::Node& input = subject_.model.At(node_.inputs[0]);
     if (matched * 5 >= bad_.size() * 4) {
-      Report(Cause::kHeadLayout, DescribeOrder(from, g, "output channel"),
+      Report(Cause::kHeadLayout, DescribeOrder(from, OutputGroups(), "output channel"),
              {{"output channels out of place", static_cast<double>(matched), ""}});
       return true;
     }
@@ -160,7 +153,8 @@ class LayerCauses {
       matched += match.correlation >= kMatch;
     }
     if (matched * 5 < columns.size() * 4) return Transposed();
-    Report(Cause::kHeadLayout, DescribeOrder(columns, g, "input channel"),
+    const ChannelGroups groups{fit_.depth(), static_cast<std::size_t>(input.heads), ""};
+    Report(Cause::kHeadLayout, DescribeOrder(columns, groups, "input channel"),
            {{"input channels out of place", static_cast<double>(Misplaced(columns)), ""}});
     return true;
   }
@@ -197,10 +191,11 @@ class LayerCauses {
       return;
     }
     if (ConstantInParts()) {
-      for (const Evidence& e : PartEvidence()) evidence.push_back(e);
+      for (const Evidence& e : PartRanges()) evidence.push_back(e);
       Report(AllNear(stated, Median(stated)) ? Cause::kStackedScale : Cause::kScaleMismatch,
-             "the codes of Q, K and V were made with a scale each and are read with another: one "
-             "scale decision for three matrices",
+             fmt::format("the codes of {} were made with a scale each and are read with another: "
+                         "one scale decision for several matrices",
+                         NamesOf(parts_)),
              std::move(evidence));
       return;
     }
@@ -239,51 +234,54 @@ class LayerCauses {
     return stated.size() * 4 <= alive_.size() && full * 10 >= alive_.size() * 9;
   }
 
-  // ---- Q, K and V ----
+  // ---- stacked layers ----
 
-  bool IsStacked() const { return op_.output.ends_with(".attn_qkv"); }
-  std::size_t PartOf(std::size_t n) const { return n * 3 / fit_.rows(); }
+  // The rows of a part that matter, each by one of its numbers.
+  template <typename Number>
+  std::vector<double> Of(const StackedPart& part, Number number) const {
+    std::vector<double> numbers;
+    for (const std::size_t n : alive_) {
+      if (n >= part.first && n < part.first + part.channels) numbers.push_back(number(n));
+    }
+    return numbers;
+  }
 
   bool ConstantInParts() const {
-    if (!IsStacked()) return false;
-    for (std::size_t part = 0; part < 3; ++part) {
-      std::vector<double> factors;
-      for (const std::size_t n : alive_) {
-        if (PartOf(n) == part) factors.push_back(fit_.Row(n).Factor());
-      }
-      if (!AllNear(factors, Median(factors))) return false;
-    }
-    return true;
+    return !parts_.empty() &&
+           std::all_of(parts_.begin(), parts_.end(), [&](const StackedPart& part) {
+             const auto factors = Of(part, [&](std::size_t n) { return fit_.Row(n).Factor(); });
+             return AllNear(factors, Median(factors));
+           });
   }
 
-  std::vector<double> PartRanges() const {
-    std::vector<double> ranges(3, 0);
-    for (const std::size_t n : alive_)
-      ranges[PartOf(n)] = std::max(ranges[PartOf(n)], LargestWeight(fit_, n));
+  std::vector<Evidence> PartRanges() const {
+    std::vector<Evidence> ranges;
+    for (const StackedPart& part : parts_) {
+      const auto largest = Of(part, [&](std::size_t n) { return LargestWeight(fit_, n); });
+      ranges.push_back({"range of " + part.name,
+                        largest.empty() ? 0 : *std::max_element(largest.begin(), largest.end()),
+                        ""});
+    }
     return ranges;
   }
-  std::vector<Evidence> PartEvidence() const {
-    const std::vector<double> ranges = PartRanges();
-    return {{"range of Q", ranges[0], ""},
-            {"range of K", ranges[1], ""},
-            {"range of V", ranges[2], ""}};
-  }
 
-  // One scale for all of Q, K and V, though their ranges differ.
+  // One scale for all stacked layers, though their ranges differ.
   bool Stacked() {
-    if (!IsStacked()) return false;
+    if (parts_.empty()) return false;
     std::vector<double> stated;
     for (const std::size_t n : alive_) stated.push_back(fit_.RowScale(n));
     const auto [low, high] = std::minmax_element(stated.begin(), stated.end());
     if (*high > *low * (1 + 1e-9)) return false;
-    const std::vector<double> ranges = PartRanges();
-    const auto [least, most] = std::minmax_element(ranges.begin(), ranges.end());
-    if (*least <= 0 || *most < kStackedRange * *least) return false;
-    std::vector<Evidence> evidence = PartEvidence();
-    evidence.push_back({"scale ratio between Q, K and V", *most / *least, "x"});
+    std::vector<Evidence> evidence = PartRanges();
+    const auto [least, most] =
+        std::minmax_element(evidence.begin(), evidence.end(),
+                            [](const Evidence& a, const Evidence& b) { return a.value < b.value; });
+    if (least->value <= 0 || most->value < kStackedRange * least->value) return false;
+    const double ratio = most->value / least->value;
+    evidence.push_back({"scale ratio between " + NamesOf(parts_), ratio, "x"});
     Report(Cause::kStackedScale,
-           fmt::format("one weight scale serves Q, K and V, whose ranges differ {:.2f} times",
-                       *most / *least),
+           fmt::format("one weight scale serves {}, whose ranges differ {:.2f} times",
+                       NamesOf(parts_), ratio),
            std::move(evidence));
     return true;
   }
@@ -295,7 +293,7 @@ class LayerCauses {
     Report(Cause::kTooFewBits,
            fmt::format("the weights use codes up to {} only: too few bits", largest),
            {{"largest code", largest, ""}});
-    AddSettings({"bit_type.bits=8"}, "give its weights 8 bits");
+    AddSettings("give its weights 8 bits", {"bit_type.bits=8"});
     return true;
   }
 
@@ -355,12 +353,10 @@ class LayerCauses {
     return fmt::format("{} of {} output channels", rows.size(), fit_.rows());
   }
 
-  const DiagnosisSubject& subject_;
-  const GemmOp& op_;
   WeightFit fit_;
-  SharedRelowering relowering_;
+  const network::Node& node_;
+  std::vector<StackedPart> parts_;
   std::vector<std::size_t> alive_, bad_;
-  std::vector<Suspect> found_;
 };
 
 }  // namespace
@@ -369,10 +365,10 @@ std::vector<Suspect> LinearCauses(const DiagnosisSubject& subject, const Probe& 
                                   const SharedRelowering& relowering) {
   std::vector<Suspect> suspects;
   for (const Op& op : subject.bundle.program.ops) {
-    const auto* gemm = std::get_if<GemmOp>(&op);
-    if (gemm == nullptr) continue;
-    const network::Linear layer = relowering->LayerOf(gemm->output);
-    LayerCauses causes(subject, *gemm, layer, probe.column_power.at(gemm->output), relowering);
+    if (!LinearOperandsOf(op)) continue;
+    const std::string& output = OutputOf(op);
+    const network::Linear layer = relowering->LayerOf(output);
+    LayerCauses causes(subject, output, layer, probe.column_power.at(output), relowering);
     for (Suspect& suspect : causes.Find()) suspects.push_back(std::move(suspect));
   }
   return suspects;

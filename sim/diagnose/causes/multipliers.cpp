@@ -4,6 +4,8 @@
 #include <bit>
 #include <cmath>
 
+#include "golden/ops/one_or_each.h"
+
 namespace qsim {
 namespace {
 
@@ -18,8 +20,8 @@ MultiplierFit FitMultipliers(const std::vector<Multiplier>& actual,
   fit.rounded = true;
   std::vector<double> factors;
   for (std::size_t c = 0; c < std::max(actual.size(), wanted.size()); ++c) {
-    const Multiplier a = actual[actual.size() == 1 ? 0 : c];
-    const Multiplier w = wanted[wanted.size() == 1 ? 0 : c];
+    const Multiplier a = EntryFor(actual, c);
+    const Multiplier w = EntryFor(wanted, c);
     const double value = Value(w);
     if (value == 0) continue;
     const double factor = Value(a) / value;
@@ -44,12 +46,6 @@ MultiplierFit FitMultipliers(const std::vector<Multiplier>& actual,
   });
   fit.uniform = static_cast<std::size_t>(near) * 10 >= factors.size() * 9;
   return fit;
-}
-
-std::vector<Multiplier> WithShift(const std::vector<std::int32_t>& multipliers, int shift) {
-  std::vector<Multiplier> list;
-  for (const std::int32_t m : multipliers) list.push_back({m, shift});
-  return list;
 }
 
 }  // namespace qsim

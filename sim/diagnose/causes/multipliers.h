@@ -24,7 +24,4 @@ struct MultiplierFit {
 MultiplierFit FitMultipliers(const std::vector<Multiplier>& actual,
                              const std::vector<Multiplier>& wanted);
 
-// The multipliers of a residual add, which share a shift.
-std::vector<Multiplier> WithShift(const std::vector<std::int32_t>& multipliers, int shift);
-
 }  // namespace qsim

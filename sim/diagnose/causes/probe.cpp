@@ -6,19 +6,22 @@
 #include <utility>
 
 #include "sim/diagnose/causes/suspect.h"
-#include "sim/semantics/mixed.h"
+#include "sim/diagnose/structure.h"
 #include "sim/parallel.h"
+#include "sim/semantics/mixed.h"
 
 namespace qsim {
 namespace {
 
 // Enough inputs that ranges and shares mean something; few where a single one takes seconds.
 std::int64_t ImagesToProbe(const network::Network& model, const ModelInputs& inputs) {
-  constexpr std::int64_t kElements = 4'000'000;
+  constexpr std::int64_t kElements = 12'000'000;  // of the stream
   constexpr std::int64_t kMost = 16;
-  const std::int64_t wanted =
-      std::clamp<std::int64_t>(kElements / (model.input.tokens * model.input.dim * model.depth()), 2, kMost);
-  return std::min(wanted, inputs.count());
+  std::int64_t elements = 1;
+  for (const network::Node& node : model.nodes()) {
+    if (node.stream) elements += ElementCount(node.shape);
+  }
+  return std::min(std::clamp<std::int64_t>(kElements / elements, 2, kMost), inputs.count());
 }
 
 double SquaredError(const FloatTensor& a, const FloatTensor& b) {
@@ -118,8 +121,8 @@ class ImageProbe {
  private:
   void Look(std::size_t node, const Op& op, const MixedState& exact, Probe& probe) const {
     const std::string& name = OutputOf(op);
-    if (const auto* gemm = std::get_if<GemmOp>(&op)) {
-      const FloatTensor& x = exact.at(gemm->input)->real();
+    if (const auto linear = LinearOperandsOf(op)) {
+      const FloatTensor& x = exact.at(linear->input)->real();
       const auto depth = static_cast<std::size_t>(x.shape.back());
       std::vector<double>& power = probe.column_power[name];
       power.assign(depth, 0);
@@ -127,7 +130,7 @@ class ImageProbe {
         power[i % depth] += static_cast<double>(x.data[i]) * static_cast<double>(x.data[i]);
       }
     }
-    const bool norm = std::holds_alternative<LayernormOp>(op);
+    const bool norm = Normalises(*network_.model().NodeOf(name));
     if (!norm && !differing_.contains(name)) return;
     MixedState inputs;
     for (const std::string& input : InputsOf(op)) {
@@ -137,10 +140,10 @@ class ImageProbe {
     const FloatTensor& wanted = exact_step->real();
     if (norm) {
       NormInput& in = probe.norms[name];
-      const std::string& stream = std::get<LayernormOp>(op).input;
-      const std::vector<double>& scale = bundle_.scales.at(stream).scale;
-      in.deviation = DeviationsInSteps(exact.at(stream)->real(),
-                                       *std::min_element(scale.begin(), scale.end()));
+      const std::string read = InputsOf(op).front();
+      const std::vector<double>& scale = bundle_.scales.at(read).scale;
+      in.deviation =
+          DeviationsInSteps(exact.at(read)->real(), *std::min_element(scale.begin(), scale.end()));
       in.signal = Power(exact.at(name)->real());
       in.noise = SquaredError(exact.at(name)->real(), wanted);
     }
@@ -202,8 +205,8 @@ Probe RunProbe(const DiagnosisSubject& subject, const ModelInputs& inputs, const
   for (const Probe& probe : probes) Merge(probe, all);
   // From sums to means over the rows of the layer's input.
   for (auto& [name, power] : all.column_power) {
-    const auto& gemm = std::get<GemmOp>(*ProducerOf(subject.bundle.program, name));
-    const auto count = static_cast<double>(all.tensors.at(gemm.input).count);
+    const std::string input = InputsOf(*ProducerOf(subject.bundle.program, name)).front();
+    const auto count = static_cast<double>(all.tensors.at(input).count);
     for (double& p : power) p /= count / static_cast<double>(power.size());
   }
   return all;

@@ -34,7 +34,7 @@ struct StepNoise {
   double remade = 0;  // of the operation as it should be
 };
 
-// A layer norm's input.
+// The input of a normalisation.
 struct NormInput {
   std::vector<double> deviation;  // of each row, in steps of the input's scale
   double signal = 0;              // of the exact output

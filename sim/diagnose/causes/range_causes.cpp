@@ -7,7 +7,8 @@
 #include <set>
 #include <utility>
 
-#include "sim/diagnose/tensor_key.h"
+#include "sim/diagnose/causes/weight_shares.h"
+#include "sim/diagnose/structure.h"
 #include "sim/semantics/quantization.h"
 
 namespace qsim {
@@ -22,23 +23,19 @@ constexpr double kCoverageShare = 0.25;  // clipped of the calibration inputs, b
 constexpr double kWasteDb = 9;           // between a grid and the one that the data need
 constexpr double kFewBitsDb = 16;
 constexpr double kFewCodes = 12;       // of a typical channel, beside one that needs them all
-constexpr double kUnderflowDb = 16;    // of a layer norm, from its input's grid alone
+constexpr double kUnderflowDb = 16;    // of a normalisation, from its input's grid alone
 constexpr double kUnderflowSteps = 3;  // standard deviation of a row
 
-class RangeSearch {
+class RangeSearch : CauseSearch {
  public:
   RangeSearch(const DiagnosisSubject& subject, const Probe& probe,
               const SharedRelowering& relowering, int threads)
-      : subject_(subject), probe_(probe), relowering_(relowering), threads_(threads) {}
+      : CauseSearch(subject, relowering), probe_(probe), threads_(threads) {}
 
   std::vector<Suspect> Find() {
-    for (const Op& op : subject_.bundle.program.ops) {
-      if (const auto* norm = std::get_if<LayernormOp>(&op)) CheckVariance(*norm);
-    }
+    for (const auto& [output, input] : probe_.norms) CheckVariance(output, input);
     for (const auto& [name, use] : probe_.tensors) {
-      // The algorithm fixes the softmax's grid, and pixels are what they are.
-      if (name.ends_with("intSoft") || name == "image" || name == "patches") continue;
-      if (underflown_.contains(name) || use.signal <= 0) continue;
+      if (IsFixed(name) || underflown_.contains(name) || use.signal <= 0) continue;
       tensor_ = name;
       use_ = &use;
       if (use.QsnrDb() < kWastefulDb) Explain();
@@ -47,6 +44,12 @@ class RangeSearch {
   }
 
  private:
+  // Pixels are what they are, and some algorithms fix their output's grid.
+  bool IsFixed(const std::string& name) const {
+    const Op* op = ProducerOf(subject_.bundle.program, name);
+    return op == nullptr ? !subject_.model.NodeOf(name)->compared : !SuitsAnyGrid(*op);
+  }
+
   // ---- the grid of the tensor at hand ----
 
   const TensorScale& Stated() const { return subject_.bundle.scales.at(tensor_); }
@@ -79,14 +82,15 @@ class RangeSearch {
   }
   // Q and K: their channels are summed over, so their scales are tied to each other.
   bool Contracted() const {
-    return tensor_.ends_with(".attn_q_out") || tensor_.ends_with(".attn_k_out");
+    const AttentionOperand operand = OperandOf(subject_.model, tensor_);
+    return operand == AttentionOperand::kQuery || operand == AttentionOperand::kKey;
   }
 
   // Q's channels and K's have reciprocal scales there: what one of them loses, the other makes up
   // for in their product.
   bool Tied() const {
     const std::set<double> scales(Stated().scale.begin(), Stated().scale.end());
-    return Contracted() && static_cast<std::int64_t>(scales.size()) > subject_.model.heads;
+    return Contracted() && scales.size() > HeadsOf(subject_.model, tensor_);
   }
 
   void Explain() {
@@ -97,18 +101,45 @@ class RangeSearch {
     }
   }
 
-  Suspect& Report(Cause cause, std::string text, std::vector<Evidence> evidence) {
-    Suspect suspect;
-    suspect.suspicion.cause = cause;
-    suspect.suspicion.tensor = tensor_;
-    suspect.suspicion.text = std::move(text);
-    suspect.suspicion.evidence = std::move(evidence);
-    suspect.suspicion.evidence.push_back(
-        {"QSNR of the tensor, quantized from float", use_->QsnrDb(), "dB"});
-    suspect.damage = (use_->clipped + use_->rounded) / use_->signal;
-    AddRepairs(cause, suspect.suspicion);
-    found_.push_back(std::move(suspect));
-    return found_.back();
+  void Report(Cause cause, std::string text, std::vector<Evidence> evidence) {
+    evidence.push_back({"QSNR of the tensor, quantized from float", use_->QsnrDb(), "dB"});
+    CauseSearch::Report(cause, std::move(text), std::move(evidence),
+                        (use_->clipped + use_->rounded) / use_->signal);
+    AddRescaling(cause);
+    const network::SectionKey* key = SectionOf(subject_.model, tensor_);
+    if (key == nullptr || subject_.config == nullptr) return;
+    const Section section = subject_.config->Get(key->block, key->key);
+    switch (cause) {
+      case Cause::kUnsignedOnSigned:
+        if (!section.is_signed && !section.has_zero_point)
+          Set("make its type signed", {"bit_type.signed=True", "bit_type.symmetric=True"});
+        break;
+      case Cause::kClipping:
+      case Cause::kZeroPointMismatch:
+        if (section.observer != ObserverKind::kMinmax)
+          Set("observe its whole range", {"observer_type=MinmaxObserver"});
+        break;
+      case Cause::kChannelOutliers:
+        if (section.calibration_mode != CalibrationMode::kLayerWise)
+          Set("give it one scale", {"calibration_mode=layer_wise"});
+        break;
+      case Cause::kTooFewBits:
+        if (section.bits < 8) Set("give it 8 bits", {"bit_type.bits=8"});
+        break;
+      case Cause::kVarianceUnderflow:
+        if (section.bits < 16) Set("give the residual stream 16 bits", {"bit_type.bits=16"});
+        break;
+      default:
+        break;
+    }
+  }
+
+  // Settings of the tensor's section, where it has one.
+  void Set(std::string text, std::vector<std::string> settings) {
+    const network::SectionKey* key = SectionOf(subject_.model, tensor_);
+    if (key == nullptr) return;
+    for (std::string& setting : settings) setting = fmt::format("{}.{}", TextOf(*key), setting);
+    AddSettings(std::move(text), std::move(settings));
   }
 
   // ---- values that do not fit ----
@@ -205,90 +236,36 @@ class RangeSearch {
     // The tensor's QSNR says little: most of the signal is the outlier's own.
     if (typical <= 0 || extents.back() < 16 * typical || typical > kFewCodes * *coarsest) return;
     evidence.push_back({"largest channel beside the typical one", extents.back() / typical, "x"});
-    Suspect& suspect = Report(
-        Cause::kChannelOutliers,
-        fmt::format("one scale serves channels that differ {:.0f} times: most use a few codes",
-                    extents.back() / typical),
-        std::move(evidence));
-    const auto key = Key();
-    if (!key) return;
-    std::vector<Repair>& repairs = suspect.suspicion.repairs;
-    repairs.insert(repairs.begin(), Repair{"give each channel a scale of its own",
-                                           {key->text + ".calibration_mode=channel_wise"},
-                                           {}});
+    Report(Cause::kChannelOutliers,
+           fmt::format("one scale serves channels that differ {:.0f} times: most use a few codes",
+                       extents.back() / typical),
+           std::move(evidence));
+    Set("give each channel a scale of its own", {"calibration_mode=channel_wise"});
   }
 
-  // ---- layer norms ----
+  // ---- normalisations ----
 
-  void CheckVariance(const LayernormOp& op) {
-    const NormInput& in = probe_.norms.at(op.output);
-    std::vector<double> deviation = in.deviation;
-    const auto middle = deviation.begin() + static_cast<std::ptrdiff_t>(deviation.size() / 2);
-    std::nth_element(deviation.begin(), middle, deviation.end());
-    if (*middle > kUnderflowSteps || Db(in.signal, in.noise) > kUnderflowDb) return;
-    underflown_.insert(op.input);
-    tensor_ = op.input;
-    use_ = &probe_.tensors.at(op.input);
-    Suspect& suspect = Report(
+  void CheckVariance(const std::string& output, const NormInput& in) {
+    const double middle = Median(in.deviation);
+    if (middle > kUnderflowSteps || Db(in.signal, in.noise) > kUnderflowDb) return;
+    tensor_ = InputsOf(*ProducerOf(subject_.bundle.program, output)).front();
+    use_ = &probe_.tensors.at(tensor_);
+    underflown_.insert(tensor_);
+    Report(
         Cause::kVarianceUnderflow,
         fmt::format(
             "the rows of '{}' deviate by {:.2g} steps from their mean: the integer variance "
             "is almost nothing",
-            op.input, *middle),
-        {{"standard deviation", *middle, ""},
+            tensor_, middle),
+        {{"standard deviation", middle, ""},
          {"QSNR of the layer norm, from its input's steps alone", Db(in.signal, in.noise), "dB"}});
-    suspect.suspicion.tensor = op.output;
+    Suspect& suspect = found_.back();
+    suspect.suspicion.tensor = output;
     suspect.damage = std::max(suspect.damage, in.noise / in.signal);
   }
 
-  // ---- repairs ----
-
-  std::optional<TensorKey> Key() const {
-    if (subject_.config == nullptr) return std::nullopt;
-    return KeyOfTensor(subject_.config->sections(), tensor_);
-  }
-
-  void AddRepairs(Cause cause, Suspicion& suspicion) const {
-    if (const auto key = Key()) {
-      const Section section = subject_.config->Get(key->block, key->section);
-      Repair repair;
-      repair.settings = Settings(cause, section, key->text, repair.text);
-      if (!repair.settings.empty()) suspicion.repairs.push_back(std::move(repair));
-    }
-    suspicion.repairs.push_back(RescaleRepair(cause));
-  }
-
-  static std::vector<std::string> Settings(Cause cause, const Section& section,
-                                           const std::string& key, std::string& text) {
-    switch (cause) {
-      case Cause::kUnsignedOnSigned:
-        if (section.is_signed || section.has_zero_point) return {};
-        text = "make its type signed";
-        return {key + ".bit_type.signed=True", key + ".bit_type.symmetric=True"};
-      case Cause::kClipping:
-      case Cause::kZeroPointMismatch:
-        if (section.observer == ObserverKind::kMinmax) return {};
-        text = "observe its whole range";
-        return {key + ".observer_type=MinmaxObserver"};
-      case Cause::kChannelOutliers:
-        if (section.calibration_mode == CalibrationMode::kLayerWise) return {};
-        text = "give it one scale";
-        return {key + ".calibration_mode=layer_wise"};
-      case Cause::kTooFewBits:
-        if (section.bits >= 8) return {};
-        text = "give it 8 bits";
-        return {key + ".bit_type.bits=8"};
-      case Cause::kVarianceUnderflow:
-        if (section.bits >= 16) return {};
-        text = "give the residual stream 16 bits";
-        return {key + ".bit_type.bits=16"};
-      default:
-        return {};
-    }
-  }
-
   // A grid for these data: signed and symmetric, MinMax.
-  Repair RescaleRepair(Cause cause) const {
+  void AddRescaling(Cause cause) {
     const int bits = cause == Cause::kVarianceUnderflow
                          ? 16
                          : std::max(8, static_cast<int>(std::lround(std::log2(Steps() + 1))));
@@ -308,22 +285,17 @@ class RangeSearch {
       grid.scale = a.scale;
       for (double& s : grid.scale) s *= most;
     }
-    return {"give it the range of these inputs, and take the integers around it from there",
-            {},
-            [relowering = relowering_, tensor = tensor_, grid](Bundle& bundle) {
-              relowering->Rescale(tensor, grid, bundle);
-            }};
+    AddRepair("give it the range of these inputs, and take the integers around it from there",
+              [relowering = relowering_, tensor = tensor_, grid](Bundle& bundle) {
+                relowering->Rescale(tensor, grid, bundle);
+              });
   }
 
-  const DiagnosisSubject& subject_;
   const Probe& probe_;
-  SharedRelowering relowering_;
   int threads_;
   std::optional<Probe> calibrated_;
-  std::set<std::string> underflown_;  // inputs of layer norms that are explained
-  std::string tensor_;
+  std::set<std::string> underflown_;  // inputs of normalisations that are explained
   const TensorUse* use_ = nullptr;
-  std::vector<Suspect> found_;
 };
 
 }  // namespace

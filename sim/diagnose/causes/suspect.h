@@ -1,12 +1,15 @@
-// A suspicion while its causes are weighed against each other.
+// A suspicion while its causes are weighed against each other, and how one is put down.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "golden/program/queries.h"
 #include "sim/diagnose/finding.h"
 #include "sim/diagnose/relower.h"
 
@@ -28,10 +31,40 @@ inline double Db(double signal, double noise) {
 // Makes an operation anew; shared by the repairs, which outlive the search.
 using SharedRelowering = std::shared_ptr<const Relowering>;
 
-inline Repair RemakeRepair(const SharedRelowering& relowering, const std::string& tap,
-                           std::string text) {
-  return {
-      std::move(text), {}, [relowering, tap](Bundle& bundle) { relowering->Remake(tap, bundle); }};
+// An accumulator that nothing overflows.
+inline void WidenAccumulator(const std::string& tensor, Program& program) {
+  AccumulatorOf(*ProducerOf(program, tensor))->bits = 32;
+  for (TensorInfo& info : program.tensors) {
+    if (info.name == tensor) info.range = {INT32_MIN, INT32_MAX};
+  }
 }
+
+// What searches have in common: the tensor at hand, and the suspicions so far.
+class CauseSearch {
+ public:
+  CauseSearch(const DiagnosisSubject& subject, SharedRelowering relowering)
+      : subject_(subject), relowering_(std::move(relowering)) {}
+
+ protected:
+  Suspect& Report(Cause cause, std::string text, std::vector<Evidence> evidence, double damage,
+                  std::optional<double> factor = std::nullopt) {
+    found_.push_back({{cause, tensor_, std::move(text), std::move(evidence), {}}, damage, factor});
+    return found_.back();
+  }
+  void AddRepair(std::string text, std::function<void(Bundle&)> change) {
+    found_.back().suspicion.repairs.push_back({std::move(text), {}, std::move(change)});
+  }
+  // What the configuration can say is tried before the bundle is changed.
+  void AddSettings(std::string text, std::vector<std::string> settings) {
+    if (subject_.config == nullptr || settings.empty()) return;
+    auto& repairs = found_.back().suspicion.repairs;
+    repairs.insert(repairs.begin(), {std::move(text), std::move(settings), {}});
+  }
+
+  const DiagnosisSubject& subject_;
+  SharedRelowering relowering_;
+  std::string tensor_;
+  std::vector<Suspect> found_;
+};
 
 }  // namespace qsim

@@ -3,30 +3,28 @@
 #include <algorithm>
 #include <cmath>
 
+#include "golden/program/queries.h"
+
 namespace qsim {
 
-WeightFit::WeightFit(const Bundle& bundle, const GemmOp& op, const network::Linear& layer,
+WeightFit::WeightFit(const Bundle& bundle, const std::string& output, const network::Linear& layer,
                      const std::vector<double>& column_power)
     : layer_(layer), depth_(static_cast<std::size_t>(layer.in_features())) {
   const auto rows = layer.bias.size();
+  const LinearOperands op = *LinearOperandsOf(*ProducerOf(bundle.program, output));
   const auto& codes = bundle.program.Constant(op.weight).As<std::int8_t>();
   const auto& bias = bundle.program.Constant(op.bias).As<std::int32_t>();
   const Activation in = StatedActivation(bundle, op.input);
-  column_scale_.reserve(depth_);
-  for (const double s : in.scale) column_scale_.push_back(s);
-  row_scale_ = StatedActivation(bundle, op.output).scale;
+  column_scale_ = in.scale;
+  row_scale_ = StatedActivation(bundle, output).scale;
   double power_sum = 0;
   for (const double p : column_power) power_sum += p;
   const auto count = static_cast<double>(depth_);
   for (std::size_t n = 0; n < rows; ++n) {
-    const double zero =
-        op.weight_zero.empty()
-            ? 0
-            : static_cast<double>(op.weight_zero[op.weight_zero.size() == 1 ? 0 : n]);
     double input_zeros = 0;
     RowFit fit;
     for (std::size_t k = 0; k < depth_; ++k) {
-      codes_.push_back(static_cast<double>(codes[n * depth_ + k]) - zero);
+      codes_.push_back(static_cast<double>(codes[n * depth_ + k] - op.WeightZero(n)));
       input_zeros += static_cast<double>(in.zero[k]) * codes_.back();
       const double w = Weight(n, k);
       const double e = InPlace(n, k);
@@ -58,38 +56,36 @@ double WeightFit::LargestCode(std::size_t n) const {
   return largest;
 }
 
-WeightFit::Match WeightFit::BestMatch(std::size_t n) const {
-  Match best;
+// Of `candidates` lines of the float layer the one that agrees best with one of the codes' lines,
+// element i of `count`.
+template <typename Float, typename Code>
+WeightFit::Match Best(std::size_t candidates, std::size_t count, Float exact, Code in_place) {
+  WeightFit::Match best;
   double own = 0;
-  for (std::size_t k = 0; k < depth_; ++k) own += InPlace(n, k) * InPlace(n, k);
-  for (std::size_t m = 0; m < rows(); ++m) {
+  for (std::size_t i = 0; i < count; ++i) own += in_place(i) * in_place(i);
+  for (std::size_t m = 0; m < candidates; ++m) {
     double both = 0;
-    double exact = 0;
-    for (std::size_t k = 0; k < depth_; ++k) {
-      both += Weight(m, k) * InPlace(n, k);
-      exact += Weight(m, k) * Weight(m, k);
+    double energy = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      both += exact(m, i) * in_place(i);
+      energy += exact(m, i) * exact(m, i);
     }
-    const double correlation = own > 0 && exact > 0 ? both / std::sqrt(own * exact) : 0;
+    const double correlation = own > 0 && energy > 0 ? both / std::sqrt(own * energy) : 0;
     if (correlation > best.correlation) best = {m, correlation};
   }
   return best;
 }
 
+WeightFit::Match WeightFit::BestMatch(std::size_t n) const {
+  return Best(
+      rows(), depth_, [&](std::size_t m, std::size_t k) { return Weight(m, k); },
+      [&](std::size_t k) { return InPlace(n, k); });
+}
+
 WeightFit::Match WeightFit::BestColumn(std::size_t k) const {
-  Match best;
-  double own = 0;
-  for (std::size_t n = 0; n < rows(); ++n) own += InPlace(n, k) * InPlace(n, k);
-  for (std::size_t j = 0; j < depth_; ++j) {
-    double both = 0;
-    double exact = 0;
-    for (std::size_t n = 0; n < rows(); ++n) {
-      both += Weight(n, j) * InPlace(n, k);
-      exact += Weight(n, j) * Weight(n, j);
-    }
-    const double correlation = own > 0 && exact > 0 ? both / std::sqrt(own * exact) : 0;
-    if (correlation > best.correlation) best = {j, correlation};
-  }
-  return best;
+  return Best(
+      depth_, rows(), [&](std::size_t j, std::size_t n) { return Weight(n, j); },
+      [&](std::size_t n) { return InPlace(n, k); });
 }
 
 }  // namespace qsim

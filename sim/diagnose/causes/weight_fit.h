@@ -30,7 +30,7 @@ struct RowFit {
 class WeightFit {
  public:
   // `column_power` has one entry for each input channel.
-  WeightFit(const Bundle& bundle, const GemmOp& op, const network::Linear& layer,
+  WeightFit(const Bundle& bundle, const std::string& output, const network::Linear& layer,
             const std::vector<double>& column_power);
 
   std::size_t rows() const { return rows_.size(); }

@@ -1,0 +1,134 @@
+#include "golden/program/queries.h"
+
+#include <type_traits>
+
+namespace qsim {
+namespace {
+
+template <typename AnyOp, typename Acc>
+Acc* FindAccumulator(AnyOp& op) {
+  Acc* found = nullptr;
+  ForEachParameterOf(op, [&]<typename T>(const Field& /*field*/, T& member) {
+    if constexpr (std::is_same_v<std::remove_const_t<T>, Accumulator>) found = &member;
+  });
+  return found;
+}
+
+template <typename T>
+constexpr bool kIsInteger = std::is_integral_v<T> || std::is_enum_v<T>;
+
+template <typename T>
+void Append(const T& member, std::vector<std::int64_t>& values) {
+  if constexpr (kIsInteger<T>) {
+    values.push_back(static_cast<std::int64_t>(member));
+  } else if constexpr (kIsVector<T>) {
+    for (const auto& entry : member) Append(entry, values);
+  }
+}
+
+// The shift that stands beside multipliers without one of their own.
+std::optional<int> CommonShiftOf(const Op& op) {
+  std::optional<int> shift;
+  ForEachParameterOf(op, [&]<typename T>(const Field& field, const T& member) {
+    if constexpr (std::is_integral_v<T>) {
+      if (field.role == Role::kShift) shift = static_cast<int>(member);
+    }
+  });
+  return shift;
+}
+
+}  // namespace
+
+const Accumulator* AccumulatorOf(const Op& op) {
+  return FindAccumulator<const Op, const Accumulator>(op);
+}
+Accumulator* AccumulatorOf(Op& op) { return FindAccumulator<Op, Accumulator>(op); }
+
+std::optional<LinearOperands> LinearOperandsOf(const Op& op) {
+  if (AccumulatorOf(op) == nullptr) return std::nullopt;
+  LinearOperands linear;
+  ForEachParameterOf(op, [&]<typename T>(const Field& field, const T& member) {
+    if constexpr (std::is_same_v<T, std::string>) {
+      if (field.role == Role::kReads) linear.input = member;
+      if (field.role == Role::kWeight) linear.weight = member;
+      if (field.role == Role::kBias) linear.bias = member;
+    } else if constexpr (std::is_same_v<T, std::vector<std::int32_t>>) {
+      if (field.role == Role::kInputZero) linear.weight_zero = member;
+    }
+  });
+  return linear.weight.empty() ? std::nullopt : std::optional(std::move(linear));
+}
+
+bool IsProductOfTensors(const Op& op) {
+  return AccumulatorOf(op) != nullptr && !LinearOperandsOf(op);
+}
+
+bool SuitsAnyGrid(const Op& op) {
+  bool suits = false;
+  ForEachParameterOf(op, [&](const Field& field, const auto& /*member*/) {
+    suits = suits || field.role == Role::kMultiplier || field.role == Role::kOutputZero ||
+            field.role == Role::kAddend || field.role == Role::kTable;
+  });
+  return suits;
+}
+
+std::vector<Integers> IntegersOf(const Op& op, Role role) {
+  std::vector<Integers> lists;
+  ForEachParameterOf(op, [&](const Field& field, const auto& member) {
+    Integers list{field, {}};
+    if (field.role == role) Append(member, list.values);
+    if (!list.values.empty()) lists.push_back(std::move(list));
+  });
+  return lists;
+}
+
+std::vector<RatioList> RatiosOf(const Op& op) {
+  const std::optional<int> shift = CommonShiftOf(op);
+  std::vector<RatioList> lists;
+  ForEachParameterOf(op, [&]<typename T>(const Field& field, const T& member) {
+    if (field.role != Role::kMultiplier) return;
+    if constexpr (std::is_same_v<T, std::vector<Multiplier>>) {
+      lists.push_back({member});
+    } else if constexpr (std::is_same_v<T, Multiplier>) {
+      lists.push_back({{member}});
+    } else {
+      std::vector<std::int64_t> multipliers;
+      Append(member, multipliers);
+      RatioList list{{}, true};
+      for (const std::int64_t m : multipliers)
+        list.values.push_back({static_cast<std::int32_t>(m), shift.value_or(0)});
+      lists.push_back(std::move(list));
+    }
+  });
+  return lists;
+}
+
+void SetRatios(const std::vector<RatioList>& ratios, Op& op) {
+  std::size_t next = 0;
+  ForEachParameterOf(op, [&]<typename T>(const Field& field, T& member) {
+    if constexpr (std::is_integral_v<T>) {
+      if (field.role == Role::kShift) member = ratios.front().values.front().shift;
+    }
+    if (field.role != Role::kMultiplier) return;
+    const std::vector<Multiplier>& values = ratios.at(next++).values;
+    if constexpr (std::is_same_v<T, std::vector<Multiplier>>) {
+      member = values;
+    } else if constexpr (std::is_same_v<T, Multiplier>) {
+      member = values.front();
+    } else if constexpr (std::is_same_v<T, std::vector<std::int32_t>>) {
+      for (std::size_t i = 0; i < member.size(); ++i) member[i] = values[i].m;
+    } else if constexpr (std::is_integral_v<T>) {
+      member = values.front().m;
+    }
+  });
+}
+
+RequantScheme SchemeOf(const Op& op) {
+  RequantScheme scheme = RequantScheme::kRoundShift;
+  ForEachParameterOf(op, [&]<typename T>(const Field& /*field*/, const T& member) {
+    if constexpr (std::is_same_v<T, RequantScheme>) scheme = member;
+  });
+  return scheme;
+}
+
+}  // namespace qsim
