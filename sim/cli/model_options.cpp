@@ -237,7 +237,8 @@ void AddBundleOrModelOptions(const Command& command, std::filesystem::path& bund
 
 Bundle LoadBundleOfScope(const std::filesystem::path& directory, const std::string& scope) {
   Bundle bundle = LoadBundle(directory);
-  if (!scope.empty()) RequireScope(bundle.program, ParseScope(scope), directory.string());
+  if (!scope.empty())
+    RequireScope(bundle.program, ParseScope(scope), directory.string(), VitSections());
   return bundle;
 }
 

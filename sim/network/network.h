@@ -88,14 +88,14 @@ using Function = std::variant<Pixels, Activations, Entry, Patches, Projection, P
 
 // ---- how it is spoken of ----
 
-// A section of the configuration: "attn_q_out" of block 2; block -1: outside the blocks.
+// A section of the configuration; block -1: outside the blocks.
 struct SectionKey {
   std::string key;
   int block = -1;
 };
 
 struct Node {
-  std::string name;  // of its tensor, in every executor: "blocks.0.attn_q_out"
+  std::string name;  // of its tensor, in every executor
   Function function;
   std::vector<std::string> inputs = {};    // nodes
   Shape shape;                             // of one input, at the length the network was built for
@@ -112,19 +112,8 @@ struct Node {
 
 // ---- the network ----
 
-// What one input is. Where there are no images, `size` is 0.
-struct NetworkInput {
-  std::int64_t size = 0;      // pixels per side
-  std::int64_t channels = 0;  // of the image
-  std::int64_t patch = 0;     // pixels per side
-  std::int64_t tokens = 0;    // behind the embedding
-  std::int64_t dim = 0;       // channels there
-};
-
 class Network {
  public:
-  NetworkInput input;
-  std::int64_t heads = 1;    // of the attention
   std::string weights_hash;  // SHA-256 of the file
 
   // Appends a node; its inputs are there already. The name must be new. Throws InternalError.

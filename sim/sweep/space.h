@@ -15,12 +15,12 @@ namespace qsim {
 // One choice of an axis: the settings it makes, as for --set.
 struct SweepChoice {
   std::string label;                  // "PercentileObserver": what a table calls it
-  std::vector<std::string> settings;  // "attn_q_out.observer_type=PercentileObserver"
+  std::vector<std::string> settings;  // "KEY.observer_type=PercentileObserver"
   bool changes_base = false;          // whether the base configuration says otherwise
 };
 
 struct SweepAxis {
-  std::string name;  // "attn_q_out.observer_type"
+  std::string name;  // "KEY.observer_type"
   std::vector<SweepChoice> choices;
   std::string origin;  // "space.yaml:12"
 };

@@ -230,7 +230,7 @@ class Planner {
 
   // ---- rules ----
 
-  // "blocks.2.norm1", or "norm" for what lies outside the blocks.
+  // With the block in front, where it lies in one.
   std::string FullName(std::string_view tensor) const {
     return node_->block < 0 ? std::string(tensor)
                             : fmt::format("blocks.{}.{}", node_->block, tensor);

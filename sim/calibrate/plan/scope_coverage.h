@@ -21,13 +21,13 @@ Scope SmallestScope(const Config& config, bool has_head);
 // blocks is left out on purpose.
 void RequireCovered(const Config& config, Scope scope, bool some_blocks);
 
-// "mlp_gelu (mlp_config.yaml:20)", ... : sections whose tensor the program does not have, because
+// "KEY (FILE:20)", ... : sections whose tensor the program does not have, because
 // it was cut.
 std::vector<std::string> SectionsWithoutTensor(const Config& config, const Program& program);
 
 // Throws InputError naming every layer of the scope that the program lacks; `source` is the file
 // that it came from.
 void RequireScope(const Program& program, Scope scope, const std::string& source,
-                  const Sections& sections = VitSections());
+                  const Sections& sections);
 
 }  // namespace qsim

@@ -46,19 +46,18 @@ class Loader {
            .stream = true});
       return;
     }
-    const NetworkInput& in = net_.input;
-    const std::int64_t depth = in.channels * in.patch * in.patch;
+    const std::int64_t depth = channels_ * patch_ * patch_;
     Add({.name = "image",
          .function = Pixels{},
-         .shape = {in.channels, in.size, in.size},
+         .shape = {channels_, size_, size_},
          .compared = false});
     Add({.name = "patches",
-         .function = Patches{in.patch},
+         .function = Patches{patch_},
          .inputs = {"image"},
          .shape = {tokens_ - 1, depth},
          .compared = false});
     FloatTensor weight =
-        file_.Load("patch_embed.proj.weight", Shape{dim_, in.channels, in.patch, in.patch});
+        file_.Load("patch_embed.proj.weight", Shape{dim_, channels_, patch_, patch_});
     weight.shape = {dim_, depth};
     Add({.name = "patch_embed",
          .function =
@@ -247,17 +246,13 @@ class Loader {
     }
     const std::string fc1 = "blocks.0.mlp.fc1.weight";
     hidden_ = Agreed(stated.mlp_hidden, ShapeOf(fc1, 2)[0], "mlp_hidden", fc1);
-    net_.input.tokens = tokens_;
-    net_.input.dim = dim_;
-    net_.heads = heads_;
   }
 
   void ResolveImage(const Geometry& stated) {
-    NetworkInput& in = net_.input;
     const std::string name = "patch_embed.proj.weight";
     const Shape& shape = ShapeOf(name, 4);
-    in.channels = Agreed(stated.channels, shape[1], "channels", name);
-    in.patch = Agreed(stated.patch, shape[2], "patch", name);
+    channels_ = Agreed(stated.channels, shape[1], "channels", name);
+    patch_ = Agreed(stated.patch, shape[2], "patch", name);
     const Shape& positions = ShapeOf("pos_embed", 3);
     tokens_ = Agreed(stated.tokens, positions[1], "tokens", "pos_embed");
     std::int64_t side = 0;
@@ -267,7 +262,7 @@ class Loader {
           "tensor 'pos_embed' has {} positions; a square image and a class token need n^2 + 1",
           tokens_));
     }
-    in.size = Agreed(stated.image, side * in.patch, "image", "pos_embed");
+    size_ = Agreed(stated.image, side * patch_, "image", "pos_embed");
   }
 
   LayerNorm LoadNorm(const std::string& name) const {
@@ -288,6 +283,7 @@ class Loader {
   NetworkParts parts_;
   Network net_;
   std::int64_t tokens_ = 0, dim_ = 0, heads_ = 0, hidden_ = 0;
+  std::int64_t channels_ = 0, size_ = 0, patch_ = 0;  // of the image, pixels per side
   int block_ = -1, part_ = 0;
   Scope scope_ = Scope::kModel;
 };

@@ -10,7 +10,7 @@ const TAP_PROFILES = new Map(PROFILE ? PROFILE.taps.map((t) => [t.name, t]) : []
 const WEIGHT_PROFILES = new Map(PROFILE ? PROFILE.weights.map((t) => [t.name, t]) : []);
 const ACCUMULATORS = new Map(RUN.accumulators.map((a) => [a.name, a]));
 
-// "blocks.3.attn_qkv" is attn_qkv of blocks.3.
+// "blocks.3.norm" is norm of blocks.3.
 function splitName(name) {
   const match = /^(blocks\.\d+)\.(.+)$/.exec(name);
   return match ? {block: match[1], rest: match[2]} : {block: '', rest: name};
