@@ -16,7 +16,7 @@ struct DiagnosisTextOptions {
 // Verdict, findings, taps, rankings and loss budget; no line is wider than 80 columns.
 std::string DiagnosisText(const Diagnosis& diagnosis, const DiagnosisTextOptions& options = {});
 
-// One line that is true: "1 culprit: blocks.0.attn_qkv (double_quantization)", "no culprit: ...".
+// One line that is true: "1 culprit: TENSOR (double_quantization)", "no culprit: ...".
 std::string VerdictOf(const Diagnosis& diagnosis);
 
 // "range ratio 6.1 x"
