@@ -439,4 +439,27 @@ Instance Arbitrary(std::type_identity<TableOp>, const Draw& draw) {
   return b.Take(TableOp{"y", "x", b.Many(std::int64_t{in.qmax} - in.qmin + 1, out.qmin, out.qmax)});
 }
 
+Instance Arbitrary(std::type_identity<RmsnormOp>, const Draw& draw) {
+  Builder b(draw);
+  const std::int64_t channels = b.Between(1, 20);
+  const Shape shape = {b.Between(1, 4), channels};
+  b.Input("a", shape, b.Pick<QuantRange>({kInt8, kUint8, kInt16}));
+  RmsnormOp op;
+  op.output = "y";
+  op.input = "a";
+  if (b.Coin()) {
+    op.gate = "b";
+    op.params.gate_zero = b.Between32(-65536, 65536);
+    b.Input("b", shape, b.Pick<QuantRange>({kInt8, kUint8, kInt16}));
+  }
+  op.params.input_zero = b.Between32(-1000, 1000);
+  if (b.Coin()) op.params.input_shift = b.Many(channels, 0, 7);
+  op.params.rms_shift = static_cast<int>(b.Between(0, 15));
+  op.params.scale = b.Multipliers(b.OneOr(channels), 30, 62);
+  op.params.zero = b.Many(b.OneOr(channels), -65536, 65536);
+  op.params.rounding = b.AnyRounding();
+  b.Output(shape, b.Pick<QuantRange>({kInt8, kUint8, kInt16}));
+  return b.Take(std::move(op));
+}
+
 }  // namespace qsim::derivation

@@ -29,5 +29,6 @@ Instance Arbitrary(std::type_identity<EmbedOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<GeluOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<AddOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<TableOp>, const Draw& draw);
+Instance Arbitrary(std::type_identity<RmsnormOp>, const Draw& draw);
 
 }  // namespace qsim::derivation

@@ -60,6 +60,7 @@ std::span<const Battery> RoundingBatteries();    // round_shift, round_divide, g
 std::span<const Battery> RequantizeBatteries();  // and matmul with requantize
 std::span<const Battery> SoftmaxBatteries();
 std::span<const Battery> LayernormBatteries();
+std::span<const Battery> RmsnormBatteries();
 std::span<const Battery> GeluBatteries();
 
 }  // namespace qsim::derivation

@@ -17,6 +17,7 @@
 #include "golden/program/ops/patchify.h"
 #include "golden/program/ops/requantize.h"
 #include "golden/program/ops/residual_add.h"
+#include "golden/program/ops/rmsnorm.h"
 #include "golden/program/ops/softmax.h"
 #include "golden/program/ops/table.h"
 
@@ -25,7 +26,7 @@ namespace qsim {
 struct Program;
 
 using Op = std::variant<GemmOp, MatmulOp, RequantizeOp, SoftmaxOp, LayernormOp, ResidualAddOp,
-                        PatchifyOp, EmbedOp, GeluOp, AddOp, TableOp>;
+                        PatchifyOp, EmbedOp, GeluOp, AddOp, TableOp, RmsnormOp>;
 
 // What every operation is asked for: a kind and its section of docs/numerics.md, its parameters
 // (fields.h), what a program must satisfy to hold it, and how it runs.

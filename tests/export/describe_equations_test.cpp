@@ -425,6 +425,31 @@ TEST(DescribedLayernorm, Deeploy) {
       kInt8);
 }
 
+// ---- RMS norm ----
+
+TEST(DescribedOperations, Rmsnorm) {
+  CheckInstances([](Instance& instance) {
+    RmsnormOp op;
+    op.input = "x";
+    RmsnormParams& params = op.params;
+    params.input_zero = instance.Draw(-50, 50);
+    if (instance.Draw(0, 1) == 0) params.input_shift.assign(6, instance.Draw(0, 3));
+    params.rms_shift = instance.Draw(0, 3);
+    params.scale = {{instance.Draw(20000, 60000) * (instance.Draw(0, 1) * 2 - 1), 39}};
+    params.zero = {instance.Draw(-9, 9)};
+    params.rounding = instance.AnyRounding();
+    instance.Input("x", {3, 6}, kInt16, {-3000, 3000});
+    if (instance.Draw(0, 1) == 0) {
+      op.gate = "gate";
+      params.gate_zero = instance.Draw(-3, 3);
+      params.scale[0].shift += 2;
+      instance.Input("gate", {3, 6}, kInt8, {-9, 9});
+    }
+    instance.Output({3, 6}, kInt8);
+    instance.Add(op);
+  });
+}
+
 // ---- GELU ----
 
 void CheckGelu(const std::function<GeluParams(Instance&)>& draw) {

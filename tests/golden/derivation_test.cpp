@@ -11,7 +11,7 @@ namespace qsim::derivation {
 namespace {
 
 constexpr std::string_view kPinnedDigest =
-    "2825d28cc66c9d90d17db18f23976fe2233ee28473321b526c303e0c4626a270";
+    "453e8bba3ac6ba6be991b0d8f44f7c39e7c53492ee7ec14f18a9c8987e5384a3";
 
 class Derivation : public ::testing::TestWithParam<Battery> {};
 

@@ -1,0 +1,69 @@
+#include "golden/program/ops/rmsnorm.h"
+
+#include <algorithm>
+#include <span>
+
+#include "golden/ops/layernorm.h"
+#include "golden/program/checker.h"
+#include "golden/program/operation_run.h"
+
+namespace qsim {
+
+std::string RmsnormOp::Formula(const Program& /*program*/) const {
+  return "x' = (x - input_zero) << input_shift\n"
+         "rms = max(floor(sqrt(sum((x' >> rms_shift)^2))) << rms_shift, 1)\n"
+         "norm = (x' floor(2^31 / rms)) >> 1\n" +
+         std::string(gate.empty() ? "" : "gated = norm (b - gate_zero)\n") +
+         "y = clamp(zero + rounding((" + (gate.empty() ? "norm" : "gated") +
+         " multiplier) / 2^shift), qmin, qmax)";
+}
+
+void RmsnormOp::Check(const Checker& checker) const {
+  const TensorInfo& in = checker.Tensor(input);
+  checker.Require(in.shape.size() == 2, "needs [tokens, channels]");
+  checker.RequireShape(output, in.shape);
+  checker.Require(BitsOf(in.dtype) <= 16, "input must be 16 bits or narrower");
+  const std::int64_t channels = in.shape[1];
+  checker.Require(channels <= kMaxChannels, "row is too long");
+  checker.RequireWithin({params.input_zero, params.gate_zero}, -kMaxZero, kMaxZero, "zero point");
+  if (gate.empty()) {
+    checker.Require(params.gate_zero == 0, "gate_zero without a gate");
+  } else {
+    checker.RequireShape(gate, in.shape);
+    checker.Require(BitsOf(checker.Tensor(gate).dtype) <= 16, "gate must be 16 bits or narrower");
+  }
+  checker.Require(params.input_shift.empty() ||
+                      static_cast<std::int64_t>(params.input_shift.size()) == channels,
+                  "input_shift needs no entry or one per channel");
+  checker.RequireWithin(params.input_shift, 0, 8, "input_shift");
+  const std::int64_t widest = std::max(std::int64_t{in.range.qmax} - params.input_zero,
+                                       std::int64_t{params.input_zero} - in.range.qmin);
+  for (const std::int32_t shift : params.input_shift) {
+    checker.Require(widest << shift <= kMaxLayernormInput,
+                    "input leaves 25 bits after zero point and shift");
+  }
+  checker.Require(params.rms_shift >= 0 && params.rms_shift <= kMaxLayernormStdShift,
+                  "rms_shift out of range");
+  checker.RequireScales(params.scale, channels);
+  checker.RequireCount(params.zero.size(), channels, "zero");
+  checker.RequireWithin(params.zero, -kMaxZero, kMaxZero, "zero");
+}
+
+void RmsnormOp::Run(OperationRun& run) const {
+  const std::vector<std::int32_t> x = run.Wide(input);
+  const std::vector<std::int32_t> gates =
+      gate.empty() ? std::vector<std::int32_t>() : run.Wide(gate);
+  const TensorInfo& info = run.Info(output);
+  const auto width = static_cast<std::size_t>(info.shape.back());
+  std::vector<std::int32_t> out(x.size());
+  std::int64_t saturated = 0;
+  for (std::size_t begin = 0; begin < x.size(); begin += width) {
+    std::span<const std::int32_t> row(gates);
+    if (!gate.empty()) row = row.subspan(begin, width);
+    saturated += Rmsnorm(std::span(x).subspan(begin, width), row, params, info.range,
+                         std::span(out).subspan(begin, width));
+  }
+  run.StoreClamped(output, out, saturated);
+}
+
+}  // namespace qsim

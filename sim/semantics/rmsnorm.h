@@ -1,0 +1,30 @@
+// RMS normalization in real numbers, and its integers between stated grids. docs/numerics.md
+// section 6.9.
+#pragma once
+
+#include <string>
+
+#include "golden/program/ops/rmsnorm.h"
+#include "golden/program/program.h"
+#include "sim/bundle/grid.h"
+#include "sim/network/network.h"
+
+namespace qsim {
+
+// x / sqrt(mean(x^2) + eps) gamma for each row, times the gate where there is one (null: none).
+// beta is none of it.
+FloatTensor ExactRmsnorm(const network::Norm& norm, const FloatTensor& x, const FloatTensor* gate);
+
+// A tensor of the program with its grid.
+struct GridOfTensor {
+  const TensorInfo& info;
+  const TensorScale& scale;
+};
+
+// The input's scales are powers of two of each other; the gate has one zero point (null: no gate).
+// Throws InputError where a ratio of scales has no multiplier of so many bits.
+RmsnormOp DeriveRmsnorm(const network::Norm& norm, const GridOfTensor& input,
+                        const GridOfTensor* gate, const GridOfTensor& output, Rounding rounding,
+                        int multiplier_bits);
+
+}  // namespace qsim
