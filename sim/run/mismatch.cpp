@@ -35,6 +35,7 @@ cosim::TraceRequest LocateTile(const Program& program, const std::string& tap, s
   cosim::TraceRequest tile;
   tile.tap = tap;
   tile.image = image;
+  // The array sees a product of heads one head at a time; no other operation is cut so.
   for (const Op& op : program.ops) {
     const auto* matmul = std::get_if<MatmulOp>(&op);
     if (matmul == nullptr || matmul->output != tap) continue;
