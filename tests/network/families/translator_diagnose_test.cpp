@@ -36,10 +36,10 @@ TEST(TranslatorDiagnose, NothingOfAHealthyOneIsSuspected) {
   for (const Culprit& f : d.findings) ADD_FAILURE() << f.tensor << ": " << f.text;
   std::vector<std::string> causes;
   for (const LossEntry& e : d.budget.entries) causes.push_back(e.cause);
-  EXPECT_EQ(causes, (std::vector<std::string>{
-                        "integer weights", "rounding of activations", "clipping",
-                        "softmax approximation", "layer norm approximation", "table approximation",
-                        "scales as multipliers", "residual stream's width"}));
+  EXPECT_EQ(causes, (std::vector<std::string>{"integer weights", "rounding of activations",
+                                              "clipping", "softmax approximation",
+                                              "layer norm approximation", "table approximation",
+                                              "scales as multipliers", "residual stream's width"}));
 }
 
 TEST(TranslatorDiagnose, FaultsAreNamedWhereTheyAre) {
