@@ -44,6 +44,11 @@ class Builder {
   }
   // How many entries a list has: one, or one for each channel.
   std::int64_t OneOr(std::int64_t channels) const { return Coin() ? 1 : channels; }
+  Shape AnyShape() const {
+    Shape shape = {Between(1, 9)};
+    while (shape.size() < 5 && Coin()) shape.insert(shape.begin(), Between(1, 3));
+    return shape;
+  }
   // Not 0: no multiplier is.
   Multiplier AnyMultiplier(int shift_lo, int shift_hi) const {
     const std::int32_t m = Between32(1, INT32_MAX);
@@ -218,7 +223,14 @@ Instance Arbitrary(std::type_identity<MatmulOp>, const Draw& draw) {
   const bool shift = op.mode == OperandMode::kShift;
   const QuantRange range = shift ? QuantRange{0, 16} : b.Coin() ? kInt8 : kUint8;
   b.Input("a", shape(m, k, true), range, range.qmin < 0 ? DType::kInt8 : DType::kUint8);
-  b.Input("b", op.transpose_rhs ? shape(n, k, true) : shape(k, n, true), kInt8);
+  const Shape right = op.transpose_rhs ? shape(n, k, true) : shape(k, n, true);
+  if (b.Coin()) {
+    op.rhs = "";
+    op.weight = "w";
+    b.Constant("w", IntTensor(right, b.Many<std::int8_t>(ElementCount(right), -128, 127)));
+  } else {
+    b.Input("b", right, kInt8);
+  }
   op.lhs_zero = shift ? std::vector<std::int32_t>{0} : b.Many(b.OneOr(op.heads), -128, 127);
   op.rhs_zero = b.Many(b.OneOr(op.transpose_rhs ? op.heads : op.heads * n), -128, 127);
   b.GiveAccumulator(op);
@@ -430,8 +442,7 @@ Instance Arbitrary(std::type_identity<AddOp>, const Draw& draw) {
 
 Instance Arbitrary(std::type_identity<TableOp>, const Draw& draw) {
   Builder b(draw);
-  Shape shape = {b.Between(1, 9)};
-  while (b.Coin()) shape.insert(shape.begin(), b.Between(1, 3));
+  const Shape shape = b.AnyShape();
   const QuantRange in = b.Pick<QuantRange>({kInt8, kUint8, {-8, 7}, {-1000, 1200}});
   const QuantRange out = b.Pick<QuantRange>({kInt8, kUint8, kInt16});
   b.Input("x", shape, in);
@@ -460,6 +471,52 @@ Instance Arbitrary(std::type_identity<RmsnormOp>, const Draw& draw) {
   op.params.rounding = b.AnyRounding();
   b.Output(shape, b.Pick<QuantRange>({kInt8, kUint8, kInt16}));
   return b.Take(std::move(op));
+}
+
+Instance Arbitrary(std::type_identity<MultiplyOp>, const Draw& draw) {
+  Builder b(draw);
+  const Shape shape = b.AnyShape();
+  b.Input("a", shape, b.Pick<QuantRange>({kInt8, kUint8, {-1000, 1200}}));
+  b.Input("b", shape, b.Pick<QuantRange>({kInt8, kUint8, kInt16}));
+  b.Output(shape, kInt32, DType::kInt32);
+  return b.Take(MultiplyOp{"y", "a", "b", b.Between32(-200, 200), b.Between32(-200, 200)});
+}
+
+// The input has the elements that the view reads, and some more.
+Instance Arbitrary(std::type_identity<ViewOp>, const Draw& draw) {
+  Builder b(draw);
+  ViewOp op{.output = "y", .input = "x", .offset = b.Between(0, 5), .strides = {}, .extents = {}};
+  std::int64_t size = 1 + b.Between(0, 3);
+  for (const std::int64_t extent : b.AnyShape()) {
+    op.extents.push_back(extent);
+    op.strides.push_back(b.Between(-4, 6));
+    const std::int64_t reach = (extent - 1) * op.strides.back();
+    op.offset -= std::min<std::int64_t>(reach, 0);
+    size += std::max<std::int64_t>(reach, 0);
+  }
+  const QuantRange range = b.Pick<QuantRange>({kInt8, kUint8, kInt16, kInt32});
+  b.Input("x", {op.offset + size}, range);
+  Shape shape = op.extents;
+  if (b.Coin()) {
+    shape = {ElementCount(op.extents)};
+  } else if (b.Coin()) {
+    op.extents.clear();
+  }
+  b.Output(shape, range);
+  return b.Take(std::move(op));
+}
+
+Instance Arbitrary(std::type_identity<ConcatOp>, const Draw& draw) {
+  Builder b(draw);
+  Shape shape = b.AnyShape();
+  const QuantRange range = b.Pick<QuantRange>({kInt8, kUint8, kInt16, kInt32});
+  const std::int64_t rows = shape[0], more = b.Between(1, 5);
+  b.Input("a", shape, range);
+  shape[0] = more;
+  b.Input("b", shape, range);
+  shape[0] = rows + more;
+  b.Output(shape, range);
+  return b.Take(ConcatOp{"y", "a", "b"});
 }
 
 }  // namespace qsim::derivation

@@ -30,5 +30,8 @@ Instance Arbitrary(std::type_identity<GeluOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<AddOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<TableOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<RmsnormOp>, const Draw& draw);
+Instance Arbitrary(std::type_identity<MultiplyOp>, const Draw& draw);
+Instance Arbitrary(std::type_identity<ViewOp>, const Draw& draw);
+Instance Arbitrary(std::type_identity<ConcatOp>, const Draw& draw);
 
 }  // namespace qsim::derivation

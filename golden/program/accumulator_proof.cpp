@@ -97,10 +97,16 @@ AccumulatorProof ProveAccumulator(const Program& program, const MatmulOp& op) {
   proof.tap = op.output;
   proof.acc = op.acc;
   const TensorInfo& lhs = program.Tensor(op.lhs);
-  const TensorInfo& rhs = program.Tensor(op.rhs);
   // A log2 code stands for 2^(15 - code) or 0, so an element is anything from 0 to 2^15.
   const Interval a = op.mode == OperandMode::kShift ? Interval{0, 1 << 15} : RangeOf(lhs);
-  const Interval b = RangeOf(rhs);
+  Interval b;
+  if (op.weight.empty()) {
+    b = RangeOf(program.Tensor(op.rhs));
+  } else {
+    const auto& weight = program.Constant(op.weight).As<std::int8_t>();
+    const auto [least, most] = std::minmax_element(weight.begin(), weight.end());
+    b = {*least, *most};
+  }
   const std::int64_t depth = MatricesOf(lhs.shape, op.heads).value().cols;
   proof.depth = depth;
   Include(proof.range, Corners(a, b, [&](auto x, auto y) { return depth * x * y; }));

@@ -42,6 +42,12 @@ void Checker::RequireScales(const std::vector<Multiplier>& scales, std::int64_t 
   }
 }
 
+void Checker::RequireSameCodes(const std::string& input, const std::string& output) const {
+  const TensorInfo &in = Tensor(input), &out = Tensor(output);
+  Require(out.dtype == in.dtype && out.range == in.range,
+          "moves data only: output needs the type and range of the input");
+}
+
 void Checker::RequireTable(const std::vector<std::int32_t>& table, const std::string& input,
                            const std::string& output) const {
   const QuantRange codes = Tensor(input).range, range = Tensor(output).range;

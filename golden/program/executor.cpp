@@ -23,19 +23,42 @@ void CheckInput(const TensorInfo& info, const IntTensor& tensor) {
 
 }  // namespace
 
+Execution::Execution(const Program& program, std::int64_t image, Backend& backend, RunStats* stats,
+                     const ExecuteOptions& options)
+    : program_(program), image_(image), backend_(backend), stats_(stats), options_(options) {
+  for (const Carried& carried : program.carried)
+    values_.emplace(carried.input, program.Constant(carried.initial));
+}
+
 void Execution::Supply(const std::string& name, IntTensor value) {
-  CheckInput(program_.Tensor(name), value);
+  const TensorInfo& info = program_.Tensor(name);
+  if (length_ == 0 && !info.length_axes.empty() && value.shape().size() == info.shape.size()) {
+    const auto axis = static_cast<std::size_t>(info.length_axes[0]);
+    if (value.shape()[axis] >= 1 && value.shape()[axis] <= info.shape[axis])
+      length_ = value.shape()[axis];
+  }
+  CheckInput(AtLength(info, length_), value);
   values_.insert_or_assign(name, std::move(value));
 }
 
 void Execution::Step(std::size_t index) {
-  OperationRun run(program_, image_, backend_, values_, stats_, options_.track_accumulators);
+  OperationRun run(program_, image_, backend_, values_, stats_, options_.track_accumulators,
+                   length_);
   backend_.Run(program_.ops[index], run);
+}
+
+void Execution::Advance() {
+  TensorMap next;
+  for (const Carried& carried : program_.carried)
+    next.emplace(carried.input, values_.at(carried.output));
+  values_ = std::move(next);
+  length_ = 0;
 }
 
 std::vector<std::vector<std::string>> LastReads(const Program& program) {
   std::vector<std::vector<std::string>> last(program.ops.size());
   std::set<std::string> read;
+  for (const Carried& carried : program.carried) read.insert(carried.output);
   for (std::size_t i = program.ops.size(); i-- > 0;) {
     for (std::string& name : InputsOf(program.ops[i])) {
       if (read.insert(name).second) last[i].push_back(std::move(name));

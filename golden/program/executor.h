@@ -20,15 +20,18 @@ struct ExecuteOptions {
 class Execution {
  public:
   Execution(const Program& program, std::int64_t image, Backend& backend, RunStats* stats = nullptr,
-            const ExecuteOptions& options = {})
-      : program_(program), image_(image), backend_(backend), stats_(stats), options_(options) {}
+            const ExecuteOptions& options = {});
 
-  // Supplies a program input, at the latest before the first operation that reads it. Throws
-  // ProgramError when it has the wrong shape, type or range.
+  // Supplies a program input, at the latest before the first operation that reads it. The first
+  // one with a run-time length decides it. Throws ProgramError when it has the wrong shape, type or
+  // range.
   void Supply(const std::string& name, IntTensor value);
   // Runs program.ops[index]; operations must be run in order. Throws ProgramError when an operand
   // is missing.
   void Step(std::size_t index);
+  // Behind the last operation: begins the next step, with nothing but what the program carries to
+  // it (Program::carried). The first step begins with the initial values.
+  void Advance();
   // The tensors that exist now.
   const TensorMap& values() const { return values_; }
   void Drop(const std::string& name) { values_.erase(name); }
@@ -40,11 +43,13 @@ class Execution {
   Backend& backend_;
   RunStats* stats_;
   ExecuteOptions options_;
+  std::int64_t length_ = 0;  // of this run; 0: not known yet
   TensorMap values_;
 };
 
 // For each operation the tensors that it reads and no later operation does: what can be dropped
-// behind it. Tensors that nothing reads are in none of the lists.
+// behind it. Tensors that nothing reads, or the next
+// step does, are in none of the lists.
 std::vector<std::vector<std::string>> LastReads(const Program& program);
 
 // Executes every operation. `inputs` holds the program's inputs for this image. Returns every

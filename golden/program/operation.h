@@ -9,24 +9,28 @@
 #include <vector>
 
 #include "golden/program/ops/add.h"
+#include "golden/program/ops/concat.h"
 #include "golden/program/ops/embed.h"
 #include "golden/program/ops/gelu.h"
 #include "golden/program/ops/gemm.h"
 #include "golden/program/ops/layernorm.h"
 #include "golden/program/ops/matmul.h"
+#include "golden/program/ops/multiply.h"
 #include "golden/program/ops/patchify.h"
 #include "golden/program/ops/requantize.h"
 #include "golden/program/ops/residual_add.h"
 #include "golden/program/ops/rmsnorm.h"
 #include "golden/program/ops/softmax.h"
 #include "golden/program/ops/table.h"
+#include "golden/program/ops/view.h"
 
 namespace qsim {
 
 struct Program;
 
-using Op = std::variant<GemmOp, MatmulOp, RequantizeOp, SoftmaxOp, LayernormOp, ResidualAddOp,
-                        PatchifyOp, EmbedOp, GeluOp, AddOp, TableOp, RmsnormOp>;
+using Op =
+    std::variant<GemmOp, MatmulOp, RequantizeOp, SoftmaxOp, LayernormOp, ResidualAddOp, PatchifyOp,
+                 EmbedOp, GeluOp, AddOp, TableOp, RmsnormOp, MultiplyOp, ViewOp, ConcatOp>;
 
 // What every operation is asked for: a kind and its section of docs/numerics.md, its parameters
 // (fields.h), what a program must satisfy to hold it, and how it runs.

@@ -47,7 +47,7 @@ void OperationRun::Store(const std::string& output, IntTensor value) {
 }
 
 void OperationRun::Store(const std::string& output, std::span<const std::int32_t> values) {
-  const TensorInfo& info = program_.Tensor(output);
+  const TensorInfo info = Info(output);
   IntTensor tensor(info.dtype, info.shape);
   std::visit(
       [&](auto& storage) {
@@ -59,6 +59,20 @@ void OperationRun::Store(const std::string& output, std::span<const std::int32_t
           }
           storage[i] = static_cast<T>(values[i]);
         }
+      },
+      tensor.storage());
+  Store(output, std::move(tensor));
+}
+
+void OperationRun::StoreView(const std::string& output, const std::string& input,
+                             const StridedView& view) {
+  const IntTensor& in = Value(input);
+  const std::vector<std::size_t> elements = ElementsOf(view, in.size());
+  IntTensor tensor(in.dtype(), Info(output).shape);
+  std::visit(
+      [&]<typename T>(std::vector<T>& values) {
+        const std::vector<T>& from = in.As<T>();
+        for (std::size_t i = 0; i < values.size(); ++i) values[i] = from[elements[i]];
       },
       tensor.storage());
   Store(output, std::move(tensor));

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "golden/ops/view.h"
 #include "golden/program/backend.h"
 #include "golden/program/program.h"
 
@@ -26,16 +27,20 @@ class OperationRun {
  public:
   // `stats` may be null; `track` asks for the range of every accumulator.
   OperationRun(const Program& program, std::int64_t image, Backend& backend, TensorMap& values,
-               RunStats* stats, bool track)
+               RunStats* stats, bool track, std::int64_t length = 0)
       : program_(program),
         image_(image),
         backend_(backend),
         values_(values),
         stats_(stats),
-        track_(track) {}
+        track_(track),
+        length_(length) {}
 
   Backend& backend() { return backend_; }
-  const TensorInfo& Info(const std::string& name) const { return program_.Tensor(name); }
+  // At the length of this run.
+  TensorInfo Info(const std::string& name) const {
+    return AtLength(program_.Tensor(name), length_);
+  }
   const IntTensor& Constant(const std::string& name) const { return program_.Constant(name); }
   // Throws ProgramError when it does not exist yet.
   const IntTensor& Value(const std::string& name) const;
@@ -46,6 +51,8 @@ class OperationRun {
   // Where to note the partial sums of an output; null where nobody asked.
   AccRange* Tracked(const std::string& output);
   void Store(const std::string& output, IntTensor value);
+  // Stores a view of another tensor.
+  void StoreView(const std::string& output, const std::string& input, const StridedView& view);
   // Stores computed values in the tensor's own type. Throws ProgramError for a value outside its
   // range: that is a defect of the operation, and must not be narrowed away.
   void Store(const std::string& output, std::span<const std::int32_t> values);
@@ -60,6 +67,7 @@ class OperationRun {
   TensorMap& values_;
   RunStats* stats_;
   bool track_;
+  std::int64_t length_;
 };
 
 }  // namespace qsim

@@ -4,6 +4,21 @@
 
 namespace qsim {
 
+TensorInfo AtLength(TensorInfo info, std::int64_t length) {
+  for (const std::int64_t axis : info.length_axes) {
+    if (length != 0) info.shape[static_cast<std::size_t>(axis)] = length;
+  }
+  return info;
+}
+
+std::int64_t Program::MaxLength() const {
+  for (const TensorInfo& info : tensors) {
+    if (!info.length_axes.empty())
+      return info.shape.at(static_cast<std::size_t>(info.length_axes[0]));
+  }
+  return 0;
+}
+
 const TensorInfo* Program::FindTensor(std::string_view name) const {
   const auto found = std::find_if(tensors.begin(), tensors.end(),
                                   [&](const TensorInfo& t) { return t.name == name; });

@@ -23,7 +23,18 @@ struct TensorInfo {
   Shape shape;       // [tokens, channels], [heads, tokens, tokens] or, of pixels, [C, H, W]
   DType dtype = DType::kInt8;
   QuantRange range;
+  // Axes whose extent is the length of the run: `shape` has the longest one.
+  Shape length_axes = {};
   bool operator==(const TensorInfo&) const = default;
+};
+// The tensor in a run of this length; 0: the longest.
+TensorInfo AtLength(TensorInfo info, std::int64_t length);
+
+// A tensor that one step hands to the next: `output`, of one step, is `input` of the next one, and
+// the constant `initial` that of the first.
+struct Carried {
+  std::string output, input, initial;
+  bool operator==(const Carried&) const = default;
 };
 
 struct Program {
@@ -31,7 +42,9 @@ struct Program {
   std::vector<std::string> inputs;             // names of the tensors that a run supplies
   std::map<std::string, IntTensor> constants;  // weights and biases
   std::vector<Op> ops;
+  std::vector<Carried> carried = {};  // recurrences and caches
 
+  std::int64_t MaxLength() const;                         // 0: no tensor has a run-time length
   const TensorInfo& Tensor(std::string_view name) const;  // throws ProgramError
   const TensorInfo* FindTensor(std::string_view name) const;
   const IntTensor& Constant(std::string_view name) const;
@@ -46,7 +59,9 @@ struct ProgramError : std::runtime_error {
 };
 
 // Checks everything that an executor relies on, so that a loaded program can neither crash nor
-// compute with undefined behaviour. Throws ProgramError naming the operation and what is wrong.
+// compute with undefined behaviour. A program with a run-time length is checked at its longest and
+// its shortest: its shapes are linear in the length, and what is proven of sums holds for shorter
+// ones. Throws ProgramError naming the operation and what is wrong.
 void Validate(const Program& program);
 
 }  // namespace qsim

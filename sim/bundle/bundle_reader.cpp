@@ -258,6 +258,11 @@ class BundleReader {
          reader.Get("operations", YamlNode::Kind::kSequence, "a list")->items) {
       ReadOp(node);
     }
+    if (std::vector<Carried>& carried = bundle_.program.carried;
+        !reader.Skips(true, "carried", carried)) {
+      for (const YamlPtr& node : reader.Get("carried", YamlNode::Kind::kSequence, "a list")->items)
+        ReadRecord(node, "carried", carried.emplace_back());
+    }
     for (const YamlPtr& node : reader.Get("notes", YamlNode::Kind::kSequence, "a list")->items) {
       ReadRecord(node, "notes", bundle_.notes.emplace_back());
     }

@@ -151,6 +151,14 @@ void Describe(Ar& ar, TensorInfo& o) {
   ar.Scalar("dtype", o.dtype);
   ar.Scalar("qmin", o.range.qmin);
   ar.Scalar("qmax", o.range.qmax);
+  if (!ar.Skips(true, "length_axes", o.length_axes)) ar.List("length_axes", o.length_axes);
+}
+
+template <typename Ar>
+void Describe(Ar& ar, Carried& o) {
+  ar.Scalar("output", o.output);
+  ar.Scalar("input", o.input);
+  ar.Scalar("initial", o.initial);
 }
 
 template <typename Ar>

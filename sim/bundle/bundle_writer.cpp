@@ -129,6 +129,11 @@ std::string ProgramYaml(const Bundle& bundle, const fs::path& arrays) {
     Writer writer(out, "    ", "    ", arrays, OutputOf(op));
     std::visit([&](auto& o) { Describe(writer, o); }, op);
   }
+  if (!bundle.program.carried.empty()) out += "carried:\n";
+  for (Carried carried : bundle.program.carried) {
+    Writer writer(out, "    ", "  - ");
+    Describe(writer, carried);
+  }
   out += bundle.notes.empty() ? "notes: []\n" : "notes:\n";
   for (LoweringNote note : bundle.notes) {
     Writer writer(out, "    ", "  - ");

@@ -1,5 +1,5 @@
-// A quantized network that is published as a list of steps over integer tensors, imported as a
-// qsim program. docs/formats.md, "Conformance cases": attention/icct_block, deeploy_attention.
+// A quantized network of another project, over integer tensors, imported as a qsim program.
+// docs/formats.md, "Conformance cases": attention/icct_block, deeploy_attention.
 #pragma once
 
 #include <map>
@@ -28,6 +28,7 @@ struct StepTensor {
 struct ImportedNetwork {
   Program program;
   std::int64_t images = 1;                    // the batch axis of `x`
+  bool batched = true;                        // heads and scores have a batch axis in front
   std::map<std::string, StepTensor> tensors;  // by the case's name
 };
 
@@ -36,8 +37,11 @@ struct ImportedNetwork {
 // tensor, parameters out of range; ProgramError where the program cannot be proven sound.
 ImportedNetwork ImportSteps(const ConformCase& c);
 
-// Runs the network on the case's `x` and returns every tensor that the case lists as an output, in
-// the case's layout.
+// ITA's multi-head attention and feed-forward pass. Throws alike.
+ImportedNetwork ImportIta(const ConformCase& c);
+
+// Runs the network on the case's inputs and returns every tensor that the case lists as an output,
+// in the case's layout.
 CaseTensors RunSteps(const ConformCase& c, const ImportedNetwork& network, Backend& backend);
 
 }  // namespace qsim

@@ -45,22 +45,22 @@ Shape ShapeInLayout(const StepTensor& tensor, std::int64_t images, const Shape& 
 }  // namespace
 
 CaseTensors RunSteps(const ConformCase& c, const ImportedNetwork& network, Backend& backend) {
-  const IntTensor& x = c.Input("x");
-  const TensorInfo& info = network.program.Tensor("x");
-  const std::int64_t size = ElementCount(info.shape);
   std::map<std::string, std::vector<std::int64_t>> values;
   for (std::int64_t image = 0; image < network.images; ++image) {
-    IntTensor one(info.dtype, info.shape);
-    std::visit(
-        [&](auto& storage) {
-          using T = typename std::decay_t<decltype(storage)>::value_type;
-          for (std::int64_t i = 0; i < size; ++i) {
-            storage[static_cast<std::size_t>(i)] = static_cast<T>(x.At(image * size + i));
-          }
-        },
-        one.storage());
     TensorMap inputs;
-    inputs.emplace("x", std::move(one));
+    for (const std::string& name : network.program.inputs) {
+      const IntTensor& all = c.Input(name);
+      const TensorInfo& info = network.program.Tensor(name);
+      IntTensor one(info.dtype, info.shape);
+      std::visit(
+          [&](auto& storage) {
+            using T = typename std::decay_t<decltype(storage)>::value_type;
+            for (std::int64_t i = 0; i < one.size(); ++i)
+              storage[static_cast<std::size_t>(i)] = static_cast<T>(all.At(image * one.size() + i));
+          },
+          one.storage());
+      inputs.emplace(name, std::move(one));
+    }
     const TensorMap computed = Execute(network.program, inputs, image, backend);
     for (const auto& [name, tensor] : network.tensors) {
       if (c.HasOutput(name)) AppendInLayout(tensor, computed.at(tensor.name), values[name]);
@@ -69,8 +69,8 @@ CaseTensors RunSteps(const ConformCase& c, const ImportedNetwork& network, Backe
   CaseTensors results;
   for (auto& [name, all] : values) {
     const StepTensor& tensor = network.tensors.at(name);
-    const Shape shape =
-        ShapeInLayout(tensor, network.images, network.program.Tensor(tensor.name).shape);
+    Shape shape = ShapeInLayout(tensor, network.images, network.program.Tensor(tensor.name).shape);
+    if (!network.batched && shape.size() == 4) shape.erase(shape.begin());
     results.emplace(name, MakeCaseTensor(shape, std::move(all)));
   }
   return results;

@@ -118,11 +118,16 @@ class Builder {
   OpModel operator()(const MatmulOp& op) const {
     GemmSpec spec = CommonGemm(op.acc, op.lhs);
     const Shape& lhs = program_.Tensor(op.lhs).shape;
-    const Shape& rhs = program_.Tensor(op.rhs).shape;
+    const Shape& rhs = op.RightShape(program_);
     const Matrices a = *MatricesOf(lhs, op.heads), b = *MatricesOf(rhs, op.heads),
                    y = *MatricesOf(info_.shape, op.heads);
-    const WideTensor& rhs_values = inputs_.at(op.rhs);
-    spec.rhs.assign(rhs_values.values.begin(), rhs_values.values.end());
+    if (op.weight.empty()) {
+      const WideTensor& values = inputs_.at(op.rhs);
+      spec.rhs.assign(values.values.begin(), values.values.end());
+    } else {
+      const auto& values = program_.Constant(op.weight).As<std::int8_t>();
+      spec.rhs.assign(values.begin(), values.end());
+    }
     spec.products = images_ * op.heads;
     spec.rows = y.rows;
     spec.depth = a.cols;
@@ -134,7 +139,7 @@ class Builder {
     for (std::int64_t i = 0; i < images_; ++i) {
       for (std::int64_t h = 0; h < op.heads; ++h) {
         spec.lhs_start.push_back(i * ElementCount(lhs) + h * a.next);
-        spec.rhs_start.push_back(i * ElementCount(rhs) + h * b.next);
+        spec.rhs_start.push_back((op.weight.empty() ? i * ElementCount(rhs) : 0) + h * b.next);
         const auto head = static_cast<std::size_t>(h);
         std::vector<std::int32_t> zeros = op.rhs_zero;
         if (zeros.size() > 1 && op.transpose_rhs) zeros = {zeros[head]};

@@ -14,6 +14,7 @@
 #include "sim/error.h"
 #include "sim/export/export_formats.h"
 #include "sim/io/tensors/npy.h"
+#include "tests/program/stateful_programs.h"
 #include "tests/report/sample_bundle.h"
 #include "tests/support/vectors.h"
 #include "tests/test_support.h"
@@ -95,6 +96,26 @@ TEST(Bundle, TextsWithQuotesAndColonsSurvive) {
   const TempDir temp;
   Save(bundle, temp.path() / "b");
   EXPECT_EQ(LoadBundle(temp.path() / "b").notes, bundle.notes);
+}
+
+// A program without either has no word of them in its file.
+TEST(Bundle, CarriedStateAndLengthsTravel) {
+  const TempDir temp;
+  for (const bool in_steps : {false, true}) {
+    Bundle bundle;
+    bundle.program = testing::CausalAttention(1, in_steps);
+    for (const TensorInfo& info : bundle.program.tensors)
+      bundle.scales[info.name] = {TensorScale::Kind::kLinear, ChannelAxis::kNone, {0.5}, {0}};
+    Shape shape = bundle.program.Tensor("x").shape;
+    shape.insert(shape.begin(), 1);
+    bundle.inputs["x"] = IntTensor(DType::kInt8, shape);
+    const fs::path path = temp.path() / (in_steps ? "steps" : "lengths");
+    Save(bundle, path);
+    ExpectSame(LoadBundle(path), bundle);
+    const std::string text = ReadBytes(path / "program.yaml");
+    EXPECT_EQ(text.find("carried:") != std::string::npos, in_steps);
+    EXPECT_EQ(text.find("length_axes: [1, 2]") != std::string::npos, !in_steps);
+  }
 }
 
 // ViT-B/16 has more text in its scales than a person would write into a configuration.

@@ -6,6 +6,7 @@
 
 #include "derivation/arbitrary.h"
 #include "golden/kernels/fast_backend.h"
+#include "tests/program/rejected.h"
 #include "tests/program/small_program.h"
 
 namespace qsim {
@@ -44,7 +45,8 @@ TEST(Products, OfAnyTwoOperands) {
     if (op.acc.policy == AccPolicy::kSaturate) continue;
     FastBackend backend;
     const TensorMap values = Execute(instance.program, instance.inputs, 0, backend);
-    const IntTensor &a = values.at("a"), &b = values.at("b"), &y = values.at("y");
+    const IntTensor &a = values.at("a"), &y = values.at("y");
+    const IntTensor& b = op.weight.empty() ? values.at("b") : instance.program.Constant(op.weight);
     const bool flat = y.shape().size() == 2;
     const std::int64_t rows = y.shape()[y.shape().size() - 2];
     const std::int64_t columns = y.shape().back() / (flat ? op.heads : 1);
@@ -142,6 +144,113 @@ TEST(Table, IsAnyFunction) {
       {"x", IntTensor({2, 1, 2}, std::vector<std::int16_t>{-400, 99, 104, 900})}};
   EXPECT_EQ(Execute(program, inputs, 0, backend).at("y"),
             IntTensor({2, 1, 2}, std::vector<std::int8_t>{-128, -128, -127, 72}));
+}
+
+TEST(Multiply, IsExactAndProven) {
+  SeededRandom random;
+  for (int i = 0; i < 200; ++i) {
+    const derivation::Instance instance = Draw<MultiplyOp>(random);
+    const auto& op = std::get<MultiplyOp>(instance.program.ops.front());
+    FastBackend backend;
+    const TensorMap values = Execute(instance.program, instance.inputs, 0, backend);
+    for (std::int64_t e = 0; e < values.at("y").size(); ++e) {
+      EXPECT_EQ(values.at("y").At(e),
+                (values.at("a").At(e) - op.a_zero) * (values.at("b").At(e) - op.b_zero));
+    }
+  }
+  Program valid;
+  valid.tensors = {testing::Tensor("a", {2}, {-128, 127}),
+                   testing::Tensor("b", {2}, {0, 255}),
+                   {"y", {2}, DType::kInt32, {-255 * 130, 255 * 125}}};
+  valid.inputs = {"a", "b"};
+  valid.ops = {MultiplyOp{"y", "a", "b", 2, 0}};
+  const auto op = [](Program& p) -> MultiplyOp& { return testing::OpNamed<MultiplyOp>(p, "y"); };
+  testing::ExpectRejected(
+      valid,
+      {{"a product can leave the output's range",
+        [](Program& p) { testing::TensorNamed(p, "y").range.qmin++; }},
+       {"a product can leave the output's range",
+        [](Program& p) { testing::TensorNamed(p, "y").range.qmax--; }},
+       {"zero point[0] is 65537", [&](Program& p) { op(p).a_zero = 65537; }},
+       {"'b' has the wrong shape", [](Program& p) { testing::TensorNamed(p, "b").shape = {3}; }},
+       {"factors must be 16 bits or narrower",
+        [](Program& p) { testing::TensorNamed(p, "a").dtype = DType::kInt32; }}});
+}
+
+// Equation 14.1, counted like an odometer.
+TEST(View, IsEveryElementOfItsEquation) {
+  SeededRandom random;
+  for (int i = 0; i < 300; ++i) {
+    const derivation::Instance instance = Draw<ViewOp>(random);
+    const auto& op = std::get<ViewOp>(instance.program.ops.front());
+    FastBackend backend;
+    const TensorMap values = Execute(instance.program, instance.inputs, 0, backend);
+    const IntTensor &x = values.at("x"), &y = values.at("y");
+    const Shape& extents = op.extents.empty() ? y.shape() : op.extents;
+    for (std::int64_t e = 0; e < y.size(); ++e) {
+      std::int64_t rest = e, from = op.offset;
+      for (std::size_t axis = extents.size(); axis-- > 0;) {
+        from += rest % extents[axis] * op.strides[axis];
+        rest /= extents[axis];
+      }
+      ASSERT_EQ(y.At(e), x.At(from)) << "instance " << i << " element " << e;
+    }
+  }
+}
+
+TEST(View, StaysWithinItsInput) {
+  Program valid;
+  valid.tensors = {testing::Tensor("x", {3, 4}, testing::kInt8Range),
+                   testing::Tensor("y", {4, 3}, testing::kInt8Range)};
+  valid.inputs = {"x"};
+  valid.ops = {ViewOp{"y", "x", 0, {1, 4}, {}}};  // the transpose
+  const auto op = [](Program& p) -> ViewOp& { return testing::OpNamed<ViewOp>(p, "y"); };
+  testing::ExpectRejected(
+      valid,
+      {{"reads elements beyond its input", [&](Program& p) { op(p).offset = 1; }},
+       {"reads elements beyond its input", [&](Program& p) { op(p).offset = -1; }},
+       {"reads elements beyond its input", [&](Program& p) { op(p).strides[0] = INT64_MAX; }},
+       {"reads elements beyond its input", [&](Program& p) { op(p).strides[1] = -1; }},
+       {"needs one stride for each extent", [&](Program& p) { op(p).strides.pop_back(); }},
+       {"'y' has the wrong shape",
+        [&](Program& p) {
+          op(p).extents = {4, 2};
+        }},
+       {"has an impossible shape",
+        [&](Program& p) {
+          op(p).extents = {4, INT64_MAX};
+        }},
+       {"has an impossible shape",
+        [&](Program& p) {
+          op(p).extents = {0, 3};
+        }},
+       {"needs the type and range of the input",
+        [](Program& p) { testing::TensorNamed(p, "y").range.qmax = 126; }}});
+}
+
+TEST(Concat, IsRowsThenRows) {
+  Program valid;
+  valid.tensors = {testing::Tensor("a", {1, 2}, testing::kInt8Range),
+                   testing::Tensor("b", {2, 2}, testing::kInt8Range),
+                   testing::Tensor("y", {3, 2}, testing::kInt8Range)};
+  valid.inputs = {"a", "b"};
+  valid.ops = {ConcatOp{"y", "a", "b"}};
+  testing::ExpectRejected(valid, {{"'b' has the wrong shape",
+                                   [](Program& p) {
+                                     testing::TensorNamed(p, "b").shape = {2, 3};
+                                   }},
+                                  {"'y' has the wrong shape",
+                                   [](Program& p) {
+                                     testing::TensorNamed(p, "y").shape = {2, 2};
+                                   }},
+                                  {"needs the type and range of the input", [](Program& p) {
+                                     testing::TensorNamed(p, "b").range.qmin = 0;
+                                   }}});
+  FastBackend backend;
+  const TensorMap inputs = {{"a", IntTensor({1, 2}, std::vector<std::int8_t>{1, 2})},
+                            {"b", IntTensor({2, 2}, std::vector<std::int8_t>{3, 4, 5, 6})}};
+  EXPECT_EQ(Execute(valid, inputs, 0, backend).at("y"),
+            IntTensor({3, 2}, std::vector<std::int8_t>{1, 2, 3, 4, 5, 6}));
 }
 
 }  // namespace

@@ -25,16 +25,21 @@ std::optional<Matrices> MatricesOf(const Shape& shape, int heads) {
 
 void MatmulOp::Check(const Checker& checker) const {
   checker.RequireNarrow(lhs);
-  checker.Require(checker.Tensor(rhs).dtype == DType::kInt8, "'" + rhs + "' must be int8");
-  const auto of = [&](const std::string& name) {
-    const Shape& shape = checker.Tensor(name).shape;
+  checker.Require(rhs.empty() != weight.empty(), "multiplies either a tensor or a weight");
+  const std::string& second = rhs.empty() ? weight : rhs;
+  const DType right_type =
+      rhs.empty() ? checker.program().Constant(weight).dtype() : checker.Tensor(rhs).dtype;
+  checker.Require(right_type == DType::kInt8, "'" + second + "' must be int8");
+  const auto of = [&](const std::string& name, const Shape& shape) {
     const std::optional<Matrices> held =
         heads >= 1 ? MatricesOf(shape, heads) : std::optional<Matrices>();
     checker.Require(held.has_value(), shape.size() == 2 ? "heads must divide channels"
                                                         : "'" + name + "' has the wrong shape");
     return *held;
   };
-  const Matrices left = of(lhs), right = of(rhs), out = of(output);
+  const Matrices left = of(lhs, checker.Tensor(lhs).shape),
+                 right = of(second, RightShape(checker.program())),
+                 out = of(output, checker.Tensor(output).shape);
   const std::int64_t depth = transpose_rhs ? right.cols : right.rows;
   const std::int64_t columns = transpose_rhs ? right.rows : right.cols;
   checker.Require(left.cols == depth, "'" + lhs + "' has the wrong shape");
@@ -55,19 +60,24 @@ void MatmulOp::Check(const Checker& checker) const {
   checker.RequireFits(ProveAccumulator(checker.program(), *this));
 }
 
+const Shape& MatmulOp::RightShape(const Program& program) const {
+  return rhs.empty() ? program.Constant(weight).shape() : program.Tensor(rhs).shape;
+}
+
 std::string MatmulOp::Formula(const Program& program) const {
+  const std::string b = rhs.empty() ? "weight" : "b";
   std::string text = std::to_string(heads) + (heads == 1 ? " head of " : " heads of ") +
-                     std::to_string(MatricesOf(program.Tensor(rhs).shape, heads)->cols) +
+                     std::to_string(MatricesOf(RightShape(program), heads)->cols) +
                      " columns each; y[h][i][j] = sum_k ";
   if (mode == OperandMode::kShift)
-    return text + "(b[h][k][j] - rhs_zero) << (15 - a[h][i][k]); a = 16 adds 0";
-  return text + "(a[h][i][k] - lhs_zero) " +
-         (transpose_rhs ? "(b[h][j][k] - rhs_zero)" : "(b[h][k][j] - rhs_zero)");
+    return text + "(" + b + "[h][k][j] - rhs_zero) << (15 - a[h][i][k]); a = 16 adds 0";
+  return text + "(a[h][i][k] - lhs_zero) " + "(" + b + (transpose_rhs ? "[h][j][k]" : "[h][k][j]") +
+         " - rhs_zero)";
 }
 
 void MatmulOp::Run(OperationRun& run) const {
   const IntTensor& left = run.Value(lhs);
-  const IntTensor& right = run.Value(rhs);
+  const IntTensor& right = rhs.empty() ? run.Constant(weight) : run.Value(rhs);
   IntTensor product(DType::kInt32, run.Info(output).shape);
   const Matrices a = *MatricesOf(left.shape(), heads), b = *MatricesOf(right.shape(), heads),
                  y = *MatricesOf(product.shape(), heads);

@@ -38,13 +38,15 @@ struct MatmulOp {
   // transpose_rhs: one, or one per head. Otherwise: one, or one per column, head after head.
   std::vector<std::int32_t> rhs_zero;
   Accumulator acc;
+  std::string weight = {};  // a constant, int8, in the place of rhs; empty where there is an rhs
   bool operator==(const MatmulOp&) const = default;
 
   template <typename Self, typename Visitor>
   static void Fields(Self& self, Visitor&& v) {
     v(Field{"output", Role::kWrites}, self.output);
     v(Field{"lhs", Role::kReads}, self.lhs);
-    v(Field{"rhs", Role::kReads}, self.rhs);
+    v(Field{.name = "rhs", .role = Role::kReads, .optional = true}, self.rhs);
+    v(Field{.name = "weight", .role = Role::kConstant, .optional = true}, self.weight);
     v(Field{"heads", Role::kSize, 32, false}, self.heads);
     v(Field{"transpose_rhs", Role::kSize, 8, false}, self.transpose_rhs);
     v(Field{"mode", Role::kChoice}, self.mode);
@@ -54,6 +56,8 @@ struct MatmulOp {
       self.rhs_zero);
     v(Field{"acc", Role::kAccumulator}, self.acc);
   }
+  // Of the right operand, whichever it is.
+  const Shape& RightShape(const Program& program) const;
   std::string Formula(const Program& program) const;
   // Section 3 has one of its own for products of log2 codes.
   std::string_view Section() const { return mode == OperandMode::kShift ? "3.4" : kIs.section; }

@@ -4,14 +4,13 @@
 #include <string>
 
 #include "golden/ops/fields.h"
-#include "golden/ops/patchify.h"
 
 namespace qsim {
 
 class Checker;
 class OperationRun;
 
-// Image to patches, pure data movement: [C, H, W] uint8 -> [(H/p) (W/p), C p p].
+// Image to patches, a view: [C, H, W] uint8 -> [(H/p) (W/p), C p p].
 struct PatchifyOp {
   static constexpr Description kIs{"patchify", "9.1", /*clamps=*/false,
                                    "patches of patch x patch, row by row: data movement only"};
