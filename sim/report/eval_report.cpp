@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kListed = 10;
 
-void Count(const TopClasses& top, std::int64_t label, Accuracy& accuracy) {
+void CountHit(const TopClasses& top, std::int64_t label, Accuracy& accuracy) {
   if (top.empty()) return;
   if (top.front() == label) ++accuracy.top1;
   if (std::find(top.begin(), top.end(), static_cast<std::int32_t>(label)) != top.end())
@@ -39,9 +39,9 @@ EvalSummary Summarise(const std::vector<ImageVerdict>& verdicts) {
   double sum = 0;
   double squares = 0;
   for (const ImageVerdict& v : verdicts) {
-    Count(v.reference, v.label, s.reference);
-    Count(v.ideal, v.label, s.ideal);
-    Count(v.integer, v.label, s.integer);
+    CountHit(v.reference, v.label, s.reference);
+    CountHit(v.ideal, v.label, s.ideal);
+    CountHit(v.integer, v.label, s.integer);
     if (v.reference.front() == v.integer.front()) {
       ++s.same_as_reference;
     } else {
