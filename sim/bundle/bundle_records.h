@@ -167,6 +167,8 @@ void Describe(Ar& ar, TensorScale& o) {
   ar.Scalar("channel_axis", o.axis);
   ar.List("scale", o.scale);
   ar.List("zero_point", o.zero);
+  if (!ar.Skips(true, "unit", o.unit)) ar.List("unit", o.unit);
+  if (!ar.Skips(true, "factor", o.factor)) ar.List("factor", o.factor);
 }
 
 template <typename Ar>

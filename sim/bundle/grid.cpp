@@ -18,6 +18,14 @@ bool TensorScale::Fits(std::size_t channels) const {
   return fits(scale.size()) && fits(zero.size());
 }
 
+bool TensorScale::Rewritten() const {
+  if (unit.empty() || factor.empty() || factor.size() % unit.size() != 0) return false;
+  for (std::size_t c = 0; c < factor.size(); ++c) {
+    if (At(c).scale != unit[c * unit.size() / factor.size()] * factor[c]) return false;
+  }
+  return true;
+}
+
 Grid::Grid(const TensorInfo& info, const TensorScale& scale)
     : info_(&info),
       scale_(&scale),

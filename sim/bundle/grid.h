@@ -36,12 +36,17 @@ struct TensorScale {
   ChannelAxis axis = ChannelAxis::kNone;
   std::vector<double> scale;       // one, or one per channel of `axis`
   std::vector<std::int32_t> zero;  // one, or one per channel of `axis`
+  // Where a function-preserving rewrite has divided the channels: by what, and the scale in which
+  // their integers count then, one or one per group. `scale` is the product of both.
+  std::vector<double> unit, factor;
 
   Quantization At(std::size_t channel) const {
     return {EntryFor(scale, channel), EntryFor(zero, channel)};
   }
   // Whether the lists have one entry, or one for each of so many channels.
   bool Fits(std::size_t channels) const;
+  // Whether there is a rewrite whose unit and factors are those of `scale`.
+  bool Rewritten() const;
   bool operator==(const TensorScale&) const = default;
 };
 

@@ -130,12 +130,11 @@ BundleFault ChannelOutliers() {
           },
           [](const Victim& v) {
             constexpr double kOutlier = 16;
-            const Activation a = StatedActivation(v.bundle, v.tensor);
-            StatedGrid grid = {a.range, a.scale, a.zero};
+            Activation grid = StatedUnits(v.bundle, v.tensor);
             for (std::size_t c = 0; c < grid.scale.size(); ++c) {
               if (c % 4 != 0) grid.scale[c] *= kOutlier;
             }
-            v.relowering.Rescale(v.tensor, std::move(grid), v.bundle);
+            v.rederivation.Regrid(std::move(grid), v.bundle);
           }};
 }
 
@@ -148,12 +147,10 @@ BundleFault VarianceUnderflow() {
           },
           [](const Victim& v) {
             constexpr double kSteps = 2;  // that the largest value is away from zero
-            const Activation a = StatedActivation(v.bundle, v.tensor);
-            const double coarser = (a.range.qmax - a.zero[0]) / kSteps;
-            const TensorScale& stated = v.bundle.scales.at(v.tensor);
-            StatedGrid grid = {a.range, stated.scale, stated.zero};
+            Activation grid = StatedUnits(v.bundle, v.tensor);
+            const double coarser = (grid.range.qmax - grid.zero[0]) / kSteps;
             for (double& s : grid.scale) s *= coarser;
-            v.relowering.Rescale(v.tensor, std::move(grid), v.bundle);
+            v.rederivation.Regrid(std::move(grid), v.bundle);
           }};
 }
 
@@ -182,7 +179,7 @@ BundleFault CoarseConstants() {
             TensorScale& input = v.bundle.scales.at(InputsOf(*v.op).front());
             const TensorScale stated = input;
             for (double& s : input.scale) s *= kCoarser;
-            v.relowering.Remake(v.tensor, v.bundle);
+            v.rederivation.Derive({v.tensor}, v.bundle);
             input = stated;
           }};
 }

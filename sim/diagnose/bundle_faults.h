@@ -6,14 +6,14 @@
 #include <string>
 
 #include "sim/bundle/bundle.h"
-#include "sim/diagnose/relower.h"
+#include "sim/calibrate/lower/rederivation.h"
 
 namespace qsim {
 
 // A tensor of a program, and what computes it.
 struct Victim {
   const network::Network& model;
-  const Relowering& relowering;
+  const Rederivation& rederivation;
   Bundle& bundle;
   const std::string& tensor;
   const network::Node& node;  // that it stands for

@@ -9,7 +9,7 @@
 #include <optional>
 #include <utility>
 
-#include "sim/diagnose/relower.h"
+#include "sim/calibrate/lower/rederivation.h"
 #include "sim/error.h"
 #include "sim/text/block_name.h"
 #include "sim/text/text_util.h"
@@ -249,7 +249,7 @@ class Hunt {
 
   // Strange steps, made anew from the float weights and the scales around them.
   std::optional<Candidate> BestRemade() const {
-    const auto relowering = std::make_shared<Relowering>(subject_.model, subject_.inputs);
+    const auto rederivation = std::make_shared<Rederivation>(subject_.model, subject_.inputs);
     const MixedExecutor network(bundle_, subject_.model, subject_.inputs);
     const std::vector<Step> steps = StepsOf(network);
     std::optional<Candidate> best;
@@ -260,14 +260,9 @@ class Hunt {
       for (const std::size_t n : step->nodes) tensors.push_back(network.NameOf(n));
       Repair repair;
       repair.text = "make the operation anew from the float weights and the scales around it";
-      repair.change = [relowering, tensors, linear = tap->accumulator](Bundle& b) {
-        for (const std::string& tensor : tensors) {
-          if (linear) {
-            relowering->RemakeLinear(tensor, b);
-          } else {
-            relowering->Remake(tensor, b);
-          }
-        }
+      repair.change = [rederivation, tensors, linear = tap->accumulator](Bundle& b) {
+        if (!linear) return rederivation->Derive(tensors, b);
+        for (const std::string& tensor : tensors) rederivation->Requantize(tensor, b);
       };
       std::optional<Candidate> candidate = Try(repair, tap->tensor);
       if (!candidate || !Confirmed(Cause::kUnexplained, *candidate, tap->tensor)) continue;

@@ -218,13 +218,13 @@ void Faults::PlantInCalibration(ModelInputs& inputs) const {
 
 void Faults::PlantInBundle(const network::Network& model, const ModelInputs& inputs,
                            Bundle& bundle) const {
-  const Relowering relowering(model, inputs);
+  const Rederivation rederivation(model, inputs);
   Program& program = bundle.program;
   for (const Fault& fault : faults_) {
     const FaultKind& kind = Kinds()[fault.kind];
     const auto victim = [&](const std::string& tensor) {
       return Victim{
-          model, relowering, bundle, tensor, *model.NodeOf(tensor), ProducerOf(program, tensor)};
+          model, rederivation, bundle, tensor, *model.NodeOf(tensor), ProducerOf(program, tensor)};
     };
     std::string tensor = fault.tensor;
     if (kind.turn == Turn::kBundle) {

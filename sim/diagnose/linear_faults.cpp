@@ -16,12 +16,12 @@ bool IsLinear(const Victim& v) { return v.op != nullptr && LinearOperandsOf(*v.o
 using Mistake = void (*)(network::Linear& layer, std::vector<double>& scale);
 BundleFault Misread(Mistake mistake) {
   return {IsLinear, [mistake](const Victim& v) {
-            network::Linear layer = v.relowering.LayerOf(v.tensor);
+            network::Linear layer = v.rederivation.LayerOf(v.tensor);
             // In steps of the layer's input.
             std::vector<double> scale = Expanded(
                 v.bundle.scales.at(LinearOperandsOf(*v.op)->weight).scale, layer.bias.size());
             mistake(layer, scale);
-            v.relowering.RemakeLinear(v.tensor, layer, scale, v.bundle);
+            v.rederivation.Requantize(v.tensor, layer, scale, v.bundle);
           }};
 }
 
@@ -61,8 +61,7 @@ BundleFault Permutation(Order order) {
               if (scale.scale.size() > 1) PermuteRows(scale.scale, first, 1, from);
               if (scale.zero.size() > 1) PermuteRows(scale.zero, first, 1, from);
             }
-            for (const std::string& reader : ReadersOf(program, layer))
-              v.relowering.Remake(reader, v.bundle);
+            v.rederivation.Derive(ReadersOf(program, layer), v.bundle);
           }};
 }
 

@@ -25,6 +25,10 @@ const std::string& AccumulatorName(const Node& node) {
                                                                   : projection->accumulator;
 }
 
+std::string NarrowName(const Node& node) {
+  return AccumulatorName(node) != node.name ? node.name : node.name + std::string(kNarrowSuffix);
+}
+
 Node& Network::Add(Node node) {
   for (const std::string& read : node.inputs) At(read);
   if (!index_.emplace(node.name, nodes_.size()).second) {

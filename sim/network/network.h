@@ -155,5 +155,7 @@ inline constexpr std::string_view kNarrowSuffix =
     ".quant";  // of a Projection: its optional int8 step
 // The accumulator of a Projection.
 const std::string& AccumulatorName(const Node& node);
+// What a Projection's accumulator is requantized to where nothing else does it.
+std::string NarrowName(const Node& node);
 
 }  // namespace qsim::network

@@ -67,7 +67,10 @@ Multiplier ShiftFor(double r, const std::string& what) {
   // operations.
   const int exponent = std::ilogb(std::fabs(r) * 1.5) + 1;
   if (std::fabs(std::ldexp(std::fabs(r), 1 - exponent) - 1) > 1e-12) {
-    throw InternalError(fmt::format("{}: {:.17g} is not a power of two", what, r));
+    throw InputError(fmt::format(
+        "{}: hardware.requant power_of_two, and the ratio of scales {:.17g} is none; the next is "
+        "{:.17g}",
+        what, r, SnapUp(std::fabs(r), 1)));
   }
   const int shift = 1 - exponent;
   if (shift < 0 || shift > kMaxShift) {
@@ -76,6 +79,12 @@ Multiplier ShiftFor(double r, const std::string& what) {
                     what, r, shift));
   }
   return {r < 0 ? -1 : 1, shift};
+}
+
+Multiplier HardwareMultiplier(double r, const Hardware& hardware, const std::string& what,
+                              const MultiplierLimits& limits) {
+  if (hardware.requant == RequantMode::kPowerOfTwo) return ShiftFor(r, what);
+  return MultiplierFor(r, limits.bits, what, limits.most_shift);
 }
 
 CommonShift CommonShiftFor(std::span<const double> ratios, int bits, const std::string& what) {

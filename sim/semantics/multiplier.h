@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "golden/ops/requantize.h"
+#include "sim/config/section.h"
 
 namespace qsim {
 
@@ -26,9 +27,12 @@ struct MultiplierLimits {
 };
 MultiplierLimits MultiplierLimitsOf(RequantScheme scheme, int hardware_bits);
 
-// r = +-2^-S exactly, S in 0..62, as +-1 and S. Throws InternalError for any other r, InputError
-// when S does not fit.
+// r = +-2^-S exactly, S in 0..62, as +-1 and S. Throws InputError for any other r.
 Multiplier ShiftFor(double r, const std::string& what);
+
+// What the hardware has for r: in power-of-two mode a shift alone, otherwise M within the limits.
+Multiplier HardwareMultiplier(double r, const Hardware& hardware, const std::string& what,
+                              const MultiplierLimits& limits);
 
 // Several ratios over one shift: the largest S in 0..62 for which every round_half_even(r 2^S)
 // fits.

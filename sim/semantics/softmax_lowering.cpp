@@ -142,9 +142,19 @@ struct OutputScales {
 
 }  // namespace
 
+ScoreChoice ScoresOf(SoftmaxKind kind, double stated, int extra_bits) {
+  // A scale is unit / k; a hair less keeps k whichever way the division rounds.
+  const double scale = kind == SoftmaxKind::kTflite ? stated : stated * (1 - 1e-9);
+  return ChooseScores(kind, scale, extra_bits).value_or(CoarsestScores(kind, extra_bits));
+}
+
 int ExtraBits(const SoftmaxParams& params) {
   const auto* rounded = std::get_if<IbertRnSoftmaxParams>(&params);
   return rounded == nullptr ? 0 : rounded->extra_bits;
+}
+
+int ExtraBits(SoftmaxKind kind, double output_scale) {
+  return kind == SoftmaxKind::kIbertRn ? -8 - std::ilogb(output_scale) : 0;
 }
 
 TensorScale SoftmaxOutputScale(const SoftmaxParams& params) {

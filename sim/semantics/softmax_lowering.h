@@ -25,9 +25,13 @@ struct ScoreChoice {
 std::optional<ScoreChoice> ChooseScores(SoftmaxKind kind, double observed, int extra_bits);
 // The coarsest scale that the algorithm has, for clipped scores.
 ScoreChoice CoarsestScores(SoftmaxKind kind, int extra_bits);
+// For scores of a stated scale: that one where the algorithm has it, else the next, else the
+// coarsest.
+ScoreChoice ScoresOf(SoftmaxKind kind, double stated, int extra_bits);
 
-// Those of ibert_rn; 0 of the others.
+// Those of ibert_rn, by its parameters or by its output's scale; 0 of the others.
 int ExtraBits(const SoftmaxParams& params);
+int ExtraBits(SoftmaxKind kind, double output_scale);
 
 // What the output codes of these parameters stand for.
 TensorScale SoftmaxOutputScale(const SoftmaxParams& params);

@@ -10,7 +10,7 @@
 #include "sim/semantics/multiplier.h"
 #include "sim/diagnose/faults.h"
 #include "sim/semantics/mixed.h"
-#include "sim/diagnose/relower.h"
+#include "sim/calibrate/lower/rederivation.h"
 #include "sim/io/files/output_directory.h"
 #include "tests/diagnose/shipped_model.h"
 #include "tests/support/second_geometry.h"
@@ -449,9 +449,8 @@ TEST(EditedBundle, OneScaleForEachOfThreeMatrices) {
                   scale.scale[n] = *std::max_element(
                       own.begin() + static_cast<std::ptrdiff_t>(n / 64 * 64),
                       own.begin() + static_cast<std::ptrdiff_t>(n / 64 * 64 + 64));
-                const Relowering relowering(Digits().model(), Digits().evaluation());
-                for (const std::string& reader : ReadersOf(b.program, "blocks.1.attn_qkv"))
-                  relowering.Remake(reader, b);
+                const Rederivation rederivation(Digits().model(), Digits().evaluation());
+                rederivation.Derive(ReadersOf(b.program, "blocks.1.attn_qkv"), b);
               }),
               Cause::kDoubleQuantization, "blocks.1.attn_qkv");
 }
@@ -483,10 +482,10 @@ TEST(EditedBundle, SettingsOfWeights) {
 
 TEST(EditedBundle, AnOutlierInTheCalibrationInputs) {
   Calibrated wide = Faulty(Digits(), {}, Scope::kBlock);
-  const Relowering relowering(Digits().model(), Digits().evaluation());
-  wide.bundle.scales.at("blocks.1.attn_q_out").scale[0] *= 12;
-  StatedGrid grid = {{-128, 127}, wide.bundle.scales.at("blocks.1.attn_q_out").scale, {0}};
-  relowering.Rescale("blocks.1.attn_q_out", grid, wide.bundle);
+  const Rederivation rederivation(Digits().model(), Digits().evaluation());
+  Activation grid = StatedUnits(wide.bundle, "blocks.1.attn_q_out");
+  for (double& s : grid.scale) s *= 12;
+  rederivation.Regrid(grid, wide.bundle);
   ExpectFirst(Recognise(Digits(), wide), Cause::kChannelOutliers, "blocks.1.attn_q_out");
 }
 

@@ -12,7 +12,7 @@
 #include "sim/diagnose/causes/causes.h"
 #include "sim/diagnose/diagnosis_json.h"
 #include "sim/diagnose/diagnosis_text.h"
-#include "sim/diagnose/relower.h"
+#include "sim/calibrate/lower/rederivation.h"
 #include "tests/diagnose/shipped_model.h"
 
 namespace qsim::testing {

@@ -6,8 +6,11 @@
 #include <cmath>
 #include <utility>
 
+#include "sim/calibrate/lower/weight_chooser.h"
 #include "sim/error.h"
 #include "sim/semantics/gelu_lowering.h"
+#include "sim/semantics/layernorm_lowering.h"
+#include "sim/semantics/linear_lowering.h"
 #include "sim/semantics/multiplier.h"
 #include "sim/semantics/softmax_lowering.h"
 
@@ -53,13 +56,22 @@ std::vector<RealRange> ScaledUnion(const std::vector<RealRange>& channels,
 
 class Chooser {
  public:
-  Chooser(const Plan& plan, const Observations& observations, Realise realise,
-          std::vector<LoweringNote>& notes)
-      : plan_(plan), observations_(observations), realise_(realise), notes_(notes) {}
+  Chooser(const Plan& plan, const Observations& observations, const InputSource& source,
+          Realise realise, std::vector<LoweringNote>& notes)
+      : plan_(plan),
+        observations_(observations),
+        source_(source),
+        realise_(realise),
+        notes_(notes) {}
 
   Grids Run() {
     for (const NodePlan& plan : plan_.nodes()) {
       std::visit([&](const auto& function) { Choose(function, plan); }, plan.node->function);
+    }
+    for (const NodePlan& plan : plan_.nodes()) {
+      if (const auto* layer = std::get_if<network::LayerNorm>(&plan.node->function))
+        NoteGamma(layer->norm, plan);
+      ChooseProducts(plan_, plan, source_, grids_, notes_);
     }
     return std::move(grids_);
   }
@@ -70,7 +82,7 @@ class Chooser {
   }
   const std::string& Name(const NodePlan& plan) const { return plan.node->name; }
   const Activation& Input(const NodePlan& plan, std::size_t index) const {
-    return grids_.of.at(plan.inputs.at(index));
+    return grids_.at(plan_.At(plan.inputs.at(index)).Tensor());
   }
   std::vector<RealRange> RangesOf(const NodePlan& plan) const {
     return observations_.Ranges(Name(plan));
@@ -78,11 +90,11 @@ class Chooser {
 
   // ---- by function ----
 
-  void Choose(const network::Pixels&, const NodePlan& plan) { Set(plan, Pixels(plan)); }
-  void Choose(const network::Patches&, const NodePlan& plan) { Set(plan, Pixels(plan)); }
-  void Choose(const network::Activations&, const NodePlan& plan) { Set(plan, Stream(plan)); }
-  void Choose(const network::Entry&, const NodePlan& plan) { Set(plan, Stream(plan)); }
-  void Choose(const network::Positions&, const NodePlan& plan) { Set(plan, Stream(plan)); }
+  void Choose(const network::Pixels&, const NodePlan& plan) { Set(Pixels(plan)); }
+  void Choose(const network::Patches&, const NodePlan& plan) { Set(Pixels(plan)); }
+  void Choose(const network::Activations&, const NodePlan& plan) { Set(Stream(plan)); }
+  void Choose(const network::Entry&, const NodePlan& plan) { Set(Stream(plan)); }
+  void Choose(const network::Positions&, const NodePlan& plan) { Set(Stream(plan)); }
 
   void Choose(const network::Sum&, const NodePlan& plan) {
     std::optional<double> unit;
@@ -90,8 +102,8 @@ class Chooser {
     const Activation sum = Stream(plan, unit);
     // The layer's own int8 step waited for the grid that it is added on.
     const NodePlan& layer = plan_.At(plan.inputs.at(0));
-    if (layer.section) Set(layer, Narrow(layer, sum.scale[0]));
-    Set(plan, sum);
+    if (layer.section) Set(Plain(layer, RangesOf(layer), sum.scale[0]));
+    Set(sum);
   }
 
   void Choose(const network::LayerNorm& layer, const NodePlan& plan) {
@@ -104,8 +116,7 @@ class Chooser {
     out.range = RangeOf(section);
     const double unit = LayernormUnit(channels);
     const bool deeploy = plan.numerics.layernorm == LayernormKind::kDeeploy;
-    const std::vector<double> gamma =
-        deeploy ? std::vector<double>() : EffectiveGamma(layer.norm, unit);
+    const std::vector<double> gamma = deeploy ? std::vector<double>() : EffectiveGamma(layer.norm);
     for (std::size_t c = 0; c < channels; ++c) {
       double scale = QuantizationOf(range[c], out.range, section.has_zero_point).scale;
       // gamma is given, so a power-of-two ratio leaves the output scale as the only choice; it is
@@ -114,18 +125,14 @@ class Chooser {
       out.scale.push_back(scale);
       out.zero.push_back(ZeroPointFor(range[c], scale, out.range, section.has_zero_point));
     }
-    Set(plan, std::move(out));
+    Set(std::move(out));
   }
 
   void Choose(const network::Projection&, const NodePlan& plan) {
     if (!plan.section) return;
     const std::vector<const NodePlan*> readers = plan_.ReadersOf(Name(plan));
-    if (readers.empty()) {
-      const auto channels = static_cast<std::size_t>(plan.node->shape.back());
-      Set(plan, Plain(Name(plan), plan, RangesOf(plan), channels));
-    } else if (!std::holds_alternative<network::Sum>(readers.front()->node->function)) {
-      Set(plan, Narrow(plan, std::nullopt));
-    }
+    if (readers.empty() || !std::holds_alternative<network::Sum>(readers.front()->node->function))
+      Set(Plain(plan, RangesOf(plan)));
   }
 
   void Choose(const network::Columns&, const NodePlan& plan) {
@@ -135,42 +142,38 @@ class Chooser {
       const auto* product = std::get_if<network::Product>(&reader->node->function);
       if (product != nullptr && product->transpose_rhs) Balance(plan, *reader, ranges, factor);
     }
-    Activation a =
-        Plain(Name(plan), plan, ranges, static_cast<std::size_t>(plan.node->shape.back()));
+    Activation a = Plain(plan, ranges);
     a.factor = std::move(factor);
-    if (plan.second_operand) Recentre(a);
-    Set(plan, std::move(a));
+    Set(plan.second_operand ? Recentred(std::move(a)) : std::move(a));
   }
 
   void Choose(const network::Product& product, const NodePlan& plan) {
     if (product.transpose_rhs) return ChooseScores(product, plan);
     const Activation& probabilities = Input(plan, 0);
     const Activation& values = Input(plan, 1);
-    Set(plan, Plain(Name(plan), plan, RangesOf(plan), values.scale.size(),
-                    values.scale[0] * probabilities.scale[0]));
+    Set(Plain(plan, RangesOf(plan), values.scale[0] * probabilities.scale[0]));
   }
 
   void Choose(const network::Softmax&, const NodePlan& plan) {
-    const SoftmaxParams& params = grids_.softmax.at(Name(plan)).front();
+    const SoftmaxParams params =
+        ScoresOf(plan.numerics.softmax, Input(plan, 0).scale[0], ExtraBitsOf(plan)).params;
     const TensorScale scale = SoftmaxOutputScale(params);
     const bool log2 = scale.kind == TensorScale::Kind::kLog2;
     // The array sees a log2 code c as 2^(15 - c).
-    Set(plan, {Name(plan),
-               SoftmaxOutputRange(params),
-               {log2 ? std::ldexp(1.0, -15) : scale.scale[0]},
-               {scale.zero[0]},
-               {}});
+    Set({Name(plan),
+         SoftmaxOutputRange(params),
+         {log2 ? std::ldexp(1.0, -15) : scale.scale[0]},
+         {scale.zero[0]},
+         {}});
   }
 
   void Choose(const network::Elementwise&, const NodePlan& plan) {
-    Set(plan,
-        Plain(Name(plan), plan, RangesOf(plan), static_cast<std::size_t>(plan.node->shape.back())));
+    Set(Plain(plan, RangesOf(plan)));
   }
 
   void Choose(const network::Gelu&, const NodePlan& plan) {
     const std::vector<RealRange> ranges = RangesOf(plan);
-    Activation out =
-        Plain(Name(plan), plan, ranges, static_cast<std::size_t>(plan.node->shape.back()));
+    Activation out = Plain(plan, ranges);
     if (PowerOfTwo(plan) && plan.numerics.gelu != GeluKind::kTable) {
       auto params = Alternative<GeluParams>(static_cast<std::size_t>(plan.numerics.gelu));
       const double unit = std::fabs(SetGeluConstants(Input(plan, 0).scale[0], params));
@@ -178,12 +181,12 @@ class Chooser {
       for (std::int32_t& z : out.zero)
         z = ZeroPointFor(ranges[0], out.scale[0], out.range, plan.section->has_zero_point);
     }
-    Set(plan, std::move(out));
+    Set(std::move(out));
   }
 
   // ---- pieces ----
 
-  void Set(const NodePlan& plan, Activation a) { grids_.of[Name(plan)] = std::move(a); }
+  void Set(Activation a) { grids_[a.name] = std::move(a); }
 
   static Activation Pixels(const NodePlan& plan) {
     const std::size_t channels = plan.input ? 1 : static_cast<std::size_t>(plan.node->shape.back());
@@ -196,14 +199,15 @@ class Chooser {
 
   // From observed ranges, one for each group of channels; in power-of-two mode every scale is unit
   // * 2^n.
-  Activation Plain(const std::string& name, const NodePlan& plan,
-                   const std::vector<RealRange>& ranges, std::size_t channels,
+  Activation Plain(const NodePlan& plan, const std::vector<RealRange>& ranges,
                    std::optional<double> unit = std::nullopt) {
     const Section& section = *plan.section;
+    const auto channels = static_cast<std::size_t>(
+        plan.node->shape.size() == 2 ? plan.node->shape.back() : plan.node->shape.front());
     Activation a;
-    a.name = name;
+    a.name = plan.Tensor();
     a.range = RangeOf(section);
-    WarnClippedNegatives(name, section, ranges);
+    WarnClippedNegatives(a.name, section, ranges);
     std::vector<double> scales;
     for (const RealRange& range : ranges) {
       scales.push_back(QuantizationOf(range, a.range, section.has_zero_point).scale);
@@ -223,27 +227,12 @@ class Chooser {
 
   // Of the residual stream; channel_wise: factors 1, 2, ... 128 over a common base.
   Activation Stream(const NodePlan& plan, std::optional<double> unit = std::nullopt) {
-    Activation a = Plain(Name(plan), plan, RangesOf(plan),
-                         static_cast<std::size_t>(plan.node->shape.back()), unit);
+    Activation a = Plain(plan, RangesOf(plan), unit);
     if (!ChannelWise(*plan.section)) return a;
     double base = std::max(Smallest(a.scale), Largest(a.scale) / 128);
     if (unit && PowerOfTwo(plan)) base = SnapUp(base, *unit);
     for (double& s : a.scale) s = SnapUp(std::max(s, base), base);
     return a;
-  }
-
-  // A narrow step behind a linear layer, in the units of the layer's rewritten rows.
-  Activation Narrow(const NodePlan& plan, std::optional<double> unit) {
-    return Plain(Name(plan) + std::string(network::kNarrowSuffix), plan, RangesOf(plan),
-                 static_cast<std::size_t>(plan.node->shape.back()), unit);
-  }
-
-  // The array's second operand is int8: unsigned codes are stored minus half their range.
-  static void Recentre(Activation& a) {
-    if (a.range.qmin < 0) return;
-    const std::int32_t offset = (a.range.qmax + 1) / 2;
-    a.range = {a.range.qmin - offset, a.range.qmax - offset};
-    for (std::int32_t& z : a.zero) z -= offset;
   }
 
   void WarnClippedNegatives(const std::string& name, const Section& section,
@@ -292,30 +281,25 @@ class Chooser {
     const std::vector<RealRange> range = Expanded(RangesOf(plan), heads);
     for (std::size_t h = 0; h < heads; ++h) {
       double scale = QuantizationOf(range[h], scores.range, plan.section->has_zero_point).scale;
-      if (softmax != nullptr) {
-        ScoreChoice choice = ForExponential(*softmax, plan, scale, h);
-        grids_.softmax[Name(*softmax)].push_back(std::move(choice.params));
-        scale = choice.scale;
-      }
+      if (softmax != nullptr) scale = ForExponential(*softmax, plan, scale, h);
       scores.scale.push_back(scale);
       scores.zero.push_back(
           ZeroPointFor(range[h], scale, scores.range, plan.section->has_zero_point));
     }
     if (PowerOfTwo(plan)) SnapToScores(product, plan, scores);
-    Set(plan, std::move(scores));
+    Set(std::move(scores));
   }
 
   // One head's scores, never finer than what was observed.
-  ScoreChoice ForExponential(const NodePlan& softmax, const NodePlan& plan, double observed,
-                             std::size_t head) {
+  double ForExponential(const NodePlan& softmax, const NodePlan& plan, double observed,
+                        std::size_t head) {
     const SoftmaxKind kind = softmax.numerics.softmax;
-    const int extra_bits = ExtraBits(softmax);
-    const auto choice = qsim::ChooseScores(kind, observed, extra_bits);
-    if (choice) return *choice;
-    const ScoreChoice coarsest = CoarsestScores(kind, extra_bits);
+    const auto choice = qsim::ChooseScores(kind, observed, 0);
+    if (choice) return choice->scale;
+    const double coarsest = CoarsestScores(kind, 0).scale;
     const std::string problem = fmt::format(
         "head {}: scores need a scale of {:.3g}, and the integer exponential at most {:.4g}", head,
-        observed, coarsest.scale);
+        observed, coarsest);
     if (realise_ == Realise::kExact) {
       throw InputError(
           fmt::format("{}: {}: cannot be realised in integers: {}; give the scores more "
@@ -327,7 +311,7 @@ class Chooser {
   }
 
   // j of ibert_rn's output scale 2^-(8 + j): the one with the least error in calibration.
-  int ExtraBits(const NodePlan& softmax) const {
+  int ExtraBitsOf(const NodePlan& softmax) const {
     if (softmax.numerics.softmax != SoftmaxKind::kIbertRn) return 0;
     const Observed* seen = observations_.Find(Name(softmax));
     if (seen == nullptr) throw InternalError(Name(softmax) + " was not observed");
@@ -341,7 +325,7 @@ class Chooser {
   void SnapToScores(const network::Product& product, const NodePlan& plan,
                     const Activation& scores) {
     const NodePlan& lhs = plan_.At(plan.inputs.at(0));
-    Activation& q = grids_.of.at(plan.inputs.at(0));
+    Activation& q = grids_.at(plan.inputs.at(0));
     const Activation& k = Input(plan, 1);
     const std::size_t channels = q.scale.size();
     const std::size_t heads = scores.scale.size();
@@ -364,12 +348,32 @@ class Chooser {
     }
   }
 
+  // ---- layer norms ----
+
+  void NoteGamma(const network::Norm& norm, const NodePlan& plan) {
+    if (plan.numerics.layernorm == LayernormKind::kDeeploy) return;
+    std::vector<std::size_t> raised;
+    const std::vector<double> gamma = EffectiveGamma(norm, &raised);
+    for (const std::size_t c : raised) {
+      Note(LoweringNote::Kind::kRaisedScale, Name(plan),
+           fmt::format("channel {}: gamma {:.3g} raised to {:.3g}, so that its bias fits (a "
+                       "nearly dead channel)",
+                       c, norm.gamma[c], std::fabs(gamma[c])));
+    }
+    if (PowerOfTwo(plan) && plan.section->calibration_mode == CalibrationMode::kLayerWise) {
+      Note(LoweringNote::Kind::kInfo, Name(plan),
+           "requant: power_of_two makes the output scale per channel (gamma times a power of "
+           "two), absorbed into the next layer's weights");
+    }
+  }
+
   void Note(LoweringNote::Kind kind, const std::string& tensor, std::string text) {
     notes_.push_back({kind, tensor, std::move(text)});
   }
 
   const Plan& plan_;
   const Observations& observations_;
+  const InputSource& source_;
   Realise realise_;
   std::vector<LoweringNote>& notes_;
   Grids grids_;
@@ -377,29 +381,9 @@ class Chooser {
 
 }  // namespace
 
-double LayernormUnit(std::size_t channels) {
-  return std::ldexp(std::sqrt(static_cast<double>(channels)), -30);
-}
-
-std::vector<double> EffectiveGamma(const network::Norm& norm, double unit,
-                                   std::vector<std::size_t>* raised) {
-  double largest = 0;
-  for (const float v : norm.gamma) largest = std::max(largest, std::fabs(static_cast<double>(v)));
-  std::vector<double> gammas;
-  for (std::size_t c = 0; c < norm.gamma.size(); ++c) {
-    const double gamma = static_cast<double>(norm.gamma[c]);
-    const double beta = std::fabs(static_cast<double>(norm.beta[c]));
-    const double least =
-        std::max({beta / (unit * std::ldexp(1.0, 40)), std::ldexp(largest, -20), kMinScale});
-    if (raised != nullptr && std::fabs(gamma) < least) raised->push_back(c);
-    gammas.push_back(std::copysign(std::max(std::fabs(gamma), least), gamma));
-  }
-  return gammas;
-}
-
-Grids ChooseGrids(const Plan& plan, const Observations& observations, Realise realise,
-                  std::vector<LoweringNote>& notes) {
-  return Chooser(plan, observations, realise, notes).Run();
+Grids ChooseGrids(const Plan& plan, const Observations& observations, const InputSource& source,
+                  Realise realise, std::vector<LoweringNote>& notes) {
+  return Chooser(plan, observations, source, realise, notes).Run();
 }
 
 }  // namespace qsim

@@ -2,21 +2,22 @@
 // grids that are stated around it. docs/numerics.md gives each operation.
 #pragma once
 
-#include "sim/calibrate/lower/grid_chooser.h"
-#include "sim/calibrate/observe/calibration.h"
+#include <functional>
+#include <string>
+
+#include "sim/calibrate/lower/weight_chooser.h"
 
 namespace qsim {
 
-// Appends the plan's tensors, constants, operations, scales and notes to the bundle. Throws
-// InputError naming tensor and channel when a scale cannot be turned into integers.
-void Derive(const Plan& plan, const Grids& grids, const InputSource& source, Bundle& bundle);
+// What is derived, and from which float layer where it is not the network's own.
+struct DeriveOptions {
+  std::function<bool(const std::string& tensor)> wanted;            // empty: everything
+  std::function<network::Linear(const network::Node& node)> layer;  // empty: the network's
+};
 
-// W x with x = (p / 255 - mean) / std: std moves into the weights, mean into the bias, and a pixel
-// keeps its code with the scale 1 / 255.
-network::Linear FoldedPixels(const network::Linear& layer, const std::vector<double>& mean,
-                             const std::vector<double>& stddev);
-
-// Positions (row 0: with the row in front) in the residual stream's scale.
-IntTensor PositionCodes(const network::Positions& positions, const Activation& embed);
+// Appends the plan's tensors, constants, operations and scales to the bundle. Throws InputError
+// naming tensor and channel when a scale cannot be turned into integers.
+void Derive(const Plan& plan, const Grids& grids, const InputSource& source, Bundle& bundle,
+            const DeriveOptions& options = {});
 
 }  // namespace qsim

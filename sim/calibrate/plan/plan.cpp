@@ -45,6 +45,71 @@ std::vector<const NodePlan*> Plan::ReadersOf(const std::string& node) const {
   return readers;
 }
 
+void Plan::Select(const network::Network& network,
+                  const std::function<bool(const Node& node)>& selected) {
+  std::map<std::string, std::string> instead;  // of an Entry: what it stands for
+  for (const Node& node : network.nodes()) {
+    const bool entry = std::holds_alternative<network::Entry>(node.function);
+    NodePlan plan;
+    plan.node = &node;
+    plan.input = entry || std::holds_alternative<network::Pixels>(node.function) ||
+                 std::holds_alternative<network::Activations>(node.function);
+    for (const std::string& input : node.inputs) {
+      const auto seen = instead.find(input);
+      plan.inputs.push_back(seen == instead.end() ? input : seen->second);
+    }
+    if (!selected(node)) {
+      if (entry) instead[node.name] = plan.inputs.at(0);
+      continue;
+    }
+    if (plan.input) plan.inputs.clear();
+    index_.emplace(node.name, nodes_.size());
+    nodes_.push_back(std::move(plan));
+  }
+  for (const NodePlan& plan : nodes_) {
+    if (std::holds_alternative<network::Product>(plan.node->function))
+      Mutable(plan.inputs.at(1)).second_operand = true;
+  }
+}
+
+Plan::Plan(const network::Network& network, const Bundle& bundle) : network_(&network) {
+  const Program& program = bundle.program;
+  const auto has = [&](const std::string& tensor) { return program.FindTensor(tensor) != nullptr; };
+  Select(network, [&](const Node& node) {
+    return has(node.name) || has(network::AccumulatorName(node)) ||
+           has(node.name + std::string(network::kProductSuffix));
+  });
+  for (NodePlan& plan : nodes_) {
+    const auto contract = bundle.contracts.blocks.find(plan.node->block);
+    plan.numerics = contract == bundle.contracts.blocks.end() ? bundle.contracts.model.numerics
+                                                              : contract->second.numerics;
+    // A faulty program may have few bits; what is made anew has those of the default hardware.
+    plan.hardware.multiplier_bits =
+        std::max(plan.hardware.multiplier_bits, bundle.hardware.multiplier_bits);
+    if (bundle.hardware.power_of_two) plan.hardware.requant = RequantMode::kPowerOfTwo;
+    const std::string products = plan.Products();
+    for (const Op& op : program.ops) {
+      if (OutputOf(op) != products) continue;
+      if (const auto* gemm = std::get_if<GemmOp>(&op)) plan.hardware.acc = gemm->acc;
+      if (const auto* matmul = std::get_if<MatmulOp>(&op)) plan.hardware.acc = matmul->acc;
+    }
+    Section plain;
+    plain.origin = "the bundle";
+    if (std::holds_alternative<network::Projection>(plan.node->function)) {
+      plan.weight = plain;
+      plan.weight->calibration_mode = CalibrationMode::kChannelWise;
+      if (!has(network::NarrowName(*plan.node))) continue;
+    }
+    plan.section = plain;
+  }
+}
+
+Plan Plan::With(const Hardware& hardware) const {
+  Plan other = *this;
+  for (NodePlan& plan : other.nodes_) plan.hardware = hardware;
+  return other;
+}
+
 class Planner {
  public:
   Planner(const network::Network& network, const Config& config, const Extent& extent,
@@ -55,7 +120,7 @@ class Planner {
     for (const std::string& note : config_.notes()) {
       plan_.notes_.push_back({LoweringNote::Kind::kInfo, "config", note});
     }
-    Select();
+    plan_.Select(network_, [this](const Node& node) { return Selected(node); });
     // What a node asks of another's section is asked after that section has been read.
     for (NodePlan& plan : plan_.nodes_) {
       node_ = plan.node;
@@ -72,35 +137,9 @@ class Planner {
 
   bool Selected(const Node& node) const {
     if (node.scope > extent_.scope) return false;
+    if (Chained() && std::holds_alternative<network::Entry>(node.function)) return false;
     const std::vector<std::int64_t>& blocks = extent_.blocks;
     return blocks.empty() || std::find(blocks.begin(), blocks.end(), node.block) != blocks.end();
-  }
-
-  void Select() {
-    for (const Node& node : network_.nodes()) {
-      const bool entry = std::holds_alternative<network::Entry>(node.function);
-      if (!Selected(node) || (entry && Chained())) continue;
-      NodePlan plan;
-      plan.node = &node;
-      plan.input = entry || std::holds_alternative<network::Pixels>(node.function) ||
-                   std::holds_alternative<network::Activations>(node.function);
-      if (!plan.input) {
-        for (const std::string& input : node.inputs) plan.inputs.push_back(Source(input));
-      }
-      plan_.index_.emplace(node.name, plan_.nodes_.size());
-      plan_.nodes_.push_back(std::move(plan));
-    }
-    for (NodePlan& plan : plan_.nodes_) {
-      if (std::holds_alternative<network::Product>(plan.node->function))
-        plan_.Mutable(plan.inputs.at(1)).second_operand = true;
-    }
-  }
-
-  // A chained program has no entries: what reads one reads what it stands for.
-  std::string Source(const std::string& input) const {
-    const Node& node = network_.At(input);
-    const bool entry = std::holds_alternative<network::Entry>(node.function);
-    return entry && Chained() ? Source(node.inputs.at(0)) : input;
   }
 
   void ReadArithmetic(NodePlan& plan) const {
@@ -402,7 +441,8 @@ class Planner {
 };
 
 Plan::Plan(const network::Network& network, const Config& config, const Extent& extent,
-           Realise realise) {
+           Realise realise)
+    : network_(&network) {
   Planner(network, config, extent, realise, *this).Run();
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -39,14 +40,37 @@ struct NodePlan {
   Numerics numerics;
   // A Product's right operand is the array's second, which is int8.
   bool second_operand = false;
+
+  // The tensor that its readers find.
+  std::string Tensor() const {
+    if (!std::holds_alternative<network::Projection>(node->function)) return node->name;
+    return section ? network::NarrowName(*node) : network::AccumulatorName(*node);
+  }
+  // The accumulator of a Projection or a Product; of another node "". And a Projection's weights.
+  std::string Products() const {
+    if (std::holds_alternative<network::Product>(node->function))
+      return node->name + std::string(network::kProductSuffix);
+    return std::holds_alternative<network::Projection>(node->function)
+               ? network::AccumulatorName(*node)
+               : "";
+  }
+  std::string Weights() const { return Products() + ".weight"; }
 };
 
 class Plan {
  public:
-  // Throws InputError with the section's origin for a request that cannot be realised.
+  // The network must outlive the plan. Throws InputError with the section's origin for a request
+  // that cannot be realised.
   Plan(const network::Network& network, const Config& config, const Extent& extent,
        Realise realise);
+  // Of the nodes that a bundle has, in its arithmetic; what has no grid yet gets the plainest, with
+  // a scale for each output channel of weights.
+  Plan(const network::Network& network, const Bundle& bundle);
 
+  // The same on other hardware.
+  Plan With(const Hardware& hardware) const;
+
+  const network::Network& network() const { return *network_; }
   const std::vector<NodePlan>& nodes() const { return nodes_; }  // in the network's order
   const std::vector<LoweringNote>& notes() const { return notes_; }
   const NodePlan* Find(const std::string& node) const;
@@ -55,8 +79,12 @@ class Plan {
 
  private:
   friend class Planner;
+  // The nodes, and what each reads: an Entry that is not among them is seen through.
+  void Select(const network::Network& network,
+              const std::function<bool(const network::Node& node)>& selected);
   NodePlan& Mutable(const std::string& node) { return nodes_[index_.at(node)]; }
 
+  const network::Network* network_;
   std::vector<NodePlan> nodes_;
   std::map<std::string, std::size_t> index_;
   std::vector<LoweringNote> notes_;

@@ -22,8 +22,8 @@ constexpr double kSameScale = 1e-3;
 class ArithmeticSearch : CauseSearch {
  public:
   ArithmeticSearch(const DiagnosisSubject& subject, const Bundle& remade, const Probe& probe,
-                   const SharedRelowering& relowering)
-      : CauseSearch(subject, relowering), remade_(remade), product_(remade), probe_(probe) {}
+                   const SharedRederivation& rederivation)
+      : CauseSearch(subject, rederivation), remade_(remade), product_(remade), probe_(probe) {}
 
   std::vector<Suspect> Find() {
     for (const Op& op : subject_.bundle.program.ops) {
@@ -53,7 +53,7 @@ class ArithmeticSearch : CauseSearch {
     }
     CauseSearch::Report(cause, std::move(text), std::move(evidence), damage, factor);
     AddRepair("take the operation's constants from the scales around it",
-              [relowering = relowering_, tap = tensor_](Bundle& b) { relowering->Remake(tap, b); });
+              [rederivation = rederivation_, tap = tensor_](Bundle& b) { rederivation->Derive({tap}, b); });
   }
 
   // By the roles of the parameters, whatever the operation is.
@@ -289,20 +289,14 @@ class ArithmeticSearch : CauseSearch {
     found_.back().damage = 1;
     found_.back().suspicion.repairs.clear();
     AddRepair("read its own columns",
-              [relowering = relowering_, tap = tensor_, wanted](Bundle& bundle) {
-                ForEachParameterOf(*ProducerOf(bundle.program, tap),
-                                   [&]<typename T>(const Field& field, T& member) {
-                                     if constexpr (std::is_same_v<T, std::int64_t>) {
-                                       if (field.role == Role::kSize) member = wanted;
-                                     }
-                                   });
-                relowering->Remake(tap, bundle);
+              [rederivation = rederivation_, tap = tensor_](Bundle& bundle) {
+                rederivation->Derive({tap}, bundle);
               });
   }
 
   // The accumulator's stated scale is the product of its operands'.
   void CheckProductScale() {
-    relowering_->Remake(tensor_, product_);
+    rederivation_->Derive({tensor_}, product_);
     const Activation stated = StatedActivation(subject_.bundle, tensor_);
     const Activation wanted = StatedActivation(product_, tensor_);
     std::vector<double> factors;
@@ -321,10 +315,10 @@ class ArithmeticSearch : CauseSearch {
     found_.back().suspicion.repairs.clear();
     AddRepair(
         "state the product of its operands' scales, and take the multipliers behind it from there",
-        [relowering = relowering_, tap = tensor_](Bundle& bundle) {
-          relowering->Remake(tap, bundle);
-          for (const std::string& reader : ReadersOf(bundle.program, tap))
-            relowering->Remake(reader, bundle);
+        [rederivation = rederivation_, tap = tensor_](Bundle& bundle) {
+          std::vector<std::string> tensors = ReadersOf(bundle.program, tap);
+          tensors.insert(tensors.begin(), tap);
+          rederivation->Derive(tensors, bundle);
         });
   }
 
@@ -352,8 +346,8 @@ std::set<std::string> DifferingOperations(const Bundle& bundle, const Bundle& re
 }
 
 std::vector<Suspect> ArithmeticCauses(const DiagnosisSubject& subject, const Bundle& remade,
-                                      const Probe& probe, const SharedRelowering& relowering) {
-  return ArithmeticSearch(subject, remade, probe, relowering).Find();
+                                      const Probe& probe, const SharedRederivation& rederivation) {
+  return ArithmeticSearch(subject, remade, probe, rederivation).Find();
 }
 
 }  // namespace qsim

@@ -15,6 +15,6 @@ namespace qsim {
 std::set<std::string> DifferingOperations(const Bundle& bundle, const Bundle& remade);
 
 std::vector<Suspect> ArithmeticCauses(const DiagnosisSubject& subject, const Bundle& remade,
-                                      const Probe& probe, const SharedRelowering& relowering);
+                                      const Probe& probe, const SharedRederivation& rederivation);
 
 }  // namespace qsim

@@ -19,17 +19,16 @@ namespace {
 
 // Every operation as the stated scales ask for; linear layers but for their accumulators as they
 // are.
-Bundle Remade(const DiagnosisSubject& subject, const Relowering& relowering) {
+Bundle Remade(const DiagnosisSubject& subject, const Rederivation& rederivation) {
   Bundle bundle = subject.bundle;
+  std::vector<std::string> others;
   for (const Op& op : subject.bundle.program.ops) {
-    Op& good = *ProducerOf(bundle.program, OutputOf(op));
-    try {
-      if (!LinearOperandsOf(op)) relowering.Remake(OutputOf(op), bundle);
-    } catch (const InputError&) {
-      // A ratio without a multiplier: the range of one of its tensors is at fault.
-      good = op;
-    }
-    const Accumulator* acc = AccumulatorOf(good);
+    if (!LinearOperandsOf(op)) others.push_back(OutputOf(op));
+  }
+  // A ratio without a multiplier is skipped: the range of one of its tensors is at fault.
+  rederivation.Derive(others, bundle, true);
+  for (const Op& op : subject.bundle.program.ops) {
+    const Accumulator* acc = AccumulatorOf(op);
     if (acc != nullptr && acc->policy != AccPolicy::kError)
       WidenAccumulator(OutputOf(op), bundle.program);
   }
@@ -134,16 +133,16 @@ void MergeCoverage(std::vector<Suspect>& suspects) {
 }  // namespace
 
 std::vector<Suspicion> RecogniseCauses(const DiagnosisSubject& subject, int threads) {
-  const auto relowering = std::make_shared<const Relowering>(subject.model, subject.inputs);
-  const Bundle remade = Remade(subject, *relowering);
+  const auto rederivation = std::make_shared<const Rederivation>(subject.model, subject.inputs);
+  const Bundle remade = Remade(subject, *rederivation);
   const std::set<std::string> differing = DifferingOperations(subject.bundle, remade);
   const Probe probe = RunProbe(subject, subject.inputs, remade, differing, threads);
-  std::vector<Suspect> suspects = LinearCauses(subject, probe, relowering);
+  std::vector<Suspect> suspects = LinearCauses(subject, probe, rederivation);
   const auto add = [&](std::vector<Suspect> more) {
     std::move(more.begin(), more.end(), std::back_inserter(suspects));
   };
-  add(ArithmeticCauses(subject, remade, probe, relowering));
-  add(RangeCauses(subject, probe, relowering, threads));
+  add(ArithmeticCauses(subject, remade, probe, rederivation));
+  add(RangeCauses(subject, probe, rederivation, threads));
   MergeStatements(subject, suspects);
   const Program& program = subject.bundle.program;
   std::stable_sort(suspects.begin(), suspects.end(), [&](const Suspect& a, const Suspect& b) {

@@ -28,8 +28,8 @@ class LayerCauses : CauseSearch {
  public:
   LayerCauses(const DiagnosisSubject& subject, const std::string& output,
               const network::Linear& layer, const std::vector<double>& power,
-              const SharedRelowering& relowering)
-      : CauseSearch(subject, relowering),
+              const SharedRederivation& rederivation)
+      : CauseSearch(subject, rederivation),
         fit_(subject.bundle, output, layer, power),
         node_(*subject.model.NodeOf(output)),
         parts_(PartsOf(subject.model, output)) {
@@ -67,7 +67,7 @@ class LayerCauses : CauseSearch {
     AddRepair(
         "quantize the float weights anew, with a scale for each output channel, and take the "
         "multipliers behind it from the scales",
-        [relowering = relowering_, tap = tensor_](Bundle& b) { relowering->RemakeLinear(tap, b); });
+        [rederivation = rederivation_, tap = tensor_](Bundle& b) { rederivation->Requantize(tap, b); });
   }
 
   // Of the weights' section.
@@ -362,13 +362,13 @@ class LayerCauses : CauseSearch {
 }  // namespace
 
 std::vector<Suspect> LinearCauses(const DiagnosisSubject& subject, const Probe& probe,
-                                  const SharedRelowering& relowering) {
+                                  const SharedRederivation& rederivation) {
   std::vector<Suspect> suspects;
   for (const Op& op : subject.bundle.program.ops) {
     if (!LinearOperandsOf(op)) continue;
     const std::string& output = OutputOf(op);
-    const network::Linear layer = relowering->LayerOf(output);
-    LayerCauses causes(subject, output, layer, probe.column_power.at(output), relowering);
+    const network::Linear layer = rederivation->LayerOf(output);
+    LayerCauses causes(subject, output, layer, probe.column_power.at(output), rederivation);
     for (Suspect& suspect : causes.Find()) suspects.push_back(std::move(suspect));
   }
   return suspects;

@@ -10,6 +10,6 @@
 namespace qsim {
 
 std::vector<Suspect> LinearCauses(const DiagnosisSubject& subject, const Probe& probe,
-                                  const SharedRelowering& relowering);
+                                  const SharedRederivation& rederivation);
 
 }  // namespace qsim

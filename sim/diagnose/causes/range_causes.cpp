@@ -29,8 +29,8 @@ constexpr double kUnderflowSteps = 3;  // standard deviation of a row
 class RangeSearch : CauseSearch {
  public:
   RangeSearch(const DiagnosisSubject& subject, const Probe& probe,
-              const SharedRelowering& relowering, int threads)
-      : CauseSearch(subject, relowering), probe_(probe), threads_(threads) {}
+              const SharedRederivation& rederivation, int threads)
+      : CauseSearch(subject, rederivation), probe_(probe), threads_(threads) {}
 
   std::vector<Suspect> Find() {
     for (const auto& [output, input] : probe_.norms) CheckVariance(output, input);
@@ -270,24 +270,23 @@ class RangeSearch : CauseSearch {
                          ? 16
                          : std::max(8, static_cast<int>(std::lround(std::log2(Steps() + 1))));
     const auto half = static_cast<std::int32_t>(1 << (bits - 1));
-    StatedGrid grid;
-    grid.range = {-half, half - 1};
-    grid.zero = {0};
+    Activation grid{tensor_, {-half, half - 1}, {}, {0}, {}};
     const double extent = std::max(-use_->Min(), use_->Max());
     grid.scale = {std::max(extent / (half - 0.5), kMinScale)};
     if (Contracted() && Stated().scale.size() > 1) {
       const Activation a = StatedActivation(subject_.bundle, tensor_);
+      grid.scale = StatedUnits(subject_.bundle, tensor_).scale;
+      grid.factor = StatedUnits(subject_.bundle, tensor_).factor;
       double most = 0;
       for (std::size_t c = 0; c < a.scale.size(); ++c) {
         const double reach = std::max(-use_->channel_min[c], use_->channel_max[c]);
         most = std::max(most, reach / (half - 0.5) / a.scale[c]);
       }
-      grid.scale = a.scale;
       for (double& s : grid.scale) s *= most;
     }
     AddRepair("give it the range of these inputs, and take the integers around it from there",
-              [relowering = relowering_, tensor = tensor_, grid](Bundle& bundle) {
-                relowering->Rescale(tensor, grid, bundle);
+              [rederivation = rederivation_, grid](Bundle& bundle) {
+                rederivation->Regrid(grid, bundle);
               });
   }
 
@@ -301,8 +300,8 @@ class RangeSearch : CauseSearch {
 }  // namespace
 
 std::vector<Suspect> RangeCauses(const DiagnosisSubject& subject, const Probe& probe,
-                                 const SharedRelowering& relowering, int threads) {
-  return RangeSearch(subject, probe, relowering, threads).Find();
+                                 const SharedRederivation& rederivation, int threads) {
+  return RangeSearch(subject, probe, rederivation, threads).Find();
 }
 
 }  // namespace qsim

@@ -12,6 +12,6 @@ namespace qsim {
 // Runs the calibration inputs through the float network where there are any and something is
 // suspicious.
 std::vector<Suspect> RangeCauses(const DiagnosisSubject& subject, const Probe& probe,
-                                 const SharedRelowering& relowering, int threads);
+                                 const SharedRederivation& rederivation, int threads);
 
 }  // namespace qsim

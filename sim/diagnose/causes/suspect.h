@@ -11,7 +11,7 @@
 
 #include "golden/program/queries.h"
 #include "sim/diagnose/finding.h"
-#include "sim/diagnose/relower.h"
+#include "sim/calibrate/lower/rederivation.h"
 
 namespace qsim {
 
@@ -29,7 +29,7 @@ inline double Db(double signal, double noise) {
 }
 
 // Makes an operation anew; shared by the repairs, which outlive the search.
-using SharedRelowering = std::shared_ptr<const Relowering>;
+using SharedRederivation = std::shared_ptr<const Rederivation>;
 
 // An accumulator that nothing overflows.
 inline void WidenAccumulator(const std::string& tensor, Program& program) {
@@ -42,8 +42,8 @@ inline void WidenAccumulator(const std::string& tensor, Program& program) {
 // What searches have in common: the tensor at hand, and the suspicions so far.
 class CauseSearch {
  public:
-  CauseSearch(const DiagnosisSubject& subject, SharedRelowering relowering)
-      : subject_(subject), relowering_(std::move(relowering)) {}
+  CauseSearch(const DiagnosisSubject& subject, SharedRederivation rederivation)
+      : subject_(subject), rederivation_(std::move(rederivation)) {}
 
  protected:
   Suspect& Report(Cause cause, std::string text, std::vector<Evidence> evidence, double damage,
@@ -62,7 +62,7 @@ class CauseSearch {
   }
 
   const DiagnosisSubject& subject_;
-  SharedRelowering relowering_;
+  SharedRederivation rederivation_;
   std::string tensor_;
   std::vector<Suspect> found_;
 };

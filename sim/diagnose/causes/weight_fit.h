@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "sim/bundle/bundle.h"
-#include "sim/diagnose/relower.h"
+#include "sim/calibrate/lower/rederivation.h"
 
 namespace qsim {
 

@@ -1,5 +1,4 @@
-// The constants of each layer norm. docs/numerics.md section 6.
-#include "sim/calibrate/lower/layernorm_lowering.h"
+#include "sim/semantics/layernorm_lowering.h"
 
 #include <fmt/format.h>
 
@@ -8,8 +7,9 @@
 #include <functional>
 #include <utility>
 
-#include "sim/calibrate/lower/grid_chooser.h"
 #include "sim/error.h"
+#include "sim/semantics/multiplier.h"
+#include "sim/semantics/quantization.h"
 
 namespace qsim {
 namespace {
@@ -20,30 +20,21 @@ constexpr int kMostFractionBits = 20;
 constexpr double kMaxDeeployWeight = 1073741824.0;  // 2^30
 
 // ibert and ivit: the root of the sum of squares, one multiplier per channel.
-void RootOfSum(const network::Norm& norm, const NodePlan& plan, const Activation& input,
-               const Activation& out, ProgramBuilder& builder, IbertLayernormParams& op) {
+void RootOfSum(const network::Norm& norm, const Numerics& numerics, const Hardware& hardware,
+               const Activation& input, const Activation& out, const std::string& origin,
+               IbertLayernormParams& op) {
   const std::size_t channels = norm.gamma.size();
   const double unit = LayernormUnit(channels);
-  std::vector<std::size_t> raised;
-  const std::vector<double> gamma = EffectiveGamma(norm, unit, &raised);
-  for (const std::size_t c : raised) {
-    builder.Note(LoweringNote::Kind::kRaisedScale, out.name,
-                 fmt::format("channel {}: gamma {:.3g} raised to {:.3g}, so that its bias fits (a "
-                             "nearly dead channel)",
-                             c, norm.gamma[c], std::fabs(gamma[c])));
-  }
+  const std::vector<double> gamma = EffectiveGamma(norm);
   for (std::size_t c = 0; c < channels; ++c) {
     op.bias.push_back(
         static_cast<std::int64_t>(std::floor(static_cast<double>(norm.beta[c]) / gamma[c] / unit)));
-    op.scale.push_back(builder.MakeMultiplier(unit * gamma[c] / out.scale[c], out.name, c));
-  }
-  if (builder.power_of_two() && plan.section->calibration_mode == CalibrationMode::kLayerWise) {
-    builder.Note(LoweringNote::Kind::kInfo, out.name,
-                 "requant: power_of_two makes the output scale per channel (gamma times a power of "
-                 "two), absorbed into the next layer's weights");
+    op.scale.push_back(HardwareMultiplier(unit * gamma[c] / out.scale[c], hardware,
+                                          fmt::format("{}, channel {}", out.name, c),
+                                          {.bits = hardware.multiplier_bits}));
   }
   op.zero = Compressed(out.zero);
-  op.rounding = plan.numerics.requantize.rounding;
+  op.rounding = numerics.requantize.rounding;
   const double smallest = *std::min_element(input.scale.begin(), input.scale.end());
   int widest = 0;
   for (const double s : input.scale) {
@@ -56,24 +47,24 @@ void RootOfSum(const network::Norm& norm, const NodePlan& plan, const Activation
   const int d_bits = BitsFor({input.range.qmin, input.range.qmax}) + 2 + widest;
   const int count_bits = std::ilogb(static_cast<double>(channels)) + 1;
   op.std_shift = std::max(0, (2 * d_bits + count_bits - 62 + 1) / 2);
-  if (plan.numerics.layernorm == LayernormKind::kIvit && op.std_shift > 0) {
+  if (numerics.layernorm == LayernormKind::kIvit && op.std_shift > 0) {
     throw InputError(
         fmt::format("{}: {}: layernorm ivit has no shift for sums of squares beyond 62 "
                     "bits; use a layer_wise residual stream, or layernorm ibert",
-                    plan.section->origin, out.name));
+                    origin, out.name));
   }
 }
 
 // rq_layernorm: gamma and beta counted in output steps, with log2d fraction bits; half a step in
 // the bias turns its last floor into a rounding.
-void Deeploy(const network::Norm& norm, const NodePlan& plan, const Activation& input,
-             const Activation& out, DeeployLayernormParams& op) {
+void Deeploy(const network::Norm& norm, const Activation& input, const Activation& out,
+             const std::string& origin, DeeployLayernormParams& op) {
   if (std::adjacent_find(input.scale.begin(), input.scale.end(), std::not_equal_to()) !=
       input.scale.end()) {
     throw InputError(
         fmt::format("{}: {}: layernorm rq_layernorm needs one scale for its input; "
                     "make the residual stream layer_wise, or use layernorm ibert",
-                    plan.section->origin, out.name));
+                    origin, out.name));
   }
   double largest = 0;
   for (std::size_t c = 0; c < norm.gamma.size(); ++c) {
@@ -94,21 +85,41 @@ void Deeploy(const network::Norm& norm, const NodePlan& plan, const Activation& 
 
 }  // namespace
 
-LayernormOp DeriveLayernorm(const network::Norm& norm, const NodePlan& plan,
-                            const Activation& input, const Activation& out,
-                            ProgramBuilder& builder) {
+double LayernormUnit(std::size_t channels) {
+  return std::ldexp(std::sqrt(static_cast<double>(channels)), -30);
+}
+
+std::vector<double> EffectiveGamma(const network::Norm& norm, std::vector<std::size_t>* raised) {
+  const double unit = LayernormUnit(norm.gamma.size());
+  double largest = 0;
+  for (const float v : norm.gamma) largest = std::max(largest, std::fabs(static_cast<double>(v)));
+  std::vector<double> gammas;
+  for (std::size_t c = 0; c < norm.gamma.size(); ++c) {
+    const double gamma = static_cast<double>(norm.gamma[c]);
+    const double beta = std::fabs(static_cast<double>(norm.beta[c]));
+    const double least =
+        std::max({beta / (unit * std::ldexp(1.0, 40)), std::ldexp(largest, -20), kMinScale});
+    if (raised != nullptr && std::fabs(gamma) < least) raised->push_back(c);
+    gammas.push_back(std::copysign(std::max(std::fabs(gamma), least), gamma));
+  }
+  return gammas;
+}
+
+LayernormOp DeriveLayernorm(const network::Norm& norm, const Numerics& numerics,
+                            const Hardware& hardware, const Activation& input,
+                            const Activation& out, const std::string& origin) {
   LayernormOp op;
   op.output = out.name;
   op.input = input.name;
-  if (plan.numerics.layernorm == LayernormKind::kDeeploy) {
+  if (numerics.layernorm == LayernormKind::kDeeploy) {
     DeeployLayernormParams params{.input_zero = input.zero[0]};
-    Deeploy(norm, plan, input, out, params);
+    Deeploy(norm, input, out, origin, params);
     op.params = std::move(params);
     return op;
   }
   IbertLayernormParams params{.input_zero = input.zero[0]};
-  RootOfSum(norm, plan, input, out, builder, params);
-  if (plan.numerics.layernorm == LayernormKind::kIvit) {
+  RootOfSum(norm, numerics, hardware, input, out, origin, params);
+  if (numerics.layernorm == LayernormKind::kIvit) {
     op.params = IvitLayernormParams{params.input_zero, params.bias, params.input_shift,
                                     params.scale,      params.zero, params.rounding};
   } else {

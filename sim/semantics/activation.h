@@ -1,4 +1,4 @@
-// A tensor's grid as the lowering uses it: every channel spelled out.
+// A grid as the lowering uses it: every channel spelled out.
 #pragma once
 
 #include <algorithm>
@@ -6,12 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "golden/ops/requantize.h"
+#include "sim/bundle/bundle.h"
 
 namespace qsim {
 
-// A quantized tensor with one scale and zero point for each channel of its last axis (of planes:
-// for each plane), expanded even where all are equal.
+// A tensor with one scale and zero point for each channel of its last axis (of planes: for each
+// plane; of weights: for each row), expanded even where all are equal.
 struct Activation {
   std::string name;  // of the tensor
   QuantRange range;
@@ -25,7 +25,16 @@ struct Activation {
   // The one scale that is left where those of the channels are absorbed into the weights that
   // follow.
   double Absorbed() const { return *std::max_element(scale.begin(), scale.end()); }
+  bool operator==(const Activation&) const = default;
 };
+
+// What a bundle states of it, and what it states: of one of the program's tensors in the tensor's
+// own units, or in those that are left when its factors are taken out; of a layer's weights, whose
+// range is the smallest that holds their codes.
+TensorScale ToState(const Activation& grid, ChannelAxis axis);
+Activation StatedActivation(const Bundle& bundle, const std::string& tensor);
+Activation StatedUnits(const Bundle& bundle, const std::string& tensor);
+Activation StatedWeights(const Bundle& bundle, const std::string& weight);
 
 // One entry when all are equal, as they were otherwise.
 template <typename T>

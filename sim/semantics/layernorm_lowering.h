@@ -1,0 +1,27 @@
+// The constants of a layer norm, between two stated grids. docs/numerics.md section 6.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "golden/program/program.h"
+#include "sim/config/section.h"
+#include "sim/network/network.h"
+#include "sim/semantics/activation.h"
+
+namespace qsim {
+
+// The real scale of I-BERT's y, sqrt(C) / 2^30, for a gamma of 1.
+double LayernormUnit(std::size_t channels);
+// A (nearly) dead gamma is raised until the bias, counted in its scale, fits: `raised`, if not
+// null, receives the channels.
+std::vector<double> EffectiveGamma(const network::Norm& norm,
+                                   std::vector<std::size_t>* raised = nullptr);
+
+// Throws InputError, which names the section's `origin`, where the algorithm cannot take the
+// input's scales.
+LayernormOp DeriveLayernorm(const network::Norm& norm, const Numerics& numerics,
+                            const Hardware& hardware, const Activation& input,
+                            const Activation& out, const std::string& origin);
+
+}  // namespace qsim
