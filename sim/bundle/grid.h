@@ -38,7 +38,7 @@ struct TensorScale {
   std::vector<std::int32_t> zero;  // one, or one per channel of `axis`
   // Where a function-preserving rewrite has divided the channels: by what, and the scale in which
   // their integers count then, one or one per group. `scale` is the product of both.
-  std::vector<double> unit, factor;
+  std::vector<double> unit = {}, factor = {};
 
   Quantization At(std::size_t channel) const {
     return {EntryFor(scale, channel), EntryFor(zero, channel)};

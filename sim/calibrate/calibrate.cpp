@@ -78,7 +78,8 @@ Bundle Calibrator::Lower(const Observations& observations, const InputSource& so
   bundle.hardware = {hardware.array_rows, hardware.array_cols, hardware.multiplier_bits,
                      hardware.requant == RequantMode::kPowerOfTwo};
   bundle.notes = plan_.notes();
-  const Grids grids = ChooseGrids(plan_, observations, source, options_.realise, bundle.notes);
+  const Grids grids = ChooseGrids(plan_, observations, source, options_.realise,
+                                  options_.grids ? &*options_.grids : nullptr, bundle.notes);
   Derive(plan_, grids, source, bundle);
   if (!options_.until.empty()) CutAfter(options_.until, bundle);
   try {

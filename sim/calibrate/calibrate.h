@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sim/bundle/bundle.h"
+#include "sim/bundle/grids_file.h"
 #include "sim/calibrate/observe/calibration.h"
 #include "sim/calibrate/observe/observations.h"
 #include "sim/calibrate/plan/plan.h"
@@ -23,6 +24,7 @@ struct CalibrateOptions {
   std::string until;                 // a tap: the program ends there; empty: at its end
   std::vector<std::int64_t> blocks;  // ascending, unique; empty: all of the model's
   Realise realise = Realise::kExact;
+  std::optional<GridsFile> grids;  // taken in place of what would be chosen
   // Inputs that make one batch of the observers. Those that are not mergeable depend on it.
   std::int64_t batch = 32;
   int threads = 1;

@@ -61,6 +61,12 @@ Command AddCalibrate(CommandLine& line, CalibrateCommandOptions& options) {
       .Excludes(shard)
       .Type("SHARD");
   command
+      .Add("--grids", options.grids,
+           "Take scales and zero points from this file (qsim export --format grids) in place of "
+           "those that would be chosen; tensors that it does not name are chosen as ever")
+      .Excludes(shard)
+      .Type("FILE");
+  command
       .Add("--output", options.output,
            "Bundle directory (or shard) to write; a W8A8 configuration has a directory of "
            "its own: qsim-MODEL-w8a8-GRANULARITY")
@@ -74,6 +80,7 @@ int RunCalibrate(const CalibrateCommandOptions& options) {
   const auto load = [&] {
     loaded = LoadModel(options.model);
     loaded.calibrate.batch = options.batch;
+    if (!options.grids.empty()) loaded.calibrate.grids = ReadGrids(options.grids);
   };
   if (!options.shard.empty()) {
     if (options.output.empty()) throw InputError("--shard needs --output: the file to write");

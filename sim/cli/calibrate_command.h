@@ -17,6 +17,7 @@ struct CalibrateCommandOptions {
   std::int64_t images = -1;                  // evaluation inputs to store; < 0: the default
   std::string shard;                         // "2/5": calibrate that share only
   std::vector<std::filesystem::path> merge;  // shards, instead of calibrating
+  std::filesystem::path grids;               // a file of grids to take; empty: none
   std::filesystem::path output;
 };
 

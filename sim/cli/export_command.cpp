@@ -4,6 +4,7 @@
 
 #include <iostream>
 
+#include "sim/bundle/grids_file.h"
 #include "sim/bundle/parameter_table.h"
 #include "sim/error.h"
 #include "sim/export/export_formats.h"
@@ -18,8 +19,8 @@ std::string Print(const ExportTable& table, const std::string& format) {
   if (format == "csv") return ExportCsv(table);
   if (format == "svh") return ExportSvh(table);
   if (format == "c") return ExportC(table);
-  throw InputError(
-      fmt::format("export: unknown format '{}'; use json, csv, yaml, svh, c or memh", format));
+  throw InputError(fmt::format(
+      "export: unknown format '{}'; use json, csv, yaml, svh, c, grids or memh", format));
 }
 
 }  // namespace
@@ -27,14 +28,15 @@ std::string Print(const ExportTable& table, const std::string& format) {
 Command AddExport(CommandLine& line, ExportOptions& options) {
   const Command command = line.Add("export", "Print every scale, multiplier, shift and constant");
   command.Footer(
-      "All formats hold the same numbers. memh writes a directory of $readmemh files.\n"
+      "All formats hold the same numbers. memh writes a directory of $readmemh files;\n"
+      "grids holds scales and zero points alone, for qsim calibrate --grids.\n"
       "Give --bundle, or --config and --input to calibrate first.\n\n"
       "Example: qsim export --bundle out/bundle --format svh --output qsim_params.svh");
   AddBundleOrModelOptions(command, options.bundle, options.model);
-  command.Add("--format", options.format, "json, csv, yaml, svh, c or memh")
+  command.Add("--format", options.format, "json, csv, yaml, svh, c, grids or memh")
       .Required()
       .Type("FORMAT")
-      .OneOf({"json", "csv", "yaml", "svh", "c", "memh"});
+      .OneOf({"json", "csv", "yaml", "svh", "c", "grids", "memh"});
   command
       .Add("--output", options.output,
            "File to write (default: standard output); for memh a directory, required")
@@ -60,7 +62,8 @@ int ExportBundle(const ExportOptions& options, const Bundle& bundle) {
     ExportMemh(table, bundle, options.output);
     return 0;
   }
-  const std::string text = Print(table, options.format);
+  const std::string text =
+      options.format == "grids" ? GridsText(bundle) : Print(table, options.format);
   if (!options.output.empty()) {
     WriteFileAtomically(options.output, text);
     return 0;

@@ -223,8 +223,8 @@ void Faults::PlantInBundle(const network::Network& model, const ModelInputs& inp
   for (const Fault& fault : faults_) {
     const FaultKind& kind = Kinds()[fault.kind];
     const auto victim = [&](const std::string& tensor) {
-      return Victim{
-          model, rederivation, bundle, tensor, *model.NodeOf(tensor), ProducerOf(program, tensor)};
+      return Victim{model,  rederivation,          bundle,
+                    tensor, *model.NodeOf(tensor), ProducerOf(program, tensor)};
     };
     std::string tensor = fault.tensor;
     if (kind.turn == Turn::kBundle) {

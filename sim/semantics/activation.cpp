@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "sim/bundle/grids_file.h"
+
 namespace qsim {
 
 TensorScale ToState(const Activation& grid, ChannelAxis axis) {
@@ -46,12 +48,8 @@ Activation StatedWeights(const Bundle& bundle, const std::string& weight) {
   const IntTensor& codes = bundle.program.Constant(weight);
   const TensorScale& stated = bundle.scales.at(weight);
   const auto rows = static_cast<std::size_t>(codes.shape().at(0));
-  Activation grid{weight, {-2, 1}, Expanded(stated.scale, rows), Expanded(stated.zero, rows), {}};
-  for (const std::int8_t code : codes.As<std::int8_t>()) {
-    while (code < grid.range.qmin || code > grid.range.qmax)
-      grid.range = {2 * grid.range.qmin, 2 * grid.range.qmax + 1};
-  }
-  return grid;
+  return {
+      weight, RangeOfCodes(codes), Expanded(stated.scale, rows), Expanded(stated.zero, rows), {}};
 }
 
 }  // namespace qsim

@@ -7,11 +7,11 @@
 
 #include <cmath>
 
-#include "sim/semantics/multiplier.h"
-#include "sim/diagnose/faults.h"
-#include "sim/semantics/mixed.h"
 #include "sim/calibrate/lower/rederivation.h"
+#include "sim/diagnose/faults.h"
 #include "sim/io/files/output_directory.h"
+#include "sim/semantics/mixed.h"
+#include "sim/semantics/multiplier.h"
 #include "tests/diagnose/shipped_model.h"
 #include "tests/support/second_geometry.h"
 

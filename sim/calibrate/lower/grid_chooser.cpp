@@ -6,6 +6,7 @@
 #include <cmath>
 #include <utility>
 
+#include "sim/calibrate/lower/given_grids.h"
 #include "sim/calibrate/lower/weight_chooser.h"
 #include "sim/error.h"
 #include "sim/semantics/gelu_lowering.h"
@@ -57,11 +58,12 @@ std::vector<RealRange> ScaledUnion(const std::vector<RealRange>& channels,
 class Chooser {
  public:
   Chooser(const Plan& plan, const Observations& observations, const InputSource& source,
-          Realise realise, std::vector<LoweringNote>& notes)
+          Realise realise, const GridsFile* given, std::vector<LoweringNote>& notes)
       : plan_(plan),
         observations_(observations),
         source_(source),
         realise_(realise),
+        given_(given, plan, realise),
         notes_(notes) {}
 
   Grids Run() {
@@ -72,7 +74,9 @@ class Chooser {
       if (const auto* layer = std::get_if<network::LayerNorm>(&plan.node->function))
         NoteGamma(layer->norm, plan);
       ChooseProducts(plan_, plan, source_, grids_, notes_);
+      if (given_.Has(plan.Weights())) ReplaceWeights(plan);
     }
+    NoteGiven();
     return std::move(grids_);
   }
 
@@ -90,20 +94,20 @@ class Chooser {
 
   // ---- by function ----
 
-  void Choose(const network::Pixels&, const NodePlan& plan) { Set(Pixels(plan)); }
-  void Choose(const network::Patches&, const NodePlan& plan) { Set(Pixels(plan)); }
-  void Choose(const network::Activations&, const NodePlan& plan) { Set(Stream(plan)); }
-  void Choose(const network::Entry&, const NodePlan& plan) { Set(Stream(plan)); }
-  void Choose(const network::Positions&, const NodePlan& plan) { Set(Stream(plan)); }
+  void Choose(const network::Pixels&, const NodePlan& plan) { Set(plan, Pixels(plan)); }
+  void Choose(const network::Patches&, const NodePlan& plan) { Set(plan, Pixels(plan)); }
+  void Choose(const network::Activations&, const NodePlan& plan) { Set(plan, Stream(plan)); }
+  void Choose(const network::Entry&, const NodePlan& plan) { Set(plan, Stream(plan)); }
+  void Choose(const network::Positions&, const NodePlan& plan) { Set(plan, Stream(plan)); }
 
   void Choose(const network::Sum&, const NodePlan& plan) {
     std::optional<double> unit;
     if (PowerOfTwo(plan)) unit = Input(plan, 1).scale[0];
-    const Activation sum = Stream(plan, unit);
+    Set(plan, Stream(plan, unit));
     // The layer's own int8 step waited for the grid that it is added on.
     const NodePlan& layer = plan_.At(plan.inputs.at(0));
-    if (layer.section) Set(Plain(layer, RangesOf(layer), sum.scale[0]));
-    Set(sum);
+    if (!layer.section) return;
+    Set(layer, Plain(layer, RangesOf(layer), grids_.at(plan.Tensor()).scale[0]));
   }
 
   void Choose(const network::LayerNorm& layer, const NodePlan& plan) {
@@ -125,14 +129,14 @@ class Chooser {
       out.scale.push_back(scale);
       out.zero.push_back(ZeroPointFor(range[c], scale, out.range, section.has_zero_point));
     }
-    Set(std::move(out));
+    Set(plan, std::move(out));
   }
 
   void Choose(const network::Projection&, const NodePlan& plan) {
     if (!plan.section) return;
     const std::vector<const NodePlan*> readers = plan_.ReadersOf(Name(plan));
     if (readers.empty() || !std::holds_alternative<network::Sum>(readers.front()->node->function))
-      Set(Plain(plan, RangesOf(plan)));
+      Set(plan, Plain(plan, RangesOf(plan)));
   }
 
   void Choose(const network::Columns&, const NodePlan& plan) {
@@ -144,14 +148,14 @@ class Chooser {
     }
     Activation a = Plain(plan, ranges);
     a.factor = std::move(factor);
-    Set(plan.second_operand ? Recentred(std::move(a)) : std::move(a));
+    Set(plan, plan.second_operand ? Recentred(std::move(a)) : std::move(a));
   }
 
   void Choose(const network::Product& product, const NodePlan& plan) {
     if (product.transpose_rhs) return ChooseScores(product, plan);
     const Activation& probabilities = Input(plan, 0);
     const Activation& values = Input(plan, 1);
-    Set(Plain(plan, RangesOf(plan), values.scale[0] * probabilities.scale[0]));
+    Set(plan, Plain(plan, RangesOf(plan), values.scale[0] * probabilities.scale[0]));
   }
 
   void Choose(const network::Softmax&, const NodePlan& plan) {
@@ -160,15 +164,15 @@ class Chooser {
     const TensorScale scale = SoftmaxOutputScale(params);
     const bool log2 = scale.kind == TensorScale::Kind::kLog2;
     // The array sees a log2 code c as 2^(15 - c).
-    Set({Name(plan),
-         SoftmaxOutputRange(params),
-         {log2 ? std::ldexp(1.0, -15) : scale.scale[0]},
-         {scale.zero[0]},
-         {}});
+    Set(plan, {Name(plan),
+               SoftmaxOutputRange(params),
+               {log2 ? std::ldexp(1.0, -15) : scale.scale[0]},
+               {scale.zero[0]},
+               {}});
   }
 
   void Choose(const network::Elementwise&, const NodePlan& plan) {
-    Set(Plain(plan, RangesOf(plan)));
+    Set(plan, Plain(plan, RangesOf(plan)));
   }
 
   void Choose(const network::Gelu&, const NodePlan& plan) {
@@ -181,12 +185,26 @@ class Chooser {
       for (std::int32_t& z : out.zero)
         z = ZeroPointFor(ranges[0], out.scale[0], out.range, plan.section->has_zero_point);
     }
-    Set(std::move(out));
+    Set(plan, std::move(out));
   }
 
   // ---- pieces ----
 
-  void Set(Activation a) { grids_[a.name] = std::move(a); }
+  void Set(const NodePlan& plan, Activation a) {
+    if (given_.Has(a.name)) chosen_[a.name] = a;
+    given_.Replace(plan, a, notes_);
+    grids_[a.name] = std::move(a);
+  }
+
+  // Never silent: a grid that a calibration would not have chosen.
+  void NoteGiven() {
+    for (const auto& [name, chosen] : chosen_) {
+      const Activation given = Recentred(grids_.at(name));
+      const Activation own = Recentred(chosen);
+      if (given.scale != own.scale || given.zero != own.zero || given.factor != own.factor)
+        Note(LoweringNote::Kind::kInfo, name, "its grid is that of " + given_.file());
+    }
+  }
 
   static Activation Pixels(const NodePlan& plan) {
     const std::size_t channels = plan.input ? 1 : static_cast<std::size_t>(plan.node->shape.back());
@@ -286,8 +304,10 @@ class Chooser {
       scores.zero.push_back(
           ZeroPointFor(range[h], scale, scores.range, plan.section->has_zero_point));
     }
-    if (PowerOfTwo(plan)) SnapToScores(product, plan, scores);
-    Set(std::move(scores));
+    const std::string& lhs = plan.inputs.at(0);
+    given_.RequireReciprocal(grids_.at(lhs), Input(plan, 1));
+    Set(plan, std::move(scores));
+    if (PowerOfTwo(plan)) SnapToScores(product, plan, grids_.at(Name(plan)));
   }
 
   // One head's scores, never finer than what was observed.
@@ -297,6 +317,7 @@ class Chooser {
     const auto choice = qsim::ChooseScores(kind, observed, 0);
     if (choice) return choice->scale;
     const double coarsest = CoarsestScores(kind, 0).scale;
+    if (realise_ == Realise::kExact && given_.Has(Name(plan))) return coarsest;
     const std::string problem = fmt::format(
         "head {}: scores need a scale of {:.3g}, and the integer exponential at most {:.4g}", head,
         observed, coarsest);
@@ -325,7 +346,8 @@ class Chooser {
   void SnapToScores(const network::Product& product, const NodePlan& plan,
                     const Activation& scores) {
     const NodePlan& lhs = plan_.At(plan.inputs.at(0));
-    Activation& q = grids_.at(plan.inputs.at(0));
+    const std::string& name = plan.inputs.at(0);
+    Activation& q = given_.Has(name) ? chosen_.at(name) : grids_.at(name);
     const Activation& k = Input(plan, 1);
     const std::size_t channels = q.scale.size();
     const std::size_t heads = scores.scale.size();
@@ -346,6 +368,27 @@ class Chooser {
       Note(LoweringNote::Kind::kInfo, q.name,
            "requant: power_of_two with head_wise scores makes the scale per head");
     }
+  }
+
+  // ---- weights ----
+
+  void ReplaceWeights(const NodePlan& plan) {
+    Activation& grid = grids_.at(plan.Weights());
+    const Activation& chosen = chosen_[grid.name] = grid;
+    given_.Replace(plan, grid, notes_);
+    std::erase_if(notes_, [&](const LoweringNote& note) {
+      return note.tensor == plan.Products() && note.kind == LoweringNote::Kind::kRaisedScale &&
+             grid.scale != chosen.scale;
+    });
+    const RealLayer layer =
+        RealLayerOf(plan_, plan, LayerOf(plan_.network(), *plan.node, source_), grids_);
+    for (std::size_t n = 0; n < grid.scale.size(); ++n) {
+      std::vector<LoweringNote> raised;
+      const double scale = RaisedForBias(layer, static_cast<std::int64_t>(n), 1, grid.scale[n],
+                                         BiasLimit(plan.hardware.acc), raised);
+      given_.Require(grid, grid.scale[n], scale, "the bias must fit the accumulator", notes_);
+    }
+    grids_[plan.Products()] = ProductsGrid(plan_, plan, grids_);
   }
 
   // ---- layer norms ----
@@ -375,15 +418,17 @@ class Chooser {
   const Observations& observations_;
   const InputSource& source_;
   Realise realise_;
+  GivenGrids given_;
   std::vector<LoweringNote>& notes_;
   Grids grids_;
+  Grids chosen_;  // what the file's grids replace
 };
 
 }  // namespace
 
 Grids ChooseGrids(const Plan& plan, const Observations& observations, const InputSource& source,
-                  Realise realise, std::vector<LoweringNote>& notes) {
-  return Chooser(plan, observations, source, realise, notes).Run();
+                  Realise realise, const GridsFile* given, std::vector<LoweringNote>& notes) {
+  return Chooser(plan, observations, source, realise, given, notes).Run();
 }
 
 }  // namespace qsim

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/bundle/grids_file.h"
 #include "sim/calibrate/observe/calibration.h"
 #include "sim/calibrate/observe/observations.h"
 #include "sim/calibrate/plan/plan.h"
@@ -18,8 +19,8 @@ using Grids = std::map<std::string, Activation>;  // by tensor, weights and accu
 
 // In the network's order, activations before weights; where two grids depend on each other, the
 // node says which gives way. Notes are appended. Throws InputError naming tensor and section for a
-// request that no grid can satisfy.
+// request that no grid can satisfy. `given`: grids that are taken as they are; may be null.
 Grids ChooseGrids(const Plan& plan, const Observations& observations, const InputSource& source,
-                  Realise realise, std::vector<LoweringNote>& notes);
+                  Realise realise, const GridsFile* given, std::vector<LoweringNote>& notes);
 
 }  // namespace qsim

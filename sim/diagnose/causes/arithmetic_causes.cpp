@@ -53,7 +53,9 @@ class ArithmeticSearch : CauseSearch {
     }
     CauseSearch::Report(cause, std::move(text), std::move(evidence), damage, factor);
     AddRepair("take the operation's constants from the scales around it",
-              [rederivation = rederivation_, tap = tensor_](Bundle& b) { rederivation->Derive({tap}, b); });
+              [rederivation = rederivation_, tap = tensor_](Bundle& b) {
+                rederivation->Derive({tap}, b);
+              });
   }
 
   // By the roles of the parameters, whatever the operation is.
@@ -288,10 +290,8 @@ class ArithmeticSearch : CauseSearch {
            {{"first column", static_cast<double>(sizes[0].values[0]), ""}});
     found_.back().damage = 1;
     found_.back().suspicion.repairs.clear();
-    AddRepair("read its own columns",
-              [rederivation = rederivation_, tap = tensor_](Bundle& bundle) {
-                rederivation->Derive({tap}, bundle);
-              });
+    AddRepair("read its own columns", [rederivation = rederivation_, tap = tensor_](
+                                          Bundle& bundle) { rederivation->Derive({tap}, bundle); });
   }
 
   // The accumulator's stated scale is the product of its operands'.

@@ -67,7 +67,9 @@ class LayerCauses : CauseSearch {
     AddRepair(
         "quantize the float weights anew, with a scale for each output channel, and take the "
         "multipliers behind it from the scales",
-        [rederivation = rederivation_, tap = tensor_](Bundle& b) { rederivation->Requantize(tap, b); });
+        [rederivation = rederivation_, tap = tensor_](Bundle& b) {
+          rederivation->Requantize(tap, b);
+        });
   }
 
   // Of the weights' section.

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "golden/program/queries.h"
-#include "sim/diagnose/finding.h"
 #include "sim/calibrate/lower/rederivation.h"
+#include "sim/diagnose/finding.h"
 
 namespace qsim {
 
