@@ -45,7 +45,11 @@ inline RunReport SampleReport(int blocks, bool rtl) {
     }
     for (const char* name : {"attn_qkv", "attn_kv_acc", "attn_v_acc", "attn_proj"}) {
       AccumulatorReport accumulator;
-      accumulator.proof = {prefix + name, {24, AccPolicy::kError}, {-262144, 231111}, 19, 12};
+      accumulator.proof = {.tap = prefix + name,
+                           .acc = {24, AccPolicy::kError},
+                           .range = {-262144, 231111},
+                           .bits_needed = 19,
+                           .worst_channel = 12};
       accumulator.seen = AccRange{-20000, 31000};
       report.accumulators.push_back(accumulator);
       if (rtl) report.cycles.push_back({prefix + name, 123456, 9400320, 360, 0.297});

@@ -152,7 +152,7 @@ class Deriver {
     op.bias = op.output + ".bias";
     op.acc = plan.hardware.acc;
     const TensorScale stated = ToState(Recentred(weights), ChannelAxis::kFirst);
-    if (stated.zero != std::vector<std::int32_t>(stated.zero.size(), 0))
+    if (std::ranges::any_of(stated.zero, [](std::int32_t zero) { return zero != 0; }))
       op.weight_zero = Compressed(stated.zero);
     op.rows = projection.rows;
     Define(Products(plan), plan, ChannelAxis::kLast, DType::kInt32);
