@@ -5,6 +5,7 @@
 #include "derivation/arbitrary.h"
 #include "derivation/batteries.h"
 #include "derivation/softmax_rows.h"
+#include "golden/ops/one_or_each.h"
 
 namespace qsim::derivation {
 namespace {
@@ -109,8 +110,7 @@ void CompareMasks(Comparison& comparison) {
       return mask.At(mask.shape()[0] == 1 ? s : t * keys + s) == 1;
     };
     for (std::int64_t h = 0; h < heads; ++h) {
-      const SoftmaxParams& params =
-          op.params[op.params.size() == 1 ? 0 : static_cast<std::size_t>(h)];
+      const SoftmaxParams& params = EntryFor(op.params, h);
       const auto* log_int = std::get_if<LogIntSoftmaxParams>(&params);
       const std::int64_t nothing = log_int == nullptr ? SoftmaxOutputRange(params).qmin
                                                       : std::int64_t{1} << log_int->code_bits;

@@ -1,6 +1,8 @@
 #include "golden/program/queries.h"
 
+#include <algorithm>
 #include <type_traits>
+#include <utility>
 
 namespace qsim {
 namespace {
@@ -39,24 +41,44 @@ std::optional<int> CommonShiftOf(const Op& op) {
 
 }  // namespace
 
+const Op* ProducerOf(const Program& program, std::string_view tensor) {
+  const auto found = std::find_if(program.ops.begin(), program.ops.end(),
+                                  [&](const Op& op) { return OutputOf(op) == tensor; });
+  return found == program.ops.end() ? nullptr : &*found;
+}
+
+Op* ProducerOf(Program& program, std::string_view tensor) {
+  return const_cast<Op*>(ProducerOf(std::as_const(program), tensor));
+}
+
+std::vector<std::string> ReadersOf(const Program& program, std::string_view tensor) {
+  std::vector<std::string> readers;
+  for (const Op& op : program.ops) {
+    const std::vector<std::string> inputs = InputsOf(op);
+    if (std::find(inputs.begin(), inputs.end(), tensor) != inputs.end())
+      readers.push_back(OutputOf(op));
+  }
+  return readers;
+}
+
 const Accumulator* AccumulatorOf(const Op& op) {
   return FindAccumulator<const Op, const Accumulator>(op);
 }
 Accumulator* AccumulatorOf(Op& op) { return FindAccumulator<Op, Accumulator>(op); }
 
 std::optional<LinearOperands> LinearOperandsOf(const Op& op) {
-  if (AccumulatorOf(op) == nullptr) return std::nullopt;
   LinearOperands linear;
+  linear.weight = WeightOf(op);
+  if (linear.weight.empty() || AccumulatorOf(op) == nullptr) return std::nullopt;
   ForEachParameterOf(op, [&]<typename T>(const Field& field, const T& member) {
     if constexpr (std::is_same_v<T, std::string>) {
       if (field.role == Role::kReads) linear.input = member;
-      if (field.role == Role::kWeight) linear.weight = member;
       if (field.role == Role::kBias) linear.bias = member;
     } else if constexpr (std::is_same_v<T, std::vector<std::int32_t>>) {
       if (field.role == Role::kInputZero) linear.weight_zero = member;
     }
   });
-  return linear.weight.empty() ? std::nullopt : std::optional(std::move(linear));
+  return linear;
 }
 
 bool IsProductOfTensors(const Op& op) {

@@ -9,9 +9,14 @@
 #include <vector>
 
 #include "golden/ops/one_or_each.h"
-#include "golden/program/operation.h"
+#include "golden/program/program.h"
 
 namespace qsim {
+
+// The operation that computes a tensor, or null; the outputs of those that read it.
+const Op* ProducerOf(const Program& program, std::string_view tensor);
+Op* ProducerOf(Program& program, std::string_view tensor);
+std::vector<std::string> ReadersOf(const Program& program, std::string_view tensor);
 
 // Calls visitor(field, member) for every parameter, those of its algorithm in place of it.
 template <typename AnyOp, typename Visitor>

@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "golden/program/queries.h"
 #include "sim/bundle/parameter_table.h"
 #include "sim/error.h"
 #include "sim/io/yaml/yaml_values.h"
@@ -124,12 +125,13 @@ QuantRange RangeOfCodes(const IntTensor& weights) {
 std::string GridsText(const Bundle& bundle) {
   std::set<std::string> fixed;
   for (const Op& op : bundle.program.ops) {
-    // Accumulators follow from their operands; pixels and powers of two are what they are.
-    if (std::holds_alternative<GemmOp>(op) || std::holds_alternative<MatmulOp>(op) ||
-        std::holds_alternative<PatchifyOp>(op) ||
+    // Accumulators follow from their operands; powers of two are what they are.
+    if (AccumulatorOf(op) != nullptr ||
         bundle.scales.at(OutputOf(op)).kind == TensorScale::Kind::kLog2)
       fixed.insert(OutputOf(op));
-    if (const auto* patchify = std::get_if<PatchifyOp>(&op)) fixed.insert(patchify->input);
+    // So are pixels, which nothing else reads.
+    if (const auto* patchify = std::get_if<PatchifyOp>(&op))
+      fixed.insert({patchify->input, patchify->output});
   }
   std::string text =
       "# real = scale * factor * (q - zero_point); qsim calibrate --grids reads it\n";

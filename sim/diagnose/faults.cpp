@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "golden/program/queries.h"
 #include "sim/diagnose/bundle_faults.h"
 #include "sim/diagnose/structure.h"
 #include "sim/error.h"

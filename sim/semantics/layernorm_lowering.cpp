@@ -35,18 +35,10 @@ void RootOfSum(const network::Norm& norm, const Numerics& numerics, const Hardwa
   }
   op.zero = Compressed(out.zero);
   op.rounding = numerics.requantize.rounding;
-  const double smallest = *std::min_element(input.scale.begin(), input.scale.end());
-  int widest = 0;
-  for (const double s : input.scale) {
-    op.input_shift.push_back(std::ilogb(s / smallest));
-    widest = std::max(widest, op.input_shift.back());
-  }
-  if (widest == 0) op.input_shift.clear();
-  // sum((d >> k)^2) must fit 62 bits; d is a bit wider than the input, and another for the zero
-  // point.
-  const int d_bits = BitsFor({input.range.qmin, input.range.qmax}) + 2 + widest;
-  const int count_bits = std::ilogb(static_cast<double>(channels)) + 1;
-  op.std_shift = std::max(0, (2 * d_bits + count_bits - 62 + 1) / 2);
+  op.input_shift = ShiftsToSmallest(input.scale);
+  // d is a bit wider than the input, and another for the zero point.
+  const int d_bits = BitsFor({input.range.qmin, input.range.qmax}) + 2;
+  op.std_shift = ShiftOfSquares(d_bits, op.input_shift, channels);
   if (numerics.layernorm == LayernormKind::kIvit && op.std_shift > 0) {
     throw InputError(
         fmt::format("{}: {}: layernorm ivit has no shift for sums of squares beyond 62 "
@@ -87,6 +79,20 @@ void Deeploy(const network::Norm& norm, const Activation& input, const Activatio
 
 double LayernormUnit(std::size_t channels) {
   return std::ldexp(std::sqrt(static_cast<double>(channels)), -30);
+}
+
+std::vector<std::int32_t> ShiftsToSmallest(const std::vector<double>& scales) {
+  const double smallest = *std::min_element(scales.begin(), scales.end());
+  std::vector<std::int32_t> shifts;
+  for (const double s : scales) shifts.push_back(std::ilogb(s / smallest));
+  if (*std::max_element(shifts.begin(), shifts.end()) == 0) shifts.clear();
+  return shifts;
+}
+
+int ShiftOfSquares(int bits, const std::vector<std::int32_t>& shifts, std::size_t channels) {
+  const int widest = bits + (shifts.empty() ? 0 : *std::max_element(shifts.begin(), shifts.end()));
+  const int count_bits = std::ilogb(static_cast<double>(channels)) + 1;
+  return std::max(0, (2 * widest + count_bits - 62 + 1) / 2);
 }
 
 std::vector<double> EffectiveGamma(const network::Norm& norm, std::vector<std::size_t>* raised) {

@@ -1,6 +1,7 @@
 // The constants of a layer norm, between two stated grids. docs/numerics.md section 6.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,12 @@ namespace qsim {
 
 // The real scale of I-BERT's y, sqrt(C) / 2^30, for a gamma of 1.
 double LayernormUnit(std::size_t channels);
+// For inputs whose channels are powers of two apart: by how much each is shifted to have the
+// smallest scale; empty where all have it.
+std::vector<std::int32_t> ShiftsToSmallest(const std::vector<double>& scales);
+// The least k for which the sum over the channels of (v >> k)^2 is within 62 bits: v has so many
+// bits before those shifts.
+int ShiftOfSquares(int bits, const std::vector<std::int32_t>& shifts, std::size_t channels);
 // A (nearly) dead gamma is raised until the bias, counted in its scale, fits: `raised`, if not
 // null, receives the channels.
 std::vector<double> EffectiveGamma(const network::Norm& norm,

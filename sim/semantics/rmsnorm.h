@@ -2,12 +2,9 @@
 // section 6.9.
 #pragma once
 
-#include <string>
-
 #include "golden/program/ops/rmsnorm.h"
-#include "golden/program/program.h"
-#include "sim/bundle/grid.h"
 #include "sim/network/network.h"
+#include "sim/semantics/activation.h"
 
 namespace qsim {
 
@@ -15,16 +12,9 @@ namespace qsim {
 // beta is none of it.
 FloatTensor ExactRmsnorm(const network::Norm& norm, const FloatTensor& x, const FloatTensor* gate);
 
-// A tensor of the program with its grid.
-struct GridOfTensor {
-  const TensorInfo& info;
-  const TensorScale& scale;
-};
-
 // The input's scales are powers of two of each other; the gate has one zero point (null: no gate).
 // Throws InputError where a ratio of scales has no multiplier of so many bits.
-RmsnormOp DeriveRmsnorm(const network::Norm& norm, const GridOfTensor& input,
-                        const GridOfTensor* gate, const GridOfTensor& output, Rounding rounding,
-                        int multiplier_bits);
+RmsnormOp DeriveRmsnorm(const network::Norm& norm, const Activation& input, const Activation* gate,
+                        const Activation& out, Rounding rounding, int multiplier_bits);
 
 }  // namespace qsim

@@ -1,6 +1,7 @@
 // Recognising causes: faults in many places and on two models, bundles edited by hand, and models
 // that have nothing.
 #include "sim/diagnose/causes/causes.h"
+#include "golden/program/queries.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

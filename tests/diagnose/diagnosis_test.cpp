@@ -1,4 +1,5 @@
 #include "sim/diagnose/diagnosis.h"
+#include "golden/program/queries.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -9,10 +10,10 @@
 #include <regex>
 #include <sstream>
 
+#include "sim/calibrate/lower/rederivation.h"
 #include "sim/diagnose/causes/causes.h"
 #include "sim/diagnose/diagnosis_json.h"
 #include "sim/diagnose/diagnosis_text.h"
-#include "sim/calibrate/lower/rederivation.h"
 #include "tests/diagnose/shipped_model.h"
 
 namespace qsim::testing {

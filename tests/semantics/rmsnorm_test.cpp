@@ -67,9 +67,14 @@ TEST(DeriveRmsnorm, IsWithinARoundingOfTheExactFunction) {
       const double gamma = static_cast<double>(random.Between(20, 100)) / 100;
       norm.gamma.push_back(static_cast<float>(random.Between(0, 1) == 0 ? gamma : -gamma));
     }
-    const GridOfTensor gate{program.tensors[1], g_scale};
-    program.ops = {DeriveRmsnorm(norm, {program.tensors[0], x_scale}, gated ? &gate : nullptr,
-                                 {program.tensors[2], y_scale}, Rounding::kHalfUp, 16)};
+    const auto grid = [&](const TensorInfo& info, const TensorScale& scale) {
+      const auto count = static_cast<std::size_t>(channels);
+      return Activation{
+          info.name, info.range, Expanded(scale.scale, count), Expanded(scale.zero, count), {}};
+    };
+    const Activation gate = grid(program.tensors[1], g_scale);
+    program.ops = {DeriveRmsnorm(norm, grid(program.tensors[0], x_scale), gated ? &gate : nullptr,
+                                 grid(program.tensors[2], y_scale), Rounding::kHalfUp, 16)};
     Validate(program);
     TensorMap inputs;
     std::vector<std::int16_t> codes;

@@ -3,30 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "golden/program/queries.h"
 #include "sim/error.h"
 #include "sim/semantics/softmax_lowering.h"
 
 namespace qsim {
-
-const Op* ProducerOf(const Program& program, const std::string& tensor) {
-  const auto found = std::find_if(program.ops.begin(), program.ops.end(),
-                                  [&](const Op& op) { return OutputOf(op) == tensor; });
-  return found == program.ops.end() ? nullptr : &*found;
-}
-
-Op* ProducerOf(Program& program, const std::string& tensor) {
-  return const_cast<Op*>(ProducerOf(std::as_const(program), tensor));
-}
-
-std::vector<std::string> ReadersOf(const Program& program, const std::string& tensor) {
-  std::vector<std::string> readers;
-  for (const Op& op : program.ops) {
-    const std::vector<std::string> inputs = InputsOf(op);
-    if (std::find(inputs.begin(), inputs.end(), tensor) != inputs.end())
-      readers.push_back(OutputOf(op));
-  }
-  return readers;
-}
 
 // One bundle's plan and stated grids.
 class Rederivation::Session {

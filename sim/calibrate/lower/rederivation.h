@@ -15,11 +15,6 @@
 
 namespace qsim {
 
-// The operation that computes a tensor, and those that read it; null or empty where there is none.
-Op* ProducerOf(Program& program, const std::string& tensor);
-const Op* ProducerOf(const Program& program, const std::string& tensor);
-std::vector<std::string> ReadersOf(const Program& program, const std::string& tensor);
-
 class Rederivation {
  public:
   // The model must outlive this. The inputs name the mean and deviation of the pixels.

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "golden/program/queries.h"
 #include "sim/error.h"
 
 namespace qsim {
@@ -87,12 +88,9 @@ Plan::Plan(const network::Network& network, const Bundle& bundle) : network_(&ne
     plan.hardware.multiplier_bits =
         std::max(plan.hardware.multiplier_bits, bundle.hardware.multiplier_bits);
     if (bundle.hardware.power_of_two) plan.hardware.requant = RequantMode::kPowerOfTwo;
-    const std::string products = plan.Products();
-    for (const Op& op : program.ops) {
-      if (OutputOf(op) != products) continue;
-      if (const auto* gemm = std::get_if<GemmOp>(&op)) plan.hardware.acc = gemm->acc;
-      if (const auto* matmul = std::get_if<MatmulOp>(&op)) plan.hardware.acc = matmul->acc;
-    }
+    const Op* products = ProducerOf(program, plan.Products());
+    if (products != nullptr && AccumulatorOf(*products) != nullptr)
+      plan.hardware.acc = *AccumulatorOf(*products);
     Section plain;
     plain.origin = "the bundle";
     if (std::holds_alternative<network::Projection>(plan.node->function)) {

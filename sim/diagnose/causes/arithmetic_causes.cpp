@@ -7,6 +7,7 @@
 #include <cmath>
 #include <utility>
 
+#include "golden/program/queries.h"
 #include "sim/diagnose/causes/multipliers.h"
 
 namespace qsim {

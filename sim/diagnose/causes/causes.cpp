@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "golden/program/queries.h"
 #include "sim/diagnose/causes/arithmetic_causes.h"
 #include "sim/diagnose/causes/linear_causes.h"
 #include "sim/diagnose/causes/probe.h"

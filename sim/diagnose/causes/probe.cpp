@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "golden/program/queries.h"
 #include "sim/diagnose/causes/suspect.h"
 #include "sim/diagnose/structure.h"
 #include "sim/parallel.h"

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "golden/program/queries.h"
 #include "sim/diagnose/causes/weight_shares.h"
 #include "sim/diagnose/structure.h"
 #include "sim/semantics/quantization.h"
