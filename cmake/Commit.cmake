@@ -1,6 +1,6 @@
 cmake_minimum_required(VERSION 3.25)
 
-# cmake -DSOURCE=dir -DOUTPUT=file -P Commit.cmake: writes a C++ file that defines qsim::kCommit. The file changes
+# cmake -DSOURCE=dir -DOUTPUT=file -P Commit.cmake: writes a C++ file that defines qsim::cli::kCommit. The file changes
 # only when the commit does, so a build after a commit compiles one file and links. In an archive of the sources,
 # git has put the commit into cmake/commit.txt (.gitattributes); in a mere copy nobody knows it.
 set(commit "")
@@ -22,5 +22,5 @@ endif()
 file(CONFIGURE OUTPUT ${OUTPUT} CONTENT
 "#include \"sim/cli/version.h\"
 
-const char* const qsim::kCommit = \"@commit@\";
+const char* const qsim::cli::kCommit = \"@commit@\";
 " @ONLY)

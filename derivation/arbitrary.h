@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "golden/program/executor.h"
+#include "sim/namespaces.h"
 
 namespace qsim::derivation {
 

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "sim/io/files/hash.h"
+#include "sim/namespaces.h"
 
 namespace qsim::derivation {
 

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "golden/ops/rounding.h"
+#include "sim/namespaces.h"
 
 namespace qsim::derivation {
 

@@ -1,6 +1,7 @@
 // What seed_test.sh runs: a random test that says what it drew.
 #include <gtest/gtest.h>
 
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
 namespace {

@@ -4,7 +4,7 @@
 
 #include "golden/program/backend.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 class FastBackend final : public GoldenBackend {
  public:
@@ -12,4 +12,4 @@ class FastBackend final : public GoldenBackend {
             const GemmParams& params, MatrixView<std::int32_t> out, AccRange* seen) override;
 };
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -8,7 +8,7 @@
 
 #include "golden/ops/require.h"
 
-namespace qsim::kernels {
+namespace qsim::golden::kernels {
 namespace {
 
 // Everything that belongs to one output column.
@@ -97,7 +97,7 @@ void Product(MatrixView<const Lhs> lhs, MatrixView<const std::int8_t> rhs, std::
       const auto at = static_cast<std::size_t>(n);
       if (!params.bias.empty()) one.bias = params.bias.subspan(at, 1);
       if (params.rhs_zero.size() > 1) one.rhs_zero = params.rhs_zero.subspan(at, 1);
-      qsim::Gemm(lhs, {rhs.data + n * rhs.col_stride, rhs.rows, 1, rhs.row_stride, rhs.col_stride},
+      golden::Gemm(lhs, {rhs.data + n * rhs.col_stride, rhs.rows, 1, rhs.row_stride, rhs.col_stride},
                  one, {out.data + n * out.col_stride, out.rows, 1, out.row_stride, out.col_stride},
                  seen);
       continue;
@@ -145,4 +145,4 @@ void Gemm(MatrixView<const std::uint8_t> lhs, MatrixView<const std::int8_t> rhs,
   Dispatch(lhs, rhs, params, out, seen);
 }
 
-}  // namespace qsim::kernels
+}  // namespace qsim::golden::kernels

@@ -3,13 +3,13 @@
 
 #include "golden/ops/gemm.h"
 
-namespace qsim::kernels {
+namespace qsim::golden::kernels {
 
-// As qsim::Gemm. Columns whose accumulator no order of additions can
-// leave are plain dot products; the others are qsim::Gemm's.
+// As golden::Gemm. Columns whose accumulator no order of additions can
+// leave are plain dot products; the others are golden::Gemm's.
 void Gemm(MatrixView<const std::int8_t> lhs, MatrixView<const std::int8_t> rhs,
           const GemmParams& params, MatrixView<std::int32_t> out, AccRange* seen = nullptr);
 void Gemm(MatrixView<const std::uint8_t> lhs, MatrixView<const std::int8_t> rhs,
           const GemmParams& params, MatrixView<std::int32_t> out, AccRange* seen = nullptr);
 
-}  // namespace qsim::kernels
+}  // namespace qsim::golden::kernels

@@ -4,7 +4,7 @@
 
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 void Add(std::span<const std::int32_t> a, std::span<const std::int32_t> b,
          std::span<std::int32_t> out) {
@@ -15,4 +15,4 @@ void Add(std::span<const std::int32_t> a, std::span<const std::int32_t> b,
   }
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -21,7 +21,7 @@
 
 #include "golden/ops/names.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 // What a parameter is to its operation.
 enum class Role : std::uint8_t {
@@ -215,4 +215,4 @@ constexpr bool NamesAgree() {
   return true;
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

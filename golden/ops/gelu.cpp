@@ -10,7 +10,7 @@
 #include "golden/ops/rounding.h"
 #include "golden/ops/table.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 static_assert(NamesAgree<GeluParams, GeluKind>());
@@ -164,4 +164,4 @@ std::int64_t Gelu(std::span<const std::int32_t> x, const GeluParams& params, con
   return std::visit([&](const auto& p) { return Evaluate(x, p, shape, out, trace); }, params);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -20,7 +20,7 @@
 #include "golden/ops/gelu/table.h"
 #include "golden/ops/requantize.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 //   kTable      one output per input code, computed when the program is made: exact up to its
 //               rounding.
@@ -30,14 +30,15 @@ namespace qsim {
 //               (Islamoglu et al., ISLPED 2023).
 //   kDeeploy    Deeploy: the same polynomial, halved inside (Scherer et al., TCAD 2024).
 enum class GeluKind : std::uint8_t { kTable, kIbert, kShiftGelu, kIta, kDeeploy };
-template <>
-inline constexpr std::array<NamedValue<GeluKind>, 5> kNamesOf<GeluKind> = {{
-    {GeluKind::kTable, "table"},
-    {GeluKind::kIbert, "ibert"},
-    {GeluKind::kShiftGelu, "shiftgelu"},
-    {GeluKind::kIta, "ita"},
-    {GeluKind::kDeeploy, "deeploy"},
-}};
+constexpr auto NamesOf(GeluKind /*enum*/) {
+  return std::to_array<NamedValue<GeluKind>>({
+      {GeluKind::kTable, "table"},
+      {GeluKind::kIbert, "ibert"},
+      {GeluKind::kShiftGelu, "shiftgelu"},
+      {GeluKind::kIta, "ita"},
+      {GeluKind::kDeeploy, "deeploy"},
+  });
+}
 
 // The largest magnitudes for which no element of a program can leave 64 bits (section 7.7).
 inline constexpr std::int64_t kMaxGeluInput = std::int64_t{1} << 24;  // of x'
@@ -79,4 +80,4 @@ struct GeluTrace {
 std::int64_t Gelu(std::span<const std::int32_t> x, const GeluParams& params, const GeluShape& shape,
                   std::span<std::int32_t> out, const GeluTrace& trace = {});
 
-}  // namespace qsim
+}  // namespace qsim::golden

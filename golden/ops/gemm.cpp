@@ -7,7 +7,7 @@
 
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 // The one place where a value wraps: sign-extends the low `bits` of value.
@@ -132,4 +132,4 @@ void Gemm(MatrixView<const std::uint8_t> lhs, MatrixView<const std::int8_t> rhs,
   GemmImpl(lhs, rhs, params, out, seen);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -20,15 +20,16 @@
 #include "golden/ops/names.h"
 #include "golden/ops/one_or_each.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 enum class AccPolicy : std::uint8_t { kError, kWrap, kSaturate };
-template <>
-inline constexpr std::array<NamedValue<AccPolicy>, 3> kNamesOf<AccPolicy> = {{
-    {AccPolicy::kError, "error"},
-    {AccPolicy::kWrap, "wrap"},
-    {AccPolicy::kSaturate, "saturate"},
-}};
+constexpr auto NamesOf(AccPolicy /*enum*/) {
+  return std::to_array<NamedValue<AccPolicy>>({
+      {AccPolicy::kError, "error"},
+      {AccPolicy::kWrap, "wrap"},
+      {AccPolicy::kSaturate, "saturate"},
+  });
+}
 
 // A two's complement accumulator. bits in 16..32.
 struct Accumulator {
@@ -43,11 +44,12 @@ struct Accumulator {
 //              (softmax `log_int`). lhs_zero must be 0; "lhs" in the formula above is the number
 //              the code stands for.
 enum class OperandMode : std::uint8_t { kMultiply, kShift };
-template <>
-inline constexpr std::array<NamedValue<OperandMode>, 2> kNamesOf<OperandMode> = {{
-    {OperandMode::kMultiply, "multiply"},
-    {OperandMode::kShift, "shift"},
-}};
+constexpr auto NamesOf(OperandMode /*enum*/) {
+  return std::to_array<NamedValue<OperandMode>>({
+      {OperandMode::kMultiply, "multiply"},
+      {OperandMode::kShift, "shift"},
+  });
+}
 
 // A strided view of a matrix, so that heads and transposes need no copy. Strides count elements.
 template <typename T>
@@ -113,4 +115,4 @@ void Gemm(MatrixView<const std::int8_t> lhs, MatrixView<const std::int8_t> rhs,
 void Gemm(MatrixView<const std::uint8_t> lhs, MatrixView<const std::int8_t> rhs,
           const GemmParams& params, MatrixView<std::int32_t> out, AccRange* seen = nullptr);
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -3,9 +3,9 @@
 // __extension__ keeps -Wpedantic quiet.
 #pragma once
 
-namespace qsim {
+namespace qsim::golden {
 
 __extension__ typedef __int128 Int128;
 __extension__ typedef unsigned __int128 UInt128;
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -1,6 +1,6 @@
 #include "golden/ops/integer_sqrt.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 // Digit by digit, two bits of the value per bit of the root: the schoolbook method in base 2.
@@ -25,4 +25,4 @@ std::uint64_t IntegerSqrt(UInt128 value) {
   return static_cast<std::uint64_t>(Root(value));
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

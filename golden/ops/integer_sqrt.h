@@ -5,9 +5,9 @@
 
 #include "golden/ops/int128.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 // floor(sqrt(value)), exact for every value.
 std::uint64_t IntegerSqrt(UInt128 value);
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -9,7 +9,7 @@
 #include "golden/ops/one_or_each.h"
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 static_assert(NamesAgree<LayernormParams, LayernormKind>());
@@ -117,4 +117,4 @@ std::int64_t Layernorm(std::span<const std::int32_t> x, const LayernormParams& p
   return std::visit(Row{x, range, out, trace}, params);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

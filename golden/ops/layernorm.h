@@ -22,7 +22,7 @@
 #include "golden/ops/layernorm/ivit.h"
 #include "golden/ops/requantize.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 //   kIbert    I-BERT (Kim et al., ICML 2021).
 //   kIvit     I-ViT (Li and Gu, ICCV 2023): the same with an unfinished square root.
@@ -30,13 +30,14 @@ namespace qsim {
 //   kFqvit    FQ-ViT (Lin et al., IJCAI 2022). Its M, N and B come from real arithmetic on the row,
 //             so no program can use it; LayernormFqvit (layernorm/fqvit.h) takes them as inputs.
 enum class LayernormKind : std::uint8_t { kIbert, kIvit, kDeeploy, kFqvit };
-template <>
-inline constexpr std::array<NamedValue<LayernormKind>, 4> kNamesOf<LayernormKind> = {{
-    {LayernormKind::kIbert, "ibert"},
-    {LayernormKind::kIvit, "ivit"},
-    {LayernormKind::kDeeploy, "rq_layernorm"},
-    {LayernormKind::kFqvit, "fqvit"},
-}};
+constexpr auto NamesOf(LayernormKind /*enum*/) {
+  return std::to_array<NamedValue<LayernormKind>>({
+      {LayernormKind::kIbert, "ibert"},
+      {LayernormKind::kIvit, "ivit"},
+      {LayernormKind::kDeeploy, "rq_layernorm"},
+      {LayernormKind::kFqvit, "fqvit"},
+  });
+}
 
 // What a program may hold, so that the widths of section 6.3 suffice: 16-bit inputs, 16-bit zero
 // points and shifts of at most 8 stay within |x'|. The operation itself takes more.
@@ -63,4 +64,4 @@ std::int64_t Layernorm(std::span<const std::int32_t> x, const LayernormParams& p
                        QuantRange range, std::span<std::int32_t> out,
                        const LayernormTrace& trace = {});
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -4,7 +4,7 @@
 
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 void Multiply(std::span<const std::int32_t> a, std::int32_t a_zero, std::span<const std::int32_t> b,
               std::int32_t b_zero, std::span<std::int32_t> out) {
@@ -16,4 +16,4 @@ void Multiply(std::span<const std::int32_t> a, std::int32_t a_zero, std::span<co
   }
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -4,11 +4,11 @@
 #include <cstdint>
 #include <span>
 
-namespace qsim {
+namespace qsim::golden {
 
 // out[i] = (a[i] - a_zero) (b[i] - b_zero). Throws std::invalid_argument where sizes disagree or a
 // product leaves 32 bits.
 void Multiply(std::span<const std::int32_t> a, std::int32_t a_zero, std::span<const std::int32_t> b,
               std::int32_t b_zero, std::span<std::int32_t> out);
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string_view>
 
-namespace qsim {
+namespace qsim::golden {
 
 template <typename Enum>
 struct NamedValue {
@@ -16,13 +16,15 @@ struct NamedValue {
   std::string_view name;
 };
 
-// The table of an enum, a specialization. Where a value has several names, the first is what is
-// written.
+// The table of an enum is what NamesOf(Enum) returns, a function beside the enum. Where a value has
+// several names, the first is what is written.
 template <typename Enum>
-inline constexpr std::array<NamedValue<Enum>, 0> kNamesOf = {};
+concept Named = requires(Enum value) {
+  NamesOf(value);
+};
 
-template <typename Enum>
-concept Named = (!kNamesOf<Enum>.empty());
+template <Named Enum>
+inline constexpr auto kNamesOf = NamesOf(Enum{});
 
 // "" for a value outside the table.
 template <Named Enum>
@@ -49,4 +51,4 @@ constexpr auto AllOf() {
   return all;
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

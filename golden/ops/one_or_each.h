@@ -4,11 +4,11 @@
 #include <concepts>
 #include <cstddef>
 
-namespace qsim {
+namespace qsim::golden {
 
 template <typename List>
 constexpr decltype(auto) EntryFor(const List& list, std::integral auto channel) {
   return list[list.size() == 1 ? 0 : static_cast<std::size_t>(channel)];
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

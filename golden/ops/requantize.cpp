@@ -5,7 +5,7 @@
 
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 namespace {
 
@@ -78,4 +78,4 @@ std::int64_t Requantize(std::span<const std::int32_t> in, const RequantizeParams
   return saturated;
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -14,7 +14,7 @@
 #include "golden/ops/requant/scheme.h"
 #include "golden/ops/rounding.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 // The integers a narrow tensor may hold, and the one that stands for real 0.
 struct QuantRange {
@@ -75,4 +75,4 @@ void CheckRequantizeParams(const RequantizeParams& params);
 std::int64_t Requantize(std::span<const std::int32_t> in, const RequantizeParams& params,
                         std::span<std::int32_t> out);
 
-}  // namespace qsim
+}  // namespace qsim::golden

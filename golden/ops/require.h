@@ -4,7 +4,7 @@
 
 #include <stdexcept>
 
-namespace qsim {
+namespace qsim::golden {
 
 inline void Require(bool condition, const char* what) {
   if (!condition) [[unlikely]] {
@@ -12,4 +12,4 @@ inline void Require(bool condition, const char* what) {
   }
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -5,7 +5,7 @@
 #include "golden/ops/one_or_each.h"
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 std::int64_t ResidualAdd(std::span<const std::int32_t> a, std::span<const std::int32_t> b,
                          const ResidualAddParams& params, std::span<std::int32_t> out) {
@@ -33,4 +33,4 @@ std::int64_t ResidualAdd(std::span<const std::int32_t> a, std::span<const std::i
   return saturated;
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -11,7 +11,7 @@
 
 #include "golden/ops/requantize.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 struct ResidualAddParams {
   ChannelLayout layout = {};
@@ -29,4 +29,4 @@ struct ResidualAddParams {
 std::int64_t ResidualAdd(std::span<const std::int32_t> a, std::span<const std::int32_t> b,
                          const ResidualAddParams& params, std::span<std::int32_t> out);
 
-}  // namespace qsim
+}  // namespace qsim::golden

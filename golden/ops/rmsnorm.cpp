@@ -8,7 +8,7 @@
 #include "golden/ops/one_or_each.h"
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 void CheckParams(std::size_t channels, const RmsnormParams& params) {
@@ -59,4 +59,4 @@ std::int64_t Rmsnorm(std::span<const std::int32_t> x, std::span<const std::int32
   return saturated;
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

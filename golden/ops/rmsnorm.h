@@ -16,7 +16,7 @@
 #include "golden/ops/fields.h"
 #include "golden/ops/requantize.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 struct RmsnormParams {
   std::int32_t input_zero = 0;
@@ -53,4 +53,4 @@ std::int64_t Rmsnorm(std::span<const std::int32_t> x, std::span<const std::int32
                      const RmsnormParams& params, QuantRange range, std::span<std::int32_t> out,
                      const RmsnormTrace& trace = {});
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -5,7 +5,7 @@
 
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 // A quotient floor + rest, 0 <= rest < 1: whether the mode rounds it to floor + 1. The one place
@@ -73,4 +73,4 @@ std::int64_t RoundDivide(std::int64_t numerator, std::int64_t denominator, Round
   return floor + std::int64_t{RoundsUp(quotient, rounding)};
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -14,18 +14,19 @@
 #include "golden/ops/int128.h"
 #include "golden/ops/names.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 enum class Rounding : std::uint8_t { kHalfUp, kHalfAway, kHalfEven, kFloor, kTowardZero };
 
-template <>
-inline constexpr std::array<NamedValue<Rounding>, 5> kNamesOf<Rounding> = {{
-    {Rounding::kHalfUp, "half_up"},
-    {Rounding::kHalfAway, "half_away"},
-    {Rounding::kHalfEven, "half_even"},
-    {Rounding::kFloor, "floor"},
-    {Rounding::kTowardZero, "toward_zero"},
-}};
+constexpr auto NamesOf(Rounding /*enum*/) {
+  return std::to_array<NamedValue<Rounding>>({
+      {Rounding::kHalfUp, "half_up"},
+      {Rounding::kHalfAway, "half_away"},
+      {Rounding::kHalfEven, "half_even"},
+      {Rounding::kFloor, "floor"},
+      {Rounding::kTowardZero, "toward_zero"},
+  });
+}
 inline constexpr auto kAllRoundings = AllOf<Rounding>();
 
 // value / 2^shift, rounded to an integer. shift in 0..62; a shift of 0 returns value unchanged for
@@ -39,4 +40,4 @@ Int128 RoundShift(Int128 value, int shift, Rounding rounding);
 // numerator / denominator, rounded. Throws std::invalid_argument unless denominator > 0.
 std::int64_t RoundDivide(std::int64_t numerator, std::int64_t denominator, Rounding rounding);
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -7,7 +7,7 @@
 #include "golden/ops/fields.h"
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 static_assert(NamesAgree<SoftmaxParams, SoftmaxKind>());
@@ -121,4 +121,4 @@ std::int64_t MaskedSoftmax(std::span<const std::int32_t> scores,
   return saturated;
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

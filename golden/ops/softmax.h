@@ -18,7 +18,7 @@
 #include "golden/ops/softmax/shiftmax.h"
 #include "golden/ops/softmax/tflite.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 //   kIbert         I-BERT (Kim et al., ICML 2021), output uint8, scale 2^-8, last step floored.
 //   kIbertRn       the same exponential; last step rounded half up and saturated at 255.
@@ -39,17 +39,18 @@ enum class SoftmaxKind : std::uint8_t {
   kDeeploy
 };
 // The default first.
-template <>
-inline constexpr std::array<NamedValue<SoftmaxKind>, 8> kNamesOf<SoftmaxKind> = {{
-    {SoftmaxKind::kIbertRn, "ibert_rn"},
-    {SoftmaxKind::kIbert, "ibert"},
-    {SoftmaxKind::kLogInt, "log_int"},
-    {SoftmaxKind::kShiftmax, "shiftmax"},
-    {SoftmaxKind::kIta, "ita"},
-    {SoftmaxKind::kItaStreaming, "ita_streaming"},
-    {SoftmaxKind::kTflite, "tflite"},
-    {SoftmaxKind::kDeeploy, "deeploy_isoftmax"},
-}};
+constexpr auto NamesOf(SoftmaxKind /*enum*/) {
+  return std::to_array<NamedValue<SoftmaxKind>>({
+      {SoftmaxKind::kIbertRn, "ibert_rn"},
+      {SoftmaxKind::kIbert, "ibert"},
+      {SoftmaxKind::kLogInt, "log_int"},
+      {SoftmaxKind::kShiftmax, "shiftmax"},
+      {SoftmaxKind::kIta, "ita"},
+      {SoftmaxKind::kItaStreaming, "ita_streaming"},
+      {SoftmaxKind::kTflite, "tflite"},
+      {SoftmaxKind::kDeeploy, "deeploy_isoftmax"},
+  });
+}
 
 // In the order of SoftmaxKind.
 using SoftmaxParams =
@@ -103,4 +104,4 @@ std::int64_t MaskedSoftmax(std::span<const std::int32_t> scores,
                            std::span<const std::uint8_t> visible, const SoftmaxParams& params,
                            std::span<std::int32_t> out);
 
-}  // namespace qsim
+}  // namespace qsim::golden

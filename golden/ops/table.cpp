@@ -4,7 +4,7 @@
 
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 void Table(std::span<const std::int32_t> x, std::int32_t first_code,
            std::span<const std::int32_t> table, std::span<std::int32_t> out) {
@@ -17,4 +17,4 @@ void Table(std::span<const std::int32_t> x, std::int32_t first_code,
   }
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

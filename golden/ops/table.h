@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <span>
 
-namespace qsim {
+namespace qsim::golden {
 
 // out[i] = table[x[i] - first_code]. Throws std::invalid_argument for a code outside the table.
 void Table(std::span<const std::int32_t> x, std::int32_t first_code,
            std::span<const std::int32_t> table, std::span<std::int32_t> out);
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -5,7 +5,7 @@
 #include "golden/ops/int128.h"
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 constexpr std::int64_t kMost = std::int64_t{1} << 31;
@@ -41,4 +41,4 @@ std::vector<std::size_t> ElementsOf(const StridedView& view, std::int64_t size) 
   return elements;
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

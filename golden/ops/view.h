@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-namespace qsim {
+namespace qsim::golden {
 
 // A view of a tensor's elements, row-major: element (i_0, i_1, ..) of the view is element
 // offset + sum_j i_j strides[j]. A slice, a transpose, patches of an image, overlapping windows.
@@ -22,4 +22,4 @@ void CheckView(const StridedView& view, std::int64_t size);
 // The elements of a tensor of `size` elements, in the order of the view. Throws as CheckView.
 std::vector<std::size_t> ElementsOf(const StridedView& view, std::int64_t size);
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 // An interval of integers. Sums of independent terms add their intervals exactly.
@@ -150,4 +150,4 @@ std::vector<AccumulatorProof> ProveAccumulators(const Program& program) {
   return proofs;
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -6,7 +6,7 @@
 
 #include "golden/program/program.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 struct AccumulatorProof {
   std::string tap;                  // the operation's output
@@ -24,4 +24,4 @@ AccumulatorProof ProveAccumulator(const Program& program, const GemmOp& op);
 AccumulatorProof ProveAccumulator(const Program& program, const MatmulOp& op);
 std::vector<AccumulatorProof> ProveAccumulators(const Program& program);
 
-}  // namespace qsim
+}  // namespace qsim::golden

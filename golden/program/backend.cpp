@@ -1,6 +1,6 @@
 #include "golden/program/backend.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 void Backend::Run(const Op& op, OperationRun& run) {
   std::visit([&](const auto& o) { o.Run(run); }, op);
@@ -8,13 +8,13 @@ void Backend::Run(const Op& op, OperationRun& run) {
 
 void GoldenBackend::Gemm(const OpId& /*id*/, const LhsView& lhs, MatrixView<const std::int8_t> rhs,
                          const GemmParams& params, MatrixView<std::int32_t> out, AccRange* seen) {
-  std::visit([&](const auto& view) { qsim::Gemm(view, rhs, params, out, seen); }, lhs);
+  std::visit([&](const auto& view) { golden::Gemm(view, rhs, params, out, seen); }, lhs);
 }
 
 std::int64_t GoldenBackend::Requantize(const OpId& /*id*/, std::span<const std::int32_t> in,
                                        std::int64_t /*row_length*/, const RequantizeParams& params,
                                        std::span<std::int32_t> out) {
-  return qsim::Requantize(in, params, out);
+  return golden::Requantize(in, params, out);
 }
 
 std::int64_t GoldenBackend::ResidualAdd(const OpId& /*id*/, std::span<const std::int32_t> a,
@@ -22,7 +22,7 @@ std::int64_t GoldenBackend::ResidualAdd(const OpId& /*id*/, std::span<const std:
                                         std::int64_t /*row_length*/,
                                         const ResidualAddParams& params,
                                         std::span<std::int32_t> out) {
-  return qsim::ResidualAdd(a, b, params, out);
+  return golden::ResidualAdd(a, b, params, out);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

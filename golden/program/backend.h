@@ -9,7 +9,7 @@
 
 #include "golden/program/operation.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 // Which operation this is: its output tensor's name, the image, and the head for per-head products.
 struct OpId {
@@ -30,7 +30,7 @@ class Backend {
   virtual void Run(const Op& op, OperationRun& run);
 
   // One matrix product: a linear layer, or one head of QK^T or of attention times V.
-  // `seen` as in qsim::Gemm; a backend that cannot see partial sums leaves it alone.
+  // `seen` as in golden::Gemm; a backend that cannot see partial sums leaves it alone.
   virtual void Gemm(const OpId& id, const LhsView& lhs, MatrixView<const std::int8_t> rhs,
                     const GemmParams& params, MatrixView<std::int32_t> out, AccRange* seen) = 0;
 
@@ -57,4 +57,4 @@ class GoldenBackend : public Backend {
                            const ResidualAddParams& params, std::span<std::int32_t> out) override;
 };
 
-}  // namespace qsim
+}  // namespace qsim::golden

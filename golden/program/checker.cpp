@@ -1,6 +1,6 @@
 #include "golden/program/checker.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 void Checker::Require(bool condition, const std::string& what) const {
   if (!condition) throw ProgramError(where_ + ": " + what);
@@ -77,4 +77,4 @@ void Checker::RequireFits(const AccumulatorProof& proof) const {
                      " under policy error; widen acc_bits or choose acc_policy wrap or saturate");
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -10,7 +10,7 @@
 #include "golden/program/accumulator_proof.h"
 #include "golden/program/program.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 inline constexpr std::int64_t kMaxDepth = 65535;
 inline constexpr std::int64_t kMaxChannels = 65536;
@@ -56,4 +56,4 @@ class Checker {
   std::string where_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::golden

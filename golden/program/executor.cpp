@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 // Throws unless the tensor is what the program says of this input.
@@ -100,4 +100,4 @@ TensorMap ExecuteForOutputs(const Program& program, const TensorMap& inputs, std
   return std::move(execution).Take();
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -8,7 +8,7 @@
 
 #include "golden/program/operation_run.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 struct ExecuteOptions {
   bool track_accumulators = false;  // exact minimum and maximum over all partial sums; slower
@@ -63,4 +63,4 @@ TensorMap Execute(const Program& program, const TensorMap& inputs, std::int64_t 
 TensorMap ExecuteForOutputs(const Program& program, const TensorMap& inputs, std::int64_t image,
                             Backend& backend);
 
-}  // namespace qsim
+}  // namespace qsim::golden

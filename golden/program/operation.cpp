@@ -4,7 +4,7 @@
 #include <initializer_list>
 #include <type_traits>
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 // The names of an operation's members with one of the roles; unused optional ones are left out.
@@ -84,4 +84,4 @@ std::string WeightOf(const Op& op) {
   return weights.empty() ? "" : weights.front();
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -24,7 +24,7 @@
 #include "golden/program/ops/table.h"
 #include "golden/program/ops/view.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 struct Program;
 
@@ -60,4 +60,4 @@ std::vector<std::string> ConstantsOf(const Op& op);
 // The one among them that has a grid; "" where there is none.
 std::string WeightOf(const Op& op);
 
-}  // namespace qsim
+}  // namespace qsim::golden

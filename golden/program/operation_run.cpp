@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace qsim {
+namespace qsim::golden {
 
 namespace {
 
@@ -84,4 +84,4 @@ void OperationRun::StoreClamped(const std::string& output, std::span<const std::
   Store(output, values);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

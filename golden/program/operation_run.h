@@ -11,7 +11,7 @@
 #include "golden/program/backend.h"
 #include "golden/program/program.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 // Values of one image by tensor name.
 using TensorMap = std::map<std::string, IntTensor, std::less<>>;
@@ -70,4 +70,4 @@ class OperationRun {
   std::int64_t length_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace qsim {
+namespace qsim::golden {
 
 TensorInfo AtLength(TensorInfo info, std::int64_t length) {
   for (const std::int64_t axis : info.length_axes) {
@@ -36,4 +36,4 @@ const IntTensor& Program::Constant(std::string_view name) const {
   throw ProgramError("constant '" + std::string(name) + "' is used but not defined");
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

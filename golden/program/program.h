@@ -13,7 +13,7 @@
 #include "golden/program/operation.h"
 #include "golden/program/tensor.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 // A named tensor of the datapath. `shape` is that of one image; recorded taps carry the image axis
 // in front. Storage type and clamp range follow from `range`; accumulators have the range of their
@@ -64,4 +64,4 @@ struct ProgramError : std::runtime_error {
 // ones. Throws ProgramError naming the operation and what is wrong.
 void Validate(const Program& program);
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -4,7 +4,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 template <typename AnyOp, typename Acc>
@@ -153,4 +153,4 @@ RequantScheme SchemeOf(const Op& op) {
   return scheme;
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

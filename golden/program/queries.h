@@ -11,7 +11,7 @@
 #include "golden/ops/one_or_each.h"
 #include "golden/program/program.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 // The operation that computes a tensor, or null; the outputs of those that read it.
 const Op* ProducerOf(const Program& program, std::string_view tensor);
@@ -61,4 +61,4 @@ std::vector<RatioList> RatiosOf(const Op& op);
 void SetRatios(const std::vector<RatioList>& ratios, Op& op);
 RequantScheme SchemeOf(const Op& op);
 
-}  // namespace qsim
+}  // namespace qsim::golden

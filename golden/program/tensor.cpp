@@ -7,7 +7,7 @@
 
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 // Zeros of the type whose index in Storage is dtype.
@@ -107,4 +107,4 @@ ChannelLayout LayoutOf(const Shape& shape, ChannelAxis axis) {
   return {1, 1, size};
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -9,18 +9,19 @@
 
 #include "golden/ops/requantize.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 enum class DType : std::uint8_t { kInt8, kUint8, kInt16, kUint16, kInt32, kInt64 };
-template <>
-inline constexpr std::array<NamedValue<DType>, 6> kNamesOf<DType> = {{
-    {DType::kInt8, "int8"},
-    {DType::kUint8, "uint8"},
-    {DType::kInt16, "int16"},
-    {DType::kUint16, "uint16"},
-    {DType::kInt32, "int32"},
-    {DType::kInt64, "int64"},
-}};
+constexpr auto NamesOf(DType /*enum*/) {
+  return std::to_array<NamedValue<DType>>({
+      {DType::kInt8, "int8"},
+      {DType::kUint8, "uint8"},
+      {DType::kInt16, "int16"},
+      {DType::kUint16, "uint16"},
+      {DType::kInt32, "int32"},
+      {DType::kInt64, "int64"},
+  });
+}
 int BitsOf(DType dtype);
 bool IsSigned(DType dtype);
 
@@ -32,6 +33,13 @@ std::int64_t ElementCount(const Shape& shape);
 
 // Which axis the per-channel parameters of an operation run along.
 enum class ChannelAxis : std::uint8_t { kNone, kLast, kFirst };
+constexpr auto NamesOf(ChannelAxis /*enum*/) {
+  return std::to_array<NamedValue<ChannelAxis>>({
+      {ChannelAxis::kNone, "none"},
+      {ChannelAxis::kLast, "last"},
+      {ChannelAxis::kFirst, "first"},
+  });
+}
 
 // How the elements of a tensor of this shape map to the channels of that axis.
 ChannelLayout LayoutOf(const Shape& shape, ChannelAxis axis);
@@ -73,4 +81,4 @@ class IntTensor {
   Storage storage_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -6,7 +6,7 @@
 #include "golden/program/checker.h"
 #include "golden/program/program.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 constexpr std::int64_t kMaxElements = std::int64_t{1} << 31;
@@ -93,4 +93,4 @@ void Validate(const Program& program) {
   }
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

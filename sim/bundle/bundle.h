@@ -13,7 +13,7 @@
 #include "sim/config/contract.h"
 #include "sim/io/files/output_directory.h"
 
-namespace qsim {
+namespace qsim::bundle {
 
 // One line of what the lowering decided: a default taken, a substitution under --realise nearest, a
 // scale raised for a dead channel, a double rounding. Reported, never silent.
@@ -69,4 +69,4 @@ IntTensor ReadProgramInput(const std::filesystem::path& file, const TensorInfo& 
 // and key.
 Bundle LoadBundle(const std::filesystem::path& directory);
 
-}  // namespace qsim
+}  // namespace qsim::bundle

@@ -16,7 +16,7 @@
 #include "sim/io/yaml/yaml_document.h"
 #include "sim/text/nearest_word.h"
 
-namespace qsim {
+namespace qsim::bundle {
 namespace bundle_format {
 namespace {
 
@@ -377,4 +377,4 @@ Bundle LoadBundle(const std::filesystem::path& directory) {
   return bundle_format::BundleReader(directory).Read();
 }
 
-}  // namespace qsim
+}  // namespace qsim::bundle

@@ -13,29 +13,25 @@
 #include "golden/ops/one_or_each.h"
 #include "sim/bundle/bundle.h"
 
-namespace qsim {
+namespace qsim::bundle {
 
-template <>
-inline constexpr std::array<NamedValue<ChannelAxis>, 3> kNamesOf<ChannelAxis> = {{
-    {ChannelAxis::kNone, "none"},
-    {ChannelAxis::kLast, "last"},
-    {ChannelAxis::kFirst, "first"},
-}};
-template <>
-inline constexpr std::array<NamedValue<TensorScale::Kind>, 2> kNamesOf<TensorScale::Kind> = {{
-    {TensorScale::Kind::kLinear, "linear"},
-    {TensorScale::Kind::kLog2, "log2"},
-}};
-template <>
-inline constexpr std::array<NamedValue<LoweringNote::Kind>, 3> kNamesOf<LoweringNote::Kind> = {{
-    {LoweringNote::Kind::kInfo, "info"},
-    {LoweringNote::Kind::kSubstitution, "substitution"},
-    {LoweringNote::Kind::kRaisedScale, "raised_scale"},
-}};
+constexpr auto NamesOf(TensorScale::Kind /*enum*/) {
+  return std::to_array<NamedValue<TensorScale::Kind>>({
+      {TensorScale::Kind::kLinear, "linear"},
+      {TensorScale::Kind::kLog2, "log2"},
+  });
+}
+constexpr auto NamesOf(LoweringNote::Kind /*enum*/) {
+  return std::to_array<NamedValue<LoweringNote::Kind>>({
+      {LoweringNote::Kind::kInfo, "info"},
+      {LoweringNote::Kind::kSubstitution, "substitution"},
+      {LoweringNote::Kind::kRaisedScale, "raised_scale"},
+  });
+}
 
-}  // namespace qsim
+}  // namespace qsim::bundle
 
-namespace qsim::bundle_format {
+namespace qsim::bundle::bundle_format {
 
 inline constexpr int kFormatVersion = 2;
 inline constexpr std::string_view kArrays = "arrays";
@@ -195,4 +191,4 @@ void Describe(Ar& ar, LoweringNote& o) {
   ar.Scalar("text", o.text);
 }
 
-}  // namespace qsim::bundle_format
+}  // namespace qsim::bundle::bundle_format

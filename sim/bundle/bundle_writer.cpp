@@ -11,7 +11,7 @@
 #include "sim/io/files/atomic_file.h"
 #include "sim/io/tensors/npy.h"
 
-namespace qsim {
+namespace qsim::bundle {
 namespace bundle_format {
 namespace {
 
@@ -169,4 +169,4 @@ void SaveBundle(const Bundle& bundle, OutputDirectory& output) {
   output.Commit();
 }
 
-}  // namespace qsim
+}  // namespace qsim::bundle

@@ -2,7 +2,7 @@
 
 #include "sim/error.h"
 
-namespace qsim {
+namespace qsim::bundle {
 
 std::int32_t Quantize(double x, Quantization quantization, QuantRange range,
                       std::int64_t* saturated) {
@@ -78,4 +78,4 @@ std::vector<double> Grid::Dequantize(const IntTensor& codes) const {
   return real;
 }
 
-}  // namespace qsim
+}  // namespace qsim::bundle

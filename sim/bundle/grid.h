@@ -11,8 +11,9 @@
 
 #include "golden/ops/one_or_each.h"
 #include "golden/program/program.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::bundle {
 
 // One channel: real = scale * (q - zero)
 struct Quantization {
@@ -107,4 +108,4 @@ class Grid {
   std::size_t inner_ = 1;  // elements of a channel side by side
 };
 
-}  // namespace qsim
+}  // namespace qsim::bundle

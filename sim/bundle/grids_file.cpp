@@ -14,7 +14,7 @@
 #include "sim/io/yaml/yaml_values.h"
 #include "sim/text/nearest_word.h"
 
-namespace qsim {
+namespace qsim::bundle {
 namespace {
 
 constexpr std::uint64_t kLargestGridsFile = std::uint64_t{1} << 30;
@@ -148,4 +148,4 @@ std::string GridsText(const Bundle& bundle) {
 
 GridsFile ReadGrids(const std::filesystem::path& path) { return GridsReader(path).Read(); }
 
-}  // namespace qsim
+}  // namespace qsim::bundle

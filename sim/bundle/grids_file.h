@@ -9,7 +9,7 @@
 
 #include "sim/bundle/bundle.h"
 
-namespace qsim {
+namespace qsim::bundle {
 
 // One tensor's, in the words of the file: as many entries as it states.
 struct FileGrid {
@@ -34,4 +34,4 @@ GridsFile ReadGrids(const std::filesystem::path& path);
 // The smallest signed type that holds the codes of a layer's weights.
 QuantRange RangeOfCodes(const IntTensor& weights);
 
-}  // namespace qsim
+}  // namespace qsim::bundle

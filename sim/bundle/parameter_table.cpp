@@ -12,7 +12,7 @@
 #include "golden/program/accumulator_proof.h"
 #include "sim/error.h"
 
-namespace qsim {
+namespace qsim::bundle {
 namespace {
 
 // Builds one group; the channel axis of the vectors to come is set by the caller's `axis`
@@ -323,4 +323,4 @@ std::string RealText(double value) {
   return text.insert(exponent == std::string::npos ? text.size() : exponent, ".0");
 }
 
-}  // namespace qsim
+}  // namespace qsim::bundle

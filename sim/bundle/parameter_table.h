@@ -10,7 +10,7 @@
 
 #include "sim/bundle/bundle.h"
 
-namespace qsim {
+namespace qsim::bundle {
 
 // An integer array as hardware stores it: two's complement or unsigned at a fixed width that
 // depends on the parameter, not on its values.
@@ -65,4 +65,4 @@ std::string ExportIdentifier(const std::string& group, const std::string& parame
 // Valid in JSON, YAML, C and SystemVerilog alike.
 std::string RealText(double value);
 
-}  // namespace qsim
+}  // namespace qsim::bundle

@@ -6,7 +6,7 @@
 
 #include "sim/bundle/parameter_table.h"
 
-namespace qsim {
+namespace qsim::bundle {
 namespace {
 
 constexpr std::int64_t kFloatBytes = 4;
@@ -43,4 +43,4 @@ std::string Format(const SizeReport& size) {
       size.table_bytes);
 }
 
-}  // namespace qsim
+}  // namespace qsim::bundle

@@ -6,7 +6,7 @@
 
 #include "sim/bundle/bundle.h"
 
-namespace qsim {
+namespace qsim::bundle {
 
 // Bytes, each number at the width of its type, counted from the program.
 struct SizeReport {
@@ -33,4 +33,4 @@ SizeReport SizeOf(const Bundle& bundle);
 // "size in bytes: float 802816, integers 215040, 3.73 times smaller", and a line with the parts.
 std::string Format(const SizeReport& size);
 
-}  // namespace qsim
+}  // namespace qsim::bundle

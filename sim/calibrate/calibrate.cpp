@@ -11,7 +11,7 @@
 #include "sim/io/files/hash.h"
 #include "sim/text/nearest_word.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 namespace {
 
 void CheckScope(const network::Network& network, const CalibrateOptions& options) {
@@ -106,4 +106,4 @@ Bundle Calibrate(const network::Network& network, const Config& config, const Mo
   return Calibrate(network, config, CalibrationInputs::From(inputs), options);
 }
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

@@ -17,7 +17,7 @@
 #include "sim/inputs/manifest.h"
 #include "sim/network/network.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 struct CalibrateOptions {
   Scope scope = Scope::kAttention;
@@ -61,4 +61,4 @@ Bundle Calibrate(const network::Network& network, const Config& config,
 Bundle Calibrate(const network::Network& network, const Config& config, const ModelInputs& inputs,
                  const CalibrateOptions& options);
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

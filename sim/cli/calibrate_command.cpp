@@ -14,7 +14,7 @@
 #include "sim/peak_memory.h"
 #include "sim/run/run_images.h"
 
-namespace qsim {
+namespace qsim::cli {
 namespace {
 
 void PrintCost(std::chrono::steady_clock::time_point start) {
@@ -111,4 +111,4 @@ int RunCalibrate(const CalibrateCommandOptions& options) {
   return 0;
 }
 
-}  // namespace qsim
+}  // namespace qsim::cli

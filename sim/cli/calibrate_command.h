@@ -9,7 +9,7 @@
 #include "sim/cli/command_line.h"
 #include "sim/cli/model_options.h"
 
-namespace qsim {
+namespace qsim::cli {
 
 struct CalibrateCommandOptions {
   ModelOptions model;
@@ -26,4 +26,4 @@ Command AddCalibrate(CommandLine& line, CalibrateCommandOptions& options);
 // Writes a bundle with quantized inputs, or a shard. Returns 0; throws InputError.
 int RunCalibrate(const CalibrateCommandOptions& options);
 
-}  // namespace qsim
+}  // namespace qsim::cli

@@ -9,7 +9,7 @@
 #include "sim/error.h"
 #include "sim/io/files/hash.h"
 
-namespace qsim {
+namespace qsim::cli {
 namespace {
 
 namespace fs = std::filesystem;
@@ -93,4 +93,4 @@ Bundle MergeLoaded(const LoadedModel& loaded, const std::vector<fs::path>& shard
   return bundle;
 }
 
-}  // namespace qsim
+}  // namespace qsim::cli

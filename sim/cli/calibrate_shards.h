@@ -7,7 +7,7 @@
 
 #include "sim/cli/model_options.h"
 
-namespace qsim {
+namespace qsim::cli {
 
 // Calibrates one share of the inputs ("2/5") and writes what it has seen to `output`, or into it as
 // shard-2-of-5.json if it is a directory. Returns the file. Throws InputError.
@@ -18,4 +18,4 @@ std::filesystem::path WriteShard(const LoadedModel& loaded, const std::string& s
 // them. Throws InputError.
 Bundle MergeLoaded(const LoadedModel& loaded, const std::vector<std::filesystem::path>& shards);
 
-}  // namespace qsim
+}  // namespace qsim::cli

@@ -12,7 +12,7 @@
 #include "sim/text/printable.h"
 #include "sim/text/text_util.h"
 
-namespace qsim {
+namespace qsim::cli {
 namespace {
 
 constexpr const char* kFooter =
@@ -166,4 +166,4 @@ bool CommandLine::Parse(std::vector<std::string> words) {
   return true;
 }
 
-}  // namespace qsim
+}  // namespace qsim::cli

@@ -14,7 +14,7 @@ class App;
 class Option;
 }  // namespace CLI
 
-namespace qsim {
+namespace qsim::cli {
 
 // Wrong usage, in one line.
 class UsageError : public std::runtime_error {
@@ -82,4 +82,4 @@ class CommandLine {
   std::unique_ptr<CLI::App> app_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::cli

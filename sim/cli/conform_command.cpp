@@ -9,7 +9,7 @@
 #include "sim/cosim/rtl_backend.h"
 #include "sim/error.h"
 
-namespace qsim {
+namespace qsim::cli {
 namespace {
 
 // Any array computes the same; of those built, the one with the most elements is the fastest.
@@ -58,4 +58,4 @@ int RunConformCommand(const ConformOptions& options) {
   return equal && complete && total.golden.elements > 0 ? 0 : 1;
 }
 
-}  // namespace qsim
+}  // namespace qsim::cli

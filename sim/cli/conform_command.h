@@ -5,8 +5,9 @@
 #include <string>
 
 #include "sim/cli/command_line.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::cli {
 
 struct ConformOptions {
   std::filesystem::path dir;
@@ -24,4 +25,4 @@ Command AddConform(CommandLine& line, ConformOptions& options);
 // could not be run (each is named on stderr). Throws InputError when there are no cases.
 int RunConformCommand(const ConformOptions& options);
 
-}  // namespace qsim
+}  // namespace qsim::cli

@@ -8,7 +8,7 @@
 #include "sim/error.h"
 #include "sim/export/describe.h"
 
-namespace qsim {
+namespace qsim::cli {
 
 Command AddDescribe(CommandLine& line, DescribeOptions& options) {
   const Command command =
@@ -39,4 +39,4 @@ int RunDescribe(const DescribeOptions& options) {
   return 0;
 }
 
-}  // namespace qsim
+}  // namespace qsim::cli

@@ -7,7 +7,7 @@
 #include "sim/cli/command_line.h"
 #include "sim/cli/model_options.h"
 
-namespace qsim {
+namespace qsim::cli {
 
 struct DescribeOptions {
   std::filesystem::path bundle;  // either this
@@ -21,4 +21,4 @@ Command AddDescribe(CommandLine& line, DescribeOptions& options);
 // Prints the program as equations. Returns 0. Throws InputError.
 int RunDescribe(const DescribeOptions& options);
 
-}  // namespace qsim
+}  // namespace qsim::cli

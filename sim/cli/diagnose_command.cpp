@@ -21,7 +21,7 @@
 #include "sim/run/profile_request.h"
 #include "sim/run/run_images.h"
 
-namespace qsim {
+namespace qsim::cli {
 namespace {
 
 constexpr std::int64_t kDefaultImages = 16;
@@ -151,4 +151,4 @@ int RunDiagnose(const DiagnoseCommandOptions& options) {
   return diagnosis.healthy() ? 0 : 1;
 }
 
-}  // namespace qsim
+}  // namespace qsim::cli

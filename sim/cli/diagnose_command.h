@@ -7,7 +7,7 @@
 #include "sim/cli/command_line.h"
 #include "sim/cli/model_options.h"
 
-namespace qsim {
+namespace qsim::cli {
 
 struct DiagnoseCommandOptions {
   ModelOptions model;            // scope: empty for the default
@@ -23,4 +23,4 @@ Command AddDiagnose(CommandLine& line, DiagnoseCommandOptions& options);
 // Returns 0 when no culprit was found, 1 when one was. Throws InputError.
 int RunDiagnose(const DiagnoseCommandOptions& options);
 
-}  // namespace qsim
+}  // namespace qsim::cli

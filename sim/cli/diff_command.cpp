@@ -5,7 +5,7 @@
 #include "sim/error.h"
 #include "sim/report/tensor_diff.h"
 
-namespace qsim {
+namespace qsim::cli {
 
 Command AddDiff(CommandLine& line, DiffOptions& options) {
   const Command command = line.Add("diff", "Compare two tensors, or two directories of them");
@@ -35,4 +35,4 @@ int RunDiff(const DiffOptions& options) {
   return result.differing() == 0 && result.contracts.empty() ? 0 : 1;
 }
 
-}  // namespace qsim
+}  // namespace qsim::cli

@@ -5,8 +5,9 @@
 #include <filesystem>
 
 #include "sim/cli/command_line.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::cli {
 
 struct DiffOptions {
   std::filesystem::path a, b;
@@ -22,4 +23,4 @@ Command AddDiff(CommandLine& line, DiffOptions& options);
 // Throws InputError when there is nothing to compare or a file cannot be read.
 int RunDiff(const DiffOptions& options);
 
-}  // namespace qsim
+}  // namespace qsim::cli

@@ -25,7 +25,7 @@
 #include "sim/semantics/mixed.h"
 #include "sim/text/progress.h"
 
-namespace qsim {
+namespace qsim::cli {
 namespace {
 
 constexpr int kUnreadable = 2;  // some images could not be read
@@ -257,4 +257,4 @@ int RunEval(const EvalOptions& options) {
   return unreadable.empty() ? 0 : kUnreadable;
 }
 
-}  // namespace qsim
+}  // namespace qsim::cli

@@ -7,7 +7,7 @@
 #include "sim/cli/command_line.h"
 #include "sim/cli/model_options.h"
 
-namespace qsim {
+namespace qsim::cli {
 
 struct EvalOptions {
   ModelOptions model;
@@ -27,4 +27,4 @@ Command AddEval(CommandLine& line, EvalOptions& options);
 // read, a state file of another run.
 int RunEval(const EvalOptions& options);
 
-}  // namespace qsim
+}  // namespace qsim::cli

@@ -7,7 +7,7 @@
 #include "sim/explain/bundle_explain.h"
 #include "sim/explain/explain_report.h"
 
-namespace qsim {
+namespace qsim::cli {
 namespace {
 
 constexpr std::int64_t kZeroLimit = 0x7fffffff;
@@ -118,4 +118,4 @@ int RunExplain(const ExplainOptions& options) {
   return equal ? 0 : 1;
 }
 
-}  // namespace qsim
+}  // namespace qsim::cli

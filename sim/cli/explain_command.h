@@ -7,7 +7,7 @@
 #include "sim/cli/command_line.h"
 #include "sim/explain/plain_input.h"
 
-namespace qsim {
+namespace qsim::cli {
 
 struct ExplainOptions {
   std::filesystem::path a, b, bundle;
@@ -23,4 +23,4 @@ Command AddExplain(CommandLine& line, ExplainOptions& options);
 // explained or not. Throws InputError for inputs that are missing or do not fit together.
 int RunExplain(const ExplainOptions& options);
 
-}  // namespace qsim
+}  // namespace qsim::cli

@@ -10,7 +10,7 @@
 #include "sim/export/export_formats.h"
 #include "sim/io/files/atomic_file.h"
 
-namespace qsim {
+namespace qsim::cli {
 namespace {
 
 std::string Print(const ExportTable& table, const std::string& format) {
@@ -73,4 +73,4 @@ int ExportBundle(const ExportOptions& options, const Bundle& bundle) {
   return 0;
 }
 
-}  // namespace qsim
+}  // namespace qsim::cli

@@ -8,7 +8,7 @@
 #include "sim/cli/command_line.h"
 #include "sim/cli/model_options.h"
 
-namespace qsim {
+namespace qsim::cli {
 
 struct ExportOptions {
   std::filesystem::path bundle;  // either this
@@ -26,4 +26,4 @@ int RunExport(const ExportOptions& options);
 // Prints or writes a bundle that is already there; reads only format and output.
 int ExportBundle(const ExportOptions& options, const Bundle& bundle);
 
-}  // namespace qsim
+}  // namespace qsim::cli

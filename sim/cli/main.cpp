@@ -27,41 +27,41 @@ constexpr int kUsageError = 2;
 constexpr int kDefect = 3;
 
 int Dispatch(int argc, char** argv) {
-  qsim::CommandLine line(qsim::VersionText());
-  qsim::CalibrateCommandOptions calibrate;
-  qsim::RunOptions run;
-  qsim::EvalOptions eval;
-  qsim::DiffOptions diff;
-  qsim::ExplainOptions explain;
-  qsim::DiagnoseCommandOptions diagnose;
-  qsim::ExportOptions exporting;
-  qsim::ConformOptions conform;
-  qsim::DescribeOptions describe;
-  qsim::SelftestOptions selftest;
-  qsim::SweepOptions sweep;
-  const qsim::Command calibrate_command = qsim::AddCalibrate(line, calibrate);
-  const qsim::Command run_command = qsim::AddRun(line, run);
-  const qsim::Command eval_command = qsim::AddEval(line, eval);
-  const qsim::Command sweep_command = qsim::AddSweep(line, sweep);
-  const qsim::Command diff_command = qsim::AddDiff(line, diff);
-  const qsim::Command explain_command = qsim::AddExplain(line, explain);
-  const qsim::Command diagnose_command = qsim::AddDiagnose(line, diagnose);
-  const qsim::Command export_command = qsim::AddExport(line, exporting);
-  const qsim::Command describe_command = qsim::AddDescribe(line, describe);
-  const qsim::Command conform_command = qsim::AddConform(line, conform);
-  const qsim::Command selftest_command = qsim::AddSelftest(line, selftest);
+  qsim::cli::CommandLine line(qsim::cli::VersionText());
+  qsim::cli::CalibrateCommandOptions calibrate;
+  qsim::cli::RunOptions run;
+  qsim::cli::EvalOptions eval;
+  qsim::cli::DiffOptions diff;
+  qsim::cli::ExplainOptions explain;
+  qsim::cli::DiagnoseCommandOptions diagnose;
+  qsim::cli::ExportOptions exporting;
+  qsim::cli::ConformOptions conform;
+  qsim::cli::DescribeOptions describe;
+  qsim::cli::SelftestOptions selftest;
+  qsim::cli::SweepOptions sweep;
+  const qsim::cli::Command calibrate_command = qsim::cli::AddCalibrate(line, calibrate);
+  const qsim::cli::Command run_command = qsim::cli::AddRun(line, run);
+  const qsim::cli::Command eval_command = qsim::cli::AddEval(line, eval);
+  const qsim::cli::Command sweep_command = qsim::cli::AddSweep(line, sweep);
+  const qsim::cli::Command diff_command = qsim::cli::AddDiff(line, diff);
+  const qsim::cli::Command explain_command = qsim::cli::AddExplain(line, explain);
+  const qsim::cli::Command diagnose_command = qsim::cli::AddDiagnose(line, diagnose);
+  const qsim::cli::Command export_command = qsim::cli::AddExport(line, exporting);
+  const qsim::cli::Command describe_command = qsim::cli::AddDescribe(line, describe);
+  const qsim::cli::Command conform_command = qsim::cli::AddConform(line, conform);
+  const qsim::cli::Command selftest_command = qsim::cli::AddSelftest(line, selftest);
   if (!line.Parse({argv + 1, argv + argc})) return 0;
-  if (calibrate_command.given()) return qsim::RunCalibrate(calibrate);
-  if (run_command.given()) return qsim::RunRun(run);
-  if (eval_command.given()) return qsim::RunEval(eval);
-  if (sweep_command.given()) return qsim::RunSweep(sweep);
-  if (diff_command.given()) return qsim::RunDiff(diff);
-  if (explain_command.given()) return qsim::RunExplain(explain);
-  if (diagnose_command.given()) return qsim::RunDiagnose(diagnose);
-  if (export_command.given()) return qsim::RunExport(exporting);
-  if (describe_command.given()) return qsim::RunDescribe(describe);
-  if (selftest_command.given()) return qsim::RunSelftest(selftest);
-  if (conform_command.given()) return qsim::RunConformCommand(conform);
+  if (calibrate_command.given()) return qsim::cli::RunCalibrate(calibrate);
+  if (run_command.given()) return qsim::cli::RunRun(run);
+  if (eval_command.given()) return qsim::cli::RunEval(eval);
+  if (sweep_command.given()) return qsim::cli::RunSweep(sweep);
+  if (diff_command.given()) return qsim::cli::RunDiff(diff);
+  if (explain_command.given()) return qsim::cli::RunExplain(explain);
+  if (diagnose_command.given()) return qsim::cli::RunDiagnose(diagnose);
+  if (export_command.given()) return qsim::cli::RunExport(exporting);
+  if (describe_command.given()) return qsim::cli::RunDescribe(describe);
+  if (selftest_command.given()) return qsim::cli::RunSelftest(selftest);
+  if (conform_command.given()) return qsim::cli::RunConformCommand(conform);
   return kUsageError;
 }
 
@@ -70,7 +70,7 @@ int Dispatch(int argc, char** argv) {
 int main(int argc, char** argv) {
   try {
     return Dispatch(argc, argv);
-  } catch (const qsim::UsageError& error) {
+  } catch (const qsim::cli::UsageError& error) {
     std::cerr << "qsim: " << error.what() << "; see 'qsim --help'\n";
     return kUsageError;
   } catch (const qsim::InputError& error) {

@@ -15,7 +15,7 @@
 #include "sim/network/families/vit.h"
 #include "sim/text/nearest_word.h"
 
-namespace qsim {
+namespace qsim::cli {
 namespace {
 
 constexpr std::int64_t kDefaultImages = 8;
@@ -247,4 +247,4 @@ Bundle LoadBundleOrCalibrate(const std::filesystem::path& bundle, const ModelOpt
   return CalibrateLoaded(LoadModel(options));
 }
 
-}  // namespace qsim
+}  // namespace qsim::cli

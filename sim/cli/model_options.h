@@ -12,7 +12,7 @@
 #include "sim/inputs/manifest.h"
 #include "sim/network/network.h"
 
-namespace qsim {
+namespace qsim::cli {
 
 struct ModelOptions {
   std::vector<std::filesystem::path> config;
@@ -74,4 +74,4 @@ Bundle LoadBundleOfScope(const std::filesystem::path& directory, const std::stri
 // InputError when more are asked for than there are.
 ModelInputs LoadEvaluation(const Manifest& manifest, std::int64_t requested);
 
-}  // namespace qsim
+}  // namespace qsim::cli

@@ -24,7 +24,7 @@
 #include "sim/run/profile_request.h"
 #include "sim/run/run_images.h"
 
-namespace qsim {
+namespace qsim::cli {
 namespace {
 
 namespace fs = std::filesystem;
@@ -246,4 +246,4 @@ int RunRun(const RunOptions& options) {
   return report.total_mismatches() == 0 ? 0 : 1;
 }
 
-}  // namespace qsim
+}  // namespace qsim::cli

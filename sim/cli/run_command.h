@@ -8,7 +8,7 @@
 #include "sim/cli/command_line.h"
 #include "sim/cli/model_options.h"
 
-namespace qsim {
+namespace qsim::cli {
 
 struct RunOptions {
   ModelOptions model;            // either this
@@ -31,4 +31,4 @@ Command AddRun(CommandLine& line, RunOptions& options);
 // Returns 0 when golden and RTL agree in every element, 1 when they do not. Throws InputError.
 int RunRun(const RunOptions& options);
 
-}  // namespace qsim
+}  // namespace qsim::cli

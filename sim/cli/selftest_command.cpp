@@ -9,7 +9,7 @@
 #include "sim/error.h"
 #include "sim/text/text_util.h"
 
-namespace qsim {
+namespace qsim::cli {
 namespace {
 
 using derivation::BatteryResult;
@@ -75,4 +75,4 @@ int RunSelftest(const SelftestOptions& options) {
   return 0;
 }
 
-}  // namespace qsim
+}  // namespace qsim::cli

@@ -6,7 +6,7 @@
 #include "derivation/batteries.h"
 #include "sim/cli/command_line.h"
 
-namespace qsim {
+namespace qsim::cli {
 
 struct SelftestOptions {
   std::uint64_t seed = derivation::kSelftestSeed;
@@ -19,4 +19,4 @@ Command AddSelftest(CommandLine& line, SelftestOptions& options);
 // Runs every golden operation against its second derivation. Returns 0 when all agree, else 1.
 int RunSelftest(const SelftestOptions& options);
 
-}  // namespace qsim
+}  // namespace qsim::cli

@@ -21,7 +21,7 @@
 #include "sim/sweep/sweep.h"
 #include "sim/sweep/sweep_report.h"
 
-namespace qsim {
+namespace qsim::cli {
 namespace {
 
 constexpr std::int64_t kDefaultPoints = 200;
@@ -130,4 +130,4 @@ int RunSweep(const SweepOptions& options) {
   return 0;
 }
 
-}  // namespace qsim
+}  // namespace qsim::cli

@@ -8,7 +8,7 @@
 #include "sim/cli/command_line.h"
 #include "sim/cli/model_options.h"
 
-namespace qsim {
+namespace qsim::cli {
 
 struct SweepOptions {
   ModelOptions model;
@@ -28,4 +28,4 @@ Command AddSweep(CommandLine& line, SweepOptions& options);
 // cannot be lowered, objective top1 without labels, a state file of another sweep.
 int RunSweep(const SweepOptions& options);
 
-}  // namespace qsim
+}  // namespace qsim::cli

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
-namespace qsim {
+#include "sim/namespaces.h"
+
+namespace qsim::cli {
 namespace {
 
 #if defined(__x86_64__)
@@ -50,4 +52,4 @@ std::string VersionText() {
       QSIM_VERSION, kCommit, QSIM_COMPILER, QSIM_BUILD_TYPE, kBuiltFor, MachineHas());
 }
 
-}  // namespace qsim
+}  // namespace qsim::cli

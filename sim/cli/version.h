@@ -3,7 +3,7 @@
 
 #include <string>
 
-namespace qsim {
+namespace qsim::cli {
 
 extern const char* const kCommit;  // generated at every build: cmake/Commit.cmake
 
@@ -11,4 +11,4 @@ extern const char* const kCommit;  // generated at every build: cmake/Commit.cma
 // those that this machine has.
 std::string VersionText();
 
-}  // namespace qsim
+}  // namespace qsim::cli

@@ -5,7 +5,7 @@
 #include <span>
 #include <string_view>
 
-namespace qsim {
+namespace qsim::config {
 
 struct BuiltinContract {
   std::string_view name;
@@ -13,4 +13,4 @@ struct BuiltinContract {
 };
 extern const std::span<const BuiltinContract> kBuiltinContracts;
 
-}  // namespace qsim
+}  // namespace qsim::config

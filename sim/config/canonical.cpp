@@ -5,7 +5,7 @@
 
 #include "sim/config/config.h"
 
-namespace qsim {
+namespace qsim::config {
 namespace {
 
 std::string Line(std::string_view key, const Section& s) {
@@ -54,4 +54,4 @@ std::string Config::Canonical() const {
   return text;
 }
 
-}  // namespace qsim
+}  // namespace qsim::config

@@ -9,7 +9,7 @@
 #include "sim/io/yaml/yaml_document.h"
 #include "sim/text/printable.h"
 
-namespace qsim {
+namespace qsim::config {
 namespace {
 
 // A log_int code, docs/numerics.md section 5.4.
@@ -380,4 +380,4 @@ std::vector<std::string> Config::notes() const {
   return notes;
 }
 
-}  // namespace qsim
+}  // namespace qsim::config

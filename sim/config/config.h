@@ -14,7 +14,7 @@
 #include "sim/config/sections.h"
 #include "sim/config/settings.h"
 
-namespace qsim {
+namespace qsim::config {
 
 // A tensor that files or --set give a section of its own.
 struct OwnSection {
@@ -72,4 +72,4 @@ class Config {
   Settings settings_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::config

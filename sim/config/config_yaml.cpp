@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-namespace qsim {
+namespace qsim::config {
 namespace {
 
 const char* Word(bool value) { return value ? "True" : "False"; }
@@ -77,4 +77,4 @@ std::string ConfigYaml(const Config& config, int depth) {
   return text;
 }
 
-}  // namespace qsim
+}  // namespace qsim::config

@@ -17,7 +17,7 @@
 #include "sim/text/nearest_word.h"
 #include "sim/text/printable.h"
 
-namespace qsim {
+namespace qsim::config {
 namespace {
 
 // Of docs/numerics.md: a change of meaning there makes every contract another one.
@@ -322,4 +322,4 @@ std::vector<ContractDifference> CompareContracts(const ModelContracts& a, const 
   return differences;
 }
 
-}  // namespace qsim
+}  // namespace qsim::config

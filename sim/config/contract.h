@@ -10,7 +10,7 @@
 
 #include "sim/config/section.h"
 
-namespace qsim {
+namespace qsim::config {
 
 struct NumericsContract {
   std::string name = "default";
@@ -66,4 +66,4 @@ const std::vector<std::string>& BuiltinContracts();
 // scheme.
 NumericsContract LoadContract(std::string_view name_or_path);
 
-}  // namespace qsim
+}  // namespace qsim::config

@@ -1,6 +1,6 @@
 #include "sim/config/defaults.h"
 
-namespace qsim {
+namespace qsim::config {
 namespace {
 
 constexpr CalibrationMode kChannelWise = CalibrationMode::kChannelWise;
@@ -84,4 +84,4 @@ const Sections& VitSections() {
   return sections;
 }
 
-}  // namespace qsim
+}  // namespace qsim::config

@@ -4,9 +4,9 @@
 
 #include "sim/config/sections.h"
 
-namespace qsim {
+namespace qsim::config {
 
 // The vision transformer's.
 const Sections& VitSections();
 
-}  // namespace qsim
+}  // namespace qsim::config

@@ -1,6 +1,6 @@
 #include "sim/config/section.h"
 
-namespace qsim {
+namespace qsim::config {
 
 std::string_view Name(const RequantRule& rule) {
   return rule.scheme == RequantScheme::kRoundShift ? Name(rule.rounding) : Name(rule.scheme);
@@ -27,4 +27,4 @@ const std::vector<std::string>& RequantRuleNames() {
   return names;
 }
 
-}  // namespace qsim
+}  // namespace qsim::config

@@ -15,16 +15,18 @@
 #include "golden/ops/requantize.h"
 #include "golden/ops/rounding.h"
 #include "golden/ops/softmax.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::config {
 
 enum class CalibrationMode : std::uint8_t { kLayerWise, kChannelWise, kHeadWise };
-template <>
-inline constexpr std::array<NamedValue<CalibrationMode>, 3> kNamesOf<CalibrationMode> = {{
-    {CalibrationMode::kLayerWise, "layer_wise"},
-    {CalibrationMode::kChannelWise, "channel_wise"},
-    {CalibrationMode::kHeadWise, "head_wise"},
-}};
+constexpr auto NamesOf(CalibrationMode /*enum*/) {
+  return std::to_array<NamedValue<CalibrationMode>>({
+      {CalibrationMode::kLayerWise, "layer_wise"},
+      {CalibrationMode::kChannelWise, "channel_wise"},
+      {CalibrationMode::kHeadWise, "head_wise"},
+  });
+}
 
 enum class ObserverKind : std::uint8_t {
   kMinmax,
@@ -37,41 +39,45 @@ enum class ObserverKind : std::uint8_t {
   kHistogramKl,
   kHistogramOmse,
 };
-template <>
-inline constexpr std::array<NamedValue<ObserverKind>, 9> kNamesOf<ObserverKind> = {{
-    {ObserverKind::kMinmax, "MinmaxObserver"},
-    {ObserverKind::kPercentile, "PercentileObserver"},
-    {ObserverKind::kEma, "EmaObserver"},
-    {ObserverKind::kOmse, "OmseObserver"},
-    {ObserverKind::kKl, "KLObserver"},
-    {ObserverKind::kPtf, "PtfObserver"},
-    {ObserverKind::kHistogramPercentile, "HistogramPercentileObserver"},
-    {ObserverKind::kHistogramKl, "HistogramKLObserver"},
-    {ObserverKind::kHistogramOmse, "HistogramOmseObserver"},
-}};
+constexpr auto NamesOf(ObserverKind /*enum*/) {
+  return std::to_array<NamedValue<ObserverKind>>({
+      {ObserverKind::kMinmax, "MinmaxObserver"},
+      {ObserverKind::kPercentile, "PercentileObserver"},
+      {ObserverKind::kEma, "EmaObserver"},
+      {ObserverKind::kOmse, "OmseObserver"},
+      {ObserverKind::kKl, "KLObserver"},
+      {ObserverKind::kPtf, "PtfObserver"},
+      {ObserverKind::kHistogramPercentile, "HistogramPercentileObserver"},
+      {ObserverKind::kHistogramKl, "HistogramKLObserver"},
+      {ObserverKind::kHistogramOmse, "HistogramOmseObserver"},
+  });
+}
 
 enum class QuantMethod : std::uint8_t { kUniform, kLog2 };
 // Older files say Affine for Uniform.
-template <>
-inline constexpr std::array<NamedValue<QuantMethod>, 3> kNamesOf<QuantMethod> = {{
-    {QuantMethod::kUniform, "Uniform"},
-    {QuantMethod::kLog2, "Log2"},
-    {QuantMethod::kUniform, "Affine"},
-}};
+constexpr auto NamesOf(QuantMethod /*enum*/) {
+  return std::to_array<NamedValue<QuantMethod>>({
+      {QuantMethod::kUniform, "Uniform"},
+      {QuantMethod::kLog2, "Log2"},
+      {QuantMethod::kUniform, "Affine"},
+  });
+}
 
 enum class RequantMode : std::uint8_t { kMultiplier, kPowerOfTwo };
-template <>
-inline constexpr std::array<NamedValue<RequantMode>, 2> kNamesOf<RequantMode> = {{
-    {RequantMode::kMultiplier, "multiplier"},
-    {RequantMode::kPowerOfTwo, "power_of_two"},
-}};
+constexpr auto NamesOf(RequantMode /*enum*/) {
+  return std::to_array<NamedValue<RequantMode>>({
+      {RequantMode::kMultiplier, "multiplier"},
+      {RequantMode::kPowerOfTwo, "power_of_two"},
+  });
+}
 
 enum class WeightGranularity : std::uint8_t { kPerTensor, kPerChannel };
-template <>
-inline constexpr std::array<NamedValue<WeightGranularity>, 2> kNamesOf<WeightGranularity> = {{
-    {WeightGranularity::kPerTensor, "per_tensor"},
-    {WeightGranularity::kPerChannel, "per_channel"},
-}};
+constexpr auto NamesOf(WeightGranularity /*enum*/) {
+  return std::to_array<NamedValue<WeightGranularity>>({
+      {WeightGranularity::kPerTensor, "per_tensor"},
+      {WeightGranularity::kPerChannel, "per_channel"},
+  });
+}
 
 struct Section {
   CalibrationMode calibration_mode = CalibrationMode::kLayerWise;
@@ -115,6 +121,7 @@ struct RequantRule {
 };
 
 // "half_up", ... of the default scheme, or "tflite_double", ...
+using golden::Name;
 std::string_view Name(const RequantRule& rule);
 std::optional<RequantRule> RequantRuleFromName(std::string_view name);
 const std::vector<std::string>& RequantRuleNames();
@@ -128,4 +135,4 @@ struct Numerics {
   GeluKind gelu = GeluKind::kTable;
 };
 
-}  // namespace qsim
+}  // namespace qsim::config

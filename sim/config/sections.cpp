@@ -8,7 +8,7 @@
 #include "sim/config/settings.h"
 #include "sim/error.h"
 
-namespace qsim {
+namespace qsim::config {
 namespace {
 
 // `norm` is a section of the global format only where that is used.
@@ -56,4 +56,4 @@ const SectionKind* Sections::FindOfLayer(std::string_view layer, Describes descr
   return found == end() ? nullptr : &*found;
 }
 
-}  // namespace qsim
+}  // namespace qsim::config

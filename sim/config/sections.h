@@ -10,7 +10,7 @@
 #include "sim/config/scope.h"
 #include "sim/config/section.h"
 
-namespace qsim {
+namespace qsim::config {
 
 // What a section describes, as far as the rules of a configuration ask.
 enum class Describes : std::uint8_t { kWeight, kLinearOutput, kNorm, kSoftmax, kTensor };
@@ -58,4 +58,4 @@ class Sections {
   std::shared_ptr<const std::vector<SectionKind>> kinds_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::config

@@ -12,7 +12,7 @@
 
 #include "sim/config/section.h"
 
-namespace qsim {
+namespace qsim::config {
 
 // Where a value was written: "attn_config.yaml:12" or "--set".
 struct Origin {
@@ -73,14 +73,15 @@ struct NumericsSettings {
 
 // The global (older) format's sections.
 enum class GlobalSection : std::uint8_t { kOutputs, kWeight, kActivation, kNorm, kIntsoft };
-template <>
-inline constexpr std::array<NamedValue<GlobalSection>, 5> kNamesOf<GlobalSection> = {{
-    {GlobalSection::kOutputs, "outputs"},
-    {GlobalSection::kWeight, "weight"},
-    {GlobalSection::kNorm, "norm"},
-    {GlobalSection::kActivation, "activation"},
-    {GlobalSection::kIntsoft, "intsoft"},
-}};
+constexpr auto NamesOf(GlobalSection /*enum*/) {
+  return std::to_array<NamedValue<GlobalSection>>({
+      {GlobalSection::kOutputs, "outputs"},
+      {GlobalSection::kWeight, "weight"},
+      {GlobalSection::kNorm, "norm"},
+      {GlobalSection::kActivation, "activation"},
+      {GlobalSection::kIntsoft, "intsoft"},
+  });
+}
 
 struct BlockSettings {
   std::map<std::string, SectionSettings, std::less<>> sections;  // by key
@@ -97,4 +98,4 @@ struct Settings {
   std::vector<std::string> conflicts;  // keys to which two files give different values
 };
 
-}  // namespace qsim
+}  // namespace qsim::config

@@ -10,7 +10,7 @@
 #include "sim/text/nearest_word.h"
 #include "sim/text/printable.h"
 
-namespace qsim {
+namespace qsim::config {
 namespace {
 
 constexpr int kMostBlocks = 9999;
@@ -265,4 +265,4 @@ void SettingsReader::Fail(const std::string& path, int line, const std::string& 
                                Printable(path), what));
 }
 
-}  // namespace qsim
+}  // namespace qsim::config

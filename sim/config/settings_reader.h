@@ -14,7 +14,7 @@
 #include "sim/config/words.h"
 #include "sim/io/yaml/yaml_document.h"
 
-namespace qsim {
+namespace qsim::config {
 
 // Reads one source: a file, or one --set. A dotted key means the same as nested maps.
 class SettingsReader {
@@ -105,4 +105,4 @@ class SettingsReader {
   std::map<std::string, BitType, std::less<>> bit_types_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::config

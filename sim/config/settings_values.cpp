@@ -11,7 +11,7 @@
 #include "sim/io/yaml/yaml_values.h"
 #include "sim/text/nearest_word.h"
 
-namespace qsim {
+namespace qsim::config {
 namespace {
 
 constexpr int kLeastBits = 2;
@@ -304,4 +304,4 @@ void SettingsReader::ReadContract(const Place& place, const Leaf& leaf) {
   Assign(block.hardware.requant, contract.scales, leaf);
 }
 
-}  // namespace qsim
+}  // namespace qsim::config

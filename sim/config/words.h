@@ -5,8 +5,9 @@
 #include <vector>
 
 #include "golden/ops/layernorm.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::config {
 
 template <typename Enum>
 constexpr bool InPrograms(Enum) {
@@ -24,4 +25,4 @@ std::vector<std::string> Words() {
   return words;
 }
 
-}  // namespace qsim
+}  // namespace qsim::config

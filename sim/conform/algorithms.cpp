@@ -1,6 +1,6 @@
 #include "sim/conform/algorithms.h"
 
-namespace qsim {
+namespace qsim::conform {
 
 const ConformAlgorithm* FindConformAlgorithm(std::string_view op, std::string_view algorithm) {
   for (const auto family :
@@ -13,4 +13,4 @@ const ConformAlgorithm* FindConformAlgorithm(std::string_view op, std::string_vi
   return nullptr;
 }
 
-}  // namespace qsim
+}  // namespace qsim::conform

@@ -8,7 +8,7 @@
 #include "golden/program/backend.h"
 #include "sim/conform/conform_case.h"
 
-namespace qsim {
+namespace qsim::conform {
 
 struct ConformAlgorithm {
   std::string_view op;
@@ -34,4 +34,4 @@ std::span<const ConformAlgorithm> ObserverAlgorithms();
 // Null for a pair that no family has.
 const ConformAlgorithm* FindConformAlgorithm(std::string_view op, std::string_view algorithm);
 
-}  // namespace qsim
+}  // namespace qsim::conform

@@ -4,7 +4,7 @@
 #include "sim/conform/algorithms.h"
 #include "sim/conform/step_program.h"
 
-namespace qsim {
+namespace qsim::conform {
 namespace {
 
 template <ImportedNetwork (*kImport)(const ConformCase&)>
@@ -29,4 +29,4 @@ std::span<const ConformAlgorithm> AttentionAlgorithms() {
   return kAlgorithms;
 }
 
-}  // namespace qsim
+}  // namespace qsim::conform

@@ -10,7 +10,7 @@
 #include "sim/text/printable.h"
 #include "sim/io/tensors/shape.h"
 
-namespace qsim {
+namespace qsim::conform {
 namespace {
 
 using nlohmann::json;
@@ -186,4 +186,4 @@ RowShape RowsOf(const Shape& shape) {
   return {width == 0 ? 0 : ElementCount(shape) / width, width};
 }
 
-}  // namespace qsim
+}  // namespace qsim::conform

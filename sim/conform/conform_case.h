@@ -14,7 +14,7 @@
 #include "golden/program/tensor.h"
 #include "sim/io/tensors/npy.h"
 
-namespace qsim {
+namespace qsim::conform {
 
 // What an integer of a case may be, where its algorithm says no less.
 inline constexpr std::int64_t kInt32Min = INT32_MIN;
@@ -77,4 +77,4 @@ struct RowShape {
 };
 RowShape RowsOf(const Shape& shape);
 
-}  // namespace qsim
+}  // namespace qsim::conform

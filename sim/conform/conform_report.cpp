@@ -6,7 +6,7 @@
 
 #include "sim/text/text_util.h"
 
-namespace qsim {
+namespace qsim::conform {
 namespace {
 
 constexpr std::size_t kNameWidth = 34;
@@ -99,4 +99,4 @@ std::string ConformJsonText(const ConformReport& report) {
   return json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 
-}  // namespace qsim
+}  // namespace qsim::conform

@@ -14,7 +14,7 @@
 #include "sim/text/printable.h"
 #include "sim/io/tensors/shape.h"
 
-namespace qsim {
+namespace qsim::conform {
 namespace {
 
 namespace fs = std::filesystem;
@@ -177,4 +177,4 @@ ConformReport RunConform(const fs::path& root, const std::string& only, Backend*
   return report;
 }
 
-}  // namespace qsim
+}  // namespace qsim::conform

@@ -10,7 +10,7 @@
 #include "golden/program/backend.h"
 #include "sim/conform/conform_case.h"
 
-namespace qsim {
+namespace qsim::conform {
 
 // Outputs of cases against what an executor computed.
 struct ConformCount {
@@ -54,4 +54,4 @@ ConformReport RunConform(const std::filesystem::path& root, const std::string& o
 // agree to 1e-12 relative. Throws InputError for an output that the algorithm does not compute.
 ConformCount CompareOutputs(const ConformCase& c, const CaseTensors& computed);
 
-}  // namespace qsim
+}  // namespace qsim::conform

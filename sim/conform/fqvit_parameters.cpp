@@ -8,8 +8,9 @@
 
 #include "golden/ops/one_or_each.h"
 #include "golden/ops/require.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::conform {
 namespace {
 
 mpz_class Floor(const mpq_class& value) {
@@ -120,4 +121,4 @@ FqvitParameters DeriveFqvitParameters(std::span<const std::int32_t> x_q,
   return row;
 }
 
-}  // namespace qsim
+}  // namespace qsim::conform

@@ -13,7 +13,7 @@
 #include <span>
 #include <vector>
 
-namespace qsim {
+namespace qsim::conform {
 
 // One of each per channel.
 struct FqvitParameters {
@@ -30,4 +30,4 @@ FqvitParameters DeriveFqvitParameters(std::span<const std::int32_t> x_q,
                                       std::span<const double> weight, std::span<const double> bias,
                                       std::span<const double> out_scale);
 
-}  // namespace qsim
+}  // namespace qsim::conform

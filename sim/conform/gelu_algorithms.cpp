@@ -7,7 +7,7 @@
 #include "golden/ops/one_or_each.h"
 #include "sim/conform/algorithms.h"
 
-namespace qsim {
+namespace qsim::conform {
 namespace {
 
 constexpr std::int64_t kLargest = std::int64_t{1} << 62;
@@ -123,4 +123,4 @@ constexpr std::array<ConformAlgorithm, 4> kGeluAlgorithms = {{
 
 std::span<const ConformAlgorithm> GeluAlgorithms() { return kGeluAlgorithms; }
 
-}  // namespace qsim
+}  // namespace qsim::conform

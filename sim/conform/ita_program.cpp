@@ -8,7 +8,7 @@
 #include "golden/program/accumulator_proof.h"
 #include "sim/conform/step_program.h"
 
-namespace qsim {
+namespace qsim::conform {
 namespace {
 
 constexpr QuantRange kInt8 = {-128, 127};
@@ -278,4 +278,4 @@ class ItaImporter {
 
 ImportedNetwork ImportIta(const ConformCase& c) { return ItaImporter(c).Import(); }
 
-}  // namespace qsim
+}  // namespace qsim::conform

@@ -9,7 +9,7 @@
 #include "sim/conform/algorithms.h"
 #include "sim/conform/fqvit_parameters.h"
 
-namespace qsim {
+namespace qsim::conform {
 namespace {
 
 // Rows of a tensor, and per-channel inputs of their width.
@@ -149,4 +149,4 @@ constexpr std::array<ConformAlgorithm, 4> kLayernormAlgorithms = {{
 
 std::span<const ConformAlgorithm> LayernormAlgorithms() { return kLayernormAlgorithms; }
 
-}  // namespace qsim
+}  // namespace qsim::conform

@@ -6,7 +6,7 @@
 #include "golden/ops/requant/tflite.h"
 #include "sim/conform/algorithms.h"
 
-namespace qsim {
+namespace qsim::conform {
 namespace {
 
 // What both kinds of product share.
@@ -168,4 +168,4 @@ constexpr std::array<ConformAlgorithm, 3> kMatmulRequantAlgorithms = {{
 
 std::span<const ConformAlgorithm> MatmulRequantAlgorithms() { return kMatmulRequantAlgorithms; }
 
-}  // namespace qsim
+}  // namespace qsim::conform

@@ -9,7 +9,7 @@
 #include "sim/calibrate/observe/observer.h"
 #include "sim/conform/algorithms.h"
 
-namespace qsim {
+namespace qsim::conform {
 namespace {
 
 constexpr std::int64_t kMaxBatches = 1 << 20;
@@ -125,4 +125,4 @@ std::span<const ConformAlgorithm> ObserverAlgorithms() {
   return kAlgorithms;
 }
 
-}  // namespace qsim
+}  // namespace qsim::conform

@@ -13,7 +13,7 @@
 #include "sim/conform/algorithms.h"
 #include "sim/conform/requant_rtl.h"
 
-namespace qsim {
+namespace qsim::conform {
 namespace {
 
 enum class ParameterAxis : std::uint8_t { kElement, kFirst, kLast };
@@ -285,4 +285,4 @@ constexpr std::array<ConformAlgorithm, 9> kRequantAlgorithms = {{
 
 std::span<const ConformAlgorithm> RequantAlgorithms() { return kRequantAlgorithms; }
 
-}  // namespace qsim
+}  // namespace qsim::conform

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
-namespace qsim {
+namespace qsim::conform {
 namespace {
 
 bool FitsInt32(std::int64_t value) { return value >= INT32_MIN && value <= INT32_MAX; }
@@ -42,4 +42,4 @@ std::optional<CaseTensors> RunRequantRtl(const RequantRtlRun& run, Backend& rtl)
   return computed;
 }
 
-}  // namespace qsim
+}  // namespace qsim::conform

@@ -9,7 +9,7 @@
 #include "golden/program/backend.h"
 #include "sim/conform/conform_case.h"
 
-namespace qsim {
+namespace qsim::conform {
 
 struct RequantRtlRun {
   Shape shape;
@@ -26,4 +26,4 @@ struct RequantRtlRun {
 // Output "y"; nullopt where an operand is wider than its port or outside the scheme's limits.
 std::optional<CaseTensors> RunRequantRtl(const RequantRtlRun& run, Backend& rtl);
 
-}  // namespace qsim
+}  // namespace qsim::conform

@@ -6,7 +6,7 @@
 #include "golden/ops/softmax.h"
 #include "sim/conform/algorithms.h"
 
-namespace qsim {
+namespace qsim::conform {
 namespace {
 
 // What to hand back beside the row's result, under the README's name of that result.
@@ -133,4 +133,4 @@ constexpr std::array<ConformAlgorithm, 9> kSoftmaxAlgorithms = {{
 
 std::span<const ConformAlgorithm> SoftmaxAlgorithms() { return kSoftmaxAlgorithms; }
 
-}  // namespace qsim
+}  // namespace qsim::conform

@@ -10,7 +10,7 @@
 #include "sim/io/tensors/shape.h"
 #include "sim/text/printable.h"
 
-namespace qsim {
+namespace qsim::conform {
 namespace {
 
 using nlohmann::json;
@@ -374,4 +374,4 @@ class Importer {
 
 ImportedNetwork ImportSteps(const ConformCase& c) { return Importer(c).Import(); }
 
-}  // namespace qsim
+}  // namespace qsim::conform

@@ -9,7 +9,7 @@
 #include "golden/program/program.h"
 #include "sim/conform/conform_case.h"
 
-namespace qsim {
+namespace qsim::conform {
 
 // How a case stores what the program holds as one image's tensor.
 enum class StepLayout : std::uint8_t {
@@ -44,4 +44,4 @@ ImportedNetwork ImportIta(const ConformCase& c);
 // in the case's layout.
 CaseTensors RunSteps(const ConformCase& c, const ImportedNetwork& network, Backend& backend);
 
-}  // namespace qsim
+}  // namespace qsim::conform

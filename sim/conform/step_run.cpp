@@ -5,7 +5,7 @@
 
 #include "sim/conform/step_program.h"
 
-namespace qsim {
+namespace qsim::conform {
 namespace {
 
 // One image's values, in the case's order.
@@ -76,4 +76,4 @@ CaseTensors RunSteps(const ConformCase& c, const ImportedNetwork& network, Backe
   return results;
 }
 
-}  // namespace qsim
+}  // namespace qsim::conform

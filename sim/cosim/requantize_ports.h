@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "golden/ops/requantize.h"
+#include "sim/namespaces.h"
 
 namespace qsim::cosim {
 

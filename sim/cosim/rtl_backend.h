@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "golden/program/backend.h"
+#include "sim/namespaces.h"
 
 namespace qsim::cosim {
 

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "sim/error.h"
+#include "sim/namespaces.h"
 
 namespace qsim::cosim {
 

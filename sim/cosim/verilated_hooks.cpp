@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "sim/namespaces.h"
+
 namespace qsim::cosim {
 namespace {
 

@@ -9,7 +9,7 @@
 #include "sim/diagnose/steps.h"
 #include "sim/parallel.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 namespace {
 
 // A cause of loss, and what is exact about a node without it.
@@ -115,4 +115,4 @@ LossBudget MeasureBudget(const MixedExecutor& network, const ModelInputs& inputs
   return budget;
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

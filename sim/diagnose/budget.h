@@ -7,7 +7,7 @@
 #include "sim/diagnose/noise.h"
 #include "sim/semantics/mixed.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 
 // Noise is relative to the signal: OutputPower::Ratio().
 struct LossEntry {
@@ -29,4 +29,4 @@ struct LossBudget {
 
 LossBudget MeasureBudget(const MixedExecutor& network, const ModelInputs& inputs, int threads);
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -9,7 +9,7 @@
 #include "sim/semantics/multiplier.h"
 #include "sim/semantics/quantization.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 namespace {
 
 bool Has(const Victim& v, Role role) { return v.op != nullptr && !IntegersOf(*v.op, role).empty(); }
@@ -184,4 +184,4 @@ BundleFault CoarseConstants() {
           }};
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

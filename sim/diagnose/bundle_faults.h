@@ -8,7 +8,7 @@
 #include "sim/bundle/bundle.h"
 #include "sim/calibrate/lower/rederivation.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 
 // A tensor of a program, and what computes it.
 struct Victim {
@@ -45,4 +45,4 @@ BundleFault VarianceUnderflow();
 BundleFault TableOfRelu();
 BundleFault CoarseConstants();
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -14,7 +14,7 @@
 #include "sim/text/block_name.h"
 #include "sim/text/text_util.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 namespace {
 
 constexpr int kRounds = 5;           // culprits that are looked for, one behind the other
@@ -315,4 +315,4 @@ std::vector<Culprit> FindCulprits(const DiagnosisSubject& subject, const Measure
   return findings;
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

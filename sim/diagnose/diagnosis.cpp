@@ -5,7 +5,7 @@
 
 #include "sim/diagnose/culprits.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 namespace {
 
 // Each step's experiments carry it through half of the network on the average: once in float, once
@@ -51,4 +51,4 @@ Diagnosis Diagnose(const DiagnosisSubject& subject, const DiagnoseOptions& optio
   return diagnosis;
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -12,7 +12,7 @@
 #include "sim/diagnose/finding.h"
 #include "sim/diagnose/taps.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 
 // A repair, carried out: QSNR in dB before and after it, at the output and of the step at fault.
 struct RepairTrial {
@@ -61,4 +61,4 @@ struct DiagnoseOptions {
 // Throws InputError where the bundle is not one of the model.
 Diagnosis Diagnose(const DiagnosisSubject& subject, const DiagnoseOptions& options);
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

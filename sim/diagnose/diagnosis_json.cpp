@@ -9,7 +9,7 @@
 
 #include "sim/diagnose/diagnosis_text.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -165,4 +165,4 @@ DiagnosisPage PageOf(const Diagnosis& d) {
   return page;
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

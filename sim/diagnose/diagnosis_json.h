@@ -6,11 +6,11 @@
 #include "sim/diagnose/diagnosis.h"
 #include "sim/run/diagnosis_page.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 
 // Everything that DiagnosisText prints with --verbose. Infinite QSNR: null.
 std::string DiagnosisJsonText(const Diagnosis& diagnosis);
 
 DiagnosisPage PageOf(const Diagnosis& diagnosis);
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

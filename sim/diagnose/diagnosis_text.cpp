@@ -10,7 +10,7 @@
 #include "sim/text/block_name.h"
 #include "sim/text/text_util.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 namespace {
 
 constexpr std::size_t kNameWidth = 27;
@@ -272,4 +272,4 @@ std::string DiagnosisText(const Diagnosis& d, const DiagnosisTextOptions& option
   return out;
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -7,7 +7,7 @@
 
 #include "sim/diagnose/diagnosis.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 
 struct DiagnosisTextOptions {
   bool verbose = false;  // every tap, step and head, not those that matter most
@@ -35,4 +35,4 @@ std::vector<HeadShare> RankHeads(const Measurement& measured);
 // The steps with the most harm first: the noise that each alone brings to the output.
 std::vector<const StepEffect*> RankSteps(const Diagnosis& diagnosis);
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -4,7 +4,7 @@
 
 #include "sim/parallel.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 namespace {
 
 void Overlay(MixedState changes, MixedState& state) {
@@ -93,4 +93,4 @@ std::vector<StepEffect> MeasureEffects(const MixedExecutor& network, const Model
   return effects;
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -8,7 +8,7 @@
 #include "sim/diagnose/steps.h"
 #include "sim/semantics/mixed.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 
 struct StepEffect {
   std::string tensor;
@@ -22,4 +22,4 @@ struct StepEffect {
 std::vector<StepEffect> MeasureEffects(const MixedExecutor& network, const ModelInputs& inputs,
                                        const std::vector<Step>& steps, int threads);
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -12,7 +12,7 @@
 #include "sim/io/files/hash.h"
 #include "sim/text/nearest_word.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 namespace {
 
 enum class Turn : std::uint8_t { kConfig, kCalibration, kBundle };
@@ -262,4 +262,4 @@ void Faults::PlantInBundle(const network::Network& model, const ModelInputs& inp
   }
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

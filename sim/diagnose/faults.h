@@ -13,7 +13,7 @@
 #include "sim/inputs/manifest.h"
 #include "sim/network/network.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 
 struct FaultInfo {
   std::string_view name;
@@ -47,4 +47,4 @@ class Faults {
   std::vector<Fault> faults_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -2,7 +2,7 @@
 
 #include <array>
 
-namespace qsim {
+namespace qsim::diagnose {
 
 std::string_view Name(Cause cause) {
   constexpr std::array<std::string_view, 14> kNames = {
@@ -13,4 +13,4 @@ std::string_view Name(Cause cause) {
   return kNames[static_cast<std::size_t>(cause)];
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -12,7 +12,7 @@
 #include "sim/inputs/manifest.h"
 #include "sim/network/network.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 
 // What is diagnosed: an integer program, the float model it stands for, and the inputs on which
 // the two are compared. Everything outlives the diagnosis.
@@ -66,4 +66,4 @@ struct Suspicion {
   std::vector<Repair> repairs;  // the most promising first
 };
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -7,7 +7,7 @@
 #include "sim/diagnose/bundle_faults.h"
 #include "sim/diagnose/structure.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 namespace {
 
 bool IsLinear(const Victim& v) { return v.op != nullptr && LinearOperandsOf(*v.op); }
@@ -153,4 +153,4 @@ BundleFault SignFlipped() {
   });
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -4,7 +4,9 @@
 #include <cmath>
 #include <limits>
 
-namespace qsim {
+#include "sim/namespaces.h"
+
+namespace qsim::diagnose {
 
 void Power::Add(std::span<const float> reference, std::span<const float> value) {
   for (std::size_t i = 0; i < reference.size(); ++i) {
@@ -45,4 +47,4 @@ std::size_t OutputPower::WorstPart() const {
   return static_cast<std::size_t>(worst - powers_.begin());
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace qsim {
+namespace qsim::diagnose {
 
 // Sums over elements; summed image by image and merged in image order, so that they depend on
 // nothing else.
@@ -60,4 +60,4 @@ class OutputPower {
   std::int64_t right_ = 0;
 };
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -5,7 +5,7 @@
 #include "golden/program/accumulator_proof.h"
 #include "golden/program/queries.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 std::vector<Step> StepsOf(const MixedExecutor& network) {
   std::vector<Step> steps;
   std::vector<std::size_t> waiting;  // products whose requantization follows
@@ -95,4 +95,4 @@ OutputPower OutputMeter::Of(std::int64_t image, const MixedState& exact, const M
   return power;
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -8,7 +8,7 @@
 #include "sim/diagnose/noise.h"
 #include "sim/semantics/mixed.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 
 // An input that is quantized, or an operation; a product of two tensors counts together with its
 // requantization. What holds pixels as they are is no step.
@@ -47,4 +47,4 @@ class OutputMeter {
   std::string classes_;  // the tensor that tells them apart; empty: none does
 };
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

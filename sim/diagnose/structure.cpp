@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-namespace qsim {
+namespace qsim::diagnose {
 
 const network::SectionKey* SectionOf(const network::Network& model, const std::string& tensor) {
   const network::Node* node = model.NodeOf(tensor);
@@ -77,4 +77,4 @@ std::size_t HeadOfElement(const Shape& shape, std::size_t heads, std::size_t ele
   return element % columns / (columns / heads);
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -9,7 +9,7 @@
 
 #include "sim/network/network.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 
 // The section of the configuration that decides a tensor's grid; null for accumulators, for what an
 // algorithm fixes, pixels, and outputs that nothing reads.
@@ -38,4 +38,4 @@ std::string NamesOf(const std::vector<StackedPart>& parts);  // "Q, K and V"
 std::size_t HeadsOf(const network::Network& model, const std::string& tensor);
 std::size_t HeadOfElement(const Shape& shape, std::size_t heads, std::size_t element);
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -10,7 +10,7 @@
 #include "sim/parallel.h"
 #include "sim/semantics/real_weights.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 namespace {
 
 constexpr double kRoundingNoise = 1.0 / 12;  // of a step of 1, evenly distributed
@@ -232,4 +232,4 @@ Measurement Measure(const MixedExecutor& network, const ModelInputs& inputs, int
   return result;
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

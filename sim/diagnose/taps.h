@@ -9,7 +9,7 @@
 #include "sim/diagnose/steps.h"
 #include "sim/semantics/mixed.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 
 struct Span {
   double min = 0;
@@ -54,4 +54,4 @@ Measurement Measure(const MixedExecutor& network, const ModelInputs& inputs, int
 // The weights of every linear layer of the program.
 std::vector<WeightLoss> MeasureWeights(const MixedExecutor& network);
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -6,7 +6,7 @@
 #include "sim/diagnose/taps.h"
 #include "sim/semantics/real_weights.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 namespace {
 
 void Include(double x, Span& span) { span = {std::min(span.min, x), std::max(span.max, x)}; }
@@ -59,4 +59,4 @@ std::vector<WeightLoss> MeasureWeights(const MixedExecutor& network) {
   return losses;
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

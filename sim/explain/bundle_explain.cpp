@@ -12,7 +12,7 @@
 #include "sim/text/nearest_word.h"
 #include "sim/text/text_util.h"
 
-namespace qsim {
+namespace qsim::explain {
 namespace {
 
 namespace fs = std::filesystem;
@@ -196,4 +196,4 @@ DirectoryExplanation ExplainDirectories(const fs::path& a, const fs::path& b, co
   return result;
 }
 
-}  // namespace qsim
+}  // namespace qsim::explain

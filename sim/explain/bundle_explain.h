@@ -8,7 +8,7 @@
 #include "sim/bundle/bundle.h"
 #include "sim/explain/explanation.h"
 
-namespace qsim {
+namespace qsim::explain {
 
 struct DirectoryExplanation {
   std::vector<Explanation> taps;       // those with differences of their own, in program order
@@ -28,4 +28,4 @@ DirectoryExplanation ExplainDirectories(const std::filesystem::path& a,
                                         const std::filesystem::path& b, const Bundle& bundle,
                                         const std::string& tap);
 
-}  // namespace qsim
+}  // namespace qsim::explain

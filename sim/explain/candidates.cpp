@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-namespace qsim {
+namespace qsim::explain {
 namespace {
 
 constexpr std::size_t kBestSingles = 16;   // combined with every choice, not only the core
@@ -130,4 +130,4 @@ std::vector<Candidate> FindCandidates(const Trial& trial, const Sample& sample) 
   return Finder(trial, sample).Find();
 }
 
-}  // namespace qsim
+}  // namespace qsim::explain

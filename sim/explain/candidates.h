@@ -6,7 +6,7 @@
 
 #include "sim/explain/trial.h"
 
-namespace qsim {
+namespace qsim::explain {
 
 struct Candidate {
   Point point;
@@ -25,4 +25,4 @@ inline double Score(const Trial& trial, const Candidate& candidate) {
 // Best first; all single changes, and what combinations were tried and are worth keeping.
 std::vector<Candidate> FindCandidates(const Trial& trial, const Sample& sample);
 
-}  // namespace qsim
+}  // namespace qsim::explain

@@ -2,7 +2,7 @@
 
 #include "sim/explain/explain_report.h"
 
-namespace qsim {
+namespace qsim::explain {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -92,4 +92,4 @@ std::string DirectoryJson(const DirectoryExplanation& result) {
   return Text(json);
 }
 
-}  // namespace qsim
+}  // namespace qsim::explain

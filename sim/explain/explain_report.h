@@ -6,7 +6,7 @@
 #include "sim/explain/bundle_explain.h"
 #include "sim/explain/explanation.h"
 
-namespace qsim {
+namespace qsim::explain {
 
 // "all 4,812 mismatches in blocks.0.attn_kv_out are explained by half_away instead of half_up"
 std::string SentenceOf(const Explanation& explanation);
@@ -22,4 +22,4 @@ std::string DirectoryText(const DirectoryExplanation& result);
 std::string ExplanationJson(const Explanation& explanation);
 std::string DirectoryJson(const DirectoryExplanation& result);
 
-}  // namespace qsim
+}  // namespace qsim::explain

@@ -5,7 +5,7 @@
 #include "sim/explain/explain_report.h"
 #include "sim/text/text_util.h"
 
-namespace qsim {
+namespace qsim::explain {
 namespace {
 
 // 4,812
@@ -221,4 +221,4 @@ std::string DirectoryText(const DirectoryExplanation& result) {
   return out;
 }
 
-}  // namespace qsim
+}  // namespace qsim::explain

@@ -9,7 +9,7 @@
 
 #include "sim/explain/lattice.h"
 
-namespace qsim {
+namespace qsim::explain {
 
 // A hypothesis, counted over the whole tensor.
 struct Finding {
@@ -57,4 +57,4 @@ struct Explanation {
   std::vector<std::string> observations;             // what is known beside, where nothing explains
 };
 
-}  // namespace qsim
+}  // namespace qsim::explain

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace qsim {
+namespace qsim::explain {
 namespace {
 
 std::int64_t WrapTo(std::int64_t value, int bits) {
@@ -320,4 +320,4 @@ std::optional<Separation> GemmModel::Separate(const Point& a, const Point& b) co
   return std::nullopt;
 }
 
-}  // namespace qsim
+}  // namespace qsim::explain

@@ -10,7 +10,7 @@
 #include "golden/ops/gemm.h"
 #include "sim/explain/lattice.h"
 
-namespace qsim {
+namespace qsim::explain {
 
 // A stack of products. Element ((i * rows + m) * heads + h) * cols + n of the output is (m, n) of
 // product i * heads + h: heads lie side by side in the columns of attention times V; elsewhere
@@ -103,4 +103,4 @@ class GemmModel final : public Model {
   std::vector<DepthChoice> depths_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::explain

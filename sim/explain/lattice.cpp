@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-namespace qsim {
+namespace qsim::explain {
 
 int Model::CostOf(const Point& point) const {
   int cost = 0;
@@ -94,4 +94,4 @@ std::vector<std::int64_t> IndexOfElement(std::int64_t element, const Shape& shap
   return index;
 }
 
-}  // namespace qsim
+}  // namespace qsim::explain

@@ -11,8 +11,9 @@
 #include <vector>
 
 #include "golden/program/tensor.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::explain {
 
 struct Choice {
   std::string id;      // for machines: "half_away", "wrap"
@@ -99,4 +100,4 @@ std::vector<std::string> DefaultAxisNames(std::size_t axes);
 // [2, 3] of a flat index.
 std::vector<std::int64_t> IndexOfElement(std::int64_t element, const Shape& shape);
 
-}  // namespace qsim
+}  // namespace qsim::explain

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <set>
 
-namespace qsim {
+namespace qsim::explain {
 namespace {
 
 constexpr std::size_t kFirstRules = 12;
@@ -375,4 +375,4 @@ std::optional<Mixture> FindCover(const Trial& trial, const Sample& sample,
   return mixture;
 }
 
-}  // namespace qsim
+}  // namespace qsim::explain

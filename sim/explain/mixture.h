@@ -9,7 +9,7 @@
 #include "sim/explain/candidates.h"
 #include "sim/explain/explanation.h"
 
-namespace qsim {
+namespace qsim::explain {
 
 struct Mixture {
   std::vector<Part> parts;
@@ -31,4 +31,4 @@ std::optional<Mixture> FindRegions(const Trial& trial, const Sample& sample,
 std::optional<Mixture> FindCover(const Trial& trial, const Sample& sample,
                                  const std::vector<Candidate>& candidates);
 
-}  // namespace qsim
+}  // namespace qsim::explain

@@ -9,7 +9,7 @@
 #include "sim/explain/requant_model.h"
 #include "sim/explain/variant_model.h"
 
-namespace qsim {
+namespace qsim::explain {
 namespace {
 
 // "image" and the usual names of one image's axes.
@@ -250,4 +250,4 @@ OpModel MakeOpModel(const Program& program, const Op& op, const WideTensors& inp
   return std::visit(Builder(program, op, inputs), op);
 }
 
-}  // namespace qsim
+}  // namespace qsim::explain

@@ -9,7 +9,7 @@
 #include "sim/explain/lattice.h"
 #include "sim/explain/tensor_file.h"
 
-namespace qsim {
+namespace qsim::explain {
 
 // Values of tensors by name, image axis in front.
 using WideTensors = std::map<std::string, WideTensor, std::less<>>;
@@ -25,4 +25,4 @@ struct OpModel {
 bool TakesAnyInput(const Op& op);
 OpModel MakeOpModel(const Program& program, const Op& op, const WideTensors& inputs);
 
-}  // namespace qsim
+}  // namespace qsim::explain

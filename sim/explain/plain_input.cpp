@@ -13,7 +13,7 @@
 #include "sim/explain/tensor_file.h"
 #include "sim/text/text_util.h"
 
-namespace qsim {
+namespace qsim::explain {
 namespace {
 
 namespace fs = std::filesystem;
@@ -266,4 +266,4 @@ Explanation ExplainFiles(const PlainOptions& options) {
                       options.a.empty() ? options.acc : options.a, std::move(golden));
 }
 
-}  // namespace qsim
+}  // namespace qsim::explain

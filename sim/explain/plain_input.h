@@ -9,7 +9,7 @@
 #include "golden/ops/gemm.h"
 #include "sim/explain/explanation.h"
 
-namespace qsim {
+namespace qsim::explain {
 
 // Parameters are a number, a comma-separated list, or the name of a .npy or .memh file.
 struct PlainOptions {
@@ -34,4 +34,4 @@ struct PlainOptions {
 // number or out of range, and an `expected` that is not what the parameters give.
 Explanation ExplainFiles(const PlainOptions& options);
 
-}  // namespace qsim
+}  // namespace qsim::explain

@@ -8,7 +8,7 @@
 
 #include "sim/explain/requant_model.h"
 
-namespace qsim {
+namespace qsim::explain {
 namespace {
 
 constexpr int kUsual = 2;    // the cost of a change that is often seen
@@ -296,4 +296,4 @@ void RequantModel::AddOrder() {
     order(OrderKind::kRowReversed, "reversed", "each row in reverse order", kUnusual);
 }
 
-}  // namespace qsim
+}  // namespace qsim::explain

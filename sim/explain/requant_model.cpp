@@ -10,7 +10,7 @@
 
 #include "sim/explain/separation.h"
 
-namespace qsim {
+namespace qsim::explain {
 namespace {
 
 Int128 WrapTo(Int128 value, int bits) {
@@ -358,4 +358,4 @@ std::optional<Separation> RequantModel::Separate(const Point& a, const Point& b)
   return std::nullopt;
 }
 
-}  // namespace qsim
+}  // namespace qsim::explain

@@ -10,7 +10,7 @@
 #include "sim/explain/lattice.h"
 #include "sim/explain/round_rule.h"
 
-namespace qsim {
+namespace qsim::explain {
 
 // Of |value|, without leading zeros.
 int BitsOfMagnitude(std::int64_t value);
@@ -191,4 +191,4 @@ class RequantModel final : public Model {
   std::vector<OrderKind> orders_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::explain

@@ -4,7 +4,7 @@
 
 #include <cstddef>
 
-namespace qsim {
+namespace qsim::explain {
 namespace {
 
 constexpr std::string_view kTfliteDouble = "tflite_double";
@@ -144,4 +144,4 @@ Int128 RoundWith(const RoundScheme& scheme, Int128 value, int shift, int multipl
   return RoundBy(value, shift - first, scheme.last);
 }
 
-}  // namespace qsim
+}  // namespace qsim::explain

@@ -10,8 +10,9 @@
 
 #include "golden/ops/int128.h"
 #include "golden/ops/names.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::explain {
 
 //                          -1.5  -0.5   0.5   1.5
 //   half_up                  -1     0     1     2
@@ -39,20 +40,21 @@ enum class RoundRule : std::uint8_t {
   kIta,
 };
 
-template <>
-inline constexpr std::array<NamedValue<RoundRule>, 11> kNamesOf<RoundRule> = {{
-    {RoundRule::kHalfUp, "half_up"},
-    {RoundRule::kHalfAway, "half_away"},
-    {RoundRule::kHalfEven, "half_even"},
-    {RoundRule::kFloor, "floor"},
-    {RoundRule::kTowardZero, "toward_zero"},
-    {RoundRule::kHalfDown, "half_down"},
-    {RoundRule::kHalfTowardZero, "half_toward_zero"},
-    {RoundRule::kCeil, "ceil"},
-    {RoundRule::kAwayFromZero, "away_from_zero"},
-    {RoundRule::kFloorPlusOne, "floor_plus_one"},
-    {RoundRule::kIta, "ita"},
-}};
+constexpr auto NamesOf(RoundRule /*enum*/) {
+  return std::to_array<NamedValue<RoundRule>>({
+      {RoundRule::kHalfUp, "half_up"},
+      {RoundRule::kHalfAway, "half_away"},
+      {RoundRule::kHalfEven, "half_even"},
+      {RoundRule::kFloor, "floor"},
+      {RoundRule::kTowardZero, "toward_zero"},
+      {RoundRule::kHalfDown, "half_down"},
+      {RoundRule::kHalfTowardZero, "half_toward_zero"},
+      {RoundRule::kCeil, "ceil"},
+      {RoundRule::kAwayFromZero, "away_from_zero"},
+      {RoundRule::kFloorPlusOne, "floor_plus_one"},
+      {RoundRule::kIta, "ita"},
+  });
+}
 inline constexpr auto kAllRoundRules = AllOf<RoundRule>();
 
 // ITA's addend is 2^-23 of an output step: nothing is left of it where the value has fewer fraction
@@ -93,4 +95,4 @@ std::string PublishedAs(const RoundScheme& scheme);
 int FirstShift(const RoundScheme& scheme, int shift, int multiplier_bits);
 Int128 RoundWith(const RoundScheme& scheme, Int128 value, int shift, int multiplier_bits);
 
-}  // namespace qsim
+}  // namespace qsim::explain

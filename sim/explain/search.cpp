@@ -8,7 +8,7 @@
 #include "sim/explain/candidates.h"
 #include "sim/explain/mixture.h"
 
-namespace qsim {
+namespace qsim::explain {
 namespace {
 
 constexpr std::size_t kCounted = 48;          // hypotheses counted on the whole tensor, at most
@@ -220,4 +220,4 @@ Explanation Explain(const Model& model, std::span<const std::int64_t> actual, st
   return result;
 }
 
-}  // namespace qsim
+}  // namespace qsim::explain

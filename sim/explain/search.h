@@ -8,7 +8,7 @@
 #include "sim/explain/explanation.h"
 #include "sim/explain/lattice.h"
 
-namespace qsim {
+namespace qsim::explain {
 
 // `actual` has the model's size. Deterministic. `name` and `golden` are passed on.
 //
@@ -20,4 +20,4 @@ namespace qsim {
 Explanation Explain(const Model& model, std::span<const std::int64_t> actual, std::string name,
                     std::string golden);
 
-}  // namespace qsim
+}  // namespace qsim::explain

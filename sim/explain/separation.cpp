@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace qsim {
+namespace qsim::explain {
 namespace {
 
 Int128 CeilDivide(Int128 numerator, Int128 denominator) {
@@ -93,4 +93,4 @@ std::vector<std::int64_t> CandidateInputs(const NearTies& ties) {
   return inputs.Take();
 }
 
-}  // namespace qsim
+}  // namespace qsim::explain

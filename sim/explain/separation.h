@@ -7,8 +7,9 @@
 #include <vector>
 
 #include "golden/ops/int128.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::explain {
 
 // The smallest x >= 0 with low <= (a x) mod m <= high, where 0 <= a < m <= 2^63 and 0 <= low <=
 // high < m; nullopt when there is none. As Euclid's algorithm: O(log m) steps.
@@ -26,4 +27,4 @@ struct NearTies {
 // extremes; some others.
 std::vector<std::int64_t> CandidateInputs(const NearTies& ties);
 
-}  // namespace qsim
+}  // namespace qsim::explain

@@ -8,7 +8,7 @@
 #include "sim/io/tensors/memh.h"
 #include "sim/io/tensors/npy.h"
 
-namespace qsim {
+namespace qsim::explain {
 
 namespace fs = std::filesystem;
 
@@ -69,4 +69,4 @@ std::vector<std::int64_t> ReadNumbers(const std::string& text, const std::string
   return values;
 }
 
-}  // namespace qsim
+}  // namespace qsim::explain

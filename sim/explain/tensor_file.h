@@ -7,8 +7,9 @@
 #include <vector>
 
 #include "golden/program/tensor.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::explain {
 
 struct WideTensor {
   Shape shape;
@@ -29,4 +30,4 @@ WideTensor ReadWideTensor(const std::filesystem::path& path);
 std::vector<std::int64_t> ReadNumbers(const std::string& text, const std::string& option,
                                       std::int64_t lowest, std::int64_t highest);
 
-}  // namespace qsim
+}  // namespace qsim::explain

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-namespace qsim {
+namespace qsim::explain {
 namespace {
 
 // At most `count` of the list, evenly spread, first one included.
@@ -92,4 +92,4 @@ Tally Sample::TallyOf(std::span<const std::uint8_t> agreement) const {
 
 Tally Sample::TallyOf(const Point& point) const { return TallyOf(Agreement(point)); }
 
-}  // namespace qsim
+}  // namespace qsim::explain

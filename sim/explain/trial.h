@@ -8,7 +8,7 @@
 
 #include "sim/explain/lattice.h"
 
-namespace qsim {
+namespace qsim::explain {
 
 // Sums over elements; of a sample, weighted, an estimate of the whole.
 struct Tally {
@@ -66,4 +66,4 @@ class Sample {
   bool complete_ = false;
 };
 
-}  // namespace qsim
+}  // namespace qsim::explain

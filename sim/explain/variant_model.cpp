@@ -11,7 +11,7 @@
 
 #include "golden/kernels/fast_backend.h"
 
-namespace qsim {
+namespace qsim::explain {
 namespace {
 
 using What = VariantModel::Change::What;
@@ -335,4 +335,4 @@ std::optional<Separation> VariantModel::Separate(const Point&, const Point&) con
   return std::nullopt;
 }
 
-}  // namespace qsim
+}  // namespace qsim::explain

@@ -12,7 +12,7 @@
 #include "golden/program/program.h"
 #include "sim/explain/lattice.h"
 
-namespace qsim {
+namespace qsim::explain {
 
 class VariantModel final : public Model {
  public:
@@ -64,4 +64,4 @@ class VariantModel final : public Model {
   mutable std::map<Point, std::vector<std::int64_t>> outputs_;  // whole tensors, by hypothesis
 };
 
-}  // namespace qsim
+}  // namespace qsim::explain

@@ -14,7 +14,7 @@
 #include "sim/text/nearest_word.h"
 #include "sim/text/text_util.h"
 
-namespace qsim {
+namespace qsim::exporting {
 namespace {
 
 // "7", or "-3..12 (64 values)".
@@ -221,4 +221,4 @@ std::string DescribeProgram(const Bundle& bundle, const std::string& only) {
   return text;
 }
 
-}  // namespace qsim
+}  // namespace qsim::exporting

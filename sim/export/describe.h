@@ -5,7 +5,7 @@
 
 #include "sim/bundle/bundle.h"
 
-namespace qsim {
+namespace qsim::exporting {
 
 // One entry for each operation, in the program's order: output and inputs with type, shape and
 // range, the equation in integers with every parameter's value or range, and the section of
@@ -14,4 +14,4 @@ namespace qsim {
 // keeps all. Throws InputError, suggesting a name, when nothing is left.
 std::string DescribeProgram(const Bundle& bundle, const std::string& only);
 
-}  // namespace qsim
+}  // namespace qsim::exporting

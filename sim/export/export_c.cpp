@@ -6,7 +6,7 @@
 #include "sim/export/export_formats.h"
 #include "sim/export/export_language.h"
 
-namespace qsim {
+namespace qsim::exporting {
 namespace {
 
 std::string TypeOf(const ExportInts& ints) {
@@ -100,4 +100,4 @@ std::string ExportC(const ExportTable& table) {
   return out + "\n#endif /* QSIM_PARAMS_H */\n";
 }
 
-}  // namespace qsim
+}  // namespace qsim::exporting

@@ -2,7 +2,7 @@
 
 #include "sim/export/export_formats.h"
 
-namespace qsim {
+namespace qsim::exporting {
 namespace {
 
 // RFC 4180.
@@ -61,4 +61,4 @@ std::string ExportCsv(const ExportTable& table) {
   return out;
 }
 
-}  // namespace qsim
+}  // namespace qsim::exporting

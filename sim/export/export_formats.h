@@ -6,7 +6,7 @@
 
 #include "sim/bundle/parameter_table.h"
 
-namespace qsim {
+namespace qsim::exporting {
 
 std::string ExportJson(const ExportTable& table);  // the complete tree
 std::string ExportYaml(const ExportTable& table);  // the same tree
@@ -19,4 +19,4 @@ std::string ExportC(const ExportTable& table);     // C99 and C++ header
 void ExportMemh(const ExportTable& table, const Bundle& bundle,
                 const std::filesystem::path& directory);
 
-}  // namespace qsim
+}  // namespace qsim::exporting

@@ -7,7 +7,7 @@
 
 #include "sim/bundle/parameter_table.h"
 
-namespace qsim {
+namespace qsim::exporting {
 
 inline std::string Upper(std::string text) {
   for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
@@ -34,4 +34,4 @@ std::string GroupsText(const ExportTable& table) {
   return out;
 }
 
-}  // namespace qsim
+}  // namespace qsim::exporting

@@ -5,7 +5,7 @@
 #include "sim/io/files/output_directory.h"
 #include "sim/export/export_formats.h"
 
-namespace qsim {
+namespace qsim::exporting {
 namespace {
 
 namespace fs = std::filesystem;
@@ -81,4 +81,4 @@ void ExportMemh(const ExportTable& table, const Bundle& bundle, const fs::path& 
   output.Commit();
 }
 
-}  // namespace qsim
+}  // namespace qsim::exporting

@@ -8,7 +8,7 @@
 #include "sim/export/export_language.h"
 #include "sim/text/text_util.h"
 
-namespace qsim {
+namespace qsim::exporting {
 namespace {
 
 // A comment ends at the end of its line, and at nothing before.
@@ -98,4 +98,4 @@ std::string ExportSvh(const ExportTable& table) {
   return out + "\n/* verilator lint_on UNUSEDPARAM */\n`endif  // QSIM_PARAMS_SVH\n";
 }
 
-}  // namespace qsim
+}  // namespace qsim::exporting

@@ -5,7 +5,7 @@
 
 #include "sim/export/export_formats.h"
 
-namespace qsim {
+namespace qsim::exporting {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -140,4 +140,4 @@ std::string ExportYaml(const ExportTable& table) {
   return out;
 }
 
-}  // namespace qsim
+}  // namespace qsim::exporting

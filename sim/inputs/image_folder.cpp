@@ -13,7 +13,7 @@
 #include "sim/io/files/input_file.h"
 #include "sim/text/printable.h"
 
-namespace qsim {
+namespace qsim::inputs {
 namespace {
 
 constexpr std::uint64_t kMaxClassesFile = 16 << 20;
@@ -162,4 +162,4 @@ LoadedImage ImageFolder::Load(std::int64_t index) const {
   return {ChannelsFirst(image), Label(index), std::move(path)};
 }
 
-}  // namespace qsim
+}  // namespace qsim::inputs

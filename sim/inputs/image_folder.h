@@ -10,7 +10,7 @@
 #include "golden/program/tensor.h"
 #include "sim/io/images/resize.h"
 
-namespace qsim {
+namespace qsim::inputs {
 
 struct LoadedImage {
   IntTensor pixels;  // uint8 [channels, size, size]
@@ -60,4 +60,4 @@ class ImageFolder {
   std::vector<Entry> entries_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::inputs

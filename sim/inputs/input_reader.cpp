@@ -10,7 +10,7 @@
 #include "sim/io/tensors/npy.h"
 #include "sim/io/tensors/shape.h"
 
-namespace qsim {
+namespace qsim::inputs {
 namespace {
 
 [[noreturn]] void FailFile(const std::filesystem::path& file, const std::string& what) {
@@ -258,4 +258,4 @@ ModelInputs LoadInputs(const Manifest& manifest, const InputSpec& spec, InputUse
   return inputs;
 }
 
-}  // namespace qsim
+}  // namespace qsim::inputs

@@ -11,7 +11,7 @@
 #include "sim/inputs/manifest.h"
 #include "sim/io/tensors/npy.h"
 
-namespace qsim {
+namespace qsim::inputs {
 
 // Lengths, in tokens, of token inputs.
 struct LengthSummary {
@@ -62,4 +62,4 @@ class InputReader {
   std::vector<std::int64_t> labels_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::inputs

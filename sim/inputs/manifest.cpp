@@ -11,7 +11,7 @@
 #include "sim/io/yaml/yaml_document.h"
 #include "sim/io/yaml/yaml_values.h"
 
-namespace qsim {
+namespace qsim::inputs {
 namespace {
 
 constexpr std::int64_t kLargestDimension = 1 << 20;
@@ -304,4 +304,4 @@ Manifest Manifest::Load(const std::filesystem::path& directory) {
   return ManifestReader(directory).Read();
 }
 
-}  // namespace qsim
+}  // namespace qsim::inputs

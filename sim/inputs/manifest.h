@@ -12,7 +12,7 @@
 #include "golden/program/tensor.h"
 #include "sim/io/tensors/float_tensor.h"
 
-namespace qsim {
+namespace qsim::inputs {
 
 // What the manifest says about the model. Whatever the weights can tell may be left out.
 struct Geometry {
@@ -91,4 +91,4 @@ enum class InputUse : std::uint8_t { kCalibration, kEvaluation };
 ModelInputs LoadInputs(const Manifest& manifest, const InputSpec& spec, InputUse use,
                        std::int64_t least_length = 0);
 
-}  // namespace qsim
+}  // namespace qsim::inputs

@@ -9,7 +9,7 @@
 
 #include "sim/text/text_util.h"
 
-namespace qsim {
+namespace qsim::report {
 namespace {
 
 constexpr std::size_t kListed = 10;
@@ -112,4 +112,4 @@ std::string EvalJsonText(const EvalSummary& s) {
   return json.dump(2) + "\n";
 }
 
-}  // namespace qsim
+}  // namespace qsim::report

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace qsim {
+namespace qsim::report {
 
 // The classes one executor ranks first, best first; at most five.
 using TopClasses = std::vector<std::int32_t>;
@@ -44,4 +44,4 @@ EvalSummary Summarise(const std::vector<ImageVerdict>& verdicts);
 std::string FormatEval(const EvalSummary& summary, bool verbose);
 std::string EvalJsonText(const EvalSummary& summary);
 
-}  // namespace qsim
+}  // namespace qsim::report

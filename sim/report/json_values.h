@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-namespace qsim {
+namespace qsim::report {
 
 // A finite number as it is; "inf", "-inf" or "nan" otherwise.
 inline nlohmann::ordered_json JsonNumber(double value) {
@@ -30,4 +30,4 @@ nlohmann::ordered_json ListJson(const std::vector<T>& list, F to_json) {
   return json;
 }
 
-}  // namespace qsim
+}  // namespace qsim::report

@@ -3,10 +3,10 @@
 
 #include <string_view>
 
-namespace qsim::page {
+namespace qsim::report::page {
 
 std::string_view Style();     // page/*.css
 std::string_view Script();    // page/*.js, in the order in which they depend on each other
 std::string_view Plotting();  // Chart.js, minified, with its licence
 
-}  // namespace qsim::page
+}  // namespace qsim::report::page

@@ -13,7 +13,7 @@
 #include "sim/report/report_json.h"
 #include "sim/report/tables.h"
 
-namespace qsim {
+namespace qsim::report {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -172,4 +172,4 @@ Json PageData(const RunReport& report, const Bundle& bundle) {
   return json;
 }
 
-}  // namespace qsim
+}  // namespace qsim::report

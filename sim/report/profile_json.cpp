@@ -4,7 +4,7 @@
 
 #include "sim/report/json_values.h"
 
-namespace qsim {
+namespace qsim::report {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -76,4 +76,4 @@ Json ProfileJson(const RunProfile& profile) {
   return json;
 }
 
-}  // namespace qsim
+}  // namespace qsim::report

@@ -5,10 +5,10 @@
 
 #include "sim/run/run_profile.h"
 
-namespace qsim {
+namespace qsim::report {
 
 // The requested tensors, with keys in a fixed order. Where time was not measured, `operations` is
 // empty and `peak_memory_bytes` null.
 nlohmann::ordered_json ProfileJson(const RunProfile& profile);
 
-}  // namespace qsim
+}  // namespace qsim::report

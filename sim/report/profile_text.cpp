@@ -7,7 +7,7 @@
 #include "sim/text/block_name.h"
 #include "sim/text/text_table.h"
 
-namespace qsim {
+namespace qsim::report {
 namespace {
 
 // Four digits in nine columns, whatever the size.
@@ -116,4 +116,4 @@ std::string FormatProfile(const RunProfile& profile, bool color) {
   return FormatTaps(profile, color) + FormatWeights(profile, color) + FormatCosts(profile, color);
 }
 
-}  // namespace qsim
+}  // namespace qsim::report

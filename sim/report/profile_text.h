@@ -5,10 +5,10 @@
 
 #include "sim/run/run_profile.h"
 
-namespace qsim {
+namespace qsim::report {
 
 // A table of the requested taps, one of the requested weights, and one of the operations' time and
 // memory where they were measured; "" where nothing was requested. At most 80 columns wide.
 std::string FormatProfile(const RunProfile& profile, bool color);
 
-}  // namespace qsim
+}  // namespace qsim::report

@@ -4,7 +4,7 @@
 #include "sim/report/report_html.h"
 #include "sim/report/report_json.h"
 
-namespace qsim {
+namespace qsim::report {
 
 void WriteReportFiles(const RunReport& report, const Bundle& bundle,
                       const std::filesystem::path& directory) {
@@ -12,4 +12,4 @@ void WriteReportFiles(const RunReport& report, const Bundle& bundle,
   WriteFileAtomically(directory / "report.html", ReportHtml(report, bundle));
 }
 
-}  // namespace qsim
+}  // namespace qsim::report

@@ -6,7 +6,7 @@
 #include "sim/report/page_data.h"
 #include "sim/report/tables.h"
 
-namespace qsim {
+namespace qsim::report {
 namespace {
 
 // Nothing may be loaded: even a defect of the page could not reach a network.
@@ -77,4 +77,4 @@ std::string ReportHtml(const RunReport& report, const Bundle& bundle) {
   return out + "</script></body></html>\n";
 }
 
-}  // namespace qsim
+}  // namespace qsim::report

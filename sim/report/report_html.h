@@ -7,10 +7,10 @@
 #include "sim/bundle/bundle.h"
 #include "sim/run/run_report.h"
 
-namespace qsim {
+namespace qsim::report {
 
 // The same report and bundle give the same bytes. Everything that comes from outside (names, paths,
 // notes) reaches the page as data and never as markup. docs/outputs.md, "report.html".
 std::string ReportHtml(const RunReport& report, const Bundle& bundle);
 
-}  // namespace qsim
+}  // namespace qsim::report

@@ -3,7 +3,7 @@
 #include "sim/report/json_values.h"
 #include "sim/report/profile_json.h"
 
-namespace qsim {
+namespace qsim::report {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -122,4 +122,4 @@ std::string RunReportJsonText(const RunReport& report) {
   return RunReportToJson(report).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-}  // namespace qsim
+}  // namespace qsim::report

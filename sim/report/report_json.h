@@ -6,7 +6,7 @@
 
 #include "sim/run/run_report.h"
 
-namespace qsim {
+namespace qsim::report {
 
 // Complete, with keys in a fixed order. JSON has no infinity: infinite values are the strings "inf"
 // and
@@ -16,4 +16,4 @@ nlohmann::ordered_json RunReportToJson(const RunReport& report);
 // The same as text: two-space indent, newline at the end.
 std::string RunReportJsonText(const RunReport& report);
 
-}  // namespace qsim
+}  // namespace qsim::report

@@ -16,7 +16,7 @@
 #include "sim/text/text_table.h"
 #include "sim/text/text_util.h"
 
-namespace qsim {
+namespace qsim::report {
 namespace {
 
 constexpr std::string_view kRed = "31";
@@ -265,4 +265,4 @@ bool ColorWanted(int file_descriptor) {
   return ::isatty(file_descriptor) == 1;
 }
 
-}  // namespace qsim
+}  // namespace qsim::report

@@ -5,7 +5,7 @@
 
 #include "sim/run/run_report.h"
 
-namespace qsim {
+namespace qsim::report {
 
 // A tap below this deserves a second look and is marked: the lowest of the quality targets in use.
 inline constexpr double kLowQsnrDb = 20;
@@ -28,4 +28,4 @@ std::string Verdict(const RunReport& report);
 // NO_COLOR (https://no-color.org) unset or empty.
 bool ColorWanted(int file_descriptor);
 
-}  // namespace qsim
+}  // namespace qsim::report

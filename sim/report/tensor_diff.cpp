@@ -16,7 +16,7 @@
 #include "sim/io/tensors/npy.h"
 #include "sim/text/text_util.h"
 
-namespace qsim {
+namespace qsim::report {
 namespace {
 
 namespace fs = std::filesystem;
@@ -257,4 +257,4 @@ DiffResult DiffPaths(const fs::path& a, const fs::path& b) {
   return result;
 }
 
-}  // namespace qsim
+}  // namespace qsim::report

@@ -11,7 +11,7 @@
 #include "golden/program/tensor.h"
 #include "sim/config/contract.h"
 
-namespace qsim {
+namespace qsim::report {
 
 struct FirstDifference {
   std::vector<std::int64_t> index;
@@ -66,4 +66,4 @@ std::string FormatDiff(const DiffResult& result, std::int64_t max_listed = 0,
 // The whole result, whatever the limit of the text.
 std::string DiffJsonText(const DiffResult& result);
 
-}  // namespace qsim
+}  // namespace qsim::report

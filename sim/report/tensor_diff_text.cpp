@@ -7,7 +7,7 @@
 #include "sim/report/tensor_diff.h"
 #include "sim/text/text_util.h"
 
-namespace qsim {
+namespace qsim::report {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -174,4 +174,4 @@ std::string DiffJsonText(const DiffResult& result) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-}  // namespace qsim
+}  // namespace qsim::report

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace qsim {
+namespace qsim::run {
 
 // One confirmed culprit and what mends it.
 struct FindingRow {
@@ -51,4 +51,4 @@ struct DiagnosisPage {
   std::vector<BudgetRow> budget;
 };
 
-}  // namespace qsim
+}  // namespace qsim::run

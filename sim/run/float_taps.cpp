@@ -5,7 +5,7 @@
 
 #include "sim/error.h"
 
-namespace qsim {
+namespace qsim::run {
 
 const FloatTensor* FloatTaps::Find(const network::Node* node) {
   if (node == nullptr) return nullptr;
@@ -45,4 +45,4 @@ IntTensor ProgramInput(const Bundle& bundle, const FloatSource& source, std::int
   return bundle.GridOf(name).Quantize(value->data, saturated);
 }
 
-}  // namespace qsim
+}  // namespace qsim::run

@@ -11,7 +11,7 @@
 #include "sim/network/network.h"
 #include "sim/semantics/float_run.h"
 
-namespace qsim {
+namespace qsim::run {
 
 // The float side of a run: what the integers are measured against.
 struct FloatSource {
@@ -49,4 +49,4 @@ IntTensor ProgramInput(const Bundle& bundle, const FloatSource& source, std::int
 // One image out of a tensor with an image axis.
 IntTensor SliceImage(const IntTensor& stacked, std::int64_t image);
 
-}  // namespace qsim
+}  // namespace qsim::run

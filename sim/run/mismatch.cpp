@@ -1,6 +1,6 @@
 #include "sim/run/mismatch.h"
 
-namespace qsim {
+namespace qsim::run {
 
 TapMismatch CompareTensors(const IntTensor& golden, const IntTensor& rtl) {
   TapMismatch mismatch;
@@ -54,4 +54,4 @@ cosim::TraceRequest LocateTile(const Program& program, const std::string& tap, s
   return tile;
 }
 
-}  // namespace qsim
+}  // namespace qsim::run

@@ -8,7 +8,7 @@
 #include "golden/program/program.h"
 #include "sim/cosim/rtl_backend.h"
 
-namespace qsim {
+namespace qsim::run {
 
 // One tap of one image.
 struct TapMismatch {
@@ -27,4 +27,4 @@ std::vector<std::int64_t> IndexOf(std::int64_t element, const Shape& shape);
 cosim::TraceRequest LocateTile(const Program& program, const std::string& tap, std::int64_t image,
                                std::int64_t element, cosim::ArrayShape array);
 
-}  // namespace qsim
+}  // namespace qsim::run

@@ -6,7 +6,7 @@
 #include "sim/network/network.h"
 #include "sim/text/block_name.h"
 
-namespace qsim {
+namespace qsim::run {
 namespace {
 
 std::string WithoutSuffix(std::string tensor) {
@@ -54,4 +54,4 @@ bool AnyRequested(const ProfileRequest& request, const Program& program) {
                      [&](const auto& constant) { return requested(constant.first); });
 }
 
-}  // namespace qsim
+}  // namespace qsim::run

@@ -5,7 +5,7 @@
 #include "sim/config/config.h"
 #include "sim/run/run_profiler.h"
 
-namespace qsim {
+namespace qsim::run {
 
 // `everything`: every tensor, with time and memory. Otherwise those whose section says
 // enable_profiler: True. `config` is null for a bundle that came without one, and must outlive the
@@ -15,4 +15,4 @@ ProfileRequest RequestProfile(const Config* config, bool everything);
 // Whether any tensor of the program is asked for.
 bool AnyRequested(const ProfileRequest& request, const Program& program);
 
-}  // namespace qsim
+}  // namespace qsim::run

@@ -20,7 +20,7 @@
 #include "sim/semantics/mixed.h"
 #include "sim/statistics/metrics.h"
 
-namespace qsim {
+namespace qsim::run {
 namespace {
 
 std::string Describe(const cosim::TraceRequest& tile) {
@@ -370,4 +370,4 @@ void AddBundleInputs(Bundle& bundle, const network::Network& model, const ModelI
   });
 }
 
-}  // namespace qsim
+}  // namespace qsim::run

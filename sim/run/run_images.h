@@ -15,7 +15,7 @@
 #include "sim/run/run_profiler.h"
 #include "sim/run/run_report.h"
 
-namespace qsim {
+namespace qsim::run {
 
 struct RtlSettings {
   double stall_probability = 0;
@@ -56,4 +56,4 @@ RunReport RunImages(const Bundle& bundle, const FloatSource* floats, const RunSe
 void AddBundleInputs(Bundle& bundle, const network::Network& model, const ModelInputs& inputs,
                      std::int64_t images, int threads);
 
-}  // namespace qsim
+}  // namespace qsim::run

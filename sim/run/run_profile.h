@@ -7,7 +7,7 @@
 
 #include "sim/statistics/tensor_profile.h"
 
-namespace qsim {
+namespace qsim::run {
 
 // What the golden model spent on one operation, over all images and threads of the run.
 struct OperationCost {
@@ -36,4 +36,4 @@ struct RunProfile {
   }
 };
 
-}  // namespace qsim
+}  // namespace qsim::run

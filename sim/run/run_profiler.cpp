@@ -11,7 +11,7 @@
 #include "sim/peak_memory.h"
 #include "sim/semantics/real_weights.h"
 
-namespace qsim {
+namespace qsim::run {
 namespace {
 
 std::int64_t BytesOf(const IntTensor& tensor) { return tensor.size() * BitsOf(tensor.dtype()) / 8; }
@@ -143,4 +143,4 @@ TensorProfile RunProfiler::ProfileWeight(const Op& op) const {
   return profile;
 }
 
-}  // namespace qsim
+}  // namespace qsim::run

@@ -13,7 +13,7 @@
 #include "sim/semantics/mixed.h"
 #include "sim/statistics/metrics.h"
 
-namespace qsim {
+namespace qsim::run {
 
 // Which tensors a profile prints, and whether it measures time and memory.
 struct ProfileRequest {
@@ -63,4 +63,4 @@ class RunProfiler {
   std::vector<double> seconds_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::run

@@ -12,7 +12,7 @@
 #include "sim/run/diagnosis_page.h"
 #include "sim/run/run_profile.h"
 
-namespace qsim {
+namespace qsim::run {
 
 // The first element in which two executors differ.
 struct FirstMismatch {
@@ -80,4 +80,4 @@ struct RunReport {
   }
 };
 
-}  // namespace qsim
+}  // namespace qsim::run

@@ -4,7 +4,7 @@
 
 #include "sim/bundle/grids_file.h"
 
-namespace qsim {
+namespace qsim::semantics {
 
 TensorScale ToState(const Activation& grid, ChannelAxis axis) {
   TensorScale stated;
@@ -52,4 +52,4 @@ Activation StatedWeights(const Bundle& bundle, const std::string& weight) {
       weight, RangeOfCodes(codes), Expanded(stated.scale, rows), Expanded(stated.zero, rows), {}};
 }
 
-}  // namespace qsim
+}  // namespace qsim::semantics

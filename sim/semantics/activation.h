@@ -8,7 +8,7 @@
 
 #include "sim/bundle/bundle.h"
 
-namespace qsim {
+namespace qsim::semantics {
 
 // A tensor with one scale and zero point for each channel of its last axis (of planes: for each
 // plane; of weights: for each row), expanded even where all are equal.
@@ -54,4 +54,4 @@ std::vector<T> Expanded(const std::vector<T>& groups, std::size_t channels) {
   return values;
 }
 
-}  // namespace qsim
+}  // namespace qsim::semantics

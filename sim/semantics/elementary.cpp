@@ -4,7 +4,9 @@
 #include <cmath>
 #include <cstddef>
 
-namespace qsim {
+#include "sim/namespaces.h"
+
+namespace qsim::semantics {
 namespace {
 
 // p[0] x^(n-1) + ... + p[n-1]
@@ -107,4 +109,4 @@ double Erf(double x) {
 
 double Gelu(double x) { return 0.5 * x * (1 + Erf(x * 0.70710678118654752440)); }
 
-}  // namespace qsim
+}  // namespace qsim::semantics

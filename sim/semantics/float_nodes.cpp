@@ -7,7 +7,7 @@
 #include "sim/error.h"
 #include "sim/semantics/elementary.h"
 
-namespace qsim {
+namespace qsim::semantics {
 namespace {
 
 using RowMatrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
@@ -256,4 +256,4 @@ FloatTensor Compute(const network::Node& node, std::span<const FloatTensor* cons
   return std::visit(Evaluate{node, inputs}, node.function);
 }
 
-}  // namespace qsim
+}  // namespace qsim::semantics

@@ -10,7 +10,7 @@
 #include "sim/io/tensors/float_tensor.h"
 #include "sim/network/network.h"
 
-namespace qsim {
+namespace qsim::semantics {
 
 // The node's tensor from those that it reads, in order. Rows are as many as the inputs have. Inputs
 // of the network (Pixels, Activations) read nothing and have no function: InternalError.
@@ -27,4 +27,4 @@ void FloatMatmul(const float* a, std::int64_t a_stride, const float* b, std::int
                  std::span<const float> bias, std::int64_t m, std::int64_t n, std::int64_t k,
                  float* out, std::int64_t out_stride);
 
-}  // namespace qsim
+}  // namespace qsim::semantics

@@ -8,7 +8,7 @@
 #include "sim/error.h"
 #include "sim/semantics/float_nodes.h"
 
-namespace qsim {
+namespace qsim::semantics {
 namespace {
 
 FloatTensor NormalisedPixels(const ImageInputs& images, std::int64_t image) {
@@ -83,4 +83,4 @@ void FloatRun::Part(int part, State& state, const Sink& sink) const {
   });
 }
 
-}  // namespace qsim
+}  // namespace qsim::semantics

@@ -10,7 +10,7 @@
 #include "sim/io/tensors/float_tensor.h"
 #include "sim/network/network.h"
 
-namespace qsim {
+namespace qsim::semantics {
 
 class FloatRun {
  public:
@@ -36,4 +36,4 @@ class FloatRun {
   std::map<std::string, int, std::less<>> last_part_;  // that reads a node
 };
 
-}  // namespace qsim
+}  // namespace qsim::semantics

@@ -6,7 +6,7 @@
 #include "sim/error.h"
 #include "sim/semantics/elementary.h"
 
-namespace qsim {
+namespace qsim::semantics {
 namespace {
 
 // erf(t) ~ sign(t) (a (min(|t|, -b) + b)^2 + 1), I-BERT.
@@ -66,4 +66,4 @@ double SetGeluConstants(double s, GeluParams& params) {
   return std::visit([s](auto& p) { return Set(s, p); }, params);
 }
 
-}  // namespace qsim
+}  // namespace qsim::semantics

@@ -8,7 +8,7 @@
 #include "golden/ops/gelu.h"
 #include "sim/semantics/quantization.h"
 
-namespace qsim {
+namespace qsim::semantics {
 
 // What each input code becomes: the function of the real number it stands for, quantized once.
 std::vector<std::int32_t> TableOf(double (*function)(double), Quantization in, QuantRange in_range,
@@ -18,4 +18,4 @@ std::vector<std::int32_t> TableOf(double (*function)(double), Quantization in, Q
 // returns the real scale of the algorithm's wide result y; negative for ibert and ita.
 double SetGeluConstants(double s, GeluParams& params);
 
-}  // namespace qsim
+}  // namespace qsim::semantics

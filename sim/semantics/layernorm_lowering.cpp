@@ -11,7 +11,7 @@
 #include "sim/semantics/multiplier.h"
 #include "sim/semantics/quantization.h"
 
-namespace qsim {
+namespace qsim::semantics {
 namespace {
 
 // Of rq_layernorm: enough fraction bits that its two truncations cost nothing beside the output's
@@ -134,4 +134,4 @@ LayernormOp DeriveLayernorm(const network::Norm& norm, const Numerics& numerics,
   return op;
 }
 
-}  // namespace qsim
+}  // namespace qsim::semantics

@@ -10,7 +10,7 @@
 #include "sim/network/network.h"
 #include "sim/semantics/activation.h"
 
-namespace qsim {
+namespace qsim::semantics {
 
 // The real scale of I-BERT's y, sqrt(C) / 2^30, for a gamma of 1.
 double LayernormUnit(std::size_t channels);
@@ -31,4 +31,4 @@ LayernormOp DeriveLayernorm(const network::Norm& norm, const Numerics& numerics,
                             const Hardware& hardware, const Activation& input,
                             const Activation& out, const std::string& origin);
 
-}  // namespace qsim
+}  // namespace qsim::semantics

@@ -10,7 +10,7 @@
 
 #include "sim/error.h"
 
-namespace qsim {
+namespace qsim::semantics {
 namespace {
 
 std::int32_t FoldedBias(const RealLayer& layer, std::size_t row, double scale,
@@ -103,4 +103,4 @@ QuantizedLinear QuantizeLinear(const RealLayer& layer, const Activation& grid) {
   return result;
 }
 
-}  // namespace qsim
+}  // namespace qsim::semantics

@@ -10,7 +10,7 @@
 #include "sim/network/network.h"
 #include "sim/semantics/activation.h"
 
-namespace qsim {
+namespace qsim::semantics {
 
 // A linear layer in the units of its integer input: real = scale * (x - zero[k]), one zero point
 // for each input channel; where the scale is one for each channel, it has moved into the weights.
@@ -42,4 +42,4 @@ struct QuantizedLinear {
 // folded bias does not fit int32.
 QuantizedLinear QuantizeLinear(const RealLayer& layer, const Activation& grid);
 
-}  // namespace qsim
+}  // namespace qsim::semantics

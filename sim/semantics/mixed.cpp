@@ -10,7 +10,7 @@
 #include "sim/semantics/float_run.h"
 #include "sim/semantics/model_check.h"
 
-namespace qsim {
+namespace qsim::semantics {
 
 const FloatTensor& MixedTensor::real() const {
   if (real_.shape.empty()) {
@@ -130,4 +130,4 @@ std::shared_ptr<const MixedTensor> MixedExecutor::Compute(std::size_t node, Exac
   return Node(node, exactness, Lookup(values));
 }
 
-}  // namespace qsim
+}  // namespace qsim::semantics

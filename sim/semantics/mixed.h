@@ -15,7 +15,7 @@
 #include "sim/network/network.h"
 #include "sim/semantics/mixed_tensor.h"
 
-namespace qsim {
+namespace qsim::semantics {
 
 // What is exact about one operation.
 struct Exactness {
@@ -122,4 +122,4 @@ class MixedExecutor {
   std::map<std::string, std::size_t> nodes_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::semantics

@@ -7,7 +7,7 @@
 #include "sim/semantics/float_nodes.h"
 #include "sim/semantics/mixed.h"
 
-namespace qsim {
+namespace qsim::semantics {
 namespace {
 
 Reals Widened(const FloatTensor& x) { return {x.data.begin(), x.data.end()}; }
@@ -107,7 +107,7 @@ Reals OnReals(const GemmOp& op, const Bundle& bundle, const FloatTensor& x) {
   network::Node node;
   node.function = network::Projection{LayerOf(op, bundle), op.rows, {}};
   const FloatTensor* input = &x;
-  return Widened(qsim::Compute(node, {&input, 1}));
+  return Widened(semantics::Compute(node, {&input, 1}));
 }
 
 Reals OnReals(const MatmulOp& op, const Bundle& bundle, FloatTensor lhs, const FloatTensor& rhs) {
@@ -126,7 +126,7 @@ Reals OnReals(const MatmulOp& op, const Bundle& bundle, FloatTensor lhs, const F
   network::Node node;
   node.function = network::Product{op.heads, op.transpose_rhs, 1};
   const std::vector<const FloatTensor*> operands = {&lhs, &b};
-  Reals out = Widened(qsim::Compute(node, operands));
+  Reals out = Widened(semantics::Compute(node, operands));
   const Grid grid = bundle.GridOf(op.output);
   grid.ForEach([&](std::size_t i, Quantization q) { out[i] = grid.Real(q, out[i]); });
   return out;
@@ -168,7 +168,7 @@ Reals MixedExecutor::ExactOf(const Op& op, const Lookup& values, bool float_weig
       inputs.back() = &normalised;
     }
   }
-  return Widened(qsim::Compute(node, inputs));
+  return Widened(semantics::Compute(node, inputs));
 }
 
-}  // namespace qsim
+}  // namespace qsim::semantics

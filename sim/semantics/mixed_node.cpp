@@ -7,7 +7,7 @@
 #include "golden/program/queries.h"
 #include "sim/semantics/mixed.h"
 
-namespace qsim {
+namespace qsim::semantics {
 namespace {
 
 using Tensor = std::shared_ptr<const MixedTensor>;
@@ -139,4 +139,4 @@ Tensor MixedExecutor::FromReal(const std::string& name, const Reals& real, Exact
   return OffGrid(name, units);
 }
 
-}  // namespace qsim
+}  // namespace qsim::semantics

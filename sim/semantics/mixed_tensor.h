@@ -8,7 +8,7 @@
 #include "sim/bundle/grid.h"
 #include "sim/io/tensors/float_tensor.h"
 
-namespace qsim {
+namespace qsim::semantics {
 
 // In storage order.
 using Reals = std::vector<double>;
@@ -29,4 +29,4 @@ class MixedTensor {
   std::optional<Grid> grid_;  // where there are codes
 };
 
-}  // namespace qsim
+}  // namespace qsim::semantics

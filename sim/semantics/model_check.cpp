@@ -7,7 +7,7 @@
 
 #include "sim/error.h"
 
-namespace qsim {
+namespace qsim::semantics {
 namespace {
 
 class Check {
@@ -101,4 +101,4 @@ void CheckStandsFor(const Bundle& bundle, const network::Network& model,
   Check(bundle, model, inputs).Run();
 }
 
-}  // namespace qsim
+}  // namespace qsim::semantics

@@ -7,7 +7,7 @@
 
 #include "sim/error.h"
 
-namespace qsim {
+namespace qsim::semantics {
 namespace {
 
 constexpr int kMaxShift = 62;
@@ -112,4 +112,4 @@ double SnapUp(double value, double unit) {
   return snapped;
 }
 
-}  // namespace qsim
+}  // namespace qsim::semantics

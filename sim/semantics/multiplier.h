@@ -9,7 +9,7 @@
 #include "golden/ops/requantize.h"
 #include "sim/config/section.h"
 
-namespace qsim {
+namespace qsim::semantics {
 
 // The magnitude that M may take: 2^bits - 1.
 std::int32_t MaxMultiplier(int bits);
@@ -45,4 +45,4 @@ CommonShift CommonShiftFor(std::span<const double> ratios, int bits, const std::
 // The smallest unit * 2^n, n any integer, that is at least `value`. Both are positive.
 double SnapUp(double value, double unit);
 
-}  // namespace qsim
+}  // namespace qsim::semantics

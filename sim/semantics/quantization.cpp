@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace qsim {
+namespace qsim::semantics {
 
 QuantRange RangeOf(const Section& section) {
   if (section.is_signed) {
@@ -34,4 +34,4 @@ Quantization QuantizationOf(RealRange range, QuantRange q, bool has_zero_point) 
   return {scale, ZeroPointFor(range, scale, q, has_zero_point)};
 }
 
-}  // namespace qsim
+}  // namespace qsim::semantics

@@ -7,7 +7,7 @@
 #include "sim/bundle/grid.h"
 #include "sim/config/section.h"
 
-namespace qsim {
+namespace qsim::semantics {
 
 // The real range a tensor's integers should cover. Always contains 0, so that 0 has a code.
 struct RealRange {
@@ -30,4 +30,4 @@ Quantization QuantizationOf(RealRange range, QuantRange q, bool has_zero_point);
 // A zero point for a scale that was chosen otherwise (power-of-two mode, snapped score scales).
 std::int32_t ZeroPointFor(RealRange range, double scale, QuantRange q, bool has_zero_point);
 
-}  // namespace qsim
+}  // namespace qsim::semantics

@@ -7,7 +7,7 @@
 
 #include "sim/error.h"
 
-namespace qsim {
+namespace qsim::semantics {
 const network::Linear* LinearOf(const network::Network& model, const std::string& output) {
   const network::Node* node = model.NodeOf(output);
   const auto* projection =
@@ -47,4 +47,4 @@ std::vector<double> RealWeights(const Bundle& bundle, const Op& op,
   return real;
 }
 
-}  // namespace qsim
+}  // namespace qsim::semantics

@@ -10,7 +10,7 @@
 #include "sim/bundle/bundle.h"
 #include "sim/network/network.h"
 
-namespace qsim {
+namespace qsim::semantics {
 
 // The linear layer that a product stands for, by its output; null where the model has none.
 const network::Linear* LinearOf(const network::Network& model, const std::string& output);
@@ -23,4 +23,4 @@ const network::Linear* LinearOf(const network::Network& model, const std::string
 std::vector<double> RealWeights(const Bundle& bundle, const Op& op,
                                 std::span<const double> deviation);
 
-}  // namespace qsim
+}  // namespace qsim::semantics

@@ -7,7 +7,7 @@
 #include "sim/semantics/layernorm_lowering.h"
 #include "sim/semantics/multiplier.h"
 
-namespace qsim {
+namespace qsim::semantics {
 
 FloatTensor ExactRmsnorm(const network::Norm& norm, const FloatTensor& x, const FloatTensor* gate) {
   FloatTensor out = x;
@@ -57,4 +57,4 @@ RmsnormOp DeriveRmsnorm(const network::Norm& norm, const Activation& input, cons
   return op;
 }
 
-}  // namespace qsim
+}  // namespace qsim::semantics

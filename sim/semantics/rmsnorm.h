@@ -6,7 +6,7 @@
 #include "sim/network/network.h"
 #include "sim/semantics/activation.h"
 
-namespace qsim {
+namespace qsim::semantics {
 
 // x / sqrt(mean(x^2) + eps) gamma for each row, times the gate where there is one (null: none).
 // beta is none of it.
@@ -17,4 +17,4 @@ FloatTensor ExactRmsnorm(const network::Norm& norm, const FloatTensor& x, const 
 RmsnormOp DeriveRmsnorm(const network::Norm& norm, const Activation& input, const Activation* gate,
                         const Activation& out, Rounding rounding, int multiplier_bits);
 
-}  // namespace qsim
+}  // namespace qsim::semantics

@@ -5,7 +5,7 @@
 
 #include "sim/error.h"
 
-namespace qsim {
+namespace qsim::semantics {
 namespace {
 
 constexpr double kIbertLn2 = 0.6931;  // as published, not the exact logarithm
@@ -186,4 +186,4 @@ SoftmaxParams IbertConstants(SoftmaxKind kind, std::int32_t k, int extra_bits) {
   return IbertRnSoftmaxParams{exp, multiplier, shift, extra_bits};
 }
 
-}  // namespace qsim
+}  // namespace qsim::semantics

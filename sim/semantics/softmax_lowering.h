@@ -8,7 +8,7 @@
 #include "golden/ops/softmax.h"
 #include "sim/bundle/bundle.h"
 
-namespace qsim {
+namespace qsim::semantics {
 
 // One head's scores. `scale` is the least that the algorithm takes and that is not finer than what
 // was observed; nullopt where even its coarsest is too fine, and the scores would be clipped.
@@ -41,4 +41,4 @@ TensorScale SoftmaxOutputScale(const SoftmaxParams& params);
 SoftmaxParams IbertConstants(SoftmaxKind kind, std::int32_t k, int extra_bits);
 inline constexpr std::int32_t kMaxSoftmaxK = 27000;
 
-}  // namespace qsim
+}  // namespace qsim::semantics

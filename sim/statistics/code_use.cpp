@@ -6,7 +6,7 @@
 
 #include "sim/error.h"
 
-namespace qsim {
+namespace qsim::statistics {
 namespace {
 
 std::int64_t CodesOf(QuantRange range) {
@@ -72,4 +72,4 @@ std::optional<double> CodeUse::EntropyBits() const {
   return bits;
 }
 
-}  // namespace qsim
+}  // namespace qsim::statistics

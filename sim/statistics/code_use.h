@@ -7,8 +7,9 @@
 
 #include "golden/ops/requantize.h"
 #include "golden/program/tensor.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::statistics {
 
 // Integer counts: any order and any split of the data gives the same state.
 class CodeUse {
@@ -43,4 +44,4 @@ class CodeUse {
   std::vector<std::int64_t> counts_;  // by code - qmin; empty where the range is too large
 };
 
-}  // namespace qsim
+}  // namespace qsim::statistics

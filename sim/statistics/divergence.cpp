@@ -5,7 +5,7 @@
 #include <numbers>
 #include <numeric>
 
-namespace qsim {
+namespace qsim::statistics {
 namespace {
 
 // The bin that holds `bin` after `doublings` of the width.
@@ -87,4 +87,4 @@ double JsDivergence(const PairedHistogram& histogram) {
   return std::clamp(nats, 0.0, std::numbers::ln2);
 }
 
-}  // namespace qsim
+}  // namespace qsim::statistics

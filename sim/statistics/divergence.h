@@ -4,9 +4,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "sim/namespaces.h"
 #include "sim/statistics/doubling_histogram.h"
 
-namespace qsim {
+namespace qsim::statistics {
 
 // Counts of two tensors in the same bins: bin i of `exact` and of `quantized` counts the values in
 // low + i width <= x < low + (i + 1) width. `width` is a power of two and `low` a multiple of it.
@@ -36,4 +37,4 @@ double KlDivergence(const PairedHistogram& histogram);
 // "Divergence measures based on the Shannon entropy", IEEE Trans. Inf. Theory 37(1), 1991.
 double JsDivergence(const PairedHistogram& histogram);
 
-}  // namespace qsim
+}  // namespace qsim::statistics

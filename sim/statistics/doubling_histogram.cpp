@@ -4,8 +4,9 @@
 #include <cmath>
 
 #include "sim/error.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::statistics {
 namespace {
 
 // No float needs bins wider than this, however few there are.
@@ -211,4 +212,4 @@ DoublingHistogram DoublingHistogram::FromState(const State& state) {
   return histogram;
 }
 
-}  // namespace qsim
+}  // namespace qsim::statistics

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-namespace qsim {
+namespace qsim::statistics {
 
 // Bins [-N, N), N = half_bins(); bin j counts the values with floor(x / w) = j, w = 2^exponent().
 // The exponent is the smallest one, at least kMinExponent, with which every value seen fits. When a
@@ -89,4 +89,4 @@ class DoublingHistogram {
   std::vector<std::int64_t> counts_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::statistics

@@ -5,8 +5,9 @@
 #include <limits>
 
 #include "sim/error.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::statistics {
 namespace {
 
 // std::max would drop a NaN; a reference that holds one must not look accurate.
@@ -56,4 +57,4 @@ double TensorMetrics::Cosine() const {
   return std::clamp(product_ / (std::sqrt(signal_) * std::sqrt(value_)), -1.0, 1.0);
 }
 
-}  // namespace qsim
+}  // namespace qsim::statistics

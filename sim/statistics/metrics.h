@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <span>
 
-namespace qsim {
+namespace qsim::statistics {
 
 // Signal, noise and agreement of a tensor, summed in double in element order. For results that do
 // not depend on the number of threads, accumulate each image by itself and merge in image order.
@@ -38,4 +38,4 @@ class TensorMetrics {
   double max_abs_error_ = 0;
 };
 
-}  // namespace qsim
+}  // namespace qsim::statistics

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-namespace qsim {
+#include "sim/namespaces.h"
+
+namespace qsim::statistics {
 
 template <typename T>
 void Moments::AddSpan(std::span<const T> values) {
@@ -48,4 +50,4 @@ double Moments::StandardDeviation() const {
   return std::sqrt(squares_ / static_cast<double>(count_));
 }
 
-}  // namespace qsim
+}  // namespace qsim::statistics

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <span>
 
-namespace qsim {
+namespace qsim::statistics {
 
 // Pieces are added and merged by the pairwise update of Chan, Golub and LeVeque, "Updating formulae
 // and a pairwise algorithm for computing sample variances", Stanford STAN-CS-79-773 (1979), which
@@ -37,4 +37,4 @@ class Moments {
   double squares_ = 0;  // sum (x - mean)^2
 };
 
-}  // namespace qsim
+}  // namespace qsim::statistics

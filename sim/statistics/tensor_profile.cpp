@@ -4,7 +4,7 @@
 #include <limits>
 #include <vector>
 
-namespace qsim {
+namespace qsim::statistics {
 namespace {
 
 constexpr double kOutlierSigmas = 3;
@@ -101,4 +101,4 @@ TensorProfile MakeProfile(const TensorCounts& counts, const TensorMoments& momen
   return profile;
 }
 
-}  // namespace qsim
+}  // namespace qsim::statistics

@@ -13,7 +13,7 @@
 #include "sim/statistics/doubling_histogram.h"
 #include "sim/statistics/moments.h"
 
-namespace qsim {
+namespace qsim::statistics {
 
 // What does not depend on the order of the data: one for each thread, merged at the end.
 class TensorCounts {
@@ -96,4 +96,4 @@ struct TensorProfile {
 // All but names, `error` and `codes.saturated`; with a reference, `error` has the divergences.
 TensorProfile MakeProfile(const TensorCounts& counts, const TensorMoments& moments);
 
-}  // namespace qsim
+}  // namespace qsim::statistics

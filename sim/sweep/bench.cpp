@@ -16,7 +16,7 @@
 #include "sim/run/float_taps.h"
 #include "sim/statistics/metrics.h"
 
-namespace qsim {
+namespace qsim::sweep {
 namespace {
 
 constexpr std::int64_t kPiece = 32;  // of the calibration inputs, in memory at once
@@ -146,4 +146,4 @@ SweepResult SweepBench::Try(const Config& config) const {
   return result;
 }
 
-}  // namespace qsim
+}  // namespace qsim::sweep

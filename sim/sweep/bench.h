@@ -11,7 +11,7 @@
 #include "sim/calibrate/calibrate.h"
 #include "sim/sweep/pareto.h"
 
-namespace qsim {
+namespace qsim::sweep {
 
 // What all points have in common.
 struct SweepSubject {
@@ -52,4 +52,4 @@ class SweepBench {
   std::vector<std::map<std::string, FloatTensor>> floats_;  // by image
 };
 
-}  // namespace qsim
+}  // namespace qsim::sweep

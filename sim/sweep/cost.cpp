@@ -8,7 +8,7 @@
 #include "golden/ops/gemm.h"
 #include "sim/bundle/parameter_table.h"
 
-namespace qsim {
+namespace qsim::sweep {
 namespace {
 
 int WidestMultiplier(const ExportInts& multipliers) {
@@ -56,4 +56,4 @@ ProgramCost CostOf(const Bundle& bundle) {
   return cost;
 }
 
-}  // namespace qsim
+}  // namespace qsim::sweep

@@ -5,7 +5,7 @@
 
 #include "sim/bundle/bundle.h"
 
-namespace qsim {
+namespace qsim::sweep {
 
 struct ProgramCost {
   // Every integer of the parameter tables that `qsim export` writes for the operations, at the
@@ -22,4 +22,4 @@ struct ProgramCost {
 // The bundle's program must have passed Validate().
 ProgramCost CostOf(const Bundle& bundle);
 
-}  // namespace qsim
+}  // namespace qsim::sweep

@@ -5,7 +5,7 @@
 #include <numeric>
 #include <tuple>
 
-namespace qsim {
+namespace qsim::sweep {
 namespace {
 
 // Top-1 counts images, so equal counts are told apart by QSNR.
@@ -55,4 +55,4 @@ std::vector<std::size_t> ParetoFront(std::span<const SweepResult> results,
   return front;
 }
 
-}  // namespace qsim
+}  // namespace qsim::sweep

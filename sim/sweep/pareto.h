@@ -9,7 +9,7 @@
 
 #include "sim/sweep/cost.h"
 
-namespace qsim {
+namespace qsim::sweep {
 
 // What one point came to. A point that cannot be lowered to integers has `refused` and no figures.
 struct SweepResult {
@@ -35,4 +35,4 @@ std::vector<std::size_t> ParetoFront(std::span<const SweepResult> results,
 // earlier point.
 bool Better(const SweepResult& a, const SweepResult& b, SweepObjective objective);
 
-}  // namespace qsim
+}  // namespace qsim::sweep

@@ -16,7 +16,7 @@
 #include "sim/text/nearest_word.h"
 #include "sim/text/printable.h"
 
-namespace qsim {
+namespace qsim::sweep {
 namespace {
 
 constexpr std::string_view kEachBlock = "blocks.*.";
@@ -334,4 +334,4 @@ std::vector<std::string> SweepSpace::SettingsOf(const SweepPoint& point) const {
   return settings;
 }
 
-}  // namespace qsim
+}  // namespace qsim::sweep

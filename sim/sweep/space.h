@@ -10,7 +10,7 @@
 
 #include "sim/config/config.h"
 
-namespace qsim {
+namespace qsim::sweep {
 
 // One choice of an axis: the settings it makes, as for --set.
 struct SweepChoice {
@@ -58,4 +58,4 @@ class SweepSpace {
   std::uint64_t seed_ = 1;
 };
 
-}  // namespace qsim
+}  // namespace qsim::sweep

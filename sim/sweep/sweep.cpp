@@ -11,7 +11,7 @@
 #include "sim/parallel.h"
 #include "sim/text/progress.h"
 
-namespace qsim {
+namespace qsim::sweep {
 namespace {
 
 // Exact, so that a resumed sweep ends as one that was not interrupted.
@@ -82,4 +82,4 @@ std::vector<SweepResult> ResultsOf(const std::vector<SweepRow>& rows) {
   return results;
 }
 
-}  // namespace qsim
+}  // namespace qsim::sweep

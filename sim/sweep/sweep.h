@@ -10,7 +10,7 @@
 #include "sim/sweep/pareto.h"
 #include "sim/sweep/space.h"
 
-namespace qsim {
+namespace qsim::sweep {
 
 // One point: what it sets, and what it came to.
 struct SweepRow {
@@ -29,4 +29,4 @@ std::vector<SweepRow> TryAll(const SweepBench& bench, const Config& base, const 
 // The rows' results, as ParetoFront takes them.
 std::vector<SweepResult> ResultsOf(const std::vector<SweepRow>& rows);
 
-}  // namespace qsim
+}  // namespace qsim::sweep

@@ -8,7 +8,7 @@
 
 #include "sim/text/text_util.h"
 
-namespace qsim {
+namespace qsim::sweep {
 namespace {
 
 std::string KiloBits(std::int64_t bits) {
@@ -93,4 +93,4 @@ std::string SweepJsonText(const SweepReport& report) {
   return json.dump(2) + "\n";
 }
 
-}  // namespace qsim
+}  // namespace qsim::sweep

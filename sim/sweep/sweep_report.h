@@ -7,7 +7,7 @@
 
 #include "sim/sweep/sweep.h"
 
-namespace qsim {
+namespace qsim::sweep {
 
 struct SweepReport {
   std::int64_t space = 0;  // points of the whole product
@@ -29,4 +29,4 @@ std::string FormatSweep(const SweepReport& report);
 // The same with every point.
 std::string SweepJsonText(const SweepReport& report);
 
-}  // namespace qsim
+}  // namespace qsim::sweep

@@ -3,7 +3,9 @@
 #include <charconv>
 #include <system_error>
 
-namespace qsim {
+#include "sim/namespaces.h"
+
+namespace qsim::text {
 
 BlockName SplitBlock(std::string_view name) {
   constexpr std::string_view kPrefix = "blocks.";
@@ -16,4 +18,4 @@ BlockName SplitBlock(std::string_view name) {
   return {number, std::string(name.data(), dot), std::string(dot + 1, end)};
 }
 
-}  // namespace qsim
+}  // namespace qsim::text

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace qsim {
+namespace qsim::text {
 
 // "blocks.3.attn_qkv": number 3, block "blocks.3", rest "attn_qkv". Any other name has number -1,
 // an empty block, and is its own rest.
@@ -15,4 +15,4 @@ struct BlockName {
 };
 BlockName SplitBlock(std::string_view name);
 
-}  // namespace qsim
+}  // namespace qsim::text

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <numeric>
 
-namespace qsim {
+#include "sim/namespaces.h"
+
+namespace qsim::text {
 namespace {
 
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
@@ -60,4 +62,4 @@ std::string SuggestWord(std::string_view word, const std::vector<std::string>& w
   return fmt::format("valid here: {}", fmt::join(words, ", "));
 }
 
-}  // namespace qsim
+}  // namespace qsim::text

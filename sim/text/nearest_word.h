@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace qsim {
+namespace qsim::text {
 
 // Levenshtein distance, ignoring ASCII case.
 std::size_t EditDistance(std::string_view a, std::string_view b);
@@ -18,4 +18,4 @@ std::optional<std::string> NearestWord(std::string_view word,
 // "did you mean 'bits'?", or "valid here: bits, signed, name" when nothing is close.
 std::string SuggestWord(std::string_view word, const std::vector<std::string>& words);
 
-}  // namespace qsim
+}  // namespace qsim::text

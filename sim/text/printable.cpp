@@ -4,7 +4,9 @@
 
 #include <cstddef>
 
-namespace qsim {
+#include "sim/namespaces.h"
+
+namespace qsim::text {
 namespace {
 
 constexpr std::size_t kLongest = 80;
@@ -45,4 +47,4 @@ std::string Printable(std::string_view text) {
   return out;
 }
 
-}  // namespace qsim
+}  // namespace qsim::text

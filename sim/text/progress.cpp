@@ -6,7 +6,9 @@
 #include <iostream>
 #include <utility>
 
-namespace qsim {
+#include "sim/namespaces.h"
+
+namespace qsim::text {
 
 Progress::Progress(std::string what, std::int64_t all)
     : what_(std::move(what)), all_(all), terminal_(::isatty(STDERR_FILENO) != 0) {}
@@ -32,4 +34,4 @@ void Progress::Show(std::int64_t done) {
   std::cerr << fmt::format("{}/{} {}\n", done, all_, what_) << std::flush;
 }
 
-}  // namespace qsim
+}  // namespace qsim::text

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-namespace qsim {
+namespace qsim::text {
 
 class Progress {
  public:
@@ -30,4 +30,4 @@ class Progress {
   Clock::time_point start_ = Clock::now();
 };
 
-}  // namespace qsim
+}  // namespace qsim::text

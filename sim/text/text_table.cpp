@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-namespace qsim {
+namespace qsim::text {
 
 std::string TextTable::Header(const std::string& title) const {
   std::string line = fmt::format("{:<{}}", Shorten(title, name_width_ + 2), name_width_ + 2);
@@ -41,4 +41,4 @@ TextCell OptionalCell(const std::optional<double>& value, std::string_view forma
   return {fmt::format(fmt::runtime(format), *value)};
 }
 
-}  // namespace qsim
+}  // namespace qsim::text

@@ -10,7 +10,7 @@
 #include "sim/text/block_name.h"
 #include "sim/text/text_util.h"
 
-namespace qsim {
+namespace qsim::text {
 
 struct TextCell {
   std::string text;
@@ -55,4 +55,4 @@ class BlockHeadings {
 // "-" for what was not measured.
 TextCell OptionalCell(const std::optional<double>& value, std::string_view format);
 
-}  // namespace qsim
+}  // namespace qsim::text

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace qsim {
+namespace qsim::text {
 
 std::string ShapeText(const Shape& shape) {
   return shape.empty() ? "scalar" : fmt::format("{}", fmt::join(shape, "x"));
@@ -53,4 +53,4 @@ std::string Shorten(const std::string& text, std::size_t width) {
   return text.substr(0, kept - tail) + "..." + text.substr(text.size() - tail);
 }
 
-}  // namespace qsim
+}  // namespace qsim::text

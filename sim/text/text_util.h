@@ -7,8 +7,9 @@
 #include <vector>
 
 #include "golden/program/tensor.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::text {
 
 inline constexpr std::size_t kTextColumns = 80;
 
@@ -34,4 +35,4 @@ std::string WrapText(std::string_view first, std::string_view text);
 // At most `width` characters, the middle of a longer text replaced by "...". width >= 5.
 std::string Shorten(const std::string& text, std::size_t width);
 
-}  // namespace qsim
+}  // namespace qsim::text

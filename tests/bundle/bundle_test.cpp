@@ -19,7 +19,7 @@
 #include "tests/support/vectors.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 namespace fs = std::filesystem;
@@ -344,4 +344,4 @@ TEST(Bundle, MissingDirectory) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

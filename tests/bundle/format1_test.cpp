@@ -15,9 +15,10 @@
 #include "sim/io/files/hash.h"
 #include "sim/io/files/output_directory.h"
 #include "sim/io/tensors/npy.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 namespace fs = std::filesystem;
@@ -75,4 +76,4 @@ TEST(Format1, IsWrittenInTheFormatOfToday) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -5,8 +5,9 @@
 #include <limits>
 
 #include "sim/error.h"
+#include "tests/namespaces.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using Kind = TensorScale::Kind;
@@ -59,4 +60,4 @@ TEST(Grid, QuantizesRoundsAndCountsWhatItClamps) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

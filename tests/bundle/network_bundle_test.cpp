@@ -12,7 +12,7 @@
 #include "sim/io/files/output_directory.h"
 #include "tests/program/network_program.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 namespace fs = std::filesystem;
@@ -108,4 +108,4 @@ TEST(NetworkBundle, TamperedRecordsOfTheNetwork) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -16,7 +16,7 @@
 #include "tests/support/float_values.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using ::testing::AllOf;
@@ -297,4 +297,4 @@ TEST(FixedSum, IsExactInEveryOrder) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

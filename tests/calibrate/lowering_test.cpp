@@ -11,7 +11,7 @@
 #include "tests/support/vectors.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::ForEveryActivation;
@@ -281,10 +281,10 @@ TEST(SoftmaxParams, FollowTheirDefinition) {
     SoftmaxTrace trace;
     trace.exp16 = exp16;
     const std::int32_t score = 5;
-    Softmax({&score, 1}, p, out, trace);
+    golden::Softmax({&score, 1}, p, out, trace);
     EXPECT_EQ(exp16[0], 32767) << k;
   }
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -7,9 +7,10 @@
 #include "sim/calibrate/observe/observer.h"
 #include "sim/calibrate/observe/observers/histogram_omse_observer.h"
 #include "sim/error.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 constexpr ObserverKind kMergeable[] = {ObserverKind::kMinmax, ObserverKind::kHistogramPercentile,
@@ -278,4 +279,4 @@ TEST(HistogramKl, ClipsALongTail) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -11,9 +11,10 @@
 
 #include "sim/error.h"
 #include "sim/io/tensors/npy.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 namespace fs = std::filesystem;
@@ -314,4 +315,4 @@ TEST(FqvitObserver, Omse) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

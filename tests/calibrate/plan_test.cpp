@@ -8,9 +8,10 @@
 
 #include "sim/error.h"
 #include "sim/network/families/vit.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using ::testing::HasSubstr;
@@ -258,4 +259,4 @@ TEST(Plan, BlocksReadTheResidualStreamOfTheBlockBefore) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -9,9 +9,10 @@
 
 #include "sim/calibrate/observe/observer.h"
 #include "sim/calibrate/observe/observers/entropy_threshold.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using Batch = std::vector<float>;  // [rows, channels]
@@ -375,4 +376,4 @@ TEST(PublishedObserver, Kl) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

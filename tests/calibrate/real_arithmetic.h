@@ -12,6 +12,7 @@
 #include "sim/bundle/bundle.h"
 #include "sim/network/network.h"
 #include "sim/statistics/metrics.h"
+#include "tests/namespaces.h"
 
 namespace qsim::testing {
 

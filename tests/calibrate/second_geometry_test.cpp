@@ -8,7 +8,7 @@
 #include "tests/calibrate/real_arithmetic.h"
 #include "tests/support/vectors.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::ForEveryActivation;
@@ -175,4 +175,4 @@ TEST_F(SecondGeometryRtl, EveryRounding) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -10,7 +10,7 @@
 #include "sim/io/tensors/npy.h"
 #include "tests/cli/process.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 namespace fs = std::filesystem;
@@ -428,4 +428,4 @@ TEST_F(BadInput, BundleInputs) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

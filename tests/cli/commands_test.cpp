@@ -8,7 +8,7 @@
 #include "sim/io/tensors/npy.h"
 #include "tests/cli/process.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 namespace fs = std::filesystem;
@@ -210,4 +210,4 @@ TEST_F(Commands, CalibrateListsSubstitutions) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

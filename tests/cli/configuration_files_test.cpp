@@ -10,7 +10,7 @@
 #include "sim/io/tensors/npy.h"
 #include "tests/cli/process.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using ::testing::AllOf;
@@ -192,4 +192,4 @@ TEST_F(ConfigurationFiles, Log2IsLog2) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -4,7 +4,7 @@
 
 #include "tests/cli/process.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::FilesOf;
@@ -50,4 +50,4 @@ TEST_F(Determinism, Runs) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -3,7 +3,7 @@
 
 #include "tests/cli/process.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 namespace fs = std::filesystem;
@@ -85,4 +85,4 @@ TEST_F(Memory, EvalIsFlatInTheNumberOfImages) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

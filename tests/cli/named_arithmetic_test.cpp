@@ -11,7 +11,7 @@
 #include "sim/io/tensors/npy.h"
 #include "tests/cli/process.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 namespace fs = std::filesystem;
@@ -152,4 +152,4 @@ TEST_F(NamedArithmetic, SelftestAgreesAndRepeats) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
 namespace qsim::testing {

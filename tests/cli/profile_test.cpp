@@ -8,7 +8,7 @@
 #include "sim/io/tensors/npy.h"
 #include "tests/cli/process.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using Json = nlohmann::json;
@@ -172,4 +172,4 @@ TEST_F(Profile, WeightsAreMeasuredInTheirOwnUnits) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

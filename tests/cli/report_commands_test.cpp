@@ -17,7 +17,7 @@
 #include "tests/report/sample_report.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 namespace fs = std::filesystem;
@@ -161,4 +161,4 @@ TEST(ReportFiles, AreWrittenTogether) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

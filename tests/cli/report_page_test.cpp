@@ -10,7 +10,7 @@
 #include "tests/report/sample_bundle.h"
 #include "tests/report/sample_report.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using Json = nlohmann::json;
@@ -139,4 +139,4 @@ TEST_F(ReportPage, OfNothing) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

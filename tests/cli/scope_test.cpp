@@ -9,7 +9,7 @@
 #include "sim/io/tensors/npy.h"
 #include "tests/cli/process.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 namespace fs = std::filesystem;
@@ -287,4 +287,4 @@ TEST_F(Scopes, EvalRejectsMoreClassFoldersThanClasses) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -9,7 +9,7 @@
 #include "sim/io/tensors/npy.h"
 #include "tests/cli/process.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 namespace fs = std::filesystem;
@@ -171,4 +171,4 @@ TEST_F(Shards, ShardsThatCannotBe) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

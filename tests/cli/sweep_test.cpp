@@ -12,7 +12,7 @@
 
 #include "tests/cli/process.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 namespace fs = std::filesystem;
@@ -167,4 +167,4 @@ TEST_F(Sweep, BadInputIsOneLine) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -11,7 +11,7 @@
 #include "sim/io/tensors/npy.h"
 #include "tests/cli/process.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 namespace fs = std::filesystem;
@@ -218,4 +218,4 @@ TEST_F(TokenInputs, BadOnesAreOneLine) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

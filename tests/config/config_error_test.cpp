@@ -8,7 +8,7 @@
 #include "sim/config/config.h"
 #include "tests/config/config_test_util.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::ErrorOf;
@@ -218,4 +218,4 @@ TEST(ConfigErrorTest, EveryDamagedCopyLoadsOrIsRejected) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

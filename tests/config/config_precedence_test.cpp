@@ -9,7 +9,7 @@
 #include "sim/config/config.h"
 #include "tests/config/config_test_util.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using ::testing::ElementsAre;
@@ -282,4 +282,4 @@ TEST(ConfigPrecedenceTest, W8a8LiesBelowEverySection) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -7,7 +7,7 @@
 #include "sim/config/config.h"
 #include "tests/config/config_test_util.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::LoadText;
@@ -142,4 +142,4 @@ TEST(ConfigSectionTest, LogIntOverrulesAUniformSoftmaxSectionAndSaysSo) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -8,7 +8,7 @@
 #include "sim/config/config.h"
 #include "tests/config/config_test_util.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::ErrorOf;
@@ -108,4 +108,4 @@ TEST(ConfigSetTest, ARefusedOverrideLeavesNoTrace) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

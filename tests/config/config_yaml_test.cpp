@@ -4,7 +4,7 @@
 
 #include "tests/config/config_test_util.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 constexpr int kDepth = 4;
@@ -54,4 +54,4 @@ TEST(ConfigYaml, ReplacesTheGlobalFormat) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -9,9 +9,10 @@
 
 #include "sim/config/config.h"
 #include "sim/error.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using ::testing::ElementsAre;
@@ -156,4 +157,4 @@ TEST(Contract, MistakesInAFileAreNamed) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -7,7 +7,7 @@
 #include "sim/error.h"
 #include "tests/conform/run_cases.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 TEST(AttentionConform, ItaMultiHeadAttention) {
@@ -38,4 +38,4 @@ TEST(AttentionConform, TheBlockIsAProgram) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -9,9 +9,10 @@
 #include "sim/conform/conform_report.h"
 #include "sim/error.h"
 #include "sim/io/tensors/npy.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 namespace fs = std::filesystem;
@@ -96,4 +97,4 @@ TEST_F(ConformRun, OnlySelects) {
 TEST_F(ConformRun, AnEmptyFolderIsAnError) { EXPECT_THROW(Run(), InputError); }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

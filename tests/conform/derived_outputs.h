@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sim/conform/conform_case.h"
+#include "tests/namespaces.h"
 
 namespace qsim::testing {
 

@@ -6,7 +6,7 @@
 
 #include "tests/conform/run_cases.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 class DerivedCases : public ::testing::TestWithParam<const char*> {};
@@ -43,4 +43,4 @@ TEST(ShippedCases, EveryAlgorithmHasOne) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

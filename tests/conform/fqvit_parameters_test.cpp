@@ -8,9 +8,10 @@
 #include <vector>
 
 #include "derivation/layernorm_rows.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using Row = std::vector<std::int32_t>;
@@ -18,7 +19,7 @@ using Reals = std::vector<double>;
 
 FqvitParameters Derive(const Row& x, const Reals& weight, const Reals& bias,
                        const Reals& out_scale = {1.0}) {
-  return DeriveFqvitParameters(x, Row(x.size(), 1), weight, bias, out_scale);
+  return conform::DeriveFqvitParameters(x, Row(x.size(), 1), weight, bias, out_scale);
 }
 
 // {0, 2} has C sum(z^2) - sum(z)^2 = 4: D = C = 2, so that A = weight / out_scale.
@@ -96,7 +97,7 @@ TEST(FqvitParameters, EqualsASecondDerivation) {
     x[0] = x[1] + 1;  // not constant
     mask[0] = mask[1];
 
-    const FqvitParameters row = DeriveFqvitParameters(x, mask, weight, bias, out_scale);
+    const FqvitParameters row = conform::DeriveFqvitParameters(x, mask, weight, bias, out_scale);
     const derivation::DerivedFqvit derived =
         derivation::DeriveFqvitParameters(x, mask, weight, bias, out_scale);
     EXPECT_EQ(row.m, derived.m);
@@ -129,4 +130,4 @@ TEST(FqvitParameters, UndefinedInputsThrow) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -1,7 +1,7 @@
 // The GELU families against outputs of their authors' own code.
 #include "tests/conform/run_cases.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 class GeluCases : public ::testing::TestWithParam<const char*> {};
@@ -13,4 +13,4 @@ INSTANTIATE_TEST_SUITE_P(Every, GeluCases,
                          [](const auto& algorithm) { return std::string(algorithm.param); });
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -1,7 +1,7 @@
 // The layer norm families against outputs of their authors' own code.
 #include "tests/conform/run_cases.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 class LayernormCases : public ::testing::TestWithParam<const char*> {};
@@ -15,4 +15,4 @@ INSTANTIATE_TEST_SUITE_P(Every, LayernormCases,
                          [](const auto& algorithm) { return std::string(algorithm.param); });
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -3,7 +3,7 @@
 
 #include "tests/conform/run_cases.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 TEST(ObserverConform, Minmax) { testing::ExpectCasesConform("observer", "fqvit_minmax"); }
@@ -13,4 +13,4 @@ TEST(ObserverConform, Omse) { testing::ExpectCasesConform("observer", "fqvit_oms
 TEST(ObserverConform, Ptf) { testing::ExpectCasesConform("observer", "fqvit_ptf"); }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

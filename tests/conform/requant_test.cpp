@@ -7,7 +7,7 @@
 #include "sim/error.h"
 #include "tests/conform/run_cases.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::ExpectCasesConform;
@@ -70,4 +70,4 @@ TEST(RequantPorts, CasesThatFitThemAreEqual) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

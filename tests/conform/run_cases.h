@@ -10,6 +10,7 @@
 
 #include "sim/conform/algorithms.h"
 #include "sim/conform/conform_run.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
 namespace qsim::testing {

@@ -6,7 +6,7 @@
 #include "sim/error.h"
 #include "tests/conform/run_cases.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::ExpectCasesConform;
@@ -96,4 +96,4 @@ TEST_F(SoftmaxCase, UndefinedParametersAreNamed) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -14,6 +14,7 @@
 
 #include "Vassertions.h"
 #include "sim/cosim/verilated_hooks.h"
+#include "tests/namespaces.h"
 
 namespace qsim::cosim {
 namespace {

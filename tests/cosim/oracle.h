@@ -9,6 +9,7 @@
 #include "golden/ops/gemm.h"
 #include "golden/ops/int128.h"
 #include "golden/ops/rounding.h"
+#include "tests/namespaces.h"
 
 namespace qsim::cosim::oracle {
 

@@ -4,6 +4,7 @@
 
 #include "Vrequantize_fault.h"
 #include "sim/cosim/lanes_driver.h"
+#include "tests/namespaces.h"
 
 namespace qsim::cosim {
 namespace {

@@ -90,7 +90,7 @@ TEST_P(RequantizeSchemeRtlTest, EqualsGolden) {
           DrawValue(random, params.ScaleOf(params.layout.ChannelOf(static_cast<std::int64_t>(i))));
     }
     std::vector<std::int32_t> golden(in.size()), out(in.size());
-    const std::int64_t saturated = qsim::Requantize(in, params, golden);
+    const std::int64_t saturated = golden::Requantize(in, params, golden);
     EXPECT_EQ(rtl.Requantize({"y"}, in, 40, params, out), saturated);
     for (std::size_t i = 0; i < in.size(); ++i) {
       const Multiplier s = params.ScaleOf(params.layout.ChannelOf(static_cast<std::int64_t>(i)));

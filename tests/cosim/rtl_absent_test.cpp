@@ -4,6 +4,7 @@
 
 #include "sim/cosim/rtl_backend.h"
 #include "sim/error.h"
+#include "tests/namespaces.h"
 
 namespace qsim::cosim {
 namespace {

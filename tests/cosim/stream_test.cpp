@@ -1,5 +1,6 @@
 // RunStreams on a block of C++, and on its misbehaving relatives.
 #include "sim/cosim/stream.h"
+#include "tests/namespaces.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

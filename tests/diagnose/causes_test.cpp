@@ -16,7 +16,7 @@
 #include "tests/diagnose/shipped_model.h"
 #include "tests/support/second_geometry.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::ShippedModel;
@@ -562,4 +562,4 @@ TEST(EditedBundle, NarrowHardware) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -7,7 +7,7 @@
 #include "sim/error.h"
 #include "tests/diagnose/shipped_model.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::ShippedModel;
@@ -91,4 +91,4 @@ TEST(Faults, RejectsUnknownNamesAndTensors) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -13,7 +13,7 @@
 #include "tests/diagnose/shipped_model.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using ::testing::HasSubstr;
@@ -134,4 +134,4 @@ TEST(GridsFile, WhatIsWrongIsSaid) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -10,6 +10,7 @@
 #include "sim/config/config.h"
 #include "sim/inputs/manifest.h"
 #include "sim/network/families/vit.h"
+#include "tests/namespaces.h"
 
 namespace qsim::testing {
 

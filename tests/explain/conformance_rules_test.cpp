@@ -10,6 +10,7 @@
 #include "sim/explain/requant_model.h"
 #include "sim/explain/search.h"
 #include "sim/explain/tensor_file.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
 namespace qsim::testing {

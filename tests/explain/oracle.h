@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "sim/explain/requant_model.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
 namespace qsim::testing {

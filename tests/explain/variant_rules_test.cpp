@@ -7,6 +7,7 @@
 #include "golden/program/backend.h"
 #include "sim/explain/op_models.h"
 #include "sim/explain/search.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
 namespace qsim::testing {

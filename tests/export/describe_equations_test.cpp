@@ -17,7 +17,7 @@
 #include "tests/export/equations.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::SeededRandom;
@@ -538,4 +538,4 @@ TEST(Equations, WhatItCannotReadThrows) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

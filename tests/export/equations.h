@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "golden/program/executor.h"
+#include "tests/namespaces.h"
 
 namespace qsim::testing {
 

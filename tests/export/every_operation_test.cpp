@@ -14,9 +14,10 @@
 #include "sim/bundle/size_report.h"
 #include "sim/export/describe.h"
 #include "sim/io/files/output_directory.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using derivation::Arbitrary;
@@ -184,4 +185,4 @@ TYPED_TEST(EveryOperation, SurvivesItsBundleAndIsDescribed) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -14,7 +14,7 @@
 #include "tests/report/sample_bundle.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 namespace fs = std::filesystem;
@@ -264,4 +264,4 @@ TEST(ExportComments, CannotBeClosedFromATensorName) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

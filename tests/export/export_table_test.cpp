@@ -17,7 +17,7 @@
 #include "tests/report/sample_bundle.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -273,4 +273,4 @@ TEST(RealText, ReadsBackAndAlwaysHasAPoint) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

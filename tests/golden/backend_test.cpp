@@ -1,10 +1,11 @@
 #include "golden/program/backend.h"
+#include "tests/namespaces.h"
 
 #include <gtest/gtest.h>
 
 #include <vector>
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 // The golden backend is the operations, call by call. What is no call of a backend, an operation
@@ -40,4 +41,4 @@ TEST(GoldenBackend, ForwardsToTheOperations) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

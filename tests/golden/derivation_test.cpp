@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "derivation/batteries.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
 namespace qsim::derivation {

@@ -6,8 +6,9 @@
 #include <vector>
 
 #include "golden/ops/gelu.h"
+#include "tests/namespaces.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using Wide = std::vector<std::int64_t>;
@@ -202,4 +203,4 @@ TEST(GeluSchemes, BrokenParametersThrow) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -12,7 +12,7 @@
 #include "tests/golden/oracle.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::Exercised;
@@ -271,4 +271,4 @@ TEST(GeluIbert, BrokenParametersThrow) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

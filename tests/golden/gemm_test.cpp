@@ -11,9 +11,10 @@
 
 #include "golden/kernels/gemm.h"
 #include "golden/ops/int128.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::SeededRandom;
@@ -441,4 +442,4 @@ TEST(Gemm, NamesRoundTrip) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -8,9 +8,10 @@
 #include "golden/ops/layernorm.h"
 #include "golden/ops/layernorm/fqvit.h"
 #include "golden/ops/layernorm/ivit.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using Wide = std::vector<std::int64_t>;
@@ -221,4 +222,4 @@ TEST(LayernormFqvit, ArgumentsOutOfRangeThrow) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -13,7 +13,7 @@
 #include "tests/golden/oracle.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::OracleDivide;
@@ -289,4 +289,4 @@ TEST(Layernorm, ArgumentsOutOfRangeThrow) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

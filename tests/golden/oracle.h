@@ -9,6 +9,7 @@
 #include "golden/ops/int128.h"
 #include "golden/ops/requantize.h"
 #include "golden/ops/rounding.h"
+#include "tests/namespaces.h"
 
 namespace qsim::testing {
 

@@ -17,9 +17,10 @@
 #include "golden/ops/requant/tflite.h"
 #include "golden/ops/requant/tosa.h"
 #include "golden/ops/requantize.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 constexpr std::int32_t kLowest = std::numeric_limits<std::int32_t>::min();
@@ -340,4 +341,4 @@ TEST(RequantSchemes, TensorAddends) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

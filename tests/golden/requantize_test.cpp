@@ -9,7 +9,7 @@
 #include "tests/golden/oracle.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::Exercised;
@@ -196,4 +196,4 @@ TEST(Requantize, WrongSizesThrow) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -9,7 +9,7 @@
 #include "tests/golden/oracle.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 TEST(ResidualAdd, EqualsTheExactSumRoundedOnce) {
@@ -102,4 +102,4 @@ TEST(ResidualAdd, WrongSizesThrow) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -9,7 +9,7 @@
 #include "tests/golden/oracle.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using Row = std::vector<std::int32_t>;
@@ -183,4 +183,4 @@ TEST(Rmsnorm, RejectsWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

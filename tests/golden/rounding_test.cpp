@@ -12,7 +12,7 @@
 #include "tests/golden/oracle.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::OracleDivide;
@@ -182,4 +182,4 @@ TEST(Rounding, NamesRoundTrip) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -11,9 +11,10 @@
 
 #include "golden/ops/softmax.h"
 #include "golden/ops/softmax/shift_exp.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using Row = std::vector<std::int32_t>;
@@ -357,4 +358,4 @@ TEST(SoftmaxSchemes, NamesRoundTrip) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

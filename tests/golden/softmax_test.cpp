@@ -13,7 +13,7 @@
 #include "tests/golden/oracle.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::OracleDivide;
@@ -328,4 +328,4 @@ TEST(Softmax, NamesRoundTrip) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

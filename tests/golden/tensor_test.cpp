@@ -1,11 +1,12 @@
 #include "golden/program/tensor.h"
+#include "tests/namespaces.h"
 
 #include <gtest/gtest.h>
 
 #include <limits>
 #include <stdexcept>
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 constexpr std::array<DType, 6> kAllDTypes = {DType::kInt8,   DType::kUint8, DType::kInt16,
@@ -70,4 +71,4 @@ TEST(Tensor, EqualityCoversShapeTypeAndValues) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -10,7 +10,7 @@
 #include "tests/io/image_test_util.h"
 #include "tests/io/io_test_util.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using ::testing::AllOf;
@@ -149,4 +149,4 @@ TEST_F(ImageFolderTest, BadParameters) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

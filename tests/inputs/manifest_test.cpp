@@ -12,7 +12,7 @@
 #include "sim/io/tensors/npy.h"
 #include "tests/io/io_test_util.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::ErrorOf;
@@ -320,4 +320,4 @@ TEST_F(ManifestTest, TheShippedManifestLoads) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -13,7 +13,7 @@
 #include "sim/io/files/output_directory.h"
 #include "tests/io/io_test_util.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 namespace fs = std::filesystem;
@@ -175,4 +175,4 @@ TEST(OutputDirectoryTest, NoticesForeignFilesThatAppearMeanwhile) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -6,9 +6,10 @@
 #include <cmath>
 #include <cstdint>
 
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 // The definition of IEEE 754 binary16, independent of the bit tricks under test.
@@ -89,4 +90,4 @@ TEST(HalfTest, TooLargeBecomesInfinity) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -7,7 +7,7 @@
 
 #include "tests/io/io_test_util.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::ErrorOf;
@@ -55,4 +55,4 @@ TEST(Sha256Test, FilesHashAsTheirBytes) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

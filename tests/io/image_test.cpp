@@ -12,7 +12,7 @@
 #include "tests/io/image_test_util.h"
 #include "tests/io/io_test_util.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using ::testing::AllOf;
@@ -170,4 +170,4 @@ TEST_F(ImageTest, NothingIsPrinted) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -10,6 +10,7 @@
 
 #include "sim/io/images/image.h"
 #include "sim/io/tensors/npy.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
 namespace qsim::testing {

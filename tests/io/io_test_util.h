@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "sim/error.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
 namespace qsim::testing {

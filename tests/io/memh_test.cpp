@@ -9,7 +9,7 @@
 
 #include "tests/io/io_test_util.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::ErrorOf;
@@ -122,4 +122,4 @@ TEST_F(MemhTest, EveryDamagedCopyLoadsOrIsRejected) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

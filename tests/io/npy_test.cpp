@@ -13,7 +13,7 @@
 #include "sim/io/tensors/npy_stack.h"
 #include "tests/io/io_test_util.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::BytesOf;
@@ -229,4 +229,4 @@ TEST_F(NpyTest, ReadsTheFilesOfNumpyItself) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

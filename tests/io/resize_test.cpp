@@ -13,7 +13,7 @@
 #include "tests/io/io_test_util.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::ErrorOf;
@@ -158,4 +158,4 @@ TEST(ResizeTest, BadSpecs) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

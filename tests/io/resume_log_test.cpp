@@ -6,7 +6,7 @@
 #include "sim/error.h"
 #include "tests/io/io_test_util.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using ::testing::ElementsAre;
@@ -74,4 +74,4 @@ TEST(ResumeLog, WithoutAPathKeepsNothing) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

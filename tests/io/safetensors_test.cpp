@@ -9,7 +9,7 @@
 
 #include "tests/io/io_test_util.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::BytesOf;
@@ -169,4 +169,4 @@ TEST_F(SafetensorsTest, ReadsTheShippedModel) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

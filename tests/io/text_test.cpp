@@ -7,8 +7,9 @@
 #include "sim/text/nearest_word.h"
 #include "sim/text/printable.h"
 #include "sim/io/tensors/shape.h"
+#include "tests/namespaces.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 TEST(NearestWordTest, FindsTypingMistakes) {
@@ -56,4 +57,4 @@ TEST(ShapeTest, CountsWithoutOverflow) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

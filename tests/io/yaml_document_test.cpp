@@ -10,7 +10,7 @@
 #include "sim/io/yaml/yaml_values.h"
 #include "tests/io/io_test_util.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::ErrorOf;
@@ -164,4 +164,4 @@ TEST(YamlValuesTest, ReadsNoMoreThanItSays) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -12,9 +12,10 @@
 
 #include "sim/error.h"
 #include "sim/io/tensors/safetensors.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 namespace fs = std::filesystem;
@@ -222,4 +223,4 @@ TEST(LoadVit, RejectsVariantsThatComputeSomethingElse) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -4,8 +4,9 @@
 
 #include "sim/config/defaults.h"
 #include "sim/network/families/vit.h"
+#include "tests/namespaces.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 TEST(Vocabulary, IsTheOneOfVisionTransformers) {
@@ -21,4 +22,4 @@ TEST(Vocabulary, IsTheOneOfVisionTransformers) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -5,7 +5,7 @@
 
 #include "tests/program/small_program.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::SeededRandom;
@@ -281,4 +281,4 @@ TEST(AccumulatorProof, OneBitLessOverflows) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

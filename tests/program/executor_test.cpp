@@ -10,7 +10,7 @@
 
 #include "tests/program/small_program.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using ::testing::HasSubstr;
@@ -290,4 +290,4 @@ TEST(Executor, RefusesInputsThatTheProgramDoesNotDescribe) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

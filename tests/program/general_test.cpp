@@ -9,7 +9,7 @@
 #include "tests/program/rejected.h"
 #include "tests/program/small_program.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using derivation::Arbitrary;
@@ -254,4 +254,4 @@ TEST(Concat, IsRowsThenRows) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -9,7 +9,7 @@
 #include "tests/golden/oracle.h"
 #include "tests/program/network_program.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::kClasses;
@@ -192,4 +192,4 @@ TEST(Executor, NetworkEqualsTheFormulasElementByElement) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -6,7 +6,7 @@
 #include "tests/program/network_program.h"
 #include "tests/program/rejected.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::ErrorOf;
@@ -260,4 +260,4 @@ TEST(Validate, NetworkThatPassesCanBeExecuted) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -1,5 +1,6 @@
 // What holds for every operation and every algorithm, whatever it is.
 #include "golden/program/operation.h"
+#include "tests/namespaces.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +8,7 @@
 #include <string>
 #include <utility>
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 // Converts to any type: initializes a member without knowing it.
@@ -126,4 +127,4 @@ TEST(Operations, NamesOfWhatIsRead) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -1,9 +1,10 @@
 // What an operation's description tells those who do not know the operation.
 #include "golden/program/queries.h"
+#include "tests/namespaces.h"
 
 #include <gtest/gtest.h>
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 Op Requantized() {
@@ -101,4 +102,4 @@ TEST(Queries, SchemesAreChoices) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

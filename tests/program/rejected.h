@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "golden/program/program.h"
+#include "tests/namespaces.h"
 
 namespace qsim::testing {
 

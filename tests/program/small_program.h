@@ -7,6 +7,7 @@
 
 #include "golden/program/executor.h"
 #include "golden/program/program.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
 namespace qsim::testing {

@@ -7,7 +7,7 @@
 #include "tests/program/rejected.h"
 #include "tests/program/stateful_programs.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::CausalAttention;
@@ -176,4 +176,4 @@ TEST(Stateful, RejectedPrograms) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -4,7 +4,7 @@
 #include "tests/program/rejected.h"
 #include "tests/program/small_program.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::Broken;
@@ -491,4 +491,4 @@ TEST(Validate, WhatPassesCanBeExecuted) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

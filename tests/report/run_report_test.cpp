@@ -17,7 +17,7 @@
 #include "tests/report/sample_bundle.h"
 #include "tests/report/sample_report.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using ::testing::HasSubstr;
@@ -246,4 +246,4 @@ TEST(TextUtil, SplitsBlockNames) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

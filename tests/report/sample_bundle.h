@@ -5,6 +5,7 @@
 
 #include "golden/program/program.h"
 #include "sim/bundle/bundle.h"
+#include "tests/namespaces.h"
 
 namespace qsim::testing {
 

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "sim/run/run_report.h"
+#include "tests/namespaces.h"
 
 namespace qsim::testing {
 

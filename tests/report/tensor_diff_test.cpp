@@ -11,9 +11,10 @@
 #include "sim/error.h"
 #include "sim/io/tensors/memh.h"
 #include "sim/io/tensors/npy.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 namespace fs = std::filesystem;
@@ -228,4 +229,4 @@ TEST_F(TensorDiffTest, InputErrorsNameTheFile) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -1,10 +1,11 @@
 #include "sim/semantics/elementary.h"
+#include "tests/namespaces.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 TEST(Elementary, ExpEqualsLibmToARelativeErrorBelow4e16) {
@@ -44,4 +45,4 @@ TEST(Elementary, GeluIsExact) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

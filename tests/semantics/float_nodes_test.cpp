@@ -13,7 +13,7 @@
 #include "tests/support/float_values.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 namespace fs = std::filesystem;
@@ -94,4 +94,4 @@ TEST(FloatReference, ABlockDoesNotDependOnItsNeighboursInABatch) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -9,9 +9,10 @@
 
 #include "sim/error.h"
 #include "sim/semantics/quantization.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using ::testing::HasSubstr;
@@ -150,4 +151,4 @@ TEST_F(LinearLoweringTest, AFoldedBiasBeyondInt32IsAnError) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

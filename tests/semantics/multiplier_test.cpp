@@ -9,9 +9,10 @@
 
 #include "golden/ops/int128.h"
 #include "sim/error.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using ::testing::HasSubstr;
@@ -171,4 +172,4 @@ TEST(SnapUp, IsTheSmallestPowerOfTwoMultiple) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

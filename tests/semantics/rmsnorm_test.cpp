@@ -7,9 +7,10 @@
 
 #include "golden/program/backend.h"
 #include "golden/program/executor.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using testing::SeededRandom;
@@ -101,4 +102,4 @@ TEST(DeriveRmsnorm, IsWithinARoundingOfTheExactFunction) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

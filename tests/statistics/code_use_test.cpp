@@ -3,9 +3,10 @@
 #include <gtest/gtest.h>
 
 #include "sim/error.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 IntTensor Bytes(const std::vector<std::int8_t>& values) {
@@ -70,4 +71,4 @@ TEST(CodeUse, RefusesWhatItCannotCount) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -5,9 +5,10 @@
 #include <cmath>
 #include <numbers>
 
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 DoublingHistogram Histogram(const std::vector<float>& values) {
@@ -103,4 +104,4 @@ TEST(Divergence, IsWithinItsBounds) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

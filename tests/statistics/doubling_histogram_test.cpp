@@ -11,9 +11,10 @@
 #include <map>
 
 #include "sim/error.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using Values = std::vector<float>;
@@ -244,4 +245,4 @@ TEST(DoublingHistogram, RejectsWhatNoValuesLeadTo) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

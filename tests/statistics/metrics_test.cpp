@@ -6,9 +6,10 @@
 #include <limits>
 
 #include "sim/error.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -84,4 +85,4 @@ TEST(TensorMetrics, MergingImagesInOrderIsReproducible) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -5,9 +5,10 @@
 #include <cmath>
 #include <vector>
 
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 Moments Of(const std::vector<double>& values) {
@@ -74,4 +75,4 @@ TEST(Moments, Edges) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -4,9 +4,10 @@
 
 #include <cmath>
 
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 struct Data {
@@ -151,4 +152,4 @@ TEST(TensorProfile, ConstantsAndNothing) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "sim/semantics/float_run.h"
+#include "tests/namespaces.h"
 
 namespace qsim::testing {
 

@@ -22,8 +22,9 @@
 #include "sim/error.h"
 #include "sim/io/tensors/npy.h"
 #include "sim/io/tensors/safetensors.h"
+#include "tests/namespaces.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using Settings = std::map<std::string, std::int64_t, std::less<>>;
@@ -171,11 +172,11 @@ int Main(const std::vector<std::string>& arguments) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing
 
 int main(int argc, char** argv) {
   try {
-    return qsim::Main({argv + 1, argv + argc});
+    return qsim::testing::Main({argv + 1, argv + argc});
   } catch (const std::exception& error) {
     std::cerr << "make_random_vit: " << error.what() << '\n';
     return 2;

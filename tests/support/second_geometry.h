@@ -11,6 +11,7 @@
 
 #include "sim/io/tensors/npy.h"
 #include "sim/io/tensors/safetensors.h"
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
 namespace qsim::testing {

@@ -14,6 +14,7 @@
 #include "sim/calibrate/calibrate.h"
 #include "sim/run/run_images.h"
 #include "sim/cosim/rtl_backend.h"
+#include "tests/namespaces.h"
 
 namespace qsim::testing {
 
@@ -72,7 +73,7 @@ class Vectors {
   }
 
   Bundle Calibrate(const std::vector<std::string>& settings, CalibrateOptions options = {}) const {
-    return qsim::Calibrate(model_, ConfigWith(settings), calibration_, options);
+    return calibrate::Calibrate(model_, ConfigWith(settings), calibration_, options);
   }
 
   // Float and golden, and the RTL where settings ask for it.

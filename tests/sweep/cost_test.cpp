@@ -1,10 +1,11 @@
 #include "sim/sweep/cost.h"
+#include "tests/namespaces.h"
 
 #include <gtest/gtest.h>
 
 #include <limits>
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 // A program of one requantizer per channel, of 3-bit weights and multipliers of 11 bits.
@@ -62,4 +63,4 @@ TEST(ProgramCost, CountsFromTheProgram) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -3,9 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/namespaces.h"
 #include "tests/test_support.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using ::testing::ElementsAre;
@@ -69,4 +70,4 @@ TEST(Pareto, IsWhatItsDefinitionSays) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

@@ -9,7 +9,7 @@
 #include "sim/error.h"
 #include "tests/config/config_test_util.h"
 
-namespace qsim {
+namespace qsim::testing {
 namespace {
 
 using ::testing::ElementsAre;
@@ -171,4 +171,4 @@ TEST(SweepSpace, NamesWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace qsim
+}  // namespace qsim::testing

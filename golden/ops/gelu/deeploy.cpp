@@ -3,7 +3,7 @@
 #include "golden/ops/gelu/erf_polynomial.h"
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 void CheckGeluDeeploy(const GeluDeeployParams& params) {
   constexpr std::int64_t kLargest = std::int64_t{1} << 62;
@@ -16,4 +16,4 @@ Int128 GeluDeeploy(std::int64_t a, const GeluDeeployParams& params) {
   return a * ((one + SignOf(a) * (one - ClippedSquare(a, params.b))) >> 1);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

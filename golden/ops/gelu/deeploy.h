@@ -15,7 +15,7 @@
 #include "golden/ops/int128.h"
 #include "golden/ops/requantize.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 struct GeluDeeployParams {
   static constexpr std::string_view kName = "deeploy";
@@ -52,4 +52,4 @@ void CheckGeluDeeploy(const GeluDeeployParams& params);
 // CheckGeluDeeploy.
 Int128 GeluDeeploy(std::int64_t a, const GeluDeeployParams& params);
 
-}  // namespace qsim
+}  // namespace qsim::golden

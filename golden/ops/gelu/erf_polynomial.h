@@ -7,7 +7,7 @@
 
 #include "golden/ops/int128.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 inline std::int64_t SignOf(std::int64_t x) { return (x > 0) - (x < 0); }
 
@@ -17,4 +17,4 @@ inline Int128 ClippedSquare(std::int64_t x, std::int64_t b) {
   return distance * distance;
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -3,7 +3,7 @@
 #include "golden/ops/gelu/erf_polynomial.h"
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 void CheckGeluIbert(const GeluIbertParams& params) {
   constexpr std::int64_t kLowest = -(std::int64_t{1} << 62);
@@ -19,4 +19,4 @@ GeluIbertValue GeluIbert(std::int64_t x, const GeluIbertParams& params) {
   return {erf_int, x * (erf_int + params.shift_int)};
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -13,7 +13,7 @@
 #include "golden/ops/int128.h"
 #include "golden/ops/requantize.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 // The polynomial's constants for an input scale s, with t = s / 1.4142:
 //   b = floor(-1.769 / t), c = floor(-3.46260.. / t^2), shift_int = floor(1 / (-0.2888 t^2 2^n)).
@@ -58,4 +58,4 @@ struct GeluIbertValue {
 // One element, |x| <= 2^32. Parameters must have passed CheckGeluIbert.
 GeluIbertValue GeluIbert(std::int64_t x, const GeluIbertParams& params);
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -5,7 +5,7 @@
 #include "golden/ops/gelu/erf_polynomial.h"
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 void CheckGeluIta(const GeluItaParams& params) {
   constexpr std::int64_t kLargest = std::int64_t{1} << 62;
@@ -20,4 +20,4 @@ Int128 GeluIta(std::int64_t x, const GeluItaParams& params) {
   return q * (SignOf(q) * (ClippedSquare(q, params.q_b) + params.q_c) + params.q_1);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -16,7 +16,7 @@
 #include "golden/ops/int128.h"
 #include "golden/ops/requantize.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 // For an input scale s, with a = -0.2888 and t = s / sqrt(2): q_b near -1.769 / t, q_c and q_1 near
 // 1 / (a t^2).
@@ -52,4 +52,4 @@ void CheckGeluIta(const GeluItaParams& params);
 // y of one element, |x| <= 2^32: below 2^96 in magnitude. Parameters must have passed CheckGeluIta.
 Int128 GeluIta(std::int64_t x, const GeluItaParams& params);
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -6,7 +6,7 @@
 #include "golden/ops/require.h"
 #include "golden/ops/softmax/shift_exp.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 void CheckShiftGelu(const ShiftGeluParams& params) {
   CheckShiftExp(params.x0, params.n);
@@ -27,4 +27,4 @@ void ShiftGeluSigmoid(std::span<const std::int64_t> x, const ShiftGeluParams& pa
   }
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

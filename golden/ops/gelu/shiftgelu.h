@@ -15,7 +15,7 @@
 #include "golden/ops/fields.h"
 #include "golden/ops/requantize.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 // For an input scale s: x0 = floor(-1 / (1.702 s)).
 struct ShiftGeluParams {
@@ -54,4 +54,4 @@ void CheckShiftGelu(const ShiftGeluParams& params);
 void ShiftGeluSigmoid(std::span<const std::int64_t> x, const ShiftGeluParams& params,
                       std::span<std::int64_t> sigmoid_int);
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -7,7 +7,7 @@
 
 #include "golden/ops/fields.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 struct GeluTableParams {
   static constexpr std::string_view kName = "table";
@@ -21,4 +21,4 @@ struct GeluTableParams {
   }
 };
 
-}  // namespace qsim
+}  // namespace qsim::golden

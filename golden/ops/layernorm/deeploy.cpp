@@ -6,7 +6,7 @@
 #include "golden/ops/integer_sqrt.h"
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 void CheckParams(std::size_t channels, const DeeployLayernormParams& params, std::size_t outputs) {
@@ -51,4 +51,4 @@ DeeployLayernormTrace LayernormDeeploy(std::span<const std::int32_t> x,
   return trace;
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -16,7 +16,7 @@
 
 #include "golden/ops/fields.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 struct DeeployLayernormParams {
   static constexpr std::string_view kName = "rq_layernorm";
@@ -55,4 +55,4 @@ DeeployLayernormTrace LayernormDeeploy(std::span<const std::int32_t> x,
                                        const DeeployLayernormParams& params,
                                        std::span<std::int64_t> y);
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -5,7 +5,7 @@
 #include "golden/ops/require.h"
 #include "golden/ops/rounding.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 void LayernormFqvit(std::span<const std::int32_t> x_q, std::span<const std::int32_t> scale_mask,
                     std::span<const std::int32_t> m, std::span<const std::int32_t> n,
@@ -27,4 +27,4 @@ void LayernormFqvit(std::span<const std::int32_t> x_q, std::span<const std::int3
   }
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

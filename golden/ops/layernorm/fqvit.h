@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <span>
 
-namespace qsim {
+namespace qsim::golden {
 
 // One row. x_q: zero point removed. scale_mask: one per channel, 1..2^20. m: -255..255. n: 0..31.
 // |b| <= 2^62. out: not clamped, below 2^63. Throws std::invalid_argument where a size or a range
@@ -19,4 +19,4 @@ void LayernormFqvit(std::span<const std::int32_t> x_q, std::span<const std::int3
                     std::span<const std::int32_t> m, std::span<const std::int32_t> n,
                     std::span<const std::int64_t> b, std::span<std::int64_t> out);
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -4,7 +4,7 @@
 
 #include "golden/ops/integer_sqrt.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 std::int64_t IbertStd(std::span<const std::int64_t> d, int k) {
   UInt128 squares = 0;
@@ -15,4 +15,4 @@ std::int64_t IbertStd(std::span<const std::int64_t> d, int k) {
   return std::max(static_cast<std::int64_t>(IntegerSqrt(squares) << k), std::int64_t{1});
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -11,7 +11,7 @@
 #include "golden/ops/fields.h"
 #include "golden/ops/requantize.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 struct IbertLayernormParams {
   static constexpr std::string_view kName = "ibert";
@@ -47,4 +47,4 @@ std::int64_t IbertStd(std::span<const std::int64_t> d, int k);
 
 inline constexpr std::int64_t kIbertNumerator = std::int64_t{1} << 31;
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -3,7 +3,7 @@
 #include "golden/ops/int128.h"
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 std::int64_t IvitStd(std::span<const std::int64_t> d) {
   UInt128 squares = 0;
@@ -18,4 +18,4 @@ std::int64_t IvitStd(std::span<const std::int64_t> d) {
   return static_cast<std::int64_t>(k);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

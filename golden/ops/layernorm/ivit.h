@@ -11,7 +11,7 @@
 #include "golden/ops/fields.h"
 #include "golden/ops/requantize.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 // Those of I-BERT; its root takes no shift.
 struct IvitLayernormParams {
@@ -49,4 +49,4 @@ std::int64_t IvitStd(std::span<const std::int64_t> d);
 
 inline constexpr std::int64_t kIvitNumerator = (std::int64_t{1} << 31) - 1;
 
-}  // namespace qsim
+}  // namespace qsim::golden

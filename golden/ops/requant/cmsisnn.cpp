@@ -2,7 +2,7 @@
 
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 std::int64_t CmsisnnRequantizeS64(std::int64_t v, std::int32_t multiplier, int shift) {
   constexpr std::int64_t kLimit = std::int64_t{1} << 47;
@@ -13,4 +13,4 @@ std::int64_t CmsisnnRequantizeS64(std::int64_t v, std::int32_t multiplier, int s
   return (((v * multiplier) >> (14 - shift)) + 1) >> 1;
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -5,7 +5,7 @@
 #include "golden/ops/int128.h"
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 std::int64_t RequantShift(std::int64_t v, std::int32_t mul, std::int64_t add, int log2d,
                           bool rounding) {
@@ -18,4 +18,4 @@ std::int64_t RequantShift(std::int64_t v, std::int32_t mul, std::int64_t add, in
   return static_cast<std::int64_t>(result);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

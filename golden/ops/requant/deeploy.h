@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-namespace qsim {
+namespace qsim::golden {
 
 // (v * mul + add + r) >> log2d, r = 2^(log2d - 1) where `rounding` is set and log2d > 0, else 0.
 // The source then adds its output offset and clamps. log2d in 0..62. Throws std::invalid_argument
@@ -14,4 +14,4 @@ namespace qsim {
 std::int64_t RequantShift(std::int64_t v, std::int32_t mul, std::int64_t add, int log2d,
                           bool rounding);
 
-}  // namespace qsim
+}  // namespace qsim::golden

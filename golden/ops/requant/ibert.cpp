@@ -5,7 +5,7 @@
 #include "golden/ops/require.h"
 #include "golden/ops/rounding.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 std::int32_t Clamp(Int128 value, int bits) {
@@ -35,4 +35,4 @@ std::int32_t DyadicResidual(std::int64_t z, Dyadic ratio, std::int64_t identity,
   return Clamp(DyadicScale(z, ratio) + DyadicScale(identity, identity_ratio), bits);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -8,7 +8,7 @@
 
 #include "golden/ops/int128.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 // A real ratio as m / 2^e with m of 31 bits: |m| in 2^30..2^31 for a ratio that is not 0, 2^31
 // where the fraction rounded up.
@@ -27,4 +27,4 @@ std::int32_t DyadicRequantize(std::int64_t z, Dyadic ratio, int bits);
 std::int32_t DyadicResidual(std::int64_t z, Dyadic ratio, std::int64_t identity,
                             Dyadic identity_ratio, int bits);
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -5,7 +5,7 @@
 #include "golden/ops/require.h"
 #include "golden/ops/rounding.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 Int128 ItaRequantize(std::int64_t v, std::int32_t multiplier, int shift) {
   Require(shift >= 0 && shift <= 255, "ITA requantize: the shift must be in 0..255");
@@ -25,4 +25,4 @@ std::int64_t ItaRtlRequantize(std::int64_t v, std::int32_t multiplier, int shift
   return RoundShift(v * multiplier, shift, Rounding::kHalfUp);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -8,7 +8,7 @@
 
 #include "golden/ops/int128.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 // floor(v * multiplier / 2^shift + 1/2 + 2^-23), exactly, for every v; the source then adds `add`
 // and clamps. shift in 0..255; the source's multiplier and shift have 8 unsigned bits. Throws
@@ -19,4 +19,4 @@ Int128 ItaRequantize(std::int64_t v, std::int32_t multiplier, int shift);
 // shift in 0..62; the source's shift is at most 31. Throws std::invalid_argument beyond.
 std::int64_t ItaRtlRequantize(std::int64_t v, std::int32_t multiplier, int shift);
 
-}  // namespace qsim
+}  // namespace qsim::golden

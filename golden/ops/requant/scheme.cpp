@@ -10,7 +10,7 @@
 #include "golden/ops/requant/tosa.h"
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 constexpr std::int32_t kMaxM = std::numeric_limits<std::int32_t>::max();
@@ -147,4 +147,4 @@ std::int64_t RequantizeScaled(RequantScheme scheme, Rounding rounding, std::int6
   throw std::invalid_argument("Requantize: unknown scheme");
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

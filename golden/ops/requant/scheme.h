@@ -10,7 +10,7 @@
 
 #include "golden/ops/rounding.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 enum class RequantScheme : std::uint8_t {
   kRoundShift,         // one rounding, in the operation's mode: section 4.1
@@ -26,20 +26,21 @@ enum class RequantScheme : std::uint8_t {
   kCmsisnnS64,         // requant/cmsisnn.h
 };
 
-template <>
-inline constexpr std::array<NamedValue<RequantScheme>, 11> kNamesOf<RequantScheme> = {{
-    {RequantScheme::kRoundShift, "round_shift"},
-    {RequantScheme::kTfliteDouble, "tflite_double"},
-    {RequantScheme::kTfliteSingle, "tflite_single"},
-    {RequantScheme::kTosaScale32, "tosa_scale32"},
-    {RequantScheme::kTosaScale32Double, "tosa_scale32_double"},
-    {RequantScheme::kTosaScale16, "tosa_scale16"},
-    {RequantScheme::kIta, "ita"},
-    {RequantScheme::kItaRtl, "ita_rtl"},
-    {RequantScheme::kRequantShift, "requant_shift"},
-    {RequantScheme::kIbertDyadic, "ibert_dyadic"},
-    {RequantScheme::kCmsisnnS64, "cmsisnn_s64"},
-}};
+constexpr auto NamesOf(RequantScheme /*enum*/) {
+  return std::to_array<NamedValue<RequantScheme>>({
+      {RequantScheme::kRoundShift, "round_shift"},
+      {RequantScheme::kTfliteDouble, "tflite_double"},
+      {RequantScheme::kTfliteSingle, "tflite_single"},
+      {RequantScheme::kTosaScale32, "tosa_scale32"},
+      {RequantScheme::kTosaScale32Double, "tosa_scale32_double"},
+      {RequantScheme::kTosaScale16, "tosa_scale16"},
+      {RequantScheme::kIta, "ita"},
+      {RequantScheme::kItaRtl, "ita_rtl"},
+      {RequantScheme::kRequantShift, "requant_shift"},
+      {RequantScheme::kIbertDyadic, "ibert_dyadic"},
+      {RequantScheme::kCmsisnnS64, "cmsisnn_s64"},
+  });
+}
 inline constexpr auto kAllRequantSchemes = AllOf<RequantScheme>();
 
 // M / 2^S, the integers that stand for a ratio of scales.
@@ -88,4 +89,4 @@ bool HasEquivalentRounding(RequantScheme scheme, int shift);
 std::int64_t RequantizeScaled(RequantScheme scheme, Rounding rounding, std::int64_t v,
                               Multiplier scale, std::int64_t addend);
 
-}  // namespace qsim
+}  // namespace qsim::golden

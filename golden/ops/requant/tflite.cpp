@@ -6,7 +6,7 @@
 #include "golden/ops/require.h"
 #include "golden/ops/rounding.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 constexpr std::int64_t kHighest = (std::int64_t{1} << 31) - 1;
@@ -40,4 +40,4 @@ std::int64_t TfliteSingleRounding(std::int64_t v, std::int32_t multiplier, int s
       RoundShift(Int128{v} * multiplier, 31 - shift, Rounding::kHalfUp));
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

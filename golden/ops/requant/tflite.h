@@ -10,7 +10,7 @@
 
 #include <cstdint>
 
-namespace qsim {
+namespace qsim::golden {
 
 // "H" (4.5): min(half_up(a * b / 2^31), 2^31 - 1). gemmlowp saturates only at a = b = -2^31; here
 // wider operands, which the source's int32 cannot hold, saturate upward too. |a * b| <= 2^93.
@@ -25,4 +25,4 @@ std::int64_t RoundingDivideByPowerOfTwo(std::int64_t a, int exponent);
 std::int64_t TfliteDoubleRounding(std::int64_t v, std::int32_t multiplier, int shift);
 std::int64_t TfliteSingleRounding(std::int64_t v, std::int32_t multiplier, int shift);
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -2,7 +2,7 @@
 
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 void CheckShift(int shift) {
@@ -34,4 +34,4 @@ std::int64_t TosaScale16(std::int64_t v, std::int32_t multiplier, int shift) {
   return (v * multiplier + (std::int64_t{1} << (shift - 1))) >> shift;
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-namespace qsim {
+namespace qsim::golden {
 
 // (v * multiplier + r) >> shift with r = 2^(shift - 1); with `double_round` and shift > 31, r is
 // larger by 2^30 for v >= 0 and smaller by 2^30 for v < 0. |v| <= 2^31, shift in 2..62. The source
@@ -18,4 +18,4 @@ std::int64_t TosaScale32(std::int64_t v, std::int32_t multiplier, int shift, boo
 // source has multiplier >= 0. Throws std::invalid_argument beyond.
 std::int64_t TosaScale16(std::int64_t v, std::int32_t multiplier, int shift);
 
-}  // namespace qsim
+}  // namespace qsim::golden

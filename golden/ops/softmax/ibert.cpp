@@ -6,7 +6,7 @@
 #include "golden/ops/require.h"
 #include "golden/ops/rounding.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 // Equation 5.6.
@@ -74,4 +74,4 @@ std::int64_t IbertSoftmax(std::span<const std::int32_t> scores, const IbertRnSof
   return Evaluate(scores, params, params.extra_bits, Rounding::kHalfUp, out, exp_int, exp16);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -10,7 +10,7 @@
 
 #include "golden/ops/softmax/ibert_exp.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 // exp16 = clamp(half_even(exp * act16_multiplier / 2^act16_shift), -32768, 32767): together they
 // turn c << n, the exponential of every row's maximum, into at least 1.
@@ -75,4 +75,4 @@ std::int64_t IbertSoftmax(std::span<const std::int32_t> scores, const IbertRnSof
                           std::span<std::int32_t> out, std::span<std::int64_t> exp_int,
                           std::span<std::int32_t> exp16);
 
-}  // namespace qsim
+}  // namespace qsim::golden

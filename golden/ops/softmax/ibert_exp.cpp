@@ -5,7 +5,7 @@
 
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 void CheckIbertExp(const IbertExp& exp) {
   Require(exp.x0 <= -1 && exp.x0 >= -(1 << 20), "Softmax: x0 must be in -2^20..-1");
@@ -24,4 +24,4 @@ std::int64_t EvaluateIbertExp(const IbertExp& exp, std::int64_t x_minus_max) {
   return std::max(polynomial, std::int64_t{0}) << (exp.n - q);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

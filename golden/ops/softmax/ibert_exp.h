@@ -6,7 +6,7 @@
 
 #include "golden/ops/fields.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 // Polynomial constants of a score scale s:
 //   x0 = floor(-0.6931 / s) < 0, b = floor(2.70731.. / s), c = floor(2.79211.. / s^2), n = 30.
@@ -35,4 +35,4 @@ void CheckIbertExp(const IbertExp& exp);
 // 1 / (c << n). `exp` must have passed CheckIbertExp.
 std::int64_t EvaluateIbertExp(const IbertExp& exp, std::int64_t x_minus_max);
 
-}  // namespace qsim
+}  // namespace qsim::golden

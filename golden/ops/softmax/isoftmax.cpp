@@ -6,7 +6,7 @@
 #include "golden/ops/int128.h"
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 // Equations 5.23 and 5.24. x_minus_max <= 0.
@@ -49,4 +49,4 @@ void Isoftmax(std::span<const std::int32_t> scores, const IsoftmaxParams& params
   });
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -11,7 +11,7 @@
 #include "golden/ops/fields.h"
 #include "golden/ops/requantize.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 // exp(p) ~ coeff_a (p + coeff_b)^2 + coeff_c on (-log2, 0], log2 = ln 2 in steps of the scores.
 // Legal: 0 <= coeff_a < 2^31, |coeff_b| < 2^31, 0 <= coeff_c <= 2^62, log2 >= 1,
@@ -51,4 +51,4 @@ QuantRange IsoftmaxRange(const IsoftmaxParams& params);
 void Isoftmax(std::span<const std::int32_t> scores, const IsoftmaxParams& params,
               std::span<std::int32_t> out);
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -8,7 +8,7 @@
 #include "golden/ops/require.h"
 #include "golden/ops/rounding.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 // floor(value / 2^shift), value >= 0, for a shift of any size.
@@ -97,4 +97,4 @@ void ItaSoftmax(std::span<const std::int32_t> scores, const ItaStreamingSoftmaxP
   Normalize(scores, running_max, sum, params, out);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -11,7 +11,7 @@
 #include "golden/ops/fields.h"
 #include "golden/ops/requantize.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 // The power of two of x is (rowmax - x) / 2^shift_bits, rounded half up. Output code
 // output_offset + y, y in 0 .. levels - 1; scale 1 / 255 with levels = 256. Deeploy's streaming
@@ -75,4 +75,4 @@ void ItaSoftmax(std::span<const std::int32_t> scores, const ItaSoftmaxParams& pa
 void ItaSoftmax(std::span<const std::int32_t> scores, const ItaStreamingSoftmaxParams& params,
                 std::span<std::int32_t> out);
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -6,7 +6,7 @@
 #include "golden/ops/int128.h"
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 // Equations 5.10 to 5.12: the code of one element, 2^code_bits for zero.
@@ -43,4 +43,4 @@ void LogIntSoftmax(std::span<const std::int32_t> scores, const LogIntSoftmaxPara
                  [&](std::int64_t value) { return LogCode(sum, value, params.code_bits); });
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

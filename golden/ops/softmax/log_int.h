@@ -9,7 +9,7 @@
 
 #include "golden/ops/softmax/ibert_exp.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 struct LogIntSoftmaxParams {
   static constexpr std::string_view kName = "log_int";
@@ -41,4 +41,4 @@ void CheckLogIntSoftmax(const LogIntSoftmaxParams& params);
 void LogIntSoftmax(std::span<const std::int32_t> scores, const LogIntSoftmaxParams& params,
                    std::span<std::int32_t> out, std::span<std::int64_t> exp_int);
 
-}  // namespace qsim
+}  // namespace qsim::golden

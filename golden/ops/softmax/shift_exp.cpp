@@ -6,7 +6,7 @@
 
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 void CheckShiftExp(std::int32_t x0, int n) {
   Require(x0 <= -1, "ShiftExp: x0 must be in -2^31..-1");
@@ -29,4 +29,4 @@ std::int64_t ShiftExp(std::int64_t x, std::int32_t x0, int n) {
   return (mantissa << shift) >> 1;
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

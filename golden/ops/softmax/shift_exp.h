@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-namespace qsim {
+namespace qsim::golden {
 
 // What ShiftExp returns instead of anything larger.
 inline constexpr std::int64_t kShiftExpCap = std::int64_t{1} << 62;
@@ -25,4 +25,4 @@ void CheckShiftExp(std::int32_t x0, int n);
 // less, as both of I-ViT's sums do, sees no difference.
 std::int64_t ShiftExp(std::int64_t x, std::int32_t x0, int n);
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -7,7 +7,7 @@
 #include "golden/ops/require.h"
 #include "golden/ops/softmax/shift_exp.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 constexpr std::int64_t kLargestFactor = (std::int64_t{1} << 31) - 1;
@@ -50,4 +50,4 @@ void Shiftmax(std::span<const std::int32_t> scores, const ShiftmaxParams& params
   });
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

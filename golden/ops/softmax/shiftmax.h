@@ -10,7 +10,7 @@
 #include "golden/ops/fields.h"
 #include "golden/ops/requantize.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 // Legal: x0 <= -1, 0 <= n <= 30, 1 <= output_bits <= 16, |x0| 2^n < 2^(63 - output_bits).
 struct ShiftmaxParams {
@@ -46,4 +46,4 @@ QuantRange ShiftmaxRange(const ShiftmaxParams& params);
 void Shiftmax(std::span<const std::int32_t> scores, const ShiftmaxParams& params,
               std::span<std::int32_t> out, std::span<std::int64_t> exp_int);
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -8,7 +8,7 @@
 #include "golden/ops/requant/tflite.h"
 #include "golden/ops/require.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 // H and P of section 5.8.
@@ -100,4 +100,4 @@ std::int64_t TfliteSoftmax(std::span<const std::int32_t> scores, const TfliteSof
   return saturated;
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -12,7 +12,7 @@
 #include "golden/ops/fields.h"
 #include "golden/ops/requantize.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 // (5.30), gemmlowp's exp_on_negative_values: exp(a / 2^26) in Q0.31, 0 .. 2^31 - 1. a <= 0; the
 // source has int32, and wider arguments continue it (bits of weight 2^5 and more of -a / 2^26 are
@@ -62,4 +62,4 @@ inline constexpr std::int64_t kMaxTfliteSoftmaxRow = 8191;
 std::int64_t TfliteSoftmax(std::span<const std::int32_t> scores, const TfliteSoftmaxParams& params,
                            std::span<std::int32_t> out);
 
-}  // namespace qsim
+}  // namespace qsim::golden

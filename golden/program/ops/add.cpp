@@ -5,7 +5,7 @@
 #include "golden/program/checker.h"
 #include "golden/program/operation_run.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 void AddOp::Check(const Checker& checker) const {
   const TensorInfo& first = checker.Tensor(a);
@@ -39,4 +39,4 @@ void AddOp::Run(OperationRun& run) const {
   run.Store(output, out);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

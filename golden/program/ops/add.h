@@ -5,7 +5,7 @@
 #include "golden/ops/add.h"
 #include "golden/ops/fields.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 class Checker;
 class OperationRun;
@@ -36,4 +36,4 @@ struct AddOp {
   void Run(OperationRun& run) const;
 };
 
-}  // namespace qsim
+}  // namespace qsim::golden

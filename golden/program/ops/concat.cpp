@@ -3,7 +3,7 @@
 #include "golden/program/checker.h"
 #include "golden/program/operation_run.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 void ConcatOp::Check(const Checker& checker) const {
   Shape shape = checker.Tensor(a).shape;
@@ -22,4 +22,4 @@ void ConcatOp::Run(OperationRun& run) const {
   run.Store(output, rows);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -4,7 +4,7 @@
 
 #include "golden/ops/fields.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 class Checker;
 class OperationRun;
@@ -26,4 +26,4 @@ struct ConcatOp {
   void Run(OperationRun& run) const;
 };
 
-}  // namespace qsim
+}  // namespace qsim::golden

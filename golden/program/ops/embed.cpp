@@ -5,7 +5,7 @@
 #include "golden/program/checker.h"
 #include "golden/program/operation_run.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 constexpr std::int32_t kMaxPosition = (1 << 16) - 1;
@@ -53,4 +53,4 @@ void EmbedOp::Run(OperationRun& run) const {
   run.StoreClamped(output, out, saturated);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -7,7 +7,7 @@
 #include "golden/ops/fields.h"
 #include "golden/ops/residual_add.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 class Checker;
 class OperationRun;
@@ -48,4 +48,4 @@ struct EmbedOp {
   void Run(OperationRun& run) const;
 };
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -3,7 +3,7 @@
 #include "golden/program/checker.h"
 #include "golden/program/operation_run.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 GeluShape ShapeOf(const TensorInfo& in, const TensorInfo& out) {
@@ -40,4 +40,4 @@ void GeluOp::Run(OperationRun& run) const {
   run.StoreClamped(output, out, saturated);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -5,7 +5,7 @@
 #include "golden/ops/fields.h"
 #include "golden/ops/gelu.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 class Checker;
 class OperationRun;
@@ -30,4 +30,4 @@ struct GeluOp {
   void Run(OperationRun& run) const;
 };
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -6,7 +6,7 @@
 #include "golden/program/operation_run.h"
 #include "golden/program/ops/matrix_views.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 void GemmOp::Check(const Checker& checker) const {
   checker.RequireNarrow(input);
@@ -54,4 +54,4 @@ void GemmOp::Run(OperationRun& run) const {
   run.Store(output, std::move(out));
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -7,7 +7,7 @@
 #include "golden/ops/fields.h"
 #include "golden/ops/gemm.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 class Checker;
 class OperationRun;
@@ -41,4 +41,4 @@ struct GemmOp {
   void Run(OperationRun& run) const;
 };
 
-}  // namespace qsim
+}  // namespace qsim::golden

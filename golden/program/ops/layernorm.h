@@ -5,7 +5,7 @@
 #include "golden/ops/fields.h"
 #include "golden/ops/layernorm.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 class Checker;
 class OperationRun;
@@ -28,4 +28,4 @@ struct LayernormOp {
   void Run(OperationRun& run) const;
 };
 
-}  // namespace qsim
+}  // namespace qsim::golden

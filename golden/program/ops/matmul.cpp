@@ -8,7 +8,7 @@
 #include "golden/program/operation_run.h"
 #include "golden/program/ops/matrix_views.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 std::optional<Matrices> MatricesOf(const Shape& shape, int heads) {
   if (shape.size() == 2) {
@@ -101,4 +101,4 @@ void MatmulOp::Run(OperationRun& run) const {
   run.Store(output, std::move(product));
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -9,7 +9,7 @@
 #include "golden/ops/gemm.h"
 #include "golden/program/tensor.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 class Checker;
 class OperationRun;
@@ -65,4 +65,4 @@ struct MatmulOp {
   void Run(OperationRun& run) const;
 };
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -7,7 +7,7 @@
 #include "golden/program/backend.h"
 #include "golden/program/tensor.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 // A matrix within a row-major tensor with `row_stride` elements per row.
 template <typename T>
@@ -28,4 +28,4 @@ inline MatrixView<const std::int8_t> Transposed(MatrixView<const std::int8_t> vi
   return {view.data, view.cols, view.rows, view.col_stride, view.row_stride};
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

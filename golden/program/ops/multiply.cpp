@@ -6,7 +6,7 @@
 #include "golden/program/checker.h"
 #include "golden/program/operation_run.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 void MultiplyOp::Check(const Checker& checker) const {
   const TensorInfo &left = checker.Tensor(a), &right = checker.Tensor(b),
@@ -34,4 +34,4 @@ void MultiplyOp::Run(OperationRun& run) const {
   run.Store(output, out);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

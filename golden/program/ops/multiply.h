@@ -6,7 +6,7 @@
 #include "golden/ops/fields.h"
 #include "golden/ops/multiply.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 class Checker;
 class OperationRun;
@@ -32,4 +32,4 @@ struct MultiplyOp {
   void Run(OperationRun& run) const;
 };
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -3,7 +3,7 @@
 #include "golden/program/checker.h"
 #include "golden/program/operation_run.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 void PatchifyOp::Check(const Checker& checker) const {
   const TensorInfo& in = checker.Tensor(input);
@@ -24,4 +24,4 @@ void PatchifyOp::Run(OperationRun& run) const {
   run.StoreView(output, input, {0, extents, strides});
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -5,7 +5,7 @@
 
 #include "golden/ops/fields.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 class Checker;
 class OperationRun;
@@ -28,4 +28,4 @@ struct PatchifyOp {
   void Run(OperationRun& run) const;
 };
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -5,7 +5,7 @@
 #include "golden/program/checker.h"
 #include "golden/program/operation_run.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 std::vector<std::int32_t> Columns(const std::vector<std::int32_t>& in, std::int64_t in_width,
@@ -75,4 +75,4 @@ void RequantizeOp::Run(OperationRun& run) const {
   run.StoreClamped(output, out, saturated);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

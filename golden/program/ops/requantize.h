@@ -8,7 +8,7 @@
 #include "golden/ops/requantize.h"
 #include "golden/program/tensor.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 class Checker;
 class OperationRun;
@@ -50,4 +50,4 @@ struct RequantizeOp {
   void Run(OperationRun& run) const;
 };
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -3,7 +3,7 @@
 #include "golden/program/checker.h"
 #include "golden/program/operation_run.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 void ResidualAddOp::Check(const Checker& checker) const {
   const TensorInfo& out = checker.Tensor(output);
@@ -40,4 +40,4 @@ void ResidualAddOp::Run(OperationRun& run) const {
   run.StoreClamped(output, out, saturated);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -7,7 +7,7 @@
 #include "golden/program/checker.h"
 #include "golden/program/operation_run.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 std::string RmsnormOp::Formula(const Program& /*program*/) const {
   return "x' = (x - input_zero) << input_shift\n"
@@ -66,4 +66,4 @@ void RmsnormOp::Run(OperationRun& run) const {
   run.StoreClamped(output, out, saturated);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -5,7 +5,7 @@
 #include "golden/ops/fields.h"
 #include "golden/ops/rmsnorm.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 class Checker;
 class OperationRun;
@@ -33,4 +33,4 @@ struct RmsnormOp {
   void Run(OperationRun& run) const;
 };
 
-}  // namespace qsim
+}  // namespace qsim::golden

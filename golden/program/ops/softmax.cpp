@@ -6,7 +6,7 @@
 #include "golden/program/checker.h"
 #include "golden/program/operation_run.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 // For each row and column of one head; empty where every row sees everything.
@@ -87,4 +87,4 @@ void SoftmaxOp::Run(OperationRun& run) const {
   run.StoreClamped(output, out, saturated);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

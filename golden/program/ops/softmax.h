@@ -6,7 +6,7 @@
 #include "golden/ops/fields.h"
 #include "golden/ops/softmax.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 class Checker;
 class OperationRun;
@@ -36,4 +36,4 @@ struct SoftmaxOp {
   void Run(OperationRun& run) const;
 };
 
-}  // namespace qsim
+}  // namespace qsim::golden

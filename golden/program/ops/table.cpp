@@ -3,7 +3,7 @@
 #include "golden/program/checker.h"
 #include "golden/program/operation_run.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 void TableOp::Check(const Checker& checker) const {
   checker.Require(BitsOf(checker.Tensor(input).dtype) <= 16, "input must be 16 bits or narrower");
@@ -18,4 +18,4 @@ void TableOp::Run(OperationRun& run) const {
   run.Store(output, out);
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -7,7 +7,7 @@
 #include "golden/ops/fields.h"
 #include "golden/ops/table.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 class Checker;
 class OperationRun;
@@ -31,4 +31,4 @@ struct TableOp {
   void Run(OperationRun& run) const;
 };
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -3,7 +3,7 @@
 #include "golden/program/checker.h"
 #include "golden/program/operation_run.h"
 
-namespace qsim {
+namespace qsim::golden {
 namespace {
 
 StridedView Strided(const ViewOp& op, const TensorInfo& out) {
@@ -41,4 +41,4 @@ void ViewOp::Run(OperationRun& run) const {
   run.StoreView(output, input, Strided(*this, run.Info(output)));
 }
 
-}  // namespace qsim
+}  // namespace qsim::golden

@@ -7,7 +7,7 @@
 #include "golden/ops/fields.h"
 #include "golden/ops/view.h"
 
-namespace qsim {
+namespace qsim::golden {
 
 class Checker;
 class OperationRun;
@@ -36,4 +36,4 @@ struct ViewOp {
   void Run(OperationRun& run) const;
 };
 
-}  // namespace qsim
+}  // namespace qsim::golden

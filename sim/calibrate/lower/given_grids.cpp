@@ -12,7 +12,7 @@
 #include "sim/semantics/softmax_lowering.h"
 #include "sim/text/nearest_word.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 namespace {
 
 template <typename T>
@@ -177,4 +177,4 @@ void GivenGrids::Check(const NodePlan& node, Activation& grid,
   }
 }
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

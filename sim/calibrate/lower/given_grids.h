@@ -8,7 +8,7 @@
 #include "sim/calibrate/plan/plan.h"
 #include "sim/semantics/activation.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 class GivenGrids {
  public:
@@ -40,4 +40,4 @@ class GivenGrids {
   Realise realise_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

@@ -15,7 +15,7 @@
 #include "sim/semantics/multiplier.h"
 #include "sim/semantics/softmax_lowering.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 namespace {
 
 double Largest(const std::vector<double>& values) {
@@ -314,7 +314,7 @@ class Chooser {
   double ForExponential(const NodePlan& softmax, const NodePlan& plan, double observed,
                         std::size_t head) {
     const SoftmaxKind kind = softmax.numerics.softmax;
-    const auto choice = qsim::ChooseScores(kind, observed, 0);
+    const auto choice = semantics::ChooseScores(kind, observed, 0);
     if (choice) return choice->scale;
     const double coarsest = CoarsestScores(kind, 0).scale;
     if (realise_ == Realise::kExact && given_.Has(Name(plan))) return coarsest;
@@ -431,4 +431,4 @@ Grids ChooseGrids(const Plan& plan, const Observations& observations, const Inpu
   return Chooser(plan, observations, source, realise, given, notes).Run();
 }
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

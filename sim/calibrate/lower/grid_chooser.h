@@ -13,7 +13,7 @@
 #include "sim/calibrate/plan/plan.h"
 #include "sim/semantics/activation.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 using Grids = std::map<std::string, Activation>;  // by tensor, weights and accumulators too
 
@@ -23,4 +23,4 @@ using Grids = std::map<std::string, Activation>;  // by tensor, weights and accu
 Grids ChooseGrids(const Plan& plan, const Observations& observations, const InputSource& source,
                   Realise realise, const GridsFile* given, std::vector<LoweringNote>& notes);
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

@@ -12,7 +12,7 @@
 #include "sim/semantics/multiplier.h"
 #include "sim/semantics/softmax_lowering.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 namespace {
 
 // Positions (row 0: with the row in front) in the residual stream's scale.
@@ -259,7 +259,7 @@ class Deriver {
     op.input = in.name;
     op.params = Alternative<GeluParams>(static_cast<std::size_t>(plan.numerics.gelu));
     if (auto* lookup = std::get_if<GeluTableParams>(&op.params)) {
-      lookup->table = Table(&Gelu, in, out);
+      lookup->table = Table(&semantics::Gelu, in, out);
     } else {
       const double y_scale = SetGeluConstants(in.scale[0], op.params);
       const Multiplier scale =
@@ -354,4 +354,4 @@ void Derive(const Plan& plan, const Grids& grids, const InputSource& source, Bun
   Deriver(plan, grids, source, options, bundle).Run();
 }
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

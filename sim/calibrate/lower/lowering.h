@@ -7,7 +7,7 @@
 
 #include "sim/calibrate/lower/weight_chooser.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 // What is derived, and from which float layer where it is not the network's own.
 struct DeriveOptions {
@@ -20,4 +20,4 @@ struct DeriveOptions {
 void Derive(const Plan& plan, const Grids& grids, const InputSource& source, Bundle& bundle,
             const DeriveOptions& options = {});
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

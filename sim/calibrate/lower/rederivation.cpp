@@ -7,7 +7,7 @@
 #include "sim/error.h"
 #include "sim/semantics/softmax_lowering.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 // One bundle's plan and stated grids.
 class Rederivation::Session {
@@ -37,14 +37,14 @@ class Rederivation::Session {
     only.wanted = [&](const std::string& name) { return name == tensor; };
     Bundle derived;
     try {
-      qsim::Derive(plan_, grids_, source_, derived, only);
+      calibrate::Derive(plan_, grids_, source_, derived, only);
     } catch (const InputError&) {
       // Grids that a calibration does not choose can need the widest multiplier there is.
       Hardware widest = node.hardware;
       widest.multiplier_bits = 31;
       widest.requant = RequantMode::kMultiplier;
       derived = {};
-      qsim::Derive(plan_.With(widest), grids_, source_, derived, only);
+      calibrate::Derive(plan_.With(widest), grids_, source_, derived, only);
     }
     for (Op& op : derived.program.ops) *ProducerOf(bundle_.program, tensor) = std::move(op);
     for (auto& [name, constant] : derived.program.constants)
@@ -112,7 +112,7 @@ network::Linear Rederivation::LayerOf(const std::string& tap) const {
   const network::Node* node = model_.NodeOf(tap);
   if (node == nullptr || !std::holds_alternative<network::Projection>(node->function))
     throw InternalError("no linear layer '" + tap + "'");
-  return qsim::LayerOf(model_, *node, source_);
+  return calibrate::LayerOf(model_, *node, source_);
 }
 
 void Rederivation::Derive(const std::vector<std::string>& tensors, Bundle& bundle,
@@ -173,4 +173,4 @@ void Rederivation::Regrid(Activation grid, Bundle& bundle) const {
   }
 }
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

@@ -13,7 +13,7 @@
 #include "sim/inputs/manifest.h"
 #include "sim/network/network.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 class Rederivation {
  public:
@@ -48,4 +48,4 @@ class Rederivation {
   InputSource source_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

@@ -9,7 +9,7 @@
 
 #include "sim/semantics/multiplier.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 namespace {
 
 bool ReadsPixels(const network::Network& network, const network::Node& node) {
@@ -220,4 +220,4 @@ void ChooseProducts(const Plan& plan, const NodePlan& node, const InputSource& s
   grids[node.Products()] = ProductsGrid(plan, node, grids);
 }
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

@@ -6,7 +6,7 @@
 #include "sim/calibrate/lower/grid_chooser.h"
 #include "sim/semantics/linear_lowering.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 // Of a Projection its weights' grid, of a Projection or a Product its accumulator's; of any other
 // node nothing. Raised scales are noted. Throws InputError.
@@ -29,4 +29,4 @@ RealLayer RealLayerOf(const Plan& plan, const NodePlan& node, network::Linear la
 // What the rows of a layer were divided by, for the factors between Q and K; empty: nothing.
 std::vector<double> RowFactors(const Plan& plan, const NodePlan& node, const Grids& grids);
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

@@ -14,7 +14,7 @@
 #include "sim/parallel.h"
 #include "sim/semantics/float_run.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 namespace {
 
 template <typename T>
@@ -200,4 +200,4 @@ void ObserveInputs(const network::Network& network, const CalibrationInputs& inp
   Pass(network, inputs, settings, observations).Run();
 }
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

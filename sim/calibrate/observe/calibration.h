@@ -12,7 +12,7 @@
 #include "sim/inputs/manifest.h"
 #include "sim/network/network.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 // What all calibration inputs have in common.
 struct InputSource {
@@ -52,4 +52,4 @@ struct CalibrationSettings {
 void ObserveInputs(const network::Network& network, const CalibrationInputs& inputs,
                    const CalibrationSettings& settings, Observations& observations);
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

@@ -6,8 +6,9 @@
 #include <cstdint>
 
 #include "golden/ops/int128.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 class FixedSum {
  public:
@@ -34,4 +35,4 @@ class FixedSum {
   UInt128 value_ = 0;
 };
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

@@ -8,7 +8,7 @@
 
 #include "sim/error.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 namespace {
 
 // `groups` of a [tokens, channels] tensor are equal runs of channels; of [heads, tokens, tokens]
@@ -107,4 +107,4 @@ void Observations::RequireComplete(const std::string& file) const {
   }
 }
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

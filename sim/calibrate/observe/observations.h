@@ -12,7 +12,7 @@
 #include "sim/calibrate/plan/plan.h"
 #include "sim/io/tensors/float_tensor.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 // Squared error of a softmax's output at each scale 2^-(8+j), j = 0..7, saturating at 255.
 using SoftmaxErrors = std::array<double, 8>;
@@ -57,4 +57,4 @@ class Observations {
   std::vector<Observed> tensors_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

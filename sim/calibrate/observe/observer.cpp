@@ -11,7 +11,7 @@
 #include "sim/calibrate/observe/observers/ptf_observer.h"
 #include "sim/error.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 std::unique_ptr<Observer> Observer::Make(const Section& section, ChannelLayout layout,
                                          ObserverStyle style) {
@@ -78,4 +78,4 @@ void Observer::Merge(const ObserverState& state) {
   observed_ = true;
 }
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

@@ -10,7 +10,7 @@
 #include "sim/semantics/quantization.h"
 #include "sim/statistics/doubling_histogram.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 // Whether a range is widened to contain 0, so that 0 has a code and a symmetric range has no zero
 // point; or is the publication's own. FQ-ViT's Omse and Ptf use the formula with a zero point for
@@ -72,4 +72,4 @@ class Observer {
   bool observed_ = false;
 };
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

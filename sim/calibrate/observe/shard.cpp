@@ -15,7 +15,7 @@
 #include "sim/io/files/hash.h"
 #include "sim/io/files/input_file.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 namespace {
 
 using Json = nlohmann::json;
@@ -225,4 +225,4 @@ void MergeShards(const std::vector<std::filesystem::path>& files, const ShardIde
   }
 }
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

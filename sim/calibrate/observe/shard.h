@@ -10,7 +10,7 @@
 
 #include "sim/calibrate/observe/observations.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 // What every shard of one calibration has in common, as text: "configuration" to its hash, ...
 using ShardIdentity = std::map<std::string, std::string>;
@@ -41,4 +41,4 @@ void SaveShard(const std::filesystem::path& file, const ShardIdentity& identity,
 void MergeShards(const std::vector<std::filesystem::path>& files, const ShardIdentity& identity,
                  std::int64_t inputs, Observations& observations);
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

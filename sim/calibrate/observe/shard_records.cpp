@@ -6,7 +6,7 @@
 
 #include "sim/error.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 namespace {
 
 using Json = nlohmann::json;
@@ -79,4 +79,4 @@ ObserverState StateFromJson(const Json& json) {
   return state;
 }
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

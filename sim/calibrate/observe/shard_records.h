@@ -5,11 +5,11 @@
 
 #include "sim/calibrate/observe/observer.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 nlohmann::json StateToJson(const ObserverState& state);
 
 // Throws nlohmann::json::exception or InputError for anything that StateToJson does not write.
 ObserverState StateFromJson(const nlohmann::json& json);
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

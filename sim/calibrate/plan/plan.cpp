@@ -9,7 +9,7 @@
 #include "golden/program/queries.h"
 #include "sim/error.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 namespace {
 
 using network::Node;
@@ -444,4 +444,4 @@ Plan::Plan(const network::Network& network, const Config& config, const Extent& 
   Planner(network, config, extent, realise, *this).Run();
 }
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

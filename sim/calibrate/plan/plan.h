@@ -14,7 +14,7 @@
 #include "sim/config/config.h"
 #include "sim/network/network.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 enum class Realise : std::uint8_t { kExact, kNearest };
 
@@ -92,4 +92,4 @@ class Plan {
 
 bool ChannelWise(const Section& section);
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

@@ -11,7 +11,7 @@
 #include "sim/error.h"
 #include "sim/text/block_name.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 namespace {
 
 std::string FullName(const OwnSection& section) {
@@ -115,4 +115,4 @@ void RequireScope(const Program& program, Scope scope, const std::string& source
                                source, Name(scope), text, Name(scope)));
 }
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

@@ -9,7 +9,7 @@
 #include "sim/config/config.h"
 #include "sim/config/scope.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 // The smallest scope that covers every section of its own; a W8A8 family covers the whole model, or
 // its blocks where it has no head.
@@ -30,4 +30,4 @@ std::vector<std::string> SectionsWithoutTensor(const Config& config, const Progr
 void RequireScope(const Program& program, Scope scope, const std::string& source,
                   const Sections& sections);
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

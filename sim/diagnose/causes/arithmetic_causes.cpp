@@ -10,7 +10,7 @@
 #include "golden/program/queries.h"
 #include "sim/diagnose/causes/multipliers.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 namespace {
 
 // An operation is suspicious where it has more noise than it should by this factor, and more than
@@ -351,4 +351,4 @@ std::vector<Suspect> ArithmeticCauses(const DiagnosisSubject& subject, const Bun
   return ArithmeticSearch(subject, remade, probe, rederivation).Find();
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

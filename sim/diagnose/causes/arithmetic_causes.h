@@ -9,7 +9,7 @@
 #include "sim/diagnose/causes/probe.h"
 #include "sim/diagnose/causes/suspect.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 
 // The operations other than linear layers that differ from what `remade` has in their place.
 std::set<std::string> DifferingOperations(const Bundle& bundle, const Bundle& remade);
@@ -17,4 +17,4 @@ std::set<std::string> DifferingOperations(const Bundle& bundle, const Bundle& re
 std::vector<Suspect> ArithmeticCauses(const DiagnosisSubject& subject, const Bundle& remade,
                                       const Probe& probe, const SharedRederivation& rederivation);
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

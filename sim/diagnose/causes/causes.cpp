@@ -15,7 +15,7 @@
 #include "sim/diagnose/causes/range_causes.h"
 #include "sim/error.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 namespace {
 
 // Every operation as the stated scales ask for; linear layers but for their accumulators as they
@@ -156,4 +156,4 @@ std::vector<Suspicion> RecogniseCauses(const DiagnosisSubject& subject, int thre
   return suspicions;
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -7,10 +7,10 @@
 
 #include "sim/diagnose/finding.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 
 // The suspicions of a subject, the most damaging first; none for a healthy one. Does not depend on
 // the number of threads. Throws InputError where the bundle is of another model.
 std::vector<Suspicion> RecogniseCauses(const DiagnosisSubject& subject, int threads);
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
-namespace qsim {
+#include "sim/namespaces.h"
+
+namespace qsim::diagnose {
 namespace {
 
 // Of the misplaced channels, those for which a rule gives what stands there.
@@ -61,4 +63,4 @@ std::string DescribeOrder(const std::vector<std::size_t>& from, const ChannelGro
   return fmt::format("{} of {} {}s are in other places", misplaced.size(), from.size(), what);
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace qsim {
+namespace qsim::diagnose {
 
 // Channels side by side: one group for each of several stacked layers, heads within a group.
 struct ChannelGroups {
@@ -18,4 +18,4 @@ std::string DescribeOrder(const std::vector<std::size_t>& from, const ChannelGro
                           const std::string& what);
 std::size_t Misplaced(const std::vector<std::size_t>& from);
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

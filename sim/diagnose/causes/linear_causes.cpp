@@ -12,7 +12,7 @@
 #include "sim/diagnose/causes/weight_shares.h"
 #include "sim/diagnose/structure.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 namespace {
 
 // What a healthy layer of 6 bits or more stays on the right side of.
@@ -376,4 +376,4 @@ std::vector<Suspect> LinearCauses(const DiagnosisSubject& subject, const Probe& 
   return suspects;
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -7,9 +7,9 @@
 #include "sim/diagnose/causes/probe.h"
 #include "sim/diagnose/causes/suspect.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 
 std::vector<Suspect> LinearCauses(const DiagnosisSubject& subject, const Probe& probe,
                                   const SharedRederivation& rederivation);
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

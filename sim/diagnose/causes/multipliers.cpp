@@ -6,7 +6,7 @@
 
 #include "golden/ops/one_or_each.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 namespace {
 
 double Value(Multiplier m) { return std::ldexp(static_cast<double>(m.m), -m.shift); }
@@ -48,4 +48,4 @@ MultiplierFit FitMultipliers(const std::vector<Multiplier>& actual,
   return fit;
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -4,8 +4,9 @@
 #include <vector>
 
 #include "golden/ops/requant/scheme.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 
 // Multipliers of so many bits at most are narrow: their rounding can be seen in 8-bit outputs.
 inline constexpr int kNarrowBits = 8;
@@ -24,4 +25,4 @@ struct MultiplierFit {
 MultiplierFit FitMultipliers(const std::vector<Multiplier>& actual,
                              const std::vector<Multiplier>& wanted);
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

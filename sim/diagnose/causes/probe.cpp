@@ -11,7 +11,7 @@
 #include "sim/parallel.h"
 #include "sim/semantics/mixed.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 namespace {
 
 // Enough inputs that ranges and shares mean something; few where a single one takes seconds.
@@ -213,4 +213,4 @@ Probe RunProbe(const DiagnosisSubject& subject, const ModelInputs& inputs, const
   return all;
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -10,7 +10,7 @@
 
 #include "sim/diagnose/finding.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 
 // The float values of a tensor on its grid.
 struct TensorUse {
@@ -54,4 +54,4 @@ struct Probe {
 Probe RunProbe(const DiagnosisSubject& subject, const ModelInputs& inputs, const Bundle& remade,
                const std::set<std::string>& differing, int threads);
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -12,7 +12,7 @@
 #include "sim/diagnose/structure.h"
 #include "sim/semantics/quantization.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 namespace {
 
 // Beyond what percentiles for 0.05 % of outliers, or 6 bits, do to a healthy tensor.
@@ -305,4 +305,4 @@ std::vector<Suspect> RangeCauses(const DiagnosisSubject& subject, const Probe& p
   return RangeSearch(subject, probe, rederivation, threads).Find();
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

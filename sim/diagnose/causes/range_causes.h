@@ -7,11 +7,11 @@
 #include "sim/diagnose/causes/probe.h"
 #include "sim/diagnose/causes/suspect.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 
 // Runs the calibration inputs through the float network where there are any and something is
 // suspicious.
 std::vector<Suspect> RangeCauses(const DiagnosisSubject& subject, const Probe& probe,
                                  const SharedRederivation& rederivation, int threads);
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -13,7 +13,7 @@
 #include "sim/calibrate/lower/rederivation.h"
 #include "sim/diagnose/finding.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 
 struct Suspect {
   Suspicion suspicion;
@@ -67,4 +67,4 @@ class CauseSearch {
   std::vector<Suspect> found_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -5,7 +5,7 @@
 
 #include "golden/program/queries.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 
 WeightFit::WeightFit(const Bundle& bundle, const std::string& output, const network::Linear& layer,
                      const std::vector<double>& column_power)
@@ -88,4 +88,4 @@ WeightFit::Match WeightFit::BestColumn(std::size_t k) const {
       [&](std::size_t n) { return InPlace(n, k); });
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

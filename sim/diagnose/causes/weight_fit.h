@@ -9,7 +9,7 @@
 #include "sim/bundle/bundle.h"
 #include "sim/calibrate/lower/rederivation.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 
 // Sums over a row of the weights, each column weighted with the power of its input.
 struct RowFit {
@@ -76,4 +76,4 @@ class WeightFit {
   double signal_ = 0, noise_ = 0, noise_alone_ = 0, bias_noise_ = 0, mean_energy_ = 0;
 };
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

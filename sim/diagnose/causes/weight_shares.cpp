@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace qsim {
+namespace qsim::diagnose {
 
 double Median(std::vector<double> values) {
   if (values.empty()) return 0;
@@ -125,4 +125,4 @@ double ShareOfConstants(const WeightFit& fit, const std::vector<std::size_t>& ro
   return all > 0 ? constant / all : 0;
 }
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

@@ -5,7 +5,7 @@
 
 #include "sim/diagnose/causes/weight_fit.h"
 
-namespace qsim {
+namespace qsim::diagnose {
 
 double Median(std::vector<double> values);
 // Whether values are one number, up to a few percent.
@@ -32,4 +32,4 @@ double ShareOfOtherCodes(const WeightFit& fit, const std::vector<std::size_t>& r
 // The share of the noise that one number for each row explains.
 double ShareOfConstants(const WeightFit& fit, const std::vector<std::size_t>& rows);
 
-}  // namespace qsim
+}  // namespace qsim::diagnose

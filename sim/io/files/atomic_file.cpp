@@ -9,8 +9,9 @@
 
 #include "sim/error.h"
 #include "sim/io/files/path_util.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::io {
 
 AtomicFile::AtomicFile(const std::filesystem::path& path)
     : path_(path), target_(ResolveOutputPath(path)) {
@@ -68,4 +69,4 @@ void WriteFileAtomically(const std::filesystem::path& path, std::string_view con
   file.Commit();
 }
 
-}  // namespace qsim
+}  // namespace qsim::io

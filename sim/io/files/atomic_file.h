@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <string_view>
 
-namespace qsim {
+namespace qsim::io {
 
 // AtomicFile file(path); file.Write(...); file.Commit();
 // Without Commit() the destructor removes the temporary file and the old content stays.
@@ -34,4 +34,4 @@ class AtomicFile {
 // The whole content in one call.
 void WriteFileAtomically(const std::filesystem::path& path, std::string_view content);
 
-}  // namespace qsim
+}  // namespace qsim::io

@@ -6,8 +6,9 @@
 #include <vector>
 
 #include "sim/io/files/input_file.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::io {
 namespace {
 
 // The first 32 bits of the fractional parts of the cube roots of the first 64 primes (FIPS
@@ -109,4 +110,4 @@ std::string Sha256HexOfFile(const std::filesystem::path& path) {
   return hash.Finish();
 }
 
-}  // namespace qsim
+}  // namespace qsim::io

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace qsim {
+namespace qsim::io {
 
 class Sha256 {
  public:
@@ -30,4 +30,4 @@ std::string Sha256Hex(std::string_view bytes);
 // Throws InputError when the file cannot be read.
 std::string Sha256HexOfFile(const std::filesystem::path& path);
 
-}  // namespace qsim
+}  // namespace qsim::io

@@ -10,8 +10,9 @@
 #include <utility>
 
 #include "sim/error.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::io {
 
 InputFile::InputFile(const std::filesystem::path& path) : path_(path) {
   // Without O_NONBLOCK, opening a pipe would wait for a writer.
@@ -67,4 +68,4 @@ std::string ReadTextFile(const std::filesystem::path& path, std::uint64_t max_by
   return text;
 }
 
-}  // namespace qsim
+}  // namespace qsim::io

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace qsim {
+namespace qsim::io {
 
 class InputFile {
  public:
@@ -36,4 +36,4 @@ class InputFile {
 std::string ReadTextFile(const std::filesystem::path& path, std::uint64_t max_bytes,
                          std::string_view what);
 
-}  // namespace qsim
+}  // namespace qsim::io

@@ -11,8 +11,9 @@
 #include "sim/error.h"
 #include "sim/io/files/atomic_file.h"
 #include "sim/io/files/path_util.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::io {
 namespace {
 
 namespace fs = std::filesystem;
@@ -110,4 +111,4 @@ void OutputDirectory::Commit() {
   fs::remove_all(older, error);
 }
 
-}  // namespace qsim
+}  // namespace qsim::io

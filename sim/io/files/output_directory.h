@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace qsim {
+namespace qsim::io {
 
 // The file by which qsim recognises its own results.
 inline constexpr std::string_view kResultMarker = ".qsim-result";
@@ -37,4 +37,4 @@ class OutputDirectory {
   bool committed_ = false;
 };
 
-}  // namespace qsim
+}  // namespace qsim::io

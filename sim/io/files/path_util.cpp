@@ -8,8 +8,9 @@
 #include <system_error>
 
 #include "sim/error.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::io {
 
 std::filesystem::path ResolveOutputPath(const std::filesystem::path& path) {
   if (path.empty()) throw InputError("the output path is empty");
@@ -35,4 +36,4 @@ void ThrowOutputError(const std::filesystem::path& path, std::string_view what, 
   throw InputError(fmt::format("{}: {}: {}", path.string(), what, std::strerror(error)));
 }
 
-}  // namespace qsim
+}  // namespace qsim::io

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <string_view>
 
-namespace qsim {
+namespace qsim::io {
 
 // The absolute path with symbolic links resolved and no trailing slash, so that a rename replaces
 // the thing itself and not a link to it. Throws InputError when it cannot be resolved.
@@ -16,4 +16,4 @@ std::filesystem::path TemporarySibling(const std::filesystem::path& target);
 [[noreturn]] void ThrowOutputError(const std::filesystem::path& path, std::string_view what,
                                    int error);
 
-}  // namespace qsim
+}  // namespace qsim::io

@@ -7,9 +7,10 @@
 
 #include "sim/error.h"
 #include "sim/io/files/atomic_file.h"
+#include "sim/namespaces.h"
 #include "sim/text/printable.h"
 
-namespace qsim {
+namespace qsim::io {
 namespace {
 
 std::string Line(std::int64_t number, const std::string& text) {
@@ -59,4 +60,4 @@ void ResumeLog::FailDamaged(const std::string& text) const {
                                path_.string(), Printable(text)));
 }
 
-}  // namespace qsim
+}  // namespace qsim::io

@@ -7,7 +7,7 @@
 #include <map>
 #include <string>
 
-namespace qsim {
+namespace qsim::io {
 
 class ResumeLog {
  public:
@@ -35,4 +35,4 @@ class ResumeLog {
   std::ofstream out_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::io

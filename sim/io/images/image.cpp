@@ -11,7 +11,7 @@
 #include "sim/io/files/input_file.h"
 #include "sim/text/printable.h"
 
-namespace qsim {
+namespace qsim::io {
 namespace {
 
 // No image within kMaxImagePixels needs more: 8 bytes per pixel and ample metadata.
@@ -92,4 +92,4 @@ Image ReadImage(const std::filesystem::path& path, std::int64_t channels) {
   return Convert(png ? DecodePng(path, bytes) : DecodeJpeg(path, bytes), channels);
 }
 
-}  // namespace qsim
+}  // namespace qsim::io

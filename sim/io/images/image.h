@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <vector>
 
-namespace qsim {
+namespace qsim::io {
 
 struct Image {
   std::int64_t height = 0;
@@ -26,4 +26,4 @@ inline constexpr std::int64_t kMaxImagePixels = 178956970;
 // without pixels, more than kMaxImagePixels.
 Image ReadImage(const std::filesystem::path& path, std::int64_t channels);
 
-}  // namespace qsim
+}  // namespace qsim::io

@@ -8,8 +8,9 @@
 #include <vector>
 
 #include "sim/io/images/image.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::io {
 
 using FileBytes = std::vector<std::uint8_t>;
 
@@ -26,4 +27,4 @@ bool IsJpeg(const FileBytes& bytes);
 // 1 channel (gray), 3 (RGB), or 4: CMYK, 255 meaning full ink.
 Image DecodeJpeg(const std::filesystem::path& path, const FileBytes& bytes);
 
-}  // namespace qsim
+}  // namespace qsim::io

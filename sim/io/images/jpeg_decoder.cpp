@@ -20,7 +20,7 @@
 #include "sim/error.h"
 #include "sim/io/images/image_decoder.h"
 
-namespace qsim {
+namespace qsim::io {
 namespace {
 
 // A progressive file has about ten. Each may pass over the whole image, so that a small file with
@@ -154,4 +154,4 @@ Image DecodeJpeg(const std::filesystem::path& path, const FileBytes& bytes) {
   return image;
 }
 
-}  // namespace qsim
+}  // namespace qsim::io

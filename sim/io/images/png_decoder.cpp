@@ -13,7 +13,7 @@
 #include "sim/error.h"
 #include "sim/io/images/image_decoder.h"
 
-namespace qsim {
+namespace qsim::io {
 namespace {
 
 constexpr std::size_t kSignatureBytes = 8;
@@ -177,4 +177,4 @@ Image DecodePng(const std::filesystem::path& path, const FileBytes& bytes) {
   return image;
 }
 
-}  // namespace qsim
+}  // namespace qsim::io

@@ -10,7 +10,7 @@
 
 #include "sim/error.h"
 
-namespace qsim {
+namespace qsim::io {
 namespace {
 
 constexpr int kWeightBits = 32 - 8 - 2;
@@ -183,4 +183,4 @@ Image ResizeForModel(const Image& image, const ResizeSpec& spec) {
       {HalfToEven(width - spec.size), HalfToEven(height - spec.size), spec.size, spec.size});
 }
 
-}  // namespace qsim
+}  // namespace qsim::io

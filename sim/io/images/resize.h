@@ -6,8 +6,9 @@
 #include <cstdint>
 
 #include "sim/io/images/image.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::io {
 
 enum class ResizeFilter : std::uint8_t { kBilinear, kBicubic };
 
@@ -42,4 +43,4 @@ void CheckResizeSpec(const ResizeSpec& spec);
 // CheckResizeSpec.
 Image ResizeForModel(const Image& image, const ResizeSpec& spec);
 
-}  // namespace qsim
+}  // namespace qsim::io

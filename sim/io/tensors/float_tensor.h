@@ -5,8 +5,9 @@
 #include <vector>
 
 #include "golden/program/tensor.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::io {
 
 struct FloatTensor {
   Shape shape;
@@ -19,4 +20,4 @@ struct DoubleTensor {
   std::vector<double> data;
 };
 
-}  // namespace qsim
+}  // namespace qsim::io

@@ -2,7 +2,9 @@
 
 #include <bit>
 
-namespace qsim {
+#include "sim/namespaces.h"
+
+namespace qsim::io {
 
 float HalfToFloat(std::uint16_t code) {
   const std::uint32_t sign = (code & 0x8000u) << 16;
@@ -60,4 +62,4 @@ std::uint16_t FloatToBfloat16(float value) {
   return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
-}  // namespace qsim
+}  // namespace qsim::io

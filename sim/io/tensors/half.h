@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace qsim {
+namespace qsim::io {
 
 float HalfToFloat(std::uint16_t code);
 std::uint16_t FloatToHalf(float value);
@@ -12,4 +12,4 @@ std::uint16_t FloatToHalf(float value);
 float Bfloat16ToFloat(std::uint16_t code);
 std::uint16_t FloatToBfloat16(float value);
 
-}  // namespace qsim
+}  // namespace qsim::io

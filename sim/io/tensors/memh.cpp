@@ -16,7 +16,7 @@
 #include "sim/io/tensors/shape.h"
 #include "sim/text/printable.h"
 
-namespace qsim {
+namespace qsim::io {
 namespace {
 
 constexpr std::uint64_t kLargestFile = std::uint64_t{1} << 32;
@@ -234,4 +234,4 @@ Memh ReadMemh(const std::filesystem::path& path) {
   return memh;
 }
 
-}  // namespace qsim
+}  // namespace qsim::io

@@ -8,8 +8,9 @@
 #include <string_view>
 
 #include "golden/program/tensor.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::io {
 
 struct Memh {
   std::string name;  // empty without a sidecar
@@ -31,4 +32,4 @@ void WriteMemh(const std::filesystem::path& path, std::string_view name, const I
 // InputError with file:line.
 Memh ReadMemh(const std::filesystem::path& path);
 
-}  // namespace qsim
+}  // namespace qsim::io

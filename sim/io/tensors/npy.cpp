@@ -17,7 +17,7 @@
 #include "sim/text/printable.h"
 #include "sim/io/tensors/shape.h"
 
-namespace qsim {
+namespace qsim::io {
 namespace {
 
 static_assert(std::endian::native == std::endian::little,
@@ -178,4 +178,4 @@ void WriteNpy(const std::filesystem::path& path, const FloatTensor& tensor) {
   WriteData(path, "<f4", tensor.shape, tensor.data.data(), tensor.data.size() * sizeof(float));
 }
 
-}  // namespace qsim
+}  // namespace qsim::io

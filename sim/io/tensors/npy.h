@@ -16,7 +16,7 @@
 #include "sim/io/files/input_file.h"
 #include "sim/io/tensors/npy_header.h"
 
-namespace qsim {
+namespace qsim::io {
 
 using AnyTensor = std::variant<IntTensor, FloatTensor>;
 using ExactTensor = std::variant<IntTensor, DoubleTensor>;
@@ -62,4 +62,4 @@ ExactTensor ReadExactNpy(const std::filesystem::path& path);
 void WriteNpy(const std::filesystem::path& path, const IntTensor& tensor);
 void WriteNpy(const std::filesystem::path& path, const FloatTensor& tensor);
 
-}  // namespace qsim
+}  // namespace qsim::io

@@ -12,7 +12,7 @@
 #include "sim/io/tensors/shape.h"
 #include "sim/text/printable.h"
 
-namespace qsim {
+namespace qsim::io {
 namespace {
 
 constexpr std::string_view kMagic{"\x93NUMPY", 6};
@@ -209,4 +209,4 @@ std::string MakeNpyHeader(const std::string& descr, const Shape& shape) {
   return bytes + text;
 }
 
-}  // namespace qsim
+}  // namespace qsim::io

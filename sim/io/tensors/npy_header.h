@@ -6,8 +6,9 @@
 
 #include "golden/program/tensor.h"
 #include "sim/io/files/input_file.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::io {
 
 struct NpyHeader {
   std::string descr;  // "<f4", "|u1", ...
@@ -26,4 +27,4 @@ std::string NpyDescr(DType dtype);
 // The bytes before the data of a version 1.0 file, padded so that the data are 64-byte aligned.
 std::string MakeNpyHeader(const std::string& descr, const Shape& shape);
 
-}  // namespace qsim
+}  // namespace qsim::io

@@ -10,7 +10,7 @@
 #include "sim/io/tensors/npy_header.h"
 #include "sim/io/files/path_util.h"
 
-namespace qsim {
+namespace qsim::io {
 
 NpyStack::NpyStack(std::filesystem::path path, std::int64_t count, const IntTensor& like)
     : path_(std::move(path)) {
@@ -65,4 +65,4 @@ void NpyStack::WriteAt(std::size_t offset, const void* data, std::size_t bytes,
   if (error != 0) ThrowOutputError(path_, "cannot be written", error);
 }
 
-}  // namespace qsim
+}  // namespace qsim::io

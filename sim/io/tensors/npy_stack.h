@@ -10,7 +10,7 @@
 #include "golden/program/tensor.h"
 #include "sim/io/tensors/float_tensor.h"
 
-namespace qsim {
+namespace qsim::io {
 
 // Not atomic: for files within an OutputDirectory. The file is complete when every part has been
 // written; parts may be written by several threads at once. Throws InputError: no permission, disk
@@ -33,4 +33,4 @@ class NpyStack {
   std::size_t data_offset_ = 0;
 };
 
-}  // namespace qsim
+}  // namespace qsim::io

@@ -16,7 +16,7 @@
 #include "sim/io/tensors/safetensors_header.h"
 #include "sim/io/tensors/shape.h"
 
-namespace qsim {
+namespace qsim::io {
 namespace {
 
 // The reference implementation's own limit.
@@ -234,4 +234,4 @@ void WriteSafetensors(const std::filesystem::path& path,
   file.Commit();
 }
 
-}  // namespace qsim
+}  // namespace qsim::io

@@ -15,7 +15,7 @@
 #include "sim/io/tensors/float_tensor.h"
 #include "sim/io/files/input_file.h"
 
-namespace qsim {
+namespace qsim::io {
 
 class Safetensors {
  public:
@@ -65,4 +65,4 @@ struct SafetensorsItem {
 // Writes the tensors in the given order; atomic.
 void WriteSafetensors(const std::filesystem::path& path, const std::vector<SafetensorsItem>& items);
 
-}  // namespace qsim
+}  // namespace qsim::io

@@ -10,7 +10,7 @@
 #include "sim/error.h"
 #include "sim/text/printable.h"
 
-namespace qsim {
+namespace qsim::io {
 namespace {
 
 using Json = nlohmann::json;
@@ -141,4 +141,4 @@ std::vector<SafetensorsHeaderEntry> ParseSafetensorsHeader(std::string_view json
   return events.Take();
 }
 
-}  // namespace qsim
+}  // namespace qsim::io

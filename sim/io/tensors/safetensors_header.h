@@ -8,8 +8,9 @@
 #include <vector>
 
 #include "golden/program/tensor.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::io {
 
 struct SafetensorsHeaderEntry {
   std::string name;
@@ -25,4 +26,4 @@ struct SafetensorsHeaderEntry {
 std::vector<SafetensorsHeaderEntry> ParseSafetensorsHeader(std::string_view json,
                                                            const std::string& file);
 
-}  // namespace qsim
+}  // namespace qsim::io

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <limits>
 
-namespace qsim {
+namespace qsim::io {
 namespace {
 
 std::string Bracketed(const Shape& values) {
@@ -45,4 +45,4 @@ std::optional<std::int64_t> CheckedElementCount(const Shape& shape) {
   return count;
 }
 
-}  // namespace qsim
+}  // namespace qsim::io

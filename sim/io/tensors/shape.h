@@ -6,8 +6,9 @@
 #include <string>
 
 #include "golden/program/tensor.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::io {
 
 // "[3, 4]"; a scalar is "[]".
 std::string FormatShape(const Shape& shape);
@@ -18,4 +19,4 @@ std::string FormatIndex(const Shape& shape, std::int64_t element);
 // The product of the dimensions, or nullopt when one is negative or the product leaves int64.
 std::optional<std::int64_t> CheckedElementCount(const Shape& shape);
 
-}  // namespace qsim
+}  // namespace qsim::io

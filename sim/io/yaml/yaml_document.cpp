@@ -10,9 +10,10 @@
 
 #include "sim/error.h"
 #include "sim/io/files/input_file.h"
+#include "sim/namespaces.h"
 #include "sim/text/printable.h"
 
-namespace qsim {
+namespace qsim::io {
 namespace {
 
 constexpr std::size_t kDeepest = 64;
@@ -248,4 +249,4 @@ YamlPtr LoadYaml(const std::filesystem::path& path, std::uint64_t most_bytes) {
   return ParseYaml(ReadTextFile(path, most_bytes, "a YAML file"), path.string());
 }
 
-}  // namespace qsim
+}  // namespace qsim::io

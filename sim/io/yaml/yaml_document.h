@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace qsim {
+namespace qsim::io {
 
 struct YamlNode;
 using YamlPtr = std::shared_ptr<const YamlNode>;
@@ -43,4 +43,4 @@ YamlPtr ParseYaml(std::string_view text, std::string_view file_name);
 inline constexpr std::uint64_t kLargestWrittenYaml = std::uint64_t{2} << 20;
 YamlPtr LoadYaml(const std::filesystem::path& path, std::uint64_t most_bytes = kLargestWrittenYaml);
 
-}  // namespace qsim
+}  // namespace qsim::io

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <system_error>
 
-namespace qsim {
+namespace qsim::io {
 namespace {
 
 bool IsPlain(const YamlNode& node) { return node.kind == YamlNode::Kind::kScalar && !node.quoted; }
@@ -54,4 +54,4 @@ std::optional<std::string> AsText(const YamlNode& node) {
   return node.scalar;
 }
 
-}  // namespace qsim
+}  // namespace qsim::io

@@ -7,8 +7,9 @@
 #include <string>
 
 #include "sim/io/yaml/yaml_document.h"
+#include "sim/namespaces.h"
 
-namespace qsim {
+namespace qsim::io {
 
 // Decimal, no leading zeros, not quoted, within int64.
 std::optional<std::int64_t> AsInteger(const YamlNode& node);
@@ -19,4 +20,4 @@ std::optional<bool> AsBoolean(const YamlNode& node);
 // Any scalar.
 std::optional<std::string> AsText(const YamlNode& node);
 
-}  // namespace qsim
+}  // namespace qsim::io

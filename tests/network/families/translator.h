@@ -6,6 +6,7 @@
 
 #include "sim/inputs/manifest.h"
 #include "sim/network/network.h"
+#include "tests/namespaces.h"
 
 namespace qsim::testing {
 

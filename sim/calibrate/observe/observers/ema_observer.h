@@ -4,7 +4,7 @@
 
 #include "sim/calibrate/observe/observers/grouping.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 class EmaObserver final : public Observer {
  public:
@@ -23,4 +23,4 @@ class EmaObserver final : public Observer {
   Smoothing smoothing_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

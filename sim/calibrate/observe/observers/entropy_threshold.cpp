@@ -5,7 +5,7 @@
 
 #include "sim/semantics/elementary.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 namespace {
 
 // Divergences that differ by less are equal: a sum of logarithms has a rounding of its own.
@@ -68,4 +68,4 @@ double EntropyThreshold(std::span<const std::int64_t> bins, std::int64_t levels)
   return static_cast<double>(best) + 0.5;
 }
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

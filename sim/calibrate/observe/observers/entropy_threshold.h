@@ -6,7 +6,7 @@
 
 #include "sim/semantics/quantization.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 // How many levels the magnitudes get: 2^(bits - 1), as published for int8; 2^bits where all codes
 // serve one sign (an unsigned type without zero point, or one with it and one-sided data).
@@ -23,4 +23,4 @@ std::int64_t EntropyLevels(const Section& section, const RealRange& seen);
 // With levels >= bins nothing is lost by keeping everything: bins + 1/2.
 double EntropyThreshold(std::span<const std::int64_t> bins, std::int64_t levels);
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

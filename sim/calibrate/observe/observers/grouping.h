@@ -10,7 +10,7 @@
 
 #include "sim/calibrate/observe/observer.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 // Calls f(group, value) for each element, in order.
 template <typename Function>
@@ -121,4 +121,4 @@ class LastBatch {
   bool ended_ = false;
 };
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

@@ -2,7 +2,7 @@
 
 #include "sim/calibrate/observe/observers/entropy_threshold.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 RealRange HistogramKlObserver::RangeOfGroup(const DoublingHistogram& histogram) const {
   const RealRange range = {static_cast<double>(histogram.min()),
@@ -21,4 +21,4 @@ RealRange HistogramKlObserver::RangeOfGroup(const DoublingHistogram& histogram) 
   return {std::max(range.min, -threshold), std::min(range.max, threshold)};
 }
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

@@ -4,7 +4,7 @@
 
 #include "sim/calibrate/observe/observers/histogram_observer.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 class HistogramKlObserver final : public HistogramObserver {
  public:
@@ -17,4 +17,4 @@ class HistogramKlObserver final : public HistogramObserver {
   Section section_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

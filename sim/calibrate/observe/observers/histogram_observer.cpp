@@ -2,7 +2,7 @@
 
 #include "sim/error.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 namespace {
 
 // Channels are many and see few values each.
@@ -62,4 +62,4 @@ void HistogramObserver::MergeState(const ObserverState& state) {
   }
 }
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

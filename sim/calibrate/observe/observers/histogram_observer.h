@@ -3,7 +3,7 @@
 
 #include "sim/calibrate/observe/observers/grouping.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 class HistogramObserver : public Observer {
  public:
@@ -24,4 +24,4 @@ class HistogramObserver : public Observer {
   std::vector<DoublingHistogram> histograms_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

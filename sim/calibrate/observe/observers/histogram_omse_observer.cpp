@@ -1,6 +1,6 @@
 #include "sim/calibrate/observe/observers/histogram_omse_observer.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 namespace {
 
 // The integral of (t - code(t))^2 up to u, where code(t) rounds to the nearest of lo..hi. Each
@@ -78,4 +78,4 @@ RealRange HistogramOmseObserver::RangeOfGroup(const DoublingHistogram& histogram
   return best;
 }
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

@@ -8,7 +8,7 @@
 
 #include "sim/calibrate/observe/observers/histogram_observer.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 // Mean squared error of quantizing the values of a histogram that is not empty, with the scale and
 // zero point of `range`.
@@ -31,4 +31,4 @@ class HistogramOmseObserver final : public HistogramObserver {
   ObserverStyle style_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

@@ -4,7 +4,7 @@
 
 #include "sim/calibrate/observe/observers/histogram_observer.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 class HistogramPercentileObserver final : public HistogramObserver {
  public:
@@ -18,4 +18,4 @@ class HistogramPercentileObserver final : public HistogramObserver {
   double alpha_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

@@ -2,7 +2,7 @@
 
 #include "sim/calibrate/observe/observers/entropy_threshold.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 namespace {
 
 // A later batch can be larger than the first by any factor; its bins must not fill the memory.
@@ -58,4 +58,4 @@ std::vector<RealRange> KlObserver::Ranges() const {
   return ranges;
 }
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

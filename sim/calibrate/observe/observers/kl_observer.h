@@ -6,7 +6,7 @@
 
 #include "sim/calibrate/observe/observers/grouping.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 class KlObserver final : public Observer {
  public:
@@ -41,4 +41,4 @@ class KlObserver final : public Observer {
   std::vector<Histogram> histograms_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

@@ -2,7 +2,7 @@
 
 #include "sim/error.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 void MinmaxObserver::MergeState(const ObserverState& state) {
   if (state.extremes.size() != groups() || !state.histograms.empty()) {
@@ -16,4 +16,4 @@ void MinmaxObserver::MergeState(const ObserverState& state) {
   for (std::size_t g = 0; g < groups(); ++g) extremes_.Include(g, state.extremes[g]);
 }
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

@@ -3,7 +3,7 @@
 
 #include "sim/calibrate/observe/observers/grouping.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 class MinmaxObserver final : public Observer {
  public:
@@ -23,4 +23,4 @@ class MinmaxObserver final : public Observer {
   ObserverStyle style_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

@@ -1,6 +1,6 @@
 #include "sim/calibrate/observe/observers/omse_observer.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 std::vector<RealRange> OmseObserver::Ranges() const {
   constexpr int kTrials = 90;
@@ -30,4 +30,4 @@ std::vector<RealRange> OmseObserver::Ranges() const {
   return best;
 }
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

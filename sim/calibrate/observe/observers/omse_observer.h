@@ -5,7 +5,7 @@
 
 #include "sim/calibrate/observe/observers/grouping.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 class OmseObserver final : public Observer {
  public:
@@ -32,4 +32,4 @@ class OmseObserver final : public Observer {
   LastBatch last_batch_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

@@ -1,6 +1,6 @@
 #include "sim/calibrate/observe/observers/percentile_observer.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 namespace {
 
 // Linear between the two nearest order statistics.
@@ -26,4 +26,4 @@ void PercentileObserver::EndBatch() {
   smoothing_.Add(ranges);
 }
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

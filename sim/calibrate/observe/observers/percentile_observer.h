@@ -5,7 +5,7 @@
 
 #include "sim/calibrate/observe/observers/grouping.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 class PercentileObserver final : public Observer {
  public:
@@ -28,4 +28,4 @@ class PercentileObserver final : public Observer {
   Smoothing smoothing_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

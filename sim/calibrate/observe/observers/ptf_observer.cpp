@@ -2,7 +2,7 @@
 
 #include <array>
 
-namespace qsim {
+namespace qsim::calibrate {
 
 std::vector<RealRange> PtfObserver::Ranges() const {
   constexpr std::array<double, 4> kFactors = {1.0 / 8, 2.0 / 8, 4.0 / 8, 1};
@@ -30,4 +30,4 @@ std::vector<RealRange> PtfObserver::Ranges() const {
   return chosen;
 }
 
-}  // namespace qsim
+}  // namespace qsim::calibrate

@@ -9,7 +9,7 @@
 
 #include "sim/calibrate/observe/observers/grouping.h"
 
-namespace qsim {
+namespace qsim::calibrate {
 
 class PtfObserver final : public Observer {
  public:
@@ -36,4 +36,4 @@ class PtfObserver final : public Observer {
   LastBatch last_batch_;
 };
 
-}  // namespace qsim
+}  // namespace qsim::calibrate
