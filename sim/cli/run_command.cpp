@@ -20,7 +20,7 @@
 #include "sim/io/tensors/npy_stack.h"
 #include "sim/report/report_files.h"
 #include "sim/report/report_json.h"
-#include "sim/report/tables.h"
+#include "sim/report/run_report_text.h"
 #include "sim/run/profile_request.h"
 #include "sim/run/run_images.h"
 

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "sim/config/builtin_contracts.h"
-#include "sim/config/words.h"
+#include "sim/config/setting_names.h"
 #include "sim/error.h"
 #include "sim/io/files/hash.h"
 #include "sim/io/yaml/yaml_document.h"
@@ -137,7 +137,8 @@ class ContractReader {
     const auto value = FromName<T>(text);
     if (value && InPrograms(*value)) return *value;
     Fail(Required(node, key)->line, key,
-         fmt::format("unknown choice '{}'; {}", Printable(text), SuggestWord(text, Words<T>())));
+         fmt::format("unknown choice '{}'; {}", Printable(text),
+                     SuggestWord(text, SettingNames<T>())));
   }
 
   // "default" leaves the default in place and marks the operation.

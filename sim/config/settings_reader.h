@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "sim/config/sections.h"
+#include "sim/config/setting_names.h"
 #include "sim/config/settings.h"
-#include "sim/config/words.h"
 #include "sim/io/yaml/yaml_document.h"
 
 namespace qsim::config {

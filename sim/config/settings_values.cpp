@@ -5,8 +5,8 @@
 #include <cstddef>
 
 #include "sim/config/contract.h"
+#include "sim/config/setting_names.h"
 #include "sim/config/settings_reader.h"
-#include "sim/config/words.h"
 #include "sim/error.h"
 #include "sim/io/yaml/yaml_values.h"
 #include "sim/text/nearest_word.h"
@@ -81,7 +81,7 @@ T SettingsReader::OneOf(const Leaf& leaf, std::string_view what) const {
   const auto text = AsText(leaf.node);
   const auto value = text ? FromName<T>(*text) : std::nullopt;
   if (value && InPrograms(*value)) return *value;
-  const std::vector<std::string> valid = Words<T>();
+  const std::vector<std::string> valid = SettingNames<T>();
   if (!text) {
     Fail(leaf.path, leaf.line,
          fmt::format("expected one of {}; got {}", fmt::join(valid, ", "), leaf.node.Describe()));

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "sim/diagnose/noise.h"
+#include "sim/diagnose/signal_to_noise.h"
 #include "sim/semantics/mixed.h"
 
 namespace qsim::diagnose {

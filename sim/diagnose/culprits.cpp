@@ -130,8 +130,8 @@ class Hunt {
     trial.output_before = Finite(measured_.output.Db());
     trial.output_after = Finite(c.measured.output.Db());
     const std::string step = StepOf(tensor);
-    const TapLoss* before = measured_.Find(step);
-    const TapLoss* after = c.measured.Find(step);
+    const TensorLoss* before = measured_.Find(step);
+    const TensorLoss* after = c.measured.Find(step);
     if (before != nullptr && after != nullptr) {
       trial.own_before = Finite(before->OwnDb());
       trial.own_after = Finite(after->OwnDb());
@@ -145,7 +145,7 @@ class Hunt {
     const double output = trial.output_after - trial.output_before;
     const double own = trial.own_after - trial.own_before;
     if (output < kHarmAtOutput) return false;
-    const TapLoss* tap = measured_.Find(StepOf(tensor));
+    const TensorLoss* tap = measured_.Find(StepOf(tensor));
     const bool abnormal = tap != nullptr && tap->ExcessDb() >= kAbnormalExcess;
     if (cause == Cause::kTooFewBits) {
       if (tap != nullptr && own >= kOddOneOut && IsOddOneOut(*tap)) return true;
@@ -162,9 +162,9 @@ class Hunt {
   }
 
   // Against the median of the same step of the other blocks.
-  bool IsOddOneOut(const TapLoss& tap) const {
+  bool IsOddOneOut(const TensorLoss& tap) const {
     std::vector<double> peers;
-    for (const TapLoss& other : measured_.taps) {
+    for (const TensorLoss& other : measured_.taps) {
       const bool same_kind = SplitBlock(other.tensor).rest == SplitBlock(tap.tensor).rest;
       if (same_kind && other.tensor != tap.tensor) peers.push_back(other.OwnDb());
     }
@@ -175,15 +175,15 @@ class Hunt {
   }
 
   // The effects of one step in the network as it is; nullopt for a tensor that is no step.
-  std::optional<StepEffect> EffectOf(const std::string& tensor) const {
+  std::optional<StepContribution> EffectOf(const std::string& tensor) const {
     const MixedExecutor network(bundle_, subject_.model, subject_.inputs);
     std::vector<Step> steps = StepsOf(network);
     std::erase_if(steps, [&](const Step& step) { return step.tensor != StepOf(tensor); });
     if (steps.empty()) return std::nullopt;
-    return MeasureEffects(network, subject_.inputs, steps, options_.threads).front();
+    return MeasureContributions(network, subject_.inputs, steps, options_.threads).front();
   }
 
-  bool Dominates(const StepEffect& effect) const {
+  bool Dominates(const StepContribution& effect) const {
     return effect.alone.Ratio() >= kDominant * measured_.output.Ratio();
   }
 
@@ -216,13 +216,13 @@ class Hunt {
 
   // The steps that lose more than their bits explain. First those that do so more than the same
   // steps of other blocks: an approximation loses its share in every block.
-  std::vector<const TapLoss*> Strange(double excess) const {
+  std::vector<const TensorLoss*> Strange(double excess) const {
     std::map<std::string, std::vector<double>> peers;
-    for (const TapLoss& tap : measured_.taps) {
+    for (const TensorLoss& tap : measured_.taps) {
       peers[SplitBlock(tap.tensor).rest].push_back(tap.ExcessDb());
     }
-    std::vector<std::pair<double, const TapLoss*>> strange;
-    for (const TapLoss& tap : measured_.taps) {
+    std::vector<std::pair<double, const TensorLoss*>> strange;
+    for (const TensorLoss& tap : measured_.taps) {
       if (!(tap.ExcessDb() >= excess)) continue;
       std::vector<double>& all = peers.at(SplitBlock(tap.tensor).rest);
       std::sort(all.begin(), all.end());
@@ -232,12 +232,12 @@ class Hunt {
     std::stable_sort(strange.begin(), strange.end(),
                      [](const auto& a, const auto& b) { return a.first > b.first; });
     if (strange.size() > kMostUnexplained) strange.resize(kMostUnexplained);
-    std::vector<const TapLoss*> taps;
+    std::vector<const TensorLoss*> taps;
     for (const auto& [more, tap] : strange) taps.push_back(tap);
     return taps;
   }
 
-  static void Explain(const TapLoss& tap, Culprit& finding) {
+  static void Explain(const TensorLoss& tap, Culprit& finding) {
     finding.tensor = tap.tensor;
     finding.text = fmt::format(
         "the operation does not compute what it stands for: {:.1f} dB more noise than its bits "
@@ -253,7 +253,7 @@ class Hunt {
     const MixedExecutor network(bundle_, subject_.model, subject_.inputs);
     const std::vector<Step> steps = StepsOf(network);
     std::optional<Candidate> best;
-    for (const TapLoss* tap : Strange(kAbnormalExcess)) {
+    for (const TensorLoss* tap : Strange(kAbnormalExcess)) {
       const auto step = std::find_if(steps.begin(), steps.end(),
                                      [&](const Step& s) { return s.tensor == tap->tensor; });
       std::vector<std::string> tensors;
@@ -276,7 +276,7 @@ class Hunt {
   // that approximate a function are chosen with what they lose.
   std::optional<Culprit> Irreparable() const {
     const MixedExecutor network(bundle_, subject_.model, subject_.inputs);
-    for (const TapLoss* tap : Strange(kIrreparableExcess)) {
+    for (const TensorLoss* tap : Strange(kIrreparableExcess)) {
       if (network.HasFunction(network.NodeOf(tap->tensor))) continue;
       const auto effect = EffectOf(tap->tensor);
       if (!effect || !Dominates(*effect)) continue;

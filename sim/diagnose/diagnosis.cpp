@@ -23,7 +23,7 @@ std::vector<Step> Chosen(const MixedExecutor& network, const Measurement& measur
   const double affordable = std::max(work / std::max(one, 1.0), kLeastSteps);
   if (affordable >= static_cast<double>(steps.size())) return steps;
   std::vector<double> losses;
-  for (const TapLoss& tap : measured.taps) losses.push_back(tap.own.Ratio());
+  for (const TensorLoss& tap : measured.taps) losses.push_back(tap.own.Ratio());
   std::vector<double> sorted = losses;
   std::sort(sorted.rbegin(), sorted.rend());
   const double least = sorted[static_cast<std::size_t>(affordable) - 1];
@@ -45,7 +45,7 @@ Diagnosis Diagnose(const DiagnosisSubject& subject, const DiagnoseOptions& optio
   diagnosis.weights = MeasureWeights(network);
   const std::vector<Step> steps =
       Chosen(network, diagnosis.measured, options.work, diagnosis.images);
-  diagnosis.effects = MeasureEffects(network, subject.inputs, steps, options.threads);
+  diagnosis.effects = MeasureContributions(network, subject.inputs, steps, options.threads);
   diagnosis.budget = MeasureBudget(network, subject.inputs, options.threads);
   diagnosis.findings = FindCulprits(subject, diagnosis.measured, options, &diagnosis.repaired_db);
   return diagnosis;

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "sim/diagnose/budget.h"
-#include "sim/diagnose/effects.h"
 #include "sim/diagnose/finding.h"
-#include "sim/diagnose/taps.h"
+#include "sim/diagnose/measurement.h"
+#include "sim/diagnose/step_contributions.h"
 
 namespace qsim::diagnose {
 
@@ -38,7 +38,7 @@ struct Diagnosis {
   std::int64_t images = 0;
   Measurement measured;
   std::vector<WeightLoss> weights;
-  std::vector<StepEffect> effects;  // of the steps that were looked at, in order
+  std::vector<StepContribution> effects;  // of the steps that were looked at, in order
   LossBudget budget;
   std::vector<Culprit> findings;  // the worst first
   double repaired_db = 0;         // QSNR at the output with every finding's repair

@@ -50,7 +50,7 @@ Json FindingJson(const Culprit& f) {
             {"own_after_db", t.own_after}}}};
 }
 
-Json TapJson(const TapLoss& tap) {
+Json TapJson(const TensorLoss& tap) {
   Json json = {{"tensor", tap.tensor},
                {"float_range", RangeJson(tap.exact)},
                {"integer_range", RangeJson(tap.integer)},
@@ -105,7 +105,7 @@ std::string DiagnosisJsonText(const Diagnosis& d) {
   json["findings"] = Json::array();
   for (const Culprit& f : d.findings) json["findings"].push_back(FindingJson(f));
   json["repaired_qsnr_db"] = Maybe(d.repaired_db);
-  for (const TapLoss& tap : d.measured.taps) json["taps"].push_back(TapJson(tap));
+  for (const TensorLoss& tap : d.measured.taps) json["taps"].push_back(TapJson(tap));
   json["weights"] = Json::array();
   for (const WeightLoss& w : d.weights) {
     json["weights"].push_back({{"tensor", w.tensor},
@@ -114,7 +114,7 @@ std::string DiagnosisJsonText(const Diagnosis& d) {
                                {"own_qsnr_db", Maybe(Decibel(w.own.Ratio()))}});
   }
   json["steps"] = Json::array();
-  for (const StepEffect* step : RankSteps(d)) {
+  for (const StepContribution* step : RankSteps(d)) {
     json["steps"].push_back({{"tensor", step->tensor},
                              {"alone_db", Maybe(step->alone.Db())},
                              {"gain_db", Maybe(step->without.Db() - output.Db())},
@@ -146,7 +146,7 @@ DiagnosisPage PageOf(const Diagnosis& d) {
     row.after_db = Number(f.trial.output_after);
     page.findings.push_back(std::move(row));
   }
-  for (const StepEffect* step : RankSteps(d)) {
+  for (const StepContribution* step : RankSteps(d)) {
     page.ranking.push_back({step->tensor, "", Number(d.measured.Find(step->tensor)->OwnDb()),
                             Number(step->alone.Db()), Number(step->without.Db() - output.Db()),
                             Number(step->cumulative.Db())});

@@ -101,7 +101,7 @@ std::set<std::string> BlocksToShow(const Diagnosis& d) {
   for (const Culprit& f : d.findings) blocks.insert(SplitBlock(f.tensor).block);
   if (!blocks.empty()) return blocks;
   const auto ranked = RankSteps(d);
-  for (const StepEffect* step : ranked) {
+  for (const StepContribution* step : ranked) {
     const std::string block = SplitBlock(step->tensor).block;
     if (!block.empty()) return {block};
   }
@@ -118,7 +118,7 @@ std::string TapsText(const Diagnosis& d, bool verbose) {
   std::string out = fmt::format("\n{:<{}}{:>18}{:>18}{:>8}{:>9}\n", "QSNR in dB", kNameWidth,
                                 "float range", "integer range", "alone", "in place");
   std::size_t hidden = 0;
-  for (const TapLoss& tap : d.measured.taps) {
+  for (const TensorLoss& tap : d.measured.taps) {
     if (!verbose && !blocks.contains(SplitBlock(tap.tensor).block)) {
       ++hidden;
       continue;
@@ -138,11 +138,11 @@ std::string StepsText(const Diagnosis& d, bool verbose) {
                                 kNameWidth, "own QSNR", "only it", "gain if", "up to it");
   out += fmt::format("{:<{}}{:>10}{:>12}{:>12}{:>12}\n", "", kNameWidth, "", "integer", "exact",
                      "integer");
-  std::vector<const StepEffect*> ranked = RankSteps(d);
+  std::vector<const StepContribution*> ranked = RankSteps(d);
   const std::size_t all = ranked.size();
   if (!verbose && all > kTopSteps) ranked.resize(kTopSteps);
   const double output = d.measured.output.Db();
-  for (const StepEffect* step : ranked) {
+  for (const StepContribution* step : ranked) {
     out += fmt::format("{:<{}}{:>10}{:>12}{:>12}{:>12}\n", Shorten(step->tensor, kNameWidth - 1),
                        kNameWidth, Db(d.measured.Find(step->tensor)->OwnDb()), Db(step->alone.Db()),
                        Signed(step->without.Db() - output), Db(step->cumulative.Db()));
@@ -238,7 +238,7 @@ std::string VerdictOf(const Diagnosis& d) {
 
 std::vector<HeadShare> RankHeads(const Measurement& measured) {
   std::vector<HeadShare> heads;
-  for (const TapLoss& tap : measured.taps) {
+  for (const TensorLoss& tap : measured.taps) {
     const std::size_t count = tap.in_place_by_head.size();
     for (std::size_t h = 0; h < count && tap.in_place.noise > 0; ++h) {
       const Power& here = tap.in_place_by_head[h];
@@ -252,12 +252,13 @@ std::vector<HeadShare> RankHeads(const Measurement& measured) {
   return heads;
 }
 
-std::vector<const StepEffect*> RankSteps(const Diagnosis& d) {
-  std::vector<const StepEffect*> ranked;
-  for (const StepEffect& step : d.effects) ranked.push_back(&step);
-  std::stable_sort(ranked.begin(), ranked.end(), [](const StepEffect* a, const StepEffect* b) {
-    return a->alone.Ratio() > b->alone.Ratio();
-  });
+std::vector<const StepContribution*> RankSteps(const Diagnosis& d) {
+  std::vector<const StepContribution*> ranked;
+  for (const StepContribution& step : d.effects) ranked.push_back(&step);
+  std::stable_sort(ranked.begin(), ranked.end(),
+                   [](const StepContribution* a, const StepContribution* b) {
+                     return a->alone.Ratio() > b->alone.Ratio();
+                   });
   return ranked;
 }
 

@@ -33,6 +33,6 @@ struct HeadShare {
 std::vector<HeadShare> RankHeads(const Measurement& measured);
 
 // The steps with the most harm first: the noise that each alone brings to the output.
-std::vector<const StepEffect*> RankSteps(const Diagnosis& diagnosis);
+std::vector<const StepContribution*> RankSteps(const Diagnosis& diagnosis);
 
 }  // namespace qsim::diagnose

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "golden/program/queries.h"
-#include "sim/diagnose/taps.h"
+#include "sim/diagnose/measurement.h"
 #include "sim/semantics/real_weights.h"
 
 namespace qsim::diagnose {

@@ -18,8 +18,8 @@ std::uint64_t SignatureOf(std::span<const std::uint8_t> agreement) {
 
 class Finder {
  public:
-  Finder(const Trial& trial, const Sample& sample)
-      : trial_(trial), sample_(sample), coarse_(trial, 384, 192, 192) {}
+  Finder(const Comparison& comparison, const Sample& sample)
+      : comparison_(comparison), sample_(sample), coarse_(comparison, 384, 192, 192) {}
 
   std::vector<Candidate> Find() {
     std::vector<Candidate> singles = Singles();
@@ -34,23 +34,24 @@ class Finder {
   }
 
  private:
-  const Model& model() const { return trial_.model(); }
+  const Model& model() const { return comparison_.model(); }
 
   bool Perfect(const std::vector<Candidate>& sorted) const {
     return !sorted.empty() &&
-           sorted[0].tally.explained >= static_cast<double>(trial_.mismatches().size()) - 0.5 &&
+           sorted[0].tally.explained >=
+               static_cast<double>(comparison_.mismatches().size()) - 0.5 &&
            sorted[0].tally.broken == 0;
   }
 
-  Candidate Try(const Point& point, const Sample& sample) const {
+  Candidate Try(const Hypothesis& point, const Sample& sample) const {
     const std::vector<std::uint8_t> agreement = sample.Agreement(point);
     return {point, model().CostOf(point), sample.TallyOf(agreement), SignatureOf(agreement)};
   }
 
   void Sort(std::vector<Candidate>& list) const {
     std::stable_sort(list.begin(), list.end(), [this](const Candidate& a, const Candidate& b) {
-      const double score_a = Score(trial_, a);
-      const double score_b = Score(trial_, b);
+      const double score_a = Score(comparison_, a);
+      const double score_b = Score(comparison_, b);
       return score_a != score_b ? score_a > score_b : a.cost < b.cost;
     });
   }
@@ -63,7 +64,7 @@ class Finder {
     std::vector<Candidate> list;
     for (std::size_t c = 0; c < model().coordinates().size(); ++c) {
       for (std::size_t k = 1; k < model().coordinates()[c].choices.size(); ++k) {
-        Point point = model().Golden();
+        Hypothesis point = model().Golden();
         point[c] = static_cast<std::uint16_t>(k);
         list.push_back(Try(point, sample_));
       }
@@ -72,14 +73,14 @@ class Finder {
   }
 
   // The points that differ from `base` in one more coordinate.
-  std::vector<Point> Extensions(const Point& base, bool core_only) const {
-    std::vector<Point> list;
+  std::vector<Hypothesis> Extensions(const Hypothesis& base, bool core_only) const {
+    std::vector<Hypothesis> list;
     for (std::size_t c = 0; c < base.size(); ++c) {
       if (base[c] != 0) continue;
       const std::vector<Choice>& choices = model().coordinates()[c].choices;
       for (std::size_t k = 1; k < choices.size(); ++k) {
         if (core_only && !choices[k].core) continue;
-        Point point = base;
+        Hypothesis point = base;
         point[c] = static_cast<std::uint16_t>(k);
         list.push_back(std::move(point));
       }
@@ -88,9 +89,9 @@ class Finder {
   }
 
   // The best of the points by the coarse sample, then sorted by the fine one.
-  std::vector<Candidate> Best(const std::set<Point>& points) const {
+  std::vector<Candidate> Best(const std::set<Hypothesis>& points) const {
     std::vector<Candidate> list;
-    for (const Point& point : points) list.push_back(Try(point, coarse_));
+    for (const Hypothesis& point : points) list.push_back(Try(point, coarse_));
     Sort(list);
     if (list.size() > kPairsRefined) list.resize(kPairsRefined);
     for (Candidate& candidate : list) candidate = Try(candidate.point, sample_);
@@ -99,35 +100,35 @@ class Finder {
   }
 
   std::vector<Candidate> Pairs(const std::vector<Candidate>& singles) const {
-    std::set<Point> points;
-    for (const Point& core : Extensions(model().Golden(), true))
-      for (Point& pair : Extensions(core, true)) points.insert(std::move(pair));
+    std::set<Hypothesis> points;
+    for (const Hypothesis& core : Extensions(model().Golden(), true))
+      for (Hypothesis& pair : Extensions(core, true)) points.insert(std::move(pair));
     for (std::size_t i = 0; i < std::min(kBestSingles, singles.size()); ++i)
-      for (Point& pair : Extensions(singles[i].point, false)) points.insert(std::move(pair));
+      for (Hypothesis& pair : Extensions(singles[i].point, false)) points.insert(std::move(pair));
     return Best(points);
   }
 
   std::vector<Candidate> Triples(const std::vector<Candidate>& pairs) const {
-    std::set<Point> points;
+    std::set<Hypothesis> points;
     for (std::size_t i = 0; i < std::min(kBestPairs, pairs.size()); ++i)
-      for (Point& triple : Extensions(pairs[i].point, true)) points.insert(std::move(triple));
+      for (Hypothesis& triple : Extensions(pairs[i].point, true)) points.insert(std::move(triple));
     return Best(points);
   }
 
-  const Trial& trial_;
+  const Comparison& comparison_;
   const Sample& sample_;
   Sample coarse_;
 };
 
 }  // namespace
 
-double Penalty(const Trial& trial, int cost) {
-  const double mismatches = static_cast<double>(trial.mismatches().size());
+double Penalty(const Comparison& comparison, int cost) {
+  const double mismatches = static_cast<double>(comparison.mismatches().size());
   return 0.5 * cost * std::max(1.0, 0.00025 * mismatches);
 }
 
-std::vector<Candidate> FindCandidates(const Trial& trial, const Sample& sample) {
-  return Finder(trial, sample).Find();
+std::vector<Candidate> FindCandidates(const Comparison& comparison, const Sample& sample) {
+  return Finder(comparison, sample).Find();
 }
 
 }  // namespace qsim::explain

@@ -4,12 +4,12 @@
 #include <cstdint>
 #include <vector>
 
-#include "sim/explain/trial.h"
+#include "sim/explain/comparison.h"
 
 namespace qsim::explain {
 
 struct Candidate {
-  Point point;
+  Hypothesis point;
   int cost = 0;
   Tally tally;
   std::uint64_t signature =
@@ -17,12 +17,12 @@ struct Candidate {
 };
 
 // What a hypothesis of this cost must gain, in elements, to be preferred to the golden rule.
-double Penalty(const Trial& trial, int cost);
-inline double Score(const Trial& trial, const Candidate& candidate) {
-  return candidate.tally.net() - Penalty(trial, candidate.cost);
+double Penalty(const Comparison& comparison, int cost);
+inline double Score(const Comparison& comparison, const Candidate& candidate) {
+  return candidate.tally.net() - Penalty(comparison, candidate.cost);
 }
 
 // Best first; all single changes, and what combinations were tried and are worth keeping.
-std::vector<Candidate> FindCandidates(const Trial& trial, const Sample& sample);
+std::vector<Candidate> FindCandidates(const Comparison& comparison, const Sample& sample);
 
 }  // namespace qsim::explain

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "sim/explain/lattice.h"
+#include "sim/explain/hypotheses.h"
 
 namespace qsim::explain {
 

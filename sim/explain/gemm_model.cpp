@@ -142,7 +142,7 @@ void GemmModel::AddOrder() {
   }
 }
 
-GemmModel::Settings GemmModel::SettingsOf(const Point& point) const {
+GemmModel::Settings GemmModel::SettingsOf(const Hypothesis& point) const {
   return {point[0] != 0,     point[1] != 0,   lhs_zeros_[point[2]], rhs_zeros_[point[3]],
           biases_[point[4]], accs_[point[5]], orders_[point[6]],    depths_[point[7]]};
 }
@@ -256,7 +256,7 @@ std::int64_t GemmModel::At(const Settings& settings, std::int64_t element) const
                     spec_.rhs_zero[column], left, right);
 }
 
-void GemmModel::Evaluate(const Point& point, std::span<const std::int64_t> elements,
+void GemmModel::Evaluate(const Hypothesis& point, std::span<const std::int64_t> elements,
                          std::span<std::int64_t> out) const {
   const Settings settings = SettingsOf(point);
   for (std::size_t i = 0; i < elements.size(); ++i) out[i] = At(settings, elements[i]);
@@ -278,7 +278,7 @@ double GemmModel::Interest(std::int64_t element) const {
   return static_cast<double>(static_cast<std::uint64_t>(element) * 0x9e3779b97f4a7c15ULL >> 11);
 }
 
-std::optional<Separation> GemmModel::Separate(const Point& a, const Point& b) const {
+std::optional<Separation> GemmModel::Separate(const Hypothesis& a, const Hypothesis& b) const {
   const Settings first = SettingsOf(a);
   const Settings second = SettingsOf(b);
   const auto positional = [](const Settings& s) {

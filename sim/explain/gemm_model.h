@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "golden/ops/gemm.h"
-#include "sim/explain/lattice.h"
+#include "sim/explain/hypotheses.h"
 
 namespace qsim::explain {
 
@@ -39,13 +39,13 @@ class GemmModel final : public Model {
 
   const std::vector<Coordinate>& coordinates() const override { return coordinates_; }
   const Shape& shape() const override { return spec_.shape; }
-  void Evaluate(const Point& point, std::span<const std::int64_t> elements,
+  void Evaluate(const Hypothesis& point, std::span<const std::int64_t> elements,
                 std::span<std::int64_t> out) const override;
   double Cost() const override { return 1 + 0.1 * static_cast<double>(spec_.depth); }
   std::vector<Feature> Features() const override;
   std::vector<std::string> Observe(std::span<const std::int64_t> mismatches) const override;
   double Interest(std::int64_t element) const override;
-  std::optional<Separation> Separate(const Point& a, const Point& b) const override;
+  std::optional<Separation> Separate(const Hypothesis& a, const Hypothesis& b) const override;
 
   enum class ZeroKind : std::uint8_t { kGolden, kIgnored, kAdded };
   enum class BiasKind : std::uint8_t { kGolden, kMissing, kTwice, kSubtracted, kNext, kPrevious };
@@ -85,7 +85,7 @@ class GemmModel final : public Model {
   void AddOperands();
   void AddAccumulator();
   void AddOrder();
-  Settings SettingsOf(const Point& point) const;
+  Settings SettingsOf(const Hypothesis& point) const;
   Place PlaceOf(std::int64_t element) const;
   std::int64_t BiasOf(BiasKind kind, std::int64_t col) const;
   std::int64_t At(const Settings& settings, std::int64_t element) const;

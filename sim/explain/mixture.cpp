@@ -78,7 +78,7 @@ Wording Words(const Feature& feature, const Region& region) {
 // Hypotheses that the sample tells apart, golden first, with their gain over golden at each
 // element.
 struct Rule {
-  Point point;
+  Hypothesis point;
   int cost = 0;
   std::vector<std::uint8_t> agreement;
   std::vector<std::vector<double>> sums;  // by feature and bucket
@@ -87,8 +87,9 @@ struct Rule {
 
 class RegionFinder {
  public:
-  RegionFinder(const Trial& trial, const Sample& sample, const std::vector<Candidate>& candidates)
-      : trial_(trial), sample_(sample), features_(trial.model().Features()) {
+  RegionFinder(const Comparison& comparison, const Sample& sample,
+               const std::vector<Candidate>& candidates)
+      : comparison_(comparison), sample_(sample), features_(comparison.model().Features()) {
     for (const Feature& feature : features_) {
       const std::int64_t width = (feature.buckets + kCoarseBuckets - 1) / kCoarseBuckets;
       std::vector<std::int64_t> buckets;
@@ -98,7 +99,7 @@ class RegionFinder {
       buckets_.push_back(std::move(buckets));
       bucket_count_.push_back((feature.buckets + width - 1) / width);
     }
-    AddRule(trial.model().Golden());
+    AddRule(comparison.model().Golden());
     std::set<std::uint64_t> seen;
     for (const Candidate& candidate : candidates) {
       if (rules_.size() > kCandidates) break;
@@ -117,7 +118,7 @@ class RegionFinder {
         for (std::size_t f = 0; f < features_.size(); ++f) {
           const Region region = BestRegion(first, second, f);
           const double score =
-              rules_[second].total + region.gain - Penalty(trial_, Cost(first, second, f));
+              rules_[second].total + region.gain - Penalty(comparison_, Cost(first, second, f));
           if (score <= best_score) continue;
           best_score = score;
           best_first = first;
@@ -139,11 +140,11 @@ class RegionFinder {
     return rules_[first].cost + rules_[second].cost + kRegionCost + (plain ? 0 : 1);
   }
 
-  void AddRule(const Point& point) {
-    Rule rule{point, trial_.model().CostOf(point), sample_.Agreement(point), {}, 0};
+  void AddRule(const Hypothesis& point) {
+    Rule rule{point, comparison_.model().CostOf(point), sample_.Agreement(point), {}, 0};
     std::vector<double> gain(rule.agreement.size());
     for (std::size_t i = 0; i < gain.size(); ++i) {
-      const int golden = trial_.Mismatch(sample_.elements()[i]) ? 0 : 1;
+      const int golden = comparison_.Mismatch(sample_.elements()[i]) ? 0 : 1;
       gain[i] = sample_.weights()[i] * (int{rule.agreement[i]} - golden);
       rule.total += gain[i];
     }
@@ -171,9 +172,9 @@ class RegionFinder {
   std::vector<std::size_t> FirstRules() const {
     std::vector<std::pair<double, std::size_t>> ranked;
     for (std::size_t r = 1; r < rules_.size(); ++r) {
-      double gain = rules_[r].total - Penalty(trial_, rules_[r].cost);
+      double gain = rules_[r].total - Penalty(comparison_, rules_[r].cost);
       for (std::size_t f = 0; f < features_.size(); ++f)
-        gain = std::max(gain, BestRegion(r, 0, f).gain - Penalty(trial_, Cost(r, 0, f)));
+        gain = std::max(gain, BestRegion(r, 0, f).gain - Penalty(comparison_, Cost(r, 0, f)));
       ranked.emplace_back(-gain, r);
     }
     std::sort(ranked.begin(), ranked.end());
@@ -186,12 +187,12 @@ class RegionFinder {
   // The two rules over the whole tensor, and the region's exact bounds.
   Mixture Counted(std::size_t first, std::size_t second, Region region) const {
     const Feature& feature = features_[region.feature];
-    const std::vector<std::int64_t> out_first = trial_.Outputs(rules_[first].point);
-    const std::vector<std::int64_t> out_second = trial_.Outputs(rules_[second].point);
+    const std::vector<std::int64_t> out_first = comparison_.Outputs(rules_[first].point);
+    const std::vector<std::int64_t> out_second = comparison_.Outputs(rules_[second].point);
     std::vector<double> difference(static_cast<std::size_t>(feature.buckets));
     for (std::size_t e = 0; e < out_first.size(); ++e) {
-      const int a = out_first[e] == trial_.actual()[e] ? 1 : 0;
-      const int b = out_second[e] == trial_.actual()[e] ? 1 : 0;
+      const int a = out_first[e] == comparison_.actual()[e] ? 1 : 0;
+      const int b = out_second[e] == comparison_.actual()[e] ? 1 : 0;
       difference[static_cast<std::size_t>(feature.bucket_of(static_cast<std::int64_t>(e)))] +=
           a - b;
     }
@@ -206,8 +207,8 @@ class RegionFinder {
     for (std::size_t e = 0; e < out_first.size(); ++e) {
       const std::int64_t bucket = feature.bucket_of(static_cast<std::int64_t>(e));
       const bool inside = bucket >= region.first && bucket <= region.last;
-      const bool agrees = (inside ? out_first : out_second)[e] == trial_.actual()[e];
-      const bool mismatch = trial_.Mismatch(static_cast<std::int64_t>(e));
+      const bool agrees = (inside ? out_first : out_second)[e] == comparison_.actual()[e];
+      const bool mismatch = comparison_.Mismatch(static_cast<std::int64_t>(e));
       if (mismatch && agrees) {
         ++mixture.explained;
         ++mixture.parts[inside ? 0 : 1].explained;
@@ -222,7 +223,7 @@ class RegionFinder {
   }
 
   Part PartOf(std::size_t rule, const std::string& where) const {
-    const Model& model = trial_.model();
+    const Model& model = comparison_.model();
     return {model.IdOf(rules_[rule].point), model.PhraseOf(rules_[rule].point), where, 0, {}};
   }
 
@@ -241,11 +242,11 @@ class RegionFinder {
       const bool same = std::all_of(within.begin(), within.end(), [&](std::size_t i) {
         return rules_[r].agreement[i] == rules_[rule].agreement[i];
       });
-      if (same) part.alternatives.push_back(trial_.model().PhraseOf(rules_[r].point));
+      if (same) part.alternatives.push_back(comparison_.model().PhraseOf(rules_[r].point));
     }
   }
 
-  const Trial& trial_;
+  const Comparison& comparison_;
   const Sample& sample_;
   std::vector<Feature> features_;
   std::vector<std::vector<std::int64_t>> buckets_;  // by feature and sample element, coarse
@@ -255,9 +256,9 @@ class RegionFinder {
 
 }  // namespace
 
-std::optional<Mixture> FindRegions(const Trial& trial, const Sample& sample,
+std::optional<Mixture> FindRegions(const Comparison& comparison, const Sample& sample,
                                    const std::vector<Candidate>& candidates) {
-  return RegionFinder(trial, sample, candidates).Find();
+  return RegionFinder(comparison, sample, candidates).Find();
 }
 
 namespace {
@@ -265,8 +266,11 @@ namespace {
 // Finds rules that cover the mismatches, on the sample; each element may follow any of them.
 class CoverFinder {
  public:
-  CoverFinder(const Trial& trial, const Sample& sample, const std::vector<Candidate>& candidates)
-      : trial_(trial), sample_(sample), all_(static_cast<double>(trial.mismatches().size())) {
+  CoverFinder(const Comparison& comparison, const Sample& sample,
+              const std::vector<Candidate>& candidates)
+      : comparison_(comparison),
+        sample_(sample),
+        all_(static_cast<double>(comparison.mismatches().size())) {
     for (const Candidate& candidate : candidates) {
       const double touched = candidate.tally.explained + candidate.tally.broken;
       if (touched == 0 || candidate.tally.explained < std::max(3.0, kLeastShare * all_)) continue;
@@ -274,7 +278,7 @@ class CoverFinder {
       if (precision >= kLeastPrecision)
         options_.push_back(
             {&candidate, precision,
-             candidate.tally.explained * precision - Penalty(trial, candidate.cost)});
+             candidate.tally.explained * precision - Penalty(comparison, candidate.cost)});
     }
     std::stable_sort(options_.begin(), options_.end(),
                      [](const Option& a, const Option& b) { return a.worth > b.worth; });
@@ -289,7 +293,7 @@ class CoverFinder {
                               std::vector<const Candidate*> rules) {
       // Precision decides between covers that explain about as much.
       const double worth = explained * (0.9 + 0.1 * precision) -
-                           Penalty(trial_, static_cast<int>(cost)) -
+                           Penalty(comparison_, static_cast<int>(cost)) -
                            kLeastShare * all_ * static_cast<double>(rules.size() - 1);
       if (worth <= best_worth) return;
       best_worth = worth;
@@ -333,13 +337,13 @@ class CoverFinder {
   double Union(std::size_t i, std::size_t j) const {
     double explained = 0;
     for (std::size_t e = 0; e < sample_.elements().size(); ++e) {
-      if ((agreement_[i][e] | agreement_[j][e]) != 0 && trial_.Mismatch(sample_.elements()[e]))
+      if ((agreement_[i][e] | agreement_[j][e]) != 0 && comparison_.Mismatch(sample_.elements()[e]))
         explained += sample_.weights()[e];
     }
     return explained;
   }
 
-  const Trial& trial_;
+  const Comparison& comparison_;
   const Sample& sample_;
   double all_;
   std::vector<Option> options_;
@@ -348,20 +352,20 @@ class CoverFinder {
 
 }  // namespace
 
-std::optional<Mixture> FindCover(const Trial& trial, const Sample& sample,
+std::optional<Mixture> FindCover(const Comparison& comparison, const Sample& sample,
                                  const std::vector<Candidate>& candidates) {
   constexpr double kEnough = 0.8;
-  const std::vector<const Candidate*> chosen = CoverFinder(trial, sample, candidates).Find();
+  const std::vector<const Candidate*> chosen = CoverFinder(comparison, sample, candidates).Find();
   if (chosen.empty()) return std::nullopt;
   Mixture mixture;
-  const Model& model = trial.model();
+  const Model& model = comparison.model();
   std::vector<std::uint8_t> done(static_cast<std::size_t>(model.size()), 0);
   for (const Candidate* candidate : chosen) {
     Part part{model.IdOf(candidate->point), model.PhraseOf(candidate->point), "", 0, {}};
-    const std::vector<std::int64_t> out = trial.Outputs(candidate->point);
-    for (const std::int64_t e : trial.mismatches()) {
+    const std::vector<std::int64_t> out = comparison.Outputs(candidate->point);
+    for (const std::int64_t e : comparison.mismatches()) {
       const auto at = static_cast<std::size_t>(e);
-      if (done[at] != 0 || out[at] != trial.actual()[at]) continue;
+      if (done[at] != 0 || out[at] != comparison.actual()[at]) continue;
       done[at] = 1;
       ++part.explained;
     }
@@ -370,7 +374,7 @@ std::optional<Mixture> FindCover(const Trial& trial, const Sample& sample,
     mixture.parts.push_back(std::move(part));
   }
   if (static_cast<double>(mixture.explained) <
-      kEnough * static_cast<double>(trial.mismatches().size()))
+      kEnough * static_cast<double>(comparison.mismatches().size()))
     return std::nullopt;
   return mixture;
 }

@@ -21,14 +21,14 @@ struct Mixture {
 // The best division of the tensor by one feature (a range along an axis, a residue, a sign, ...)
 // into two parts with a rule each, one of which may be the golden one. nullopt where no division
 // beats one rule alone.
-std::optional<Mixture> FindRegions(const Trial& trial, const Sample& sample,
+std::optional<Mixture> FindRegions(const Comparison& comparison, const Sample& sample,
                                    const std::vector<Candidate>& candidates);
 
 // Rules that explain the mismatches together, each element under any of them or the golden one.
 // nullopt unless they explain four fifths of the mismatches, and each of them is right at a
 // twentieth or more of the elements where it differs from the golden rule: random errors are not
 // covered by that.
-std::optional<Mixture> FindCover(const Trial& trial, const Sample& sample,
+std::optional<Mixture> FindCover(const Comparison& comparison, const Sample& sample,
                                  const std::vector<Candidate>& candidates);
 
 }  // namespace qsim::explain

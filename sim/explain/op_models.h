@@ -6,7 +6,7 @@
 #include <string>
 
 #include "golden/program/program.h"
-#include "sim/explain/lattice.h"
+#include "sim/explain/hypotheses.h"
 #include "sim/explain/tensor_file.h"
 
 namespace qsim::explain {

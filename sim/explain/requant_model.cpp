@@ -49,7 +49,7 @@ RequantModel::RequantModel(RequantSpec spec) : spec_(std::move(spec)) {
   BuildCoordinates();
 }
 
-RequantModel::Settings RequantModel::SettingsOf(const Point& point) const {
+RequantModel::Settings RequantModel::SettingsOf(const Hypothesis& point) const {
   return {roundings_[point[0]], multipliers_[point[1]], shift_offsets_[point[2]],
           zeros_[point[3]],     overflows_[point[4]],   accs_[point[5]],
           signs_[point[6]],     operands_[point[7]],    parameters_[point[8]],
@@ -238,7 +238,7 @@ std::int64_t RequantModel::Compute(const Settings& settings, const Operands& ope
   return Overflow(settings.overflow, y, zero);
 }
 
-void RequantModel::Evaluate(const Point& point, std::span<const std::int64_t> elements,
+void RequantModel::Evaluate(const Hypothesis& point, std::span<const std::int64_t> elements,
                             std::span<std::int64_t> out) const {
   const Settings settings = SettingsOf(point);
   for (std::size_t i = 0; i < elements.size(); ++i) {
@@ -328,7 +328,7 @@ std::vector<std::int64_t> RequantModel::ChannelsToTry() const {
   return list;
 }
 
-std::optional<Separation> RequantModel::Separate(const Point& a, const Point& b) const {
+std::optional<Separation> RequantModel::Separate(const Hypothesis& a, const Hypothesis& b) const {
   const Settings first = SettingsOf(a);
   const Settings second = SettingsOf(b);
   // Inputs are accumulators in a channel: they say nothing about the order of elements.

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "golden/ops/requantize.h"
-#include "sim/explain/lattice.h"
+#include "sim/explain/hypotheses.h"
 #include "sim/explain/round_rule.h"
 
 namespace qsim::explain {
@@ -42,13 +42,13 @@ class RequantModel final : public Model {
 
   const std::vector<Coordinate>& coordinates() const override { return coordinates_; }
   const Shape& shape() const override { return spec_.shape; }
-  void Evaluate(const Point& point, std::span<const std::int64_t> elements,
+  void Evaluate(const Hypothesis& point, std::span<const std::int64_t> elements,
                 std::span<std::int64_t> out) const override;
   double Cost() const override { return spec_.b.empty() ? 1 : 1.5; }
   std::vector<Feature> Features() const override;
   std::vector<std::string> Observe(std::span<const std::int64_t> mismatches) const override;
   double Interest(std::int64_t element) const override;
-  std::optional<Separation> Separate(const Point& a, const Point& b) const override;
+  std::optional<Separation> Separate(const Hypothesis& a, const Hypothesis& b) const override;
 
   // The settings that choices stand for, index for index.
   enum class MultiplierKind : std::uint8_t {
@@ -165,7 +165,7 @@ class RequantModel final : public Model {
   void AddOrder();
   bool Varies() const;  // parameters differ between channels
 
-  Settings SettingsOf(const Point& point) const;
+  Settings SettingsOf(const Hypothesis& point) const;
   std::size_t Entry(std::size_t entries, std::size_t channel) const {
     return entries == 1 ? 0 : channel;
   }

@@ -35,13 +35,13 @@ std::uint64_t HashOf(std::span<const std::int64_t> values) {
   return hash;
 }
 
-Counted CountWhole(const Trial& trial, const Candidate& candidate) {
-  const std::vector<std::int64_t> out = trial.Outputs(candidate.point);
+Counted CountWhole(const Comparison& comparison, const Candidate& candidate) {
+  const std::vector<std::int64_t> out = comparison.Outputs(candidate.point);
   Counted counted{candidate, HashOf(out)};
   counted.candidate.tally = {};
   for (std::size_t e = 0; e < out.size(); ++e) {
-    const bool agrees = out[e] == trial.actual()[e];
-    const bool mismatch = trial.Mismatch(static_cast<std::int64_t>(e));
+    const bool agrees = out[e] == comparison.actual()[e];
+    const bool mismatch = comparison.Mismatch(static_cast<std::int64_t>(e));
     if (mismatch && agrees) counted.candidate.tally.explained += 1;
     if (!mismatch && !agrees) counted.candidate.tally.broken += 1;
   }
@@ -49,7 +49,7 @@ Counted CountWhole(const Trial& trial, const Candidate& candidate) {
 }
 
 // Whether `more` has every change of `less`, and others.
-bool Extends(const Point& more, const Point& less) {
+bool Extends(const Hypothesis& more, const Hypothesis& less) {
   for (std::size_t i = 0; i < less.size(); ++i)
     if (less[i] != 0 && more[i] != less[i]) return false;
   return more != less;
@@ -68,8 +68,9 @@ void DropIdle(std::vector<Counted>& sorted) {
   sorted = std::move(kept);
 }
 
-std::vector<Counted> CountBest(const Trial& trial, const std::vector<Candidate>& candidates) {
-  const double one = trial.model().Cost() * static_cast<double>(trial.model().size());
+std::vector<Counted> CountBest(const Comparison& comparison,
+                               const std::vector<Candidate>& candidates) {
+  const double one = comparison.model().Cost() * static_cast<double>(comparison.model().size());
   const auto affordable = static_cast<std::size_t>(std::max(6.0, kWholeTensorBudget / one));
   const std::size_t limit = std::min(kCounted, affordable);
   std::map<std::uint64_t, std::size_t> per_group;
@@ -77,11 +78,11 @@ std::vector<Counted> CountBest(const Trial& trial, const std::vector<Candidate>&
   for (const Candidate& candidate : candidates) {
     if (counted.size() == limit) break;
     if (++per_group[candidate.signature] > kCountedPerGroup) continue;
-    counted.push_back(CountWhole(trial, candidate));
+    counted.push_back(CountWhole(comparison, candidate));
   }
   std::stable_sort(counted.begin(), counted.end(), [&](const Counted& a, const Counted& b) {
-    const double score_a = Score(trial, a.candidate);
-    const double score_b = Score(trial, b.candidate);
+    const double score_a = Score(comparison, a.candidate);
+    const double score_b = Score(comparison, b.candidate);
     return score_a != score_b ? score_a > score_b : a.candidate.cost < b.candidate.cost;
   });
   DropIdle(counted);
@@ -110,11 +111,11 @@ std::vector<Tie> TiesOf(const Model& model, const std::vector<Counted>& counted)
   return ties;
 }
 
-std::map<std::int64_t, std::int64_t> CommonDifferences(const Trial& trial) {
+std::map<std::int64_t, std::int64_t> CommonDifferences(const Comparison& comparison) {
   std::map<std::int64_t, std::int64_t> all;
-  for (const std::int64_t e : trial.mismatches()) {
+  for (const std::int64_t e : comparison.mismatches()) {
     const auto at = static_cast<std::size_t>(e);
-    ++all[trial.actual()[at] - trial.expected()[at]];
+    ++all[comparison.actual()[at] - comparison.expected()[at]];
   }
   std::vector<std::pair<std::int64_t, std::int64_t>> ranked;
   for (const auto& [difference, count] : all) ranked.emplace_back(-count, difference);
@@ -126,18 +127,18 @@ std::map<std::int64_t, std::int64_t> CommonDifferences(const Trial& trial) {
 }
 
 // Where the mismatches are far denser than the elements are.
-std::vector<std::string> Concentrations(const Trial& trial) {
+std::vector<std::string> Concentrations(const Comparison& comparison) {
   std::vector<std::string> lines;
-  const double mismatches = static_cast<double>(trial.mismatches().size());
-  const double elements = static_cast<double>(trial.model().size());
-  for (const Feature& feature : trial.model().Features()) {
+  const double mismatches = static_cast<double>(comparison.mismatches().size());
+  const double elements = static_cast<double>(comparison.model().size());
+  for (const Feature& feature : comparison.model().Features()) {
     if (feature.kind != Feature::Kind::kIndex || feature.buckets < 2) continue;
     std::vector<std::int64_t> all(static_cast<std::size_t>(feature.buckets));
     std::vector<std::int64_t> differing(all.size());
-    for (std::int64_t e = 0; e < trial.model().size(); ++e) {
+    for (std::int64_t e = 0; e < comparison.model().size(); ++e) {
       const auto bucket = static_cast<std::size_t>(feature.bucket_of(e));
       ++all[bucket];
-      if (trial.Mismatch(e)) ++differing[bucket];
+      if (comparison.Mismatch(e)) ++differing[bucket];
     }
     const auto most = std::max_element(differing.begin(), differing.end());
     const auto at = static_cast<std::size_t>(most - differing.begin());
@@ -154,19 +155,19 @@ std::vector<std::string> Concentrations(const Trial& trial) {
 
 Explanation Explain(const Model& model, std::span<const std::int64_t> actual, std::string name,
                     std::string golden) {
-  const Trial trial(model, actual);
+  const Comparison comparison(model, actual);
   Explanation result;
   result.name = std::move(name);
   result.golden = std::move(golden);
   result.elements = model.size();
-  result.mismatches = static_cast<std::int64_t>(trial.mismatches().size());
+  result.mismatches = static_cast<std::int64_t>(comparison.mismatches().size());
   if (result.mismatches == 0) return result;
-  result.differences = CommonDifferences(trial);
+  result.differences = CommonDifferences(comparison);
   result.verdict = Explanation::Verdict::kUnexplained;
 
-  const Sample sample(trial, 4096, 2048, 2048);
-  const std::vector<Candidate> candidates = FindCandidates(trial, sample);
-  const std::vector<Counted> counted = CountBest(trial, candidates);
+  const Sample sample(comparison, 4096, 2048, 2048);
+  const std::vector<Candidate> candidates = FindCandidates(comparison, sample);
+  const std::vector<Counted> counted = CountBest(comparison, candidates);
   for (std::size_t i = 0; i < std::min(kFindings, counted.size()); ++i) {
     if (counted[i].candidate.tally.explained > 0)
       result.findings.push_back(FindingOf(model, counted[i].candidate));
@@ -178,7 +179,7 @@ Explanation Explain(const Model& model, std::span<const std::int64_t> actual, st
   bool perfect = false;
   if (!counted.empty()) {
     const Tally& best = counted.front().candidate.tally;
-    score = Score(trial, counted.front().candidate);
+    score = Score(comparison, counted.front().candidate);
     explained = best.explained;
     perfect = best.explained == all && best.broken == 0;
     if (best.net() >= kExplains * all) {
@@ -196,10 +197,10 @@ Explanation Explain(const Model& model, std::span<const std::int64_t> actual, st
       result.parts = mixture.parts;
       result.ties.clear();
     };
-    const std::optional<Mixture> regions = FindRegions(trial, sample, candidates);
+    const std::optional<Mixture> regions = FindRegions(comparison, sample, candidates);
     const auto net = [](const Mixture& m) { return static_cast<double>(m.explained - m.broken); };
     if (regions && net(*regions) >= kExplains * all &&
-        net(*regions) - Penalty(trial, regions->cost) > score) {
+        net(*regions) - Penalty(comparison, regions->cost) > score) {
       take(Explanation::Verdict::kRegions, *regions);
       explained = static_cast<double>(regions->explained);
     }
@@ -207,15 +208,16 @@ Explanation Explain(const Model& model, std::span<const std::int64_t> actual, st
     const bool partly =
         result.verdict == Explanation::Verdict::kUnexplained || explained < (1 - kWorthIt) * all;
     if (partly) {
-      const std::optional<Mixture> cover = FindCover(trial, sample, candidates);
+      const std::optional<Mixture> cover = FindCover(comparison, sample, candidates);
       if (cover && (result.verdict == Explanation::Verdict::kUnexplained ||
                     static_cast<double>(cover->explained) > explained + kWorthIt * all))
         take(Explanation::Verdict::kCovered, *cover);
     }
   }
   if (result.verdict == Explanation::Verdict::kUnexplained) {
-    result.observations = model.Observe(trial.mismatches());
-    for (std::string& line : Concentrations(trial)) result.observations.push_back(std::move(line));
+    result.observations = model.Observe(comparison.mismatches());
+    for (std::string& line : Concentrations(comparison))
+      result.observations.push_back(std::move(line));
   }
   return result;
 }

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "sim/explain/explanation.h"
-#include "sim/explain/lattice.h"
+#include "sim/explain/hypotheses.h"
 
 namespace qsim::explain {
 

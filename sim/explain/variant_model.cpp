@@ -272,7 +272,7 @@ void VariantModel::Add(const char* coordinate, Change change, std::string id, st
   }
 }
 
-std::vector<std::int64_t> VariantModel::Run(const Point& point) const {
+std::vector<std::int64_t> VariantModel::Run(const Hypothesis& point) const {
   Program program = program_;
   const std::string& name = OutputOf(program.ops.front());
   const auto info = std::find_if(program.tensors.begin(), program.tensors.end(),
@@ -303,7 +303,7 @@ std::vector<std::int64_t> VariantModel::Run(const Point& point) const {
   return out;
 }
 
-void VariantModel::Evaluate(const Point& point, std::span<const std::int64_t> elements,
+void VariantModel::Evaluate(const Hypothesis& point, std::span<const std::int64_t> elements,
                             std::span<std::int64_t> out) const {
   auto found = outputs_.find(point);
   if (found == outputs_.end()) {
@@ -331,7 +331,7 @@ double VariantModel::Interest(std::int64_t element) const {
 }
 
 // A row of such an operation has too many values for an input to be told in a line.
-std::optional<Separation> VariantModel::Separate(const Point&, const Point&) const {
+std::optional<Separation> VariantModel::Separate(const Hypothesis&, const Hypothesis&) const {
   return std::nullopt;
 }
 

@@ -10,7 +10,7 @@
 
 #include "golden/program/executor.h"
 #include "golden/program/program.h"
-#include "sim/explain/lattice.h"
+#include "sim/explain/hypotheses.h"
 
 namespace qsim::explain {
 
@@ -23,13 +23,13 @@ class VariantModel final : public Model {
 
   const std::vector<Coordinate>& coordinates() const override { return coordinates_; }
   const Shape& shape() const override { return shape_; }
-  void Evaluate(const Point& point, std::span<const std::int64_t> elements,
+  void Evaluate(const Hypothesis& point, std::span<const std::int64_t> elements,
                 std::span<std::int64_t> out) const override;
   double Cost() const override { return 5; }
   std::vector<Feature> Features() const override { return AxisFeatures(shape_, axis_names_); }
   std::vector<std::string> Observe(std::span<const std::int64_t> mismatches) const override;
   double Interest(std::int64_t element) const override;
-  std::optional<Separation> Separate(const Point& a, const Point& b) const override;
+  std::optional<Separation> Separate(const Hypothesis& a, const Hypothesis& b) const override;
 
   // Of one or more members with the name of a field, or of the whole operation.
   struct Change {
@@ -53,7 +53,7 @@ class VariantModel final : public Model {
   class Suspects;
 
   void Add(const char* coordinate, Change change, std::string id, std::string phrase, int cost = 2);
-  std::vector<std::int64_t> Run(const Point& point) const;
+  std::vector<std::int64_t> Run(const Hypothesis& point) const;
 
   Program program_;  // the one operation
   std::vector<TensorMap> inputs_;
@@ -61,7 +61,7 @@ class VariantModel final : public Model {
   Shape shape_;
   std::vector<Coordinate> coordinates_;
   std::vector<std::vector<Change>> changes_;
-  mutable std::map<Point, std::vector<std::int64_t>> outputs_;  // whole tensors, by hypothesis
+  mutable std::map<Hypothesis, std::vector<std::int64_t>> outputs_;  // whole tensors, by hypothesis
 };
 
 }  // namespace qsim::explain

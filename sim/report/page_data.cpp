@@ -11,7 +11,7 @@
 #include "sim/report/json_values.h"
 #include "sim/report/profile_json.h"
 #include "sim/report/report_json.h"
-#include "sim/report/tables.h"
+#include "sim/report/run_report_text.h"
 
 namespace qsim::report {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "sim/report/page_assets.h"
 #include "sim/report/page_data.h"
-#include "sim/report/tables.h"
+#include "sim/report/run_report_text.h"
 
 namespace qsim::report {
 namespace {

@@ -11,7 +11,7 @@
 
 #include "sim/report/report_html.h"
 #include "sim/report/report_json.h"
-#include "sim/report/tables.h"
+#include "sim/report/run_report_text.h"
 #include "sim/text/block_name.h"
 #include "sim/text/text_util.h"
 #include "tests/report/sample_bundle.h"

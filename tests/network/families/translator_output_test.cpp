@@ -7,7 +7,7 @@
 #include "sim/export/describe.h"
 #include "sim/export/export_formats.h"
 #include "sim/report/page_data.h"
-#include "sim/report/tables.h"
+#include "sim/report/run_report_text.h"
 #include "sim/run/profile_request.h"
 #include "sim/run/run_images.h"
 #include "tests/network/families/translator_test.h"

@@ -1,4 +1,4 @@
-#include "sim/diagnose/taps.h"
+#include "sim/diagnose/measurement.h"
 
 #include <algorithm>
 #include <cmath>
@@ -94,8 +94,8 @@ class Taps {
     return seen;
   }
 
-  TapLoss Loss(const Step& step, const Seen& seen, std::int64_t images) const {
-    TapLoss loss;
+  TensorLoss Loss(const Step& step, const Seen& seen, std::int64_t images) const {
+    TensorLoss loss;
     loss.tensor = step.tensor;
     loss.own = seen.own;
     loss.in_place = seen.in_place;
@@ -187,15 +187,15 @@ class Taps {
 
 }  // namespace
 
-double TapLoss::ExcessDb() const {
+double TensorLoss::ExcessDb() const {
   if (own.noise == 0) return -std::numeric_limits<double>::infinity();
   const double excess = 10 * std::log10(own.noise / expected_noise);
   return std::isnan(excess) ? std::numeric_limits<double>::infinity() : excess;
 }
 
-const TapLoss* Measurement::Find(const std::string& tensor) const {
-  const auto found =
-      std::find_if(taps.begin(), taps.end(), [&](const TapLoss& t) { return t.tensor == tensor; });
+const TensorLoss* Measurement::Find(const std::string& tensor) const {
+  const auto found = std::find_if(taps.begin(), taps.end(),
+                                  [&](const TensorLoss& t) { return t.tensor == tensor; });
   return found == taps.end() ? nullptr : &*found;
 }
 

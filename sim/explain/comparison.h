@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "sim/explain/lattice.h"
+#include "sim/explain/hypotheses.h"
 
 namespace qsim::explain {
 
@@ -17,10 +17,10 @@ struct Tally {
   double net() const { return explained - broken; }
 };
 
-class Trial {
+class Comparison {
  public:
   // `actual` has the model's size.
-  Trial(const Model& model, std::span<const std::int64_t> actual);
+  Comparison(const Model& model, std::span<const std::int64_t> actual);
 
   const Model& model() const { return model_; }
   std::span<const std::int64_t> actual() const { return actual_; }
@@ -32,7 +32,7 @@ class Trial {
   }
 
   // The hypothesis's outputs of the whole tensor.
-  std::vector<std::int64_t> Outputs(const Point& point) const;
+  std::vector<std::int64_t> Outputs(const Hypothesis& point) const;
 
  private:
   const Model& model_;
@@ -46,7 +46,7 @@ class Trial {
 // accordingly.
 class Sample {
  public:
-  Sample(const Trial& trial, std::int64_t mismatches, std::int64_t interesting,
+  Sample(const Comparison& comparison, std::int64_t mismatches, std::int64_t interesting,
          std::int64_t others);
 
   const std::vector<std::int64_t>& elements() const { return elements_; }
@@ -55,12 +55,12 @@ class Sample {
   bool complete() const { return complete_; }
 
   // 1 where the hypothesis gives the actual value.
-  std::vector<std::uint8_t> Agreement(const Point& point) const;
-  Tally TallyOf(const Point& point) const;
+  std::vector<std::uint8_t> Agreement(const Hypothesis& point) const;
+  Tally TallyOf(const Hypothesis& point) const;
   Tally TallyOf(std::span<const std::uint8_t> agreement) const;
 
  private:
-  const Trial& trial_;
+  const Comparison& comparison_;
   std::vector<std::int64_t> elements_;
   std::vector<double> weights_;
   bool complete_ = false;

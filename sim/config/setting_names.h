@@ -17,7 +17,7 @@ constexpr bool InPrograms(Enum) {
 constexpr bool InPrograms(LayernormKind kind) { return kind != LayernormKind::kFqvit; }
 
 template <Named Enum>
-std::vector<std::string> Words() {
+std::vector<std::string> SettingNames() {
   std::vector<std::string> words;
   for (const auto& [value, name] : kNamesOf<Enum>) {
     if (InPrograms(value)) words.emplace_back(name);

@@ -31,7 +31,7 @@ struct Coordinate {
 };
 
 // The index of a choice for each coordinate; all zeros is the golden operation.
-using Point = std::vector<std::uint16_t>;
+using Hypothesis = std::vector<std::uint16_t>;
 
 // A way to divide the elements of a tensor, by which two rules may be mixed.
 struct Feature {
@@ -62,7 +62,7 @@ class Model {
   std::int64_t size() const { return ElementCount(shape()); }
 
   // The hypothesis's outputs of these elements, indices into the flat output.
-  virtual void Evaluate(const Point& point, std::span<const std::int64_t> elements,
+  virtual void Evaluate(const Hypothesis& point, std::span<const std::int64_t> elements,
                         std::span<std::int64_t> out) const = 0;
 
   // Operations per element, roughly, in units of one requantization.
@@ -76,17 +76,17 @@ class Model {
   // Elements that decide between hypotheses although they agree so far: larger is better.
   virtual double Interest(std::int64_t element) const = 0;
 
-  virtual std::optional<Separation> Separate(const Point& a, const Point& b) const = 0;
+  virtual std::optional<Separation> Separate(const Hypothesis& a, const Hypothesis& b) const = 0;
 
-  Point Golden() const { return Point(coordinates().size(), 0); }
-  int CostOf(const Point& point) const;
-  int Changes(const Point& point) const;
+  Hypothesis Golden() const { return Hypothesis(coordinates().size(), 0); }
+  int CostOf(const Hypothesis& point) const;
+  int Changes(const Hypothesis& point) const;
   // "half_away instead of half_up, and the output wraps"; "the golden rule" for the golden point.
-  std::string PhraseOf(const Point& point) const;
+  std::string PhraseOf(const Hypothesis& point) const;
   // "rounding=half_away overflow=wrap"
-  std::string IdOf(const Point& point) const;
+  std::string IdOf(const Hypothesis& point) const;
   // Published schemes among the choices: "half_even is also ibert_dyadic"; empty if there is none.
-  std::string PublishedOf(const Point& point) const;
+  std::string PublishedOf(const Hypothesis& point) const;
 };
 
 // One feature for each axis longer than 1 (`axis_names` as long as the shape), and the index modulo

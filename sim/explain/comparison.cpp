@@ -1,4 +1,4 @@
-#include "sim/explain/trial.h"
+#include "sim/explain/comparison.h"
 
 #include <algorithm>
 #include <numeric>
@@ -18,14 +18,14 @@ std::vector<std::int64_t> Thinned(const std::vector<std::int64_t>& list, std::in
 
 }  // namespace
 
-Trial::Trial(const Model& model, std::span<const std::int64_t> actual)
+Comparison::Comparison(const Model& model, std::span<const std::int64_t> actual)
     : model_(model), actual_(actual) {
   expected_ = Outputs(model.Golden());
   for (std::int64_t e = 0; e < model.size(); ++e)
     if (Mismatch(e)) mismatches_.push_back(e);
 }
 
-std::vector<std::int64_t> Trial::Outputs(const Point& point) const {
+std::vector<std::int64_t> Comparison::Outputs(const Hypothesis& point) const {
   const auto size = static_cast<std::size_t>(model_.size());
   std::vector<std::int64_t> out(size);
   constexpr std::size_t kChunk = std::size_t{1} << 16;
@@ -38,17 +38,17 @@ std::vector<std::int64_t> Trial::Outputs(const Point& point) const {
   return out;
 }
 
-Sample::Sample(const Trial& trial, std::int64_t mismatches, std::int64_t interesting,
+Sample::Sample(const Comparison& comparison, std::int64_t mismatches, std::int64_t interesting,
                std::int64_t others)
-    : trial_(trial) {
+    : comparison_(comparison) {
   std::vector<std::int64_t> matches;
-  for (std::int64_t e = 0; e < trial.model().size(); ++e)
-    if (!trial.Mismatch(e)) matches.push_back(e);
+  for (std::int64_t e = 0; e < comparison.model().size(); ++e)
+    if (!comparison.Mismatch(e)) matches.push_back(e);
   std::vector<std::int64_t> chosen;
   if (static_cast<std::int64_t>(matches.size()) > interesting + others) {
     std::vector<std::pair<double, std::int64_t>> ranked;
     ranked.reserve(matches.size());
-    for (const std::int64_t e : matches) ranked.emplace_back(-trial.model().Interest(e), e);
+    for (const std::int64_t e : matches) ranked.emplace_back(-comparison.model().Interest(e), e);
     std::nth_element(ranked.begin(), ranked.begin() + interesting, ranked.end());
     for (std::int64_t i = 0; i < interesting; ++i)
       chosen.push_back(ranked[static_cast<std::size_t>(i)].second);
@@ -65,31 +65,31 @@ Sample::Sample(const Trial& trial, std::int64_t mismatches, std::int64_t interes
     elements_.insert(elements_.end(), thin.begin(), thin.end());
     weights_.insert(weights_.end(), thin.size(), weight);
   };
-  add(trial.mismatches(), mismatches);
+  add(comparison.mismatches(), mismatches);
   add(chosen, interesting);
   add(matches, chosen.empty() ? interesting + others : others);
-  complete_ = static_cast<std::int64_t>(elements_.size()) == trial.model().size();
+  complete_ = static_cast<std::int64_t>(elements_.size()) == comparison.model().size();
 }
 
-std::vector<std::uint8_t> Sample::Agreement(const Point& point) const {
+std::vector<std::uint8_t> Sample::Agreement(const Hypothesis& point) const {
   std::vector<std::int64_t> out(elements_.size());
-  trial_.model().Evaluate(point, elements_, out);
+  comparison_.model().Evaluate(point, elements_, out);
   std::vector<std::uint8_t> agreement(out.size());
   for (std::size_t i = 0; i < out.size(); ++i)
-    agreement[i] = out[i] == trial_.actual()[static_cast<std::size_t>(elements_[i])] ? 1 : 0;
+    agreement[i] = out[i] == comparison_.actual()[static_cast<std::size_t>(elements_[i])] ? 1 : 0;
   return agreement;
 }
 
 Tally Sample::TallyOf(std::span<const std::uint8_t> agreement) const {
   Tally tally;
   for (std::size_t i = 0; i < elements_.size(); ++i) {
-    const bool mismatch = trial_.Mismatch(elements_[i]);
+    const bool mismatch = comparison_.Mismatch(elements_[i]);
     if (mismatch && agreement[i] != 0) tally.explained += weights_[i];
     if (!mismatch && agreement[i] == 0) tally.broken += weights_[i];
   }
   return tally;
 }
 
-Tally Sample::TallyOf(const Point& point) const { return TallyOf(Agreement(point)); }
+Tally Sample::TallyOf(const Hypothesis& point) const { return TallyOf(Agreement(point)); }
 
 }  // namespace qsim::explain

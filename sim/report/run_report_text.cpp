@@ -1,4 +1,4 @@
-#include "sim/report/tables.h"
+#include "sim/report/run_report_text.h"
 
 #include <fmt/format.h>
 

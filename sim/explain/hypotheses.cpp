@@ -1,23 +1,23 @@
-#include "sim/explain/lattice.h"
+#include "sim/explain/hypotheses.h"
 
 #include <fmt/format.h>
 
 namespace qsim::explain {
 
-int Model::CostOf(const Point& point) const {
+int Model::CostOf(const Hypothesis& point) const {
   int cost = 0;
   for (std::size_t i = 0; i < point.size(); ++i)
     if (point[i] != 0) cost += coordinates()[i].choices[point[i]].cost;
   return cost;
 }
 
-int Model::Changes(const Point& point) const {
+int Model::Changes(const Hypothesis& point) const {
   int changes = 0;
   for (const std::uint16_t choice : point) changes += choice != 0 ? 1 : 0;
   return changes;
 }
 
-std::string Model::PhraseOf(const Point& point) const {
+std::string Model::PhraseOf(const Hypothesis& point) const {
   std::string phrase;
   for (std::size_t i = 0; i < point.size(); ++i) {
     if (point[i] == 0) continue;
@@ -27,7 +27,7 @@ std::string Model::PhraseOf(const Point& point) const {
   return phrase.empty() ? "the golden rule" : phrase;
 }
 
-std::string Model::IdOf(const Point& point) const {
+std::string Model::IdOf(const Hypothesis& point) const {
   std::string id;
   for (std::size_t i = 0; i < point.size(); ++i) {
     if (point[i] == 0) continue;
@@ -37,7 +37,7 @@ std::string Model::IdOf(const Point& point) const {
   return id.empty() ? "golden" : id;
 }
 
-std::string Model::PublishedOf(const Point& point) const {
+std::string Model::PublishedOf(const Hypothesis& point) const {
   std::string text;
   for (std::size_t i = 0; i < point.size(); ++i) {
     const Choice& choice = coordinates()[i].choices[point[i]];

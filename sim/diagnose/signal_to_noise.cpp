@@ -1,4 +1,4 @@
-#include "sim/diagnose/noise.h"
+#include "sim/diagnose/signal_to_noise.h"
 
 #include <algorithm>
 #include <cmath>

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "sim/diagnose/noise.h"
+#include "sim/diagnose/signal_to_noise.h"
 #include "sim/diagnose/steps.h"
 #include "sim/semantics/mixed.h"
 
@@ -17,7 +17,7 @@ struct Span {
 };
 
 // One step over all inputs.
-struct TapLoss {
+struct TensorLoss {
   std::string tensor;
   bool accumulator = false;  // a linear layer's int32 output: what it loses, its weights lose
   Span exact, integer;       // real values in the float and in the integer network
@@ -42,10 +42,10 @@ struct WeightLoss {
 };
 
 struct Measurement {
-  std::vector<TapLoss> taps;  // one for each step, in order
-  OutputPower output;         // of the integer network
-  OutputPower exact;          // of the float network: no noise, but its classes
-  const TapLoss* Find(const std::string& tensor) const;
+  std::vector<TensorLoss> taps;  // one for each step, in order
+  OutputPower output;            // of the integer network
+  OutputPower exact;             // of the float network: no noise, but its classes
+  const TensorLoss* Find(const std::string& tensor) const;
 };
 
 // Images run in parallel on `threads` threads.

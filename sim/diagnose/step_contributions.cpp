@@ -1,4 +1,4 @@
-#include "sim/diagnose/effects.h"
+#include "sim/diagnose/step_contributions.h"
 
 #include <utility>
 
@@ -65,18 +65,20 @@ class Experiments {
 
 }  // namespace
 
-std::vector<StepEffect> MeasureEffects(const MixedExecutor& network, const ModelInputs& inputs,
-                                       const std::vector<Step>& steps, int threads) {
+std::vector<StepContribution> MeasureContributions(const MixedExecutor& network,
+                                                   const ModelInputs& inputs,
+                                                   const std::vector<Step>& steps, int threads) {
   const OutputMeter meter(network, inputs);
-  std::vector<StepEffect> effects;
+  std::vector<StepContribution> effects;
   for (const Step& step : steps) {
     effects.push_back({step.tensor, meter.Zero(), meter.Zero(), meter.Zero()});
   }
-  std::vector<std::vector<StepEffect>> images(static_cast<std::size_t>(inputs.count()), effects);
+  std::vector<std::vector<StepContribution>> images(static_cast<std::size_t>(inputs.count()),
+                                                    effects);
   ParallelFor(inputs.count(), threads, [&](std::int64_t i, int) {
     Experiments run(network, i);
     for (std::size_t s = 0; s < steps.size(); ++s) {
-      StepEffect& effect = images[static_cast<std::size_t>(i)][s];
+      StepContribution& effect = images[static_cast<std::size_t>(i)][s];
       effect.alone = meter.Of(i, run.exact(), run.Alone(steps[s]), run.exact());
       effect.without = meter.Of(i, run.exact(), run.Without(steps[s]), run.golden());
       run.Advance(steps[s]);

@@ -4,13 +4,13 @@
 #include <string>
 #include <vector>
 
-#include "sim/diagnose/noise.h"
+#include "sim/diagnose/signal_to_noise.h"
 #include "sim/diagnose/steps.h"
 #include "sim/semantics/mixed.h"
 
 namespace qsim::diagnose {
 
-struct StepEffect {
+struct StepContribution {
   std::string tensor;
   OutputPower alone;       // this step's own error, carried by the float network
   OutputPower without;     // the integer network with this step exact
@@ -19,7 +19,8 @@ struct StepEffect {
 
 // The effects of `steps`, which are in order; others stay as they are in each network. Images run
 // in parallel on `threads` threads.
-std::vector<StepEffect> MeasureEffects(const MixedExecutor& network, const ModelInputs& inputs,
-                                       const std::vector<Step>& steps, int threads);
+std::vector<StepContribution> MeasureContributions(const MixedExecutor& network,
+                                                   const ModelInputs& inputs,
+                                                   const std::vector<Step>& steps, int threads);
 
 }  // namespace qsim::diagnose
