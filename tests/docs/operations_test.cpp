@@ -172,7 +172,7 @@ TEST(Documents, TheTableOfOperationsIsWhatTheProgramSays) {
   std::stringstream file;
   file << std::ifstream(path).rdbuf();
   const std::string document = file.str();
-  const std::size_t begin = document.find("| operation |");
+  const std::size_t begin = document.find("| operation | section |");
   ASSERT_NE(begin, std::string::npos) << path;
   const std::string head = document.substr(0, begin);
   if (std::getenv("QSIM_WRITE_DOCS") != nullptr) std::ofstream(path) << head << table.text.str();
