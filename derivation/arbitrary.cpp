@@ -147,6 +147,12 @@ SoftmaxParams DrawHead(const Builder& b, SoftmaxKind kind, bool is_signed) {
     case SoftmaxKind::kTflite:
       return TfliteSoftmaxParams{b.Between32(1 << 30, INT32_MAX),
                                  static_cast<int>(b.Between(0, 31)), b.Between32(-1000, 0), 8};
+    case SoftmaxKind::kTable: {
+      TableSoftmaxParams p{static_cast<int>(b.Between(0, 7)), b.Many(256, 0, kTableExpOne)};
+      p.exp_high = b.Many(256, 0, kTableExpOne);
+      p.exp.front() = p.exp_high.front() = kTableExpOne;
+      return p;
+    }
     case SoftmaxKind::kDeeploy:
       break;
   }
@@ -276,11 +282,15 @@ Instance Arbitrary(std::type_identity<RequantizeOp>, const Draw& draw) {
 }
 
 Instance Arbitrary(std::type_identity<SoftmaxOp>, const Draw& draw) {
+  return ArbitrarySoftmax(draw, std::variant_size_v<SoftmaxParams>);
+}
+
+Instance ArbitrarySoftmax(const Draw& draw, std::size_t algorithms) {
   Builder b(draw);
   const std::int64_t heads = b.Between(1, 3), tokens = b.Between(1, 9), keys = b.Between(1, 20);
   const Shape shape = {heads, tokens, keys};
-  const auto kind = static_cast<SoftmaxKind>(
-      b.Between(0, static_cast<std::int64_t>(std::variant_size_v<SoftmaxParams>) - 1));
+  const auto kind =
+      static_cast<SoftmaxKind>(b.Between(0, static_cast<std::int64_t>(algorithms) - 1));
   b.Input("x", shape, b.Pick<QuantRange>({kInt8, kUint8, kInt16}));
   SoftmaxOp op{.output = "y", .input = "x", .params = {DrawHead(b, kind, b.Coin())}};
   const QuantRange range = SoftmaxOutputRange(op.params.front());

@@ -23,6 +23,9 @@ Instance Arbitrary(std::type_identity<GemmOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<MatmulOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<RequantizeOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<SoftmaxOp>, const Draw& draw);
+// Of the first so many algorithms.
+inline constexpr std::size_t kPublishedSoftmaxes = 8;
+Instance ArbitrarySoftmax(const Draw& draw, std::size_t algorithms);
 Instance Arbitrary(std::type_identity<LayernormOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<ResidualAddOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<PatchifyOp>, const Draw& draw);

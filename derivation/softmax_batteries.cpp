@@ -10,7 +10,7 @@
 namespace qsim::derivation {
 namespace {
 
-constexpr std::array<Battery, 11> kSoftmaxBatteries = {{
+constexpr std::array<Battery, 12> kSoftmaxBatteries = {{
     {"softmax", "ibert", CompareIbert},
     {"softmax", "ibert_rn", CompareIbertRounded},
     {"softmax", "log_int", CompareLogInt},
@@ -22,6 +22,7 @@ constexpr std::array<Battery, 11> kSoftmaxBatteries = {{
     {"softmax", "tflite_functions", CompareTfliteFunctions},
     {"softmax", "deeploy_isoftmax", CompareIsoftmax},
     {"softmax", "masks", CompareMasks},
+    {"softmax", "table", CompareTable},
 }};
 
 }  // namespace
@@ -75,7 +76,9 @@ void CompareSoftmax(Comparison& comparison, const Scores& scores, const SoftmaxP
     return [&scores, &params, what] {
       std::string text(NameOfAlgorithm(params));
       for (const Column& column : ColumnsOf(std::vector{params})) {
-        text += " " + std::string(column.field.name) + "=" + std::to_string(column.values.front());
+        text += " " + std::string(column.field.name) + "=";
+        for (const std::int64_t value : column.values)
+          text += (text.back() == '=' ? "" : ",") + std::to_string(value);
       }
       text += " " + std::string(what) + " of";
       for (const std::int32_t score : scores) text += " " + std::to_string(score);
@@ -95,9 +98,9 @@ void CompareSoftmax(Comparison& comparison, const Scores& scores, const SoftmaxP
 // Section 5.9 on whole operations: every row by itself, whatever stands where it does not see.
 void CompareMasks(Comparison& comparison) {
   for (int i = 0; i < 200; ++i) {
-    const Instance instance =
-        Arbitrary(std::type_identity<SoftmaxOp>(),
-                  [&](std::int64_t lo, std::int64_t hi) { return comparison.Between(lo, hi); });
+    const Instance instance = ArbitrarySoftmax(
+        [&](std::int64_t lo, std::int64_t hi) { return comparison.Between(lo, hi); },
+        kPublishedSoftmaxes);
     const auto& op = std::get<SoftmaxOp>(instance.program.ops.front());
     GoldenBackend golden;
     const TensorMap tensors = Execute(instance.program, instance.inputs, 0, golden);

@@ -23,7 +23,7 @@ struct DerivedRow {
   Integers y, exp_int, exp16;
 };
 
-// Section 5, any algorithm; then one file for each publication.
+// Section 5, any algorithm; then one file for each publication, and the table.
 DerivedRow DeriveSoftmax(const Scores& scores, const SoftmaxParams& params);
 DerivedRow Derive(const Scores& scores, const IbertSoftmaxParams& params);
 DerivedRow Derive(const Scores& scores, const IbertRnSoftmaxParams& params);
@@ -33,6 +33,7 @@ DerivedRow Derive(const Scores& scores, const ItaSoftmaxParams& params);
 DerivedRow Derive(const Scores& scores, const ItaStreamingSoftmaxParams& params);
 DerivedRow Derive(const Scores& scores, const TfliteSoftmaxParams& params);
 DerivedRow Derive(const Scores& scores, const IsoftmaxParams& params);
+DerivedRow Derive(const Scores& scores, const TableSoftmaxParams& params);
 
 // Runs the golden softmax and compares. Also checks that its output stays in SoftmaxOutputRange.
 void CompareSoftmax(Comparison& comparison, const Scores& scores, const SoftmaxParams& params);
@@ -49,5 +50,6 @@ void CompareTflite(Comparison& comparison);
 void CompareTfliteFunctions(Comparison& comparison);
 void CompareIsoftmax(Comparison& comparison);
 void CompareMasks(Comparison& comparison);
+void CompareTable(Comparison& comparison);
 
 }  // namespace qsim::derivation

@@ -151,8 +151,9 @@ void ForEachParameter(Self& self, Visitor&& visitor) {
 // One parameter of every head.
 struct Column {
   Field field;
-  std::vector<std::int64_t> values;
-  bool fixed = false;  // by the algorithm
+  std::vector<std::int64_t> values;  // of a list (Axis::kCode): head after head
+  bool fixed = false;                // by the algorithm
+  bool list() const { return field.axis == Axis::kCode; }
 };
 
 // The parameters of heads that share one algorithm, in order.
@@ -161,12 +162,16 @@ std::vector<Column> ColumnsOf(const std::vector<std::variant<T...>>& heads) {
   struct Gather {
     std::vector<Column>& columns;
     std::size_t next = 0;
-    void Add(const Field& field, std::int64_t value, bool fixed) {
+    std::vector<std::int64_t>& Next(const Field& field, bool fixed) {
       if (next == columns.size()) columns.push_back({field, {}, fixed});
-      columns[next++].values.push_back(value);
+      return columns[next++].values;
     }
-    void operator()(const Field& field, std::int64_t value) { Add(field, value, false); }
-    void Fixed(const Field& field, std::int64_t value) { Add(field, value, true); }
+    void operator()(const Field& field, std::int64_t value) { Next(field, false).push_back(value); }
+    void operator()(const Field& field, const std::vector<std::int32_t>& list) {
+      std::vector<std::int64_t>& values = Next(field, false);
+      values.insert(values.end(), list.begin(), list.end());
+    }
+    void Fixed(const Field& field, std::int64_t value) { Next(field, true).push_back(value); }
   };
   std::vector<Column> columns;
   for (const auto& head : heads) {

@@ -47,6 +47,9 @@ struct Row {
     Isoftmax(scores, p, out);
     return 0;
   }
+  std::int64_t operator()(const TableSoftmaxParams& p) const {
+    return TableSoftmax(scores, p, out);
+  }
 };
 
 struct Checks {
@@ -58,6 +61,7 @@ struct Checks {
   void operator()(const ItaStreamingSoftmaxParams& p) const { CheckItaSoftmax(p); }
   void operator()(const TfliteSoftmaxParams& p) const { CheckTfliteSoftmax(p); }
   void operator()(const IsoftmaxParams& p) const { CheckIsoftmax(p); }
+  void operator()(const TableSoftmaxParams& p) const { CheckTableSoftmax(p); }
 };
 
 struct OutputRanges {
@@ -69,6 +73,7 @@ struct OutputRanges {
   QuantRange operator()(const ItaStreamingSoftmaxParams& p) const { return ItaSoftmaxRange(p); }
   QuantRange operator()(const TfliteSoftmaxParams& p) const { return TfliteSoftmaxRange(p); }
   QuantRange operator()(const IsoftmaxParams& p) const { return IsoftmaxRange(p); }
+  QuantRange operator()(const TableSoftmaxParams&) const { return {0, 255}; }
 };
 
 }  // namespace

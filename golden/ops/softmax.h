@@ -16,6 +16,7 @@
 #include "golden/ops/softmax/ita.h"
 #include "golden/ops/softmax/log_int.h"
 #include "golden/ops/softmax/shiftmax.h"
+#include "golden/ops/softmax/table_exp.h"
 #include "golden/ops/softmax/tflite.h"
 
 namespace qsim::golden {
@@ -28,6 +29,7 @@ namespace qsim::golden {
 //   kItaStreaming  ITA in one pass over groups of scores; Deeploy's ITAPartialMax.
 //   kTflite        TensorFlow Lite's and CMSIS-NN's int8 softmax.
 //   kDeeploy       Deeploy's polynomial softmax (Scherer et al., TCAD 2024).
+//   kTable         qsim's: the exponential is a table, for any score scale.
 enum class SoftmaxKind : std::uint8_t {
   kIbert,
   kIbertRn,
@@ -36,7 +38,8 @@ enum class SoftmaxKind : std::uint8_t {
   kIta,
   kItaStreaming,
   kTflite,
-  kDeeploy
+  kDeeploy,
+  kTable
 };
 // The default first.
 constexpr auto NamesOf(SoftmaxKind /*enum*/) {
@@ -49,13 +52,14 @@ constexpr auto NamesOf(SoftmaxKind /*enum*/) {
       {SoftmaxKind::kItaStreaming, "ita_streaming"},
       {SoftmaxKind::kTflite, "tflite"},
       {SoftmaxKind::kDeeploy, "deeploy_isoftmax"},
+      {SoftmaxKind::kTable, "table"},
   });
 }
 
 // In the order of SoftmaxKind.
-using SoftmaxParams =
-    std::variant<IbertSoftmaxParams, IbertRnSoftmaxParams, LogIntSoftmaxParams, ShiftmaxParams,
-                 ItaSoftmaxParams, ItaStreamingSoftmaxParams, TfliteSoftmaxParams, IsoftmaxParams>;
+using SoftmaxParams = std::variant<IbertSoftmaxParams, IbertRnSoftmaxParams, LogIntSoftmaxParams,
+                                   ShiftmaxParams, ItaSoftmaxParams, ItaStreamingSoftmaxParams,
+                                   TfliteSoftmaxParams, IsoftmaxParams, TableSoftmaxParams>;
 inline SoftmaxKind KindOf(const SoftmaxParams& params) {
   return static_cast<SoftmaxKind>(params.index());
 }
@@ -73,6 +77,7 @@ void CheckSoftmaxParams(const SoftmaxParams& params);
 //   ita, ita_streaming offset .. offset + levels - 1      1 / 255 (levels = 256)
 //   tflite             -2^(bits - 1) .. 2^(bits - 1) - 1  2^-bits, the lowest code is 0
 //   deeploy_isoftmax   offset .. offset + levels - 1      1 / (levels - 1)
+//   table              0 .. 255                           2^-(8 + extra_bits)
 //
 // (*) wider where |x0| 2^n >= 2^31: see ShiftmaxRange. Parameters must pass CheckSoftmaxParams.
 QuantRange SoftmaxOutputRange(const SoftmaxParams& params);
@@ -93,8 +98,9 @@ inline constexpr std::int64_t kMaxSoftmaxRow = 65536;
 std::int64_t MaxSoftmaxRow(SoftmaxKind kind);
 
 // scores: a row of 1..MaxSoftmaxRow(KindOf(params)) values, of any width up to 32 bits. out: within
-// SoftmaxOutputRange. Returns how many elements a final clamp changed (ibert, ibert_rn, tflite; the
-// others have none). Throws std::invalid_argument where a size or parameter is out of its range.
+// SoftmaxOutputRange. Returns how many elements a final clamp changed (ibert, ibert_rn, tflite,
+// table; the others have none). Throws std::invalid_argument where a size or parameter is out of
+// its range.
 std::int64_t Softmax(std::span<const std::int32_t> scores, const SoftmaxParams& params,
                      std::span<std::int32_t> out, const SoftmaxTrace& trace = {});
 

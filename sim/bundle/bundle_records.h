@@ -81,7 +81,7 @@ void DescribeScales(Ar& ar, std::vector<Multiplier>& scales) {
 }
 
 // A parameter of heads that share an algorithm is one array. One entry holds for all of them; the
-// first parameter always has one for each.
+// first parameter always has one for each. Lists stand head after head.
 template <typename Ar, typename... T>
 void DescribeHeads(Ar& ar, std::string_view key, std::vector<std::variant<T...>>& heads) {
   using Algorithm = std::variant<T...>;
@@ -90,9 +90,15 @@ void DescribeHeads(Ar& ar, std::string_view key, std::vector<std::variant<T...>>
   std::vector<Column> columns = ColumnsOf(heads.empty() ? std::vector{algorithm} : heads);
   std::erase_if(columns, [](const Column& column) { return column.fixed; });
   for (Column& column : columns) {
-    ar.Column(column.field.name, column.values, &column == &columns.front());
+    if (column.list() && ar.Skips(column.field.optional, column.field.name, column.values))
+      continue;
+    ar.Column(column.field.name, column.values, column.list() || &column == &columns.front());
     if (&column == &columns.front()) heads.resize(column.values.size(), algorithm);
-    if (column.values.size() != 1)
+    if (column.list()) {
+      const std::size_t each = column.values.size() / heads.size();
+      ar.CheckSameLength(columns.front().field.name, each * heads.size(), column.field.name,
+                         column.values.size());
+    } else if (column.values.size() != 1)
       ar.CheckSameLength(columns.front().field.name, heads.size(), column.field.name,
                          column.values.size());
   }
@@ -100,7 +106,14 @@ void DescribeHeads(Ar& ar, std::string_view key, std::vector<std::variant<T...>>
     std::size_t next = 0;
     const auto scatter = [&]<typename M>(const Field& field, M& member) {
       const std::vector<std::int64_t>& values = columns[next++].values;
-      member = ar.template Narrow<M>(field.name, EntryFor(values, h));
+      if constexpr (kIsVector<M>) {
+        const std::size_t each = values.size() / heads.size();
+        member.clear();
+        for (std::size_t i = h * each; i < (h + 1) * each; ++i)
+          member.push_back(ar.template Narrow<typename M::value_type>(field.name, values[i]));
+      } else {
+        member = ar.template Narrow<M>(field.name, EntryFor(values, h));
+      }
     };
     std::visit([&](auto& params) { ForEachField(params, scatter); }, heads[h]);
   }

@@ -135,8 +135,12 @@ class OperationFields {
     } else if constexpr (kIsVectorOfVariants<T>) {
       Algorithm(name, member.front());
       for (const Column& column : ColumnsOf(member)) {
-        group_.Ints(std::string(column.field.name), column.field.bits, column.field.is_signed,
-                    AxisOf(column.values, std::string(Name(field.axis))), column.values);
+        if (column.field.optional && column.values.empty()) continue;
+        std::string axis = AxisOf(column.values, std::string(Name(field.axis)));
+        // The lists of several heads stand one behind the other.
+        if (column.list()) axis = member.size() > 1 ? "head, code" : "code";
+        group_.Ints(std::string(column.field.name), column.field.bits, column.field.is_signed, axis,
+                    column.values);
       }
     } else if constexpr (kIsVector<T>) {
       if (field.optional && member.empty()) return;

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "sim/calibrate/lower/lowering.h"
+#include "sim/calibrate/lower/score_check.h"
 #include "sim/calibrate/observe/calibration.h"
 #include "sim/error.h"
 #include "sim/io/files/hash.h"
@@ -13,6 +14,8 @@
 
 namespace qsim::calibrate {
 namespace {
+
+constexpr std::int64_t kWorthAFirstLook = 8;  // inputs
 
 void CheckScope(const network::Network& network, const CalibrateOptions& options) {
   if (options.scope != Scope::kModel) return;
@@ -68,7 +71,17 @@ Calibrator::Calibrator(const network::Network& network, const Config& config,
       plan_(network, config, {options.scope, options.blocks}, options.realise) {}
 
 void Calibrator::Observe(const CalibrationInputs& inputs, Observations& observations) const {
+  if (inputs.count >= kWorthAFirstLook && options_.realise == Realise::kExact) FirstLook(inputs);
   ObserveInputs(network_, inputs, {options_.batch, options_.threads}, observations);
+}
+
+// What one input already rules out is said before all of them are run.
+void Calibrator::FirstLook(const CalibrationInputs& inputs) const {
+  CalibrationInputs first = inputs;
+  first.count = 1;
+  Observations seen(plan_);
+  ObserveInputs(network_, first, {1, 1}, seen);
+  RequireScores(plan_, seen, options_.grids ? &*options_.grids : nullptr, /*growing=*/true);
 }
 
 Bundle Calibrator::Lower(const Observations& observations, const InputSource& source) const {

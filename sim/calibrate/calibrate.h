@@ -41,13 +41,16 @@ class Calibrator {
   const Plan& plan() const { return plan_; }
   const CalibrateOptions& options() const { return options_; }
   Observations NoObservations() const { return Observations(plan_); }
-  // Throws InputError for NaN or Inf in a tensor.
+  // Throws InputError for NaN or Inf in a tensor, and early for scores that no softmax of the
+  // plan's kind can take.
   void Observe(const CalibrationInputs& inputs, Observations& observations) const;
   // The program of the chosen blocks, its scales and notes; without inputs. Throws InputError for a
   // tensor that was never seen, and when an accumulator is too narrow under policy `error`.
   Bundle Lower(const Observations& observations, const InputSource& source) const;
 
  private:
+  void FirstLook(const CalibrationInputs& inputs) const;
+
   const network::Network& network_;
   const Config& config_;
   CalibrateOptions options_;

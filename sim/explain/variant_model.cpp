@@ -216,7 +216,7 @@ class VariantModel::Suspects {
       default:
         return;
     }
-    if (several)
+    if (several && field.axis != Axis::kCode)
       Add(What::kFirst, name, 0, name + "_of_first",
           fmt::format("{} 0's {} used for every {}", Name(field.axis), words, Name(field.axis)), 3);
   }

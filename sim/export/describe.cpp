@@ -51,9 +51,11 @@ class Equations {
     } else if constexpr (std::is_arithmetic_v<T>) {
       Of(name, SymbolOf(field), field.role).values.push_back(static_cast<std::int64_t>(member));
     } else if constexpr (kIsVector<T>) {
-      std::vector<std::int64_t>& values = Of(name, SymbolOf(field), field.role).values;
+      // Tables are exported, not printed.
+      const Role role = field.axis == Axis::kCode ? Role::kTable : field.role;
+      std::vector<std::int64_t>& values = Of(name, SymbolOf(field), role).values;
       values.insert(values.end(), member.begin(), member.end());
-      if (field.role == Role::kTable) words_[name + "_entries"] = fmt::format("{}", member.size());
+      if (role == Role::kTable) words_[name + "_entries"] = fmt::format("{}", member.size());
     }
   }
 

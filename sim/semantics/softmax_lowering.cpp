@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "sim/error.h"
+#include "sim/semantics/elementary.h"
 
 namespace qsim::semantics {
 namespace {
@@ -35,6 +36,24 @@ SoftmaxParams TfliteParams(double scale) {
   return params;
 }
 
+// round(2^15 exp(-step k)) for k = 0, 1, ...
+std::vector<std::int32_t> ExpTable(double step, std::int64_t entries) {
+  std::vector<std::int32_t> table;
+  for (std::int64_t k = 0; k < entries; ++k)
+    table.push_back(static_cast<std::int32_t>(
+        std::nearbyint(kTableExpOne * Exp(-step * static_cast<double>(k)))));
+  return table;
+}
+
+ScoreChoice Table(double scale, int extra_bits, QuantRange scores) {
+  constexpr std::int64_t kEntries = 256;
+  TableSoftmaxParams params{extra_bits, ExpTable(scale, kEntries)};
+  const std::int64_t differences = std::int64_t{scores.qmax} - scores.qmin + 1;
+  if (differences > kEntries)
+    params.exp_high = ExpTable(scale * kEntries, (differences + kEntries - 1) / kEntries);
+  return {scale, params};
+}
+
 ScoreChoice Shiftmax(std::int32_t k) { return {1.0 / k, ShiftmaxParams{.x0 = -k}}; }
 
 ScoreChoice Ita(SoftmaxKind kind, int shift_bits) {
@@ -60,7 +79,8 @@ ScoreChoice Ibert(SoftmaxKind kind, std::int32_t k, int extra_bits) {
 
 }  // namespace
 
-std::optional<ScoreChoice> ChooseScores(SoftmaxKind kind, double observed, int extra_bits) {
+std::optional<ScoreChoice> ChooseScores(SoftmaxKind kind, double observed, int extra_bits,
+                                        QuantRange scores) {
   std::int32_t k = 0;
   switch (kind) {
     case SoftmaxKind::kIbert:
@@ -86,6 +106,8 @@ std::optional<ScoreChoice> ChooseScores(SoftmaxKind kind, double observed, int e
       return Isoftmax(k);
     case SoftmaxKind::kTflite:
       return ScoreChoice{observed, TfliteParams(observed)};
+    case SoftmaxKind::kTable:
+      return Table(observed, extra_bits, scores);
   }
   throw InternalError("softmax of an unknown kind");
 }
@@ -138,23 +160,29 @@ struct OutputScales {
   TensorScale operator()(const IsoftmaxParams& p) const {
     return Linear(1.0 / (p.levels - 1), p.output_offset);
   }
+  TensorScale operator()(const TableSoftmaxParams& p) const {
+    return Linear(std::ldexp(1.0, -(8 + p.extra_bits)), 0);
+  }
 };
 
 }  // namespace
 
-ScoreChoice ScoresOf(SoftmaxKind kind, double stated, int extra_bits) {
-  // A scale is unit / k; a hair less keeps k whichever way the division rounds.
-  const double scale = kind == SoftmaxKind::kTflite ? stated : stated * (1 - 1e-9);
-  return ChooseScores(kind, scale, extra_bits).value_or(CoarsestScores(kind, extra_bits));
+bool TakesAnyScale(SoftmaxKind kind) {
+  return kind == SoftmaxKind::kTflite || kind == SoftmaxKind::kTable;
 }
 
-int ExtraBits(const SoftmaxParams& params) {
-  const auto* rounded = std::get_if<IbertRnSoftmaxParams>(&params);
-  return rounded == nullptr ? 0 : rounded->extra_bits;
+ScoreChoice ScoresOf(SoftmaxKind kind, double stated, int extra_bits, QuantRange scores) {
+  // A scale is unit / k; a hair less keeps k whichever way the division rounds.
+  const double scale = TakesAnyScale(kind) ? stated : stated * (1 - 1e-9);
+  return ChooseScores(kind, scale, extra_bits, scores).value_or(CoarsestScores(kind, extra_bits));
+}
+
+bool HasExtraBits(SoftmaxKind kind) {
+  return kind == SoftmaxKind::kIbertRn || kind == SoftmaxKind::kTable;
 }
 
 int ExtraBits(SoftmaxKind kind, double output_scale) {
-  return kind == SoftmaxKind::kIbertRn ? -8 - std::ilogb(output_scale) : 0;
+  return HasExtraBits(kind) ? -8 - std::ilogb(output_scale) : 0;
 }
 
 TensorScale SoftmaxOutputScale(const SoftmaxParams& params) {

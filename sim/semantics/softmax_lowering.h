@@ -17,20 +17,22 @@ namespace qsim::semantics {
 //   shiftmax                   1 / k, so that x0 = -k exactly
 //   ita, ita_streaming         ln 2 / 2^t, t = shift_bits
 //   deeploy_isoftmax           ln 2 / k, so that log2 = k exactly
-//   tflite                     as observed
+//   tflite, table              as observed
 struct ScoreChoice {
   double scale = 1;
   SoftmaxParams params;
 };
-std::optional<ScoreChoice> ChooseScores(SoftmaxKind kind, double observed, int extra_bits);
+std::optional<ScoreChoice> ChooseScores(SoftmaxKind kind, double observed, int extra_bits,
+                                        QuantRange scores = {});
 // The coarsest scale that the algorithm has, for clipped scores.
 ScoreChoice CoarsestScores(SoftmaxKind kind, int extra_bits);
 // For scores of a stated scale: that one where the algorithm has it, else the next, else the
 // coarsest.
-ScoreChoice ScoresOf(SoftmaxKind kind, double stated, int extra_bits);
+// `scores`: the codes that they may have; only a table's length depends on it.
+ScoreChoice ScoresOf(SoftmaxKind kind, double stated, int extra_bits, QuantRange scores = {});
 
-// Those of ibert_rn, by its parameters or by its output's scale; 0 of the others.
-int ExtraBits(const SoftmaxParams& params);
+// Whether the output's scale is 2^-(8 + extra_bits), and the bits that a scale says; 0 of others.
+bool HasExtraBits(SoftmaxKind kind);
 int ExtraBits(SoftmaxKind kind, double output_scale);
 
 // What the output codes of these parameters stand for.

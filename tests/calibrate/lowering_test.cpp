@@ -5,17 +5,23 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "golden/program/executor.h"
 #include "sim/error.h"
 #include "tests/calibrate/real_arithmetic.h"
+#include "tests/io/io_test_util.h"
 #include "tests/support/vectors.h"
 #include "tests/test_support.h"
 
 namespace qsim::testing {
 namespace {
 
+using ::testing::AllOf;
+using testing::ErrorOf;
 using testing::ForEveryActivation;
 using testing::ForEveryWeight;
+using ::testing::HasSubstr;
 using testing::Join;
 using testing::RunResult;
 using testing::Vectors;
@@ -89,6 +95,9 @@ std::vector<Case> Numerics() {
   }
   cases.push_back({"softmax_ibert", {"numerics.softmax=ibert"}, 26});
   cases.push_back({"softmax_log_int", {"numerics.softmax=log_int"}, 12});
+  cases.push_back({"softmax_table", {"numerics.softmax=table"}});
+  cases.push_back({"softmax_table_16_bits",
+                   {"numerics.softmax=table", "attn_kv_out.bit_type={bits: 16, signed: True}"}});
   for (const int bits : {12, 16}) {
     cases.push_back({"scores_" + std::to_string(bits),
                      {"attn_kv_out.bit_type.bits=" + std::to_string(bits),
@@ -263,6 +272,26 @@ TEST(Lowering, ChosenBlocksAreTheSameAsInAWholeModel) {
   }
 }
 
+// Both tables, within the bound that docs/numerics.md 5.10 states.
+TEST(SoftmaxParams, TablesAreTheExponential) {
+  for (const double scale : {1e-5, 0.001, 0.0123, 0.3, 1.04, 9.0}) {
+    const auto wide = std::get<TableSoftmaxParams>(
+        ScoresOf(SoftmaxKind::kTable, scale, 2, {-32768, 32767}).params);
+    const auto narrow =
+        std::get<TableSoftmaxParams>(ScoresOf(SoftmaxKind::kTable, scale, 0, {0, 255}).params);
+    EXPECT_EQ(wide.extra_bits, 2);
+    EXPECT_TRUE(narrow.exp_high.empty());
+    EXPECT_EQ(wide.exp_high.size(), 256U);
+    CheckSoftmaxParams(wide);
+    CheckSoftmaxParams(narrow);
+    for (std::int64_t d = 0; d < 65536; ++d) {
+      const double exact = 32768 * std::exp(-scale * static_cast<double>(d));
+      EXPECT_NEAR(TableExp(wide, d), exact, 1.51) << scale << " " << d;
+      if (d < 256) EXPECT_NEAR(TableExp(narrow, d), exact, 0.5001) << scale << " " << d;
+    }
+  }
+}
+
 TEST(SoftmaxParams, FollowTheirDefinition) {
   for (std::int32_t k = 1; k <= kMaxSoftmaxK; k += 1 + k / 37) {
     const long double s = 0.6931L / k;
@@ -284,6 +313,22 @@ TEST(SoftmaxParams, FollowTheirDefinition) {
     golden::Softmax({&score, 1}, p, out, trace);
     EXPECT_EQ(exp16[0], 32767) << k;
   }
+}
+
+// Scores that the integer exponential cannot take: all places in one line, with what would work;
+// and it does.
+TEST(Lowering, NamesAllScoresThatNoSoftmaxTakes) {
+  const Vectors vectors = Vectors::Shipped();
+  const std::vector<std::string> few = {"attn_kv_out.bit_type={bits: 2, signed: True}",
+                                        "attn_kv_out.calibration_mode=head_wise"};
+  const std::string error = ErrorOf([&] { static_cast<void>(vectors.Calibrate(few, {})); });
+  EXPECT_THAT(error, AllOf(HasSubstr("blocks.0.attn_kv_out head 0, blocks.0.attn_kv_out head 1"),
+                           HasSubstr(" more: cannot be realised in integers: 2 bits need"),
+                           HasSubstr("softmax ibert_rn takes 0.6931"),
+                           HasSubstr("numerics.softmax: table")));
+  EXPECT_LT(error.size(), 300U);
+  const Bundle table = vectors.Calibrate(Join(few, {"numerics.softmax=table"}), {});
+  EXPECT_NO_THROW(Validate(table.program));
 }
 
 }  // namespace

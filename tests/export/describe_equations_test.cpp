@@ -13,6 +13,7 @@
 
 #include "golden/program/backend.h"
 #include "golden/program/executor.h"
+#include "golden/program/queries.h"
 #include "sim/export/describe.h"
 #include "tests/export/equations.h"
 #include "tests/test_support.h"
@@ -87,7 +88,7 @@ class Instance {
         << text;
     const IntTensor& y = tensors.at("y");
     const std::vector<mpq_class> evaluated =
-        testing::EvaluateEquations(described[0], tensors, program_.constants, y.shape());
+        testing::EvaluateEquations(described[0], tensors, Arrays(), y.shape());
     ASSERT_EQ(static_cast<std::int64_t>(evaluated.size()), y.size());
     for (std::int64_t i = 0; i < y.size(); ++i) {
       ASSERT_EQ(evaluated[static_cast<std::size_t>(i)], static_cast<signed long>(y.At(i)))
@@ -98,6 +99,18 @@ class Instance {
   std::size_t different() const { return different_.size(); }
 
  private:
+  // The constants, and the tables that the text names.
+  std::map<std::string, IntTensor> Arrays() const {
+    std::map<std::string, IntTensor> arrays = program_.constants;
+    ForEachParameterOf(program_.ops[0], [&]<typename T>(const Field& field, const T& member) {
+      if constexpr (std::is_same_v<T, std::vector<std::int32_t>>) {
+        if (field.axis == Axis::kCode)
+          arrays[std::string(field.name)] =
+              IntTensor({static_cast<std::int64_t>(member.size())}, member);
+      }
+    });
+    return arrays;
+  }
   TensorInfo& Define(const std::string& name, const Shape& shape, QuantRange range) {
     program_.tensors.push_back({name, shape, StorageFor(range), range});
     if (range.qmin < -32768) program_.tensors.back().dtype = DType::kInt32;
@@ -358,6 +371,20 @@ TEST(DescribedSoftmax, Ita) {
   CheckSoftmax([](Instance& instance) {
     return ItaSoftmaxParams{.shift_bits = instance.Draw(3, 5),
                             .output_offset = instance.Draw(0, 1) * -128};
+  });
+}
+
+TEST(DescribedSoftmax, Table) {
+  CheckSoftmax([](Instance& instance) {
+    TableSoftmaxParams params{.extra_bits = instance.Draw(0, 3)};
+    const std::int32_t keep = instance.Draw(60000, 65000);
+    for (auto* table : {&params.exp, &params.exp_high}) {
+      if (table == &params.exp_high && instance.Draw(0, 1) == 0) continue;
+      table->assign(1, kTableExpOne);
+      while (table->size() < 256)
+        table->push_back(static_cast<std::int32_t>(std::int64_t{table->back()} * keep >> 16));
+    }
+    return params;
   });
 }
 

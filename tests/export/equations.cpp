@@ -221,6 +221,7 @@ class Equations {
     if (named != arrays_.end()) return named->second;
     if (name == "x" || name == "a") return inputs_.at(0);
     if (name == "b" && inputs_.size() > 1) return inputs_[1];
+    if (const auto table = constants_.find(name); table != constants_.end()) return &table->second;
     return nullptr;
   }
 

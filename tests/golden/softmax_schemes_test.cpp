@@ -357,5 +357,52 @@ TEST(SoftmaxSchemes, NamesRoundTrip) {
   EXPECT_EQ(Name(static_cast<SoftmaxKind>(8)), "");
 }
 
+// Halves from code to code: e = 2^(15 - d).
+TableSoftmaxParams Halving() {
+  TableSoftmaxParams params;
+  for (int d = 0; d < 256; ++d) params.exp.push_back(d < 16 ? kTableExpOne >> d : 0);
+  return params;
+}
+
+TEST(TableSoftmax, ByHand) {
+  // e = 32768, 16384, 8192, 0: sum 57344, floor(2^48 / 57344) = 4908534052; in 2^-8, 146.3, 73.1,
+  // 36.6 and 0.
+  EXPECT_EQ(Evaluate({10, 9, 8, -100}, Halving()), (Row{146, 73, 37, 0}));
+  EXPECT_EQ(Evaluate({-3}, Halving(), 1), Row{255});  // 256
+  EXPECT_EQ(Evaluate({7, 7}, Halving()), (Row{128, 128}));
+  TableSoftmaxParams fine = Halving();
+  fine.extra_bits = 2;  // in 2^-10, 512 equal scores have 2
+  EXPECT_EQ(Evaluate(Row(512, 4), fine), Row(512, 2));
+  fine.extra_bits = 0;  // one half, which goes up
+  EXPECT_EQ(Evaluate(Row(512, 4), fine), Row(512, 1));
+  EXPECT_EQ(Evaluate(Row(513, 4), fine), Row(513, 0));
+}
+
+TEST(TableSoftmax, TwoTables) {
+  TableSoftmaxParams params = Halving();
+  params.exp_high = {kTableExpOne, 3};
+  EXPECT_EQ(TableExp(params, 2), 8192);
+  EXPECT_EQ(TableExp(params, 256), 3);
+  EXPECT_EQ(TableExp(params, 257), 2);  // 1.5
+  EXPECT_EQ(TableExp(params, 259), 0);  // 3/8
+  EXPECT_EQ(TableExp(params, 511), 0);
+  EXPECT_EQ(TableExp(params, std::int64_t{1} << 32), TableExp(params, 511));
+}
+
+TEST(TableSoftmax, RejectsTables) {
+  const auto rejected = [](const auto& change) {
+    TableSoftmaxParams params = Halving();
+    change(params);
+    EXPECT_THROW(CheckSoftmaxParams(params), std::invalid_argument);
+  };
+  rejected([](auto& p) { p.exp.pop_back(); });
+  rejected([](auto& p) { p.exp[0] = 32767; });
+  rejected([](auto& p) { p.exp[9] = -1; });
+  rejected([](auto& p) { p.exp[9] = 32769; });
+  rejected([](auto& p) { p.exp_high = {kTableExpOne}; });
+  rejected([](auto& p) { p.exp_high.assign(257, kTableExpOne); });
+  rejected([](auto& p) { p.extra_bits = 8; });
+}
+
 }  // namespace
 }  // namespace qsim::testing

@@ -1,5 +1,6 @@
 #include "golden/program/ops/softmax.h"
 
+#include <algorithm>
 #include <span>
 
 #include "golden/ops/one_or_each.h"
@@ -47,6 +48,14 @@ void SoftmaxOp::Check(const Checker& checker) const {
     checker.RequireLegal([&] { CheckSoftmaxParams(p); });
     const auto* log_int = std::get_if<LogIntSoftmaxParams>(&p);
     checker.Require(log_int == nullptr || log_int->code_bits == 4, "code_bits must be 4");
+    if (const auto* table = std::get_if<TableSoftmaxParams>(&p)) {
+      const std::size_t entries = std::max<std::size_t>(table->exp_high.size(), 1);
+      checker.Require(
+          std::int64_t{in.range.qmax} - in.range.qmin < static_cast<std::int64_t>(256 * entries) &&
+              table->exp_high.size() ==
+                  std::get<TableSoftmaxParams>(params.front()).exp_high.size(),
+          "exp_high must have an entry for each 256 codes of the scores");
+    }
     const QuantRange range = SoftmaxOutputRange(p);
     const DType dtype = range.qmin < 0 ? DType::kInt8 : DType::kUint8;
     checker.Require(range.qmin >= -128 && range.qmax <= (range.qmin < 0 ? 127 : 255),

@@ -126,13 +126,13 @@ void GivenGrids::RequireReciprocal(const Activation& lhs, const Activation& rhs)
   }
 }
 
-// The algorithm fixes its output, but for the bits that ibert_rn has more.
+// The algorithm fixes its output, but for the extra bits that some have.
 void GivenGrids::CheckSoftmax(const NodePlan& node, const Activation& chosen, Activation& grid,
                               std::vector<LoweringNote>& notes) const {
   if (!(grid.range == chosen.range) || grid.zero != chosen.zero)
     Fail(grid.name, "the algorithm fixes its range and zero point");
   double right = chosen.scale[0];
-  if (node.numerics.softmax == SoftmaxKind::kIbertRn) {
+  if (HasExtraBits(node.numerics.softmax)) {
     constexpr int kMostExtraBits = 7;
     const int bits = std::clamp(ExtraBits(node.numerics.softmax, grid.scale[0]), 0, kMostExtraBits);
     right = std::ldexp(1.0, -8 - bits);

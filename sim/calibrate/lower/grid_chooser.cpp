@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "sim/calibrate/lower/given_grids.h"
+#include "sim/calibrate/lower/score_check.h"
 #include "sim/calibrate/lower/weight_chooser.h"
 #include "sim/error.h"
 #include "sim/semantics/gelu_lowering.h"
@@ -63,10 +64,12 @@ class Chooser {
         observations_(observations),
         source_(source),
         realise_(realise),
+        file_(given),
         given_(given, plan, realise),
         notes_(notes) {}
 
   Grids Run() {
+    if (realise_ == Realise::kExact) RequireScores(plan_, observations_, file_);
     for (const NodePlan& plan : plan_.nodes()) {
       std::visit([&](const auto& function) { Choose(function, plan); }, plan.node->function);
     }
@@ -289,10 +292,7 @@ class Chooser {
 
   void ChooseScores(const network::Product& product, const NodePlan& plan) {
     const auto heads = static_cast<std::size_t>(product.heads);
-    const NodePlan* softmax = nullptr;
-    for (const NodePlan* reader : plan_.ReadersOf(Name(plan))) {
-      if (std::holds_alternative<network::Softmax>(reader->node->function)) softmax = reader;
-    }
+    const NodePlan* softmax = SoftmaxOf(plan_, plan);
     Activation scores;
     scores.name = Name(plan);
     scores.range = RangeOf(*plan.section);
@@ -317,23 +317,19 @@ class Chooser {
     const auto choice = semantics::ChooseScores(kind, observed, 0);
     if (choice) return choice->scale;
     const double coarsest = CoarsestScores(kind, 0).scale;
-    if (realise_ == Realise::kExact && given_.Has(Name(plan))) return coarsest;
-    const std::string problem = fmt::format(
-        "head {}: scores need a scale of {:.3g}, and the integer exponential at most {:.4g}", head,
-        observed, coarsest);
-    if (realise_ == Realise::kExact) {
-      throw InputError(
-          fmt::format("{}: {}: cannot be realised in integers: {}; give the scores more "
-                      "bits (bit_type.bits up to 16), or --realise nearest to clip them",
-                      plan.section->origin, Name(plan), problem));
+    // Else its grid is given: RequireScores.
+    if (realise_ == Realise::kNearest) {
+      Note(LoweringNote::Kind::kSubstitution, Name(plan),
+           fmt::format("head {}: scores need a scale of {:.3g}, and softmax {} takes at most "
+                       "{:.4g}: clipped",
+                       head, observed, golden::Name(kind), coarsest));
     }
-    Note(LoweringNote::Kind::kSubstitution, Name(plan), problem + ": clipped");
     return coarsest;
   }
 
-  // j of ibert_rn's output scale 2^-(8 + j): the one with the least error in calibration.
+  // j of an output scale 2^-(8 + j): the one with the least error in calibration.
   int ExtraBitsOf(const NodePlan& softmax) const {
-    if (softmax.numerics.softmax != SoftmaxKind::kIbertRn) return 0;
+    if (!HasExtraBits(softmax.numerics.softmax)) return 0;
     const Observed* seen = observations_.Find(Name(softmax));
     if (seen == nullptr) throw InternalError(Name(softmax) + " was not observed");
     SoftmaxErrors errors{};
@@ -418,6 +414,7 @@ class Chooser {
   const Observations& observations_;
   const InputSource& source_;
   Realise realise_;
+  const GridsFile* file_;  // may be null
   GivenGrids given_;
   std::vector<LoweringNote>& notes_;
   Grids grids_;

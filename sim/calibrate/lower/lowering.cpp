@@ -217,8 +217,9 @@ class Deriver {
     op.output = Name(plan);
     op.causal = softmax.causal;
     op.input = plan.inputs.at(0);
-    for (const double scale : Input(plan, 0).scale)
-      op.params.push_back(ScoresOf(kind, scale, extra_bits).params);
+    const Activation& scores = Input(plan, 0);
+    for (const double scale : scores.scale)
+      op.params.push_back(ScoresOf(kind, scale, extra_bits, scores.range).params);
     op.params = Compressed(std::move(op.params));
     // 8 bits whatever the range: the array reads its left operand as uint8 or int8.
     const QuantRange range = SoftmaxOutputRange(op.params.front());
