@@ -282,10 +282,11 @@ Instance Arbitrary(std::type_identity<RequantizeOp>, const Draw& draw) {
 }
 
 Instance Arbitrary(std::type_identity<SoftmaxOp>, const Draw& draw) {
-  return ArbitrarySoftmax(draw, std::variant_size_v<SoftmaxParams>);
+  return ArbitrarySoftmax(draw, std::variant_size_v<SoftmaxParams>,
+                          draw(0, 1) == 0 ? SoftmaxDivision::kBefore : SoftmaxDivision::kAfter);
 }
 
-Instance ArbitrarySoftmax(const Draw& draw, std::size_t algorithms) {
+Instance ArbitrarySoftmax(const Draw& draw, std::size_t algorithms, SoftmaxDivision division) {
   Builder b(draw);
   const std::int64_t heads = b.Between(1, 3), tokens = b.Between(1, 9), keys = b.Between(1, 20);
   const Shape shape = {heads, tokens, keys};
@@ -293,11 +294,12 @@ Instance ArbitrarySoftmax(const Draw& draw, std::size_t algorithms) {
       static_cast<SoftmaxKind>(b.Between(0, static_cast<std::int64_t>(algorithms) - 1));
   b.Input("x", shape, b.Pick<QuantRange>({kInt8, kUint8, kInt16}));
   SoftmaxOp op{.output = "y", .input = "x", .params = {DrawHead(b, kind, b.Coin())}};
-  const QuantRange range = SoftmaxOutputRange(op.params.front());
+  op.division = division;
+  const QuantRange range = SoftmaxOutputRange(op.params.front(), division);
   // Heads of other parameters, as far as their output is the same.
   for (std::int64_t h = b.OneOr(heads); h > 1; --h) {
     SoftmaxParams other = DrawHead(b, kind, range.qmin < 0);
-    op.params.push_back(SoftmaxOutputRange(other) == range ? other : op.params.front());
+    op.params.push_back(SoftmaxOutputRange(other, division) == range ? other : op.params.front());
   }
   if (b.Coin()) {
     op.mask = "mask";
@@ -527,6 +529,33 @@ Instance Arbitrary(std::type_identity<ConcatOp>, const Draw& draw) {
   shape[0] = rows + more;
   b.Output(shape, range);
   return b.Take(ConcatOp{"y", "a", "b"});
+}
+
+Instance Arbitrary(std::type_identity<RowSumOp>, const Draw& draw) {
+  Builder b(draw);
+  const std::int64_t heads = b.Between(1, 3), rows = b.Between(1, 5);
+  RowSumOp op{"y", "a", b.Coin() ? OperandMode::kMultiply : OperandMode::kShift};
+  const QuantRange range = op.mode == OperandMode::kShift
+                               ? QuantRange{0, 16}
+                               : b.Pick<QuantRange>({kInt8, kUint8, {-8, 7}});
+  b.Input("a", {heads, rows, b.Between(1, 40)}, range,
+          range.qmin < 0 ? DType::kInt8 : DType::kUint8);
+  b.Output({heads, rows, 1}, kInt32, DType::kInt32);
+  return b.Take(op);
+}
+
+Instance Arbitrary(std::type_identity<RowDivideOp>, const Draw& draw) {
+  Builder b(draw);
+  const std::int64_t heads = b.Between(1, 3), rows = b.Between(1, 5), columns = b.Between(1, 6);
+  RowDivideOp op{"y", "a", "b"};
+  op.fraction_bits = b.Coin() ? 15 : static_cast<int>(b.Between(1, 29));
+  op.reciprocal_rounding = b.AnyRounding();
+  op.rounding = b.AnyRounding();
+  const Shape shape = b.Coin() ? Shape{rows, heads * columns} : Shape{heads, rows, columns};
+  b.Input("a", shape, b.Pick<QuantRange>({kInt32, {-100000, 100000}, {-255, 255}}), DType::kInt32);
+  b.Input("b", {heads, rows, 1}, b.Pick<QuantRange>({kInt32, {0, 65535}, {0, 9}}), DType::kInt32);
+  b.Output(shape, b.Coin() ? kInt32 : QuantRange{-300000, 300000}, DType::kInt32);
+  return b.Take(op);
 }
 
 }  // namespace qsim::derivation

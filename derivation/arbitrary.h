@@ -25,7 +25,7 @@ Instance Arbitrary(std::type_identity<RequantizeOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<SoftmaxOp>, const Draw& draw);
 // Of the first so many algorithms.
 inline constexpr std::size_t kPublishedSoftmaxes = 8;
-Instance ArbitrarySoftmax(const Draw& draw, std::size_t algorithms);
+Instance ArbitrarySoftmax(const Draw& draw, std::size_t algorithms, SoftmaxDivision division);
 Instance Arbitrary(std::type_identity<LayernormOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<ResidualAddOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<PatchifyOp>, const Draw& draw);
@@ -37,5 +37,7 @@ Instance Arbitrary(std::type_identity<RmsnormOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<MultiplyOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<ViewOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<ConcatOp>, const Draw& draw);
+Instance Arbitrary(std::type_identity<RowSumOp>, const Draw& draw);
+Instance Arbitrary(std::type_identity<RowDivideOp>, const Draw& draw);
 
 }  // namespace qsim::derivation

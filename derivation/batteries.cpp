@@ -5,7 +5,7 @@ namespace qsim::derivation {
 std::vector<Battery> AllBatteries() {
   std::vector<Battery> all;
   for (const auto batteries : {RoundingBatteries, RequantizeBatteries, SoftmaxBatteries,
-                               LayernormBatteries, GeluBatteries, RmsnormBatteries}) {
+                               LayernormBatteries, GeluBatteries, RmsnormBatteries, RowBatteries}) {
     const std::span<const Battery> family = batteries();
     all.insert(all.end(), family.begin(), family.end());
   }

@@ -63,5 +63,6 @@ std::span<const Battery> SoftmaxBatteries();
 std::span<const Battery> LayernormBatteries();
 std::span<const Battery> RmsnormBatteries();
 std::span<const Battery> GeluBatteries();
+std::span<const Battery> RowBatteries();  // row_sum, row_divide
 
 }  // namespace qsim::derivation

@@ -10,7 +10,7 @@
 namespace qsim::derivation {
 namespace {
 
-constexpr std::array<Battery, 12> kSoftmaxBatteries = {{
+constexpr std::array<Battery, 14> kSoftmaxBatteries = {{
     {"softmax", "ibert", CompareIbert},
     {"softmax", "ibert_rn", CompareIbertRounded},
     {"softmax", "log_int", CompareLogInt},
@@ -23,6 +23,8 @@ constexpr std::array<Battery, 12> kSoftmaxBatteries = {{
     {"softmax", "deeploy_isoftmax", CompareIsoftmax},
     {"softmax", "masks", CompareMasks},
     {"softmax", "table", CompareTable},
+    {"softmax", "division_after", CompareDivisionAfter},
+    {"softmax", "masks_after", CompareMasksAfter},
 }};
 
 }  // namespace
@@ -95,12 +97,29 @@ void CompareSoftmax(Comparison& comparison, const Scores& scores, const SoftmaxP
   comparison.Check(inside, 1, describe("range"));
 }
 
+Integers DeriveExponentials(const Scores& scores, const SoftmaxParams& params) {
+  const std::vector<mpz_class> exps = DeriveSoftmax(scores, params).exps;
+  const auto top = std::max_element(scores.begin(), scores.end()) - scores.begin();
+  const mpz_class largest = exps[static_cast<std::size_t>(top)];
+  const auto* log_int = std::get_if<LogIntSoftmaxParams>(&params);
+  Integers codes;
+  for (const mpz_class& e : exps) {
+    codes.push_back(log_int == nullptr
+                        ? Small(Clamp(HalfUp(Ratio(255 * e, largest)), 0, 255))
+                        : DeriveLogCode(largest, e, std::int64_t{1} << log_int->code_bits));
+  }
+  return codes;
+}
+
+namespace {
+
 // Section 5.9 on whole operations: every row by itself, whatever stands where it does not see.
-void CompareMasks(Comparison& comparison) {
+void CompareWhole(Comparison& comparison, std::size_t algorithms, SoftmaxDivision division) {
+  const bool after = division == SoftmaxDivision::kAfter;
   for (int i = 0; i < 200; ++i) {
     const Instance instance = ArbitrarySoftmax(
-        [&](std::int64_t lo, std::int64_t hi) { return comparison.Between(lo, hi); },
-        kPublishedSoftmaxes);
+        [&](std::int64_t lo, std::int64_t hi) { return comparison.Between(lo, hi); }, algorithms,
+        division);
     const auto& op = std::get<SoftmaxOp>(instance.program.ops.front());
     GoldenBackend golden;
     const TensorMap tensors = Execute(instance.program, instance.inputs, 0, golden);
@@ -115,8 +134,9 @@ void CompareMasks(Comparison& comparison) {
     for (std::int64_t h = 0; h < heads; ++h) {
       const SoftmaxParams& params = EntryFor(op.params, h);
       const auto* log_int = std::get_if<LogIntSoftmaxParams>(&params);
-      const std::int64_t nothing = log_int == nullptr ? SoftmaxOutputRange(params).qmin
-                                                      : std::int64_t{1} << log_int->code_bits;
+      const std::int64_t nothing = log_int == nullptr
+                                       ? (after ? 0 : SoftmaxOutputRange(params).qmin)
+                                       : std::int64_t{1} << log_int->code_bits;
       for (std::int64_t t = 0; t < rows; ++t) {
         Scores seen, got;
         for (std::int64_t s = 0; s < keys; ++s) {
@@ -124,7 +144,9 @@ void CompareMasks(Comparison& comparison) {
           got.push_back(static_cast<std::int32_t>(y.At(at)));
           if (sees(t, s)) seen.push_back(static_cast<std::int32_t>(x.At(at)));
         }
-        const Integers row = seen.empty() ? Integers() : DeriveSoftmax(seen, params).y;
+        Integers row;
+        if (!seen.empty())
+          row = after ? DeriveExponentials(seen, params) : DeriveSoftmax(seen, params).y;
         Integers derived;
         auto next = row.begin();
         for (std::int64_t s = 0; s < keys; ++s) derived.push_back(sees(t, s) ? *next++ : nothing);
@@ -134,6 +156,39 @@ void CompareMasks(Comparison& comparison) {
         });
       }
     }
+  }
+}
+
+}  // namespace
+
+void CompareMasks(Comparison& comparison) {
+  CompareWhole(comparison, kPublishedSoftmaxes, SoftmaxDivision::kBefore);
+}
+void CompareMasksAfter(Comparison& comparison) {
+  CompareWhole(comparison, std::variant_size_v<SoftmaxParams>, SoftmaxDivision::kAfter);
+}
+
+// Rows of every algorithm: drawn ones, and the edges.
+void CompareDivisionAfter(Comparison& comparison) {
+  for (int i = 0; i < 600; ++i) {
+    const Instance instance = ArbitrarySoftmax(
+        [&](std::int64_t lo, std::int64_t hi) { return comparison.Between(lo, hi); },
+        std::variant_size_v<SoftmaxParams>, SoftmaxDivision::kAfter);
+    const SoftmaxParams& params = std::get<SoftmaxOp>(instance.program.ops.front()).params.front();
+    const int bits =
+        comparison.Between(0, 1) == 0 ? 8 : static_cast<int>(comparison.Between(2, 32));
+    Scores scores = DrawScores(comparison, bits, i % 16 == 0 ? 4096 : 70);
+    if (i % 20 == 1) scores.resize(1);
+    Scores y(scores.size());
+    const std::int64_t saturated = SoftmaxExponentials(scores, params, y);
+    const auto describe = [&] { return "exponentials of " + std::string(NameOfAlgorithm(params)); };
+    comparison.Check(y, DeriveExponentials(scores, params), describe);
+    const std::int64_t top = KindOf(params) == SoftmaxKind::kLogInt ? 0 : 255;
+    for (std::size_t k = 0; k < scores.size(); ++k) {
+      if (scores[k] == *std::max_element(scores.begin(), scores.end()))
+        comparison.Check(y[k], top, describe);
+    }
+    comparison.Check(saturated > 0 && KindOf(params) != SoftmaxKind::kDeeploy, 0, describe);
   }
 }
 

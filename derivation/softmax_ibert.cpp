@@ -35,6 +35,7 @@ DerivedRow DeriveIbert(const Scores& scores, const Params& params, bool rounded,
     row.exp_int.push_back(Small(exp));
     const mpq_class scaled = Scaled(exp * Big(params.act16_multiplier), -params.act16_shift);
     row.exp16.push_back(Small(Clamp(HalfEven(scaled), -32768, 32767)));
+    row.exps.push_back(Big(row.exp16.back()));
     sum += row.exp16.back();
   }
   const mpz_class factor = Floor(Ratio(Power2(32), sum));
@@ -63,17 +64,19 @@ DerivedRow Derive(const Scores& scores, const LogIntSoftmaxParams& params) {
   DerivedRow row;
   for (const mpz_class& exp : exps) {
     row.exp_int.push_back(Small(exp));
-    std::int64_t code = zero;
-    if (exp > 0) {
-      const mpz_class ratio = HalfEven(Ratio(sum, exp));
-      std::int64_t log = 0;
-      while (Power2(log + 1) <= ratio) ++log;
-      if (mpq_class(ratio - Power2(log)) >= Scaled(1, log - 1)) ++log;
-      code = std::min(log, zero);
-    }
-    row.y.push_back(code);
+    row.y.push_back(DeriveLogCode(sum, exp, zero));
   }
+  row.exps = exps;
   return row;
+}
+
+std::int64_t DeriveLogCode(const mpz_class& whole, const mpz_class& exp, std::int64_t zero) {
+  if (exp == 0) return zero;
+  const mpz_class ratio = HalfEven(Ratio(whole, exp));
+  std::int64_t log = 0;
+  while (Power2(log + 1) <= ratio) ++log;
+  if (mpq_class(ratio - Power2(log)) >= Scaled(1, log - 1)) ++log;
+  return std::min(log, zero);
 }
 
 namespace {

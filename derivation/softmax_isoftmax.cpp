@@ -1,6 +1,7 @@
 // Section 5.7 in arbitrary precision: Deeploy's polynomial softmax.
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "derivation/exact.h"
 #include "derivation/softmax_rows.h"
@@ -21,6 +22,7 @@ DerivedRow Derive(const Scores& scores, const IsoftmaxParams& params) {
   for (const mpz_class& exp : exps) {
     row.y.push_back(Small(Floor(Ratio(exp * (params.levels - 1), sum)) + params.output_offset));
   }
+  row.exps = std::move(exps);
   return row;
 }
 

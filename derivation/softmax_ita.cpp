@@ -21,6 +21,7 @@ DerivedRow Normalized(const Scores& scores, const mpz_class& top, const mpz_clas
   for (const std::int32_t x : scores) {
     const mpz_class y = Floor(Scaled(inverse, -PowerOf(top - x, params)));
     row.y.push_back(Small(y + params.output_offset));
+    row.exps.push_back(Floor(Scaled(256, -PowerOf(top - x, params))));
   }
   return row;
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "derivation/comparison.h"
+#include "derivation/exact.h"
 #include "golden/ops/softmax.h"
 
 namespace qsim::derivation {
@@ -21,6 +22,7 @@ Scores DrawScores(Comparison& comparison, int bits, std::int64_t max_length);
 // What the equations give for one row. Intermediates are empty where the algorithm has none.
 struct DerivedRow {
   Integers y, exp_int, exp16;
+  std::vector<mpz_class> exps;  // what section 5.11 calls e
 };
 
 // Section 5, any algorithm; then one file for each publication, and the table.
@@ -34,6 +36,12 @@ DerivedRow Derive(const Scores& scores, const ItaStreamingSoftmaxParams& params)
 DerivedRow Derive(const Scores& scores, const TfliteSoftmaxParams& params);
 DerivedRow Derive(const Scores& scores, const IsoftmaxParams& params);
 DerivedRow Derive(const Scores& scores, const TableSoftmaxParams& params);
+
+// Section 5.11, any algorithm.
+Integers DeriveExponentials(const Scores& scores, const SoftmaxParams& params);
+
+// (5.11) and (5.12): of whole / exp, `zero` where exp is 0.
+std::int64_t DeriveLogCode(const mpz_class& whole, const mpz_class& exp, std::int64_t zero);
 
 // Runs the golden softmax and compares. Also checks that its output stays in SoftmaxOutputRange.
 void CompareSoftmax(Comparison& comparison, const Scores& scores, const SoftmaxParams& params);
@@ -51,5 +59,7 @@ void CompareTfliteFunctions(Comparison& comparison);
 void CompareIsoftmax(Comparison& comparison);
 void CompareMasks(Comparison& comparison);
 void CompareTable(Comparison& comparison);
+void CompareDivisionAfter(Comparison& comparison);
+void CompareMasksAfter(Comparison& comparison);
 
 }  // namespace qsim::derivation

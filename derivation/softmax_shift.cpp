@@ -1,6 +1,7 @@
 // Section 5.5 in arbitrary precision: I-ViT's exponential and Shiftmax.
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "derivation/exact.h"
 #include "derivation/softmax_rows.h"
@@ -36,6 +37,7 @@ DerivedRow Derive(const Scores& scores, const ShiftmaxParams& params) {
     row.exp_int.push_back(Small(exp));
     row.y.push_back(Small(Floor(Scaled(exp * factor, params.output_bits - 32))));
   }
+  row.exps = std::move(exps);
   return row;
 }
 

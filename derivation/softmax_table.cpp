@@ -1,5 +1,6 @@
 // Section 5.10 in arbitrary precision: a softmax whose exponential is a table.
 #include <algorithm>
+#include <utility>
 
 #include "derivation/exact.h"
 #include "derivation/softmax_rows.h"
@@ -25,6 +26,7 @@ DerivedRow Derive(const Scores& scores, const TableSoftmaxParams& params) {
     const mpz_class y = HalfUp(Scaled(e * factor, params.extra_bits - 40));
     row.y.push_back(Small(Clamp(y, 0, 255)));
   }
+  row.exps = std::move(exps);
   return row;
 }
 

@@ -66,6 +66,7 @@ DerivedRow Derive(const Scores& scores, const TfliteSoftmaxParams& params) {
     mpz_class y = -half;
     if (exp) y += P(H(inverse, *exp), 12 - headroom + 31 - params.output_bits);
     row.y.push_back(Small(Clamp(y, -half, half - 1)));
+    row.exps.push_back(exp.value_or(0));
   }
   return row;
 }

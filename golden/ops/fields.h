@@ -74,7 +74,7 @@ struct Description {
   // reads, b the second, y the output. qmin and qmax are the output's range, input_qmin the
   // input's. An operation whose text depends on its parameters has a function Formula(program)
   // instead, and one whose section does a function Section(). Algorithms have kFormula or
-  // Formula().
+  // Formula(), unless the operation has a FormulaOf(params).
   std::string_view formula = {};
   // Of the network's parameters, those with one entry for each channel of the output that went into
   // its integers beside its constants: gamma and beta.

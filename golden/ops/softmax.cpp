@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "golden/ops/fields.h"
+#include "golden/ops/int128.h"
 #include "golden/ops/require.h"
+#include "golden/ops/softmax/shift_exp.h"
 
 namespace qsim::golden {
 namespace {
@@ -52,6 +54,25 @@ struct Row {
   }
 };
 
+// The exponential of a distance to the row's maximum, in units of the algorithm's own.
+struct Exponential {
+  std::int64_t distance;
+
+  Int128 operator()(const IbertSoftmaxParams& p) const { return IbertExp16(p, distance); }
+  Int128 operator()(const IbertRnSoftmaxParams& p) const { return IbertExp16(p, distance); }
+  Int128 operator()(const LogIntSoftmaxParams& p) const {
+    return EvaluateIbertExp(p.exp, -distance);
+  }
+  Int128 operator()(const ShiftmaxParams& p) const { return ShiftExp(-distance, p.x0, p.n); }
+  Int128 operator()(const ItaSoftmaxParams& p) const { return ItaExp(distance, p.shift_bits); }
+  Int128 operator()(const ItaStreamingSoftmaxParams& p) const {
+    return ItaExp(distance, p.shift_bits);
+  }
+  Int128 operator()(const TfliteSoftmaxParams& p) const { return TfliteSoftmaxExp(p, distance); }
+  Int128 operator()(const IsoftmaxParams& p) const { return IsoftmaxExp(p, distance); }
+  Int128 operator()(const TableSoftmaxParams& p) const { return TableExp(p, distance); }
+};
+
 struct Checks {
   void operator()(const IbertSoftmaxParams& p) const { CheckIbertSoftmax(p); }
   void operator()(const IbertRnSoftmaxParams& p) const { CheckIbertSoftmax(p); }
@@ -80,12 +101,14 @@ struct OutputRanges {
 
 void CheckSoftmaxParams(const SoftmaxParams& params) { std::visit(Checks{}, params); }
 
-QuantRange SoftmaxOutputRange(const SoftmaxParams& params) {
+QuantRange SoftmaxOutputRange(const SoftmaxParams& params, SoftmaxDivision division) {
+  if (division == SoftmaxDivision::kAfter && KindOf(params) != SoftmaxKind::kLogInt)
+    return {0, 255};
   return std::visit(OutputRanges{}, params);
 }
 
-std::int32_t SoftmaxZero(const SoftmaxParams& params) {
-  const QuantRange range = SoftmaxOutputRange(params);
+std::int32_t SoftmaxZero(const SoftmaxParams& params, SoftmaxDivision division) {
+  const QuantRange range = SoftmaxOutputRange(params, division);
   return KindOf(params) == SoftmaxKind::kLogInt ? range.qmax : range.qmin;
 }
 
@@ -106,19 +129,44 @@ std::int64_t Softmax(std::span<const std::int32_t> scores, const SoftmaxParams& 
   return std::visit(Row{scores, out, trace}, params);
 }
 
+std::int64_t SoftmaxExponentials(std::span<const std::int32_t> scores, const SoftmaxParams& params,
+                                 std::span<std::int32_t> out) {
+  CheckSoftmaxParams(params);
+  Require(!scores.empty() && static_cast<std::int64_t>(scores.size()) <= kMaxSoftmaxRow &&
+              out.size() == scores.size(),
+          "SoftmaxExponentials: a row must have 1..65536 elements, and out as many");
+  const std::int64_t row_max = *std::max_element(scores.begin(), scores.end());
+  const Int128 largest = std::visit(Exponential{0}, params);
+  const auto* log_int = std::get_if<LogIntSoftmaxParams>(&params);
+  std::int64_t saturated = 0;
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    const Int128 e = std::visit(Exponential{row_max - scores[i]}, params);
+    if (log_int != nullptr) {
+      out[i] = LogIntCode(largest, static_cast<std::int64_t>(e), log_int->code_bits);
+      continue;
+    }
+    const Int128 code = (2 * 255 * e + largest) / (2 * largest);
+    saturated += code > 255;
+    out[i] = static_cast<std::int32_t>(std::min(code, Int128{255}));
+  }
+  return saturated;
+}
+
 std::int64_t MaskedSoftmax(std::span<const std::int32_t> scores,
                            std::span<const std::uint8_t> visible, const SoftmaxParams& params,
-                           std::span<std::int32_t> out) {
+                           std::span<std::int32_t> out, SoftmaxDivision division) {
   Require(visible.size() == scores.size() && out.size() == scores.size(),
           "MaskedSoftmax: visible and out must be as long as the row");
   std::vector<std::int32_t> row;
   for (std::size_t i = 0; i < scores.size(); ++i) {
     if (visible[i] != 0) row.push_back(scores[i]);
   }
-  std::fill(out.begin(), out.end(), SoftmaxZero(params));
+  std::fill(out.begin(), out.end(), SoftmaxZero(params, division));
   if (row.empty()) return 0;
   std::vector<std::int32_t> seen(row.size());
-  const std::int64_t saturated = Softmax(row, params, seen);
+  const std::int64_t saturated = division == SoftmaxDivision::kAfter
+                                     ? SoftmaxExponentials(row, params, seen)
+                                     : Softmax(row, params, seen);
   auto next = seen.begin();
   for (std::size_t i = 0; i < scores.size(); ++i) {
     if (visible[i] != 0) out[i] = *next++;

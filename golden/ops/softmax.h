@@ -56,6 +56,16 @@ constexpr auto NamesOf(SoftmaxKind /*enum*/) {
   });
 }
 
+// Who divides by the row's sum: the softmax, or what follows the product with its output (section
+// 5.11), for which the softmax leaves the exponentials as they are, in 8 bits.
+enum class SoftmaxDivision : std::uint8_t { kBefore, kAfter };
+constexpr auto NamesOf(SoftmaxDivision /*enum*/) {
+  return std::to_array<NamedValue<SoftmaxDivision>>({
+      {SoftmaxDivision::kBefore, "before"},
+      {SoftmaxDivision::kAfter, "after"},
+  });
+}
+
 // In the order of SoftmaxKind.
 using SoftmaxParams = std::variant<IbertSoftmaxParams, IbertRnSoftmaxParams, LogIntSoftmaxParams,
                                    ShiftmaxParams, ItaSoftmaxParams, ItaStreamingSoftmaxParams,
@@ -80,10 +90,13 @@ void CheckSoftmaxParams(const SoftmaxParams& params);
 //   table              0 .. 255                           2^-(8 + extra_bits)
 //
 // (*) wider where |x0| 2^n >= 2^31: see ShiftmaxRange. Parameters must pass CheckSoftmaxParams.
-QuantRange SoftmaxOutputRange(const SoftmaxParams& params);
+// Divided after the product: 0 .. 255 and 1 / 255, of log_int as above.
+QuantRange SoftmaxOutputRange(const SoftmaxParams& params,
+                              SoftmaxDivision division = SoftmaxDivision::kBefore);
 
 // The code of probability 0.
-std::int32_t SoftmaxZero(const SoftmaxParams& params);
+std::int32_t SoftmaxZero(const SoftmaxParams& params,
+                         SoftmaxDivision division = SoftmaxDivision::kBefore);
 
 // Optional intermediates, for conformance and for tests. Each is empty or as long as the row;
 // exp_int: ibert, ibert_rn, log_int, shiftmax. exp16: ibert, ibert_rn. Others leave them alone.
@@ -104,10 +117,17 @@ std::int64_t MaxSoftmaxRow(SoftmaxKind kind);
 std::int64_t Softmax(std::span<const std::int32_t> scores, const SoftmaxParams& params,
                      std::span<std::int32_t> out, const SoftmaxTrace& trace = {});
 
+// Section 5.11: the exponentials of a row, the maximum's being 255; of log_int, 0. Returns how many
+// elements saturated (deeploy_isoftmax alone). Rows as above, of any algorithm up to
+// kMaxSoftmaxRow.
+std::int64_t SoftmaxExponentials(std::span<const std::int32_t> scores, const SoftmaxParams& params,
+                                 std::span<std::int32_t> out);
+
 // Section 5.9: the visible scores, in order, are a row of their own; the others get SoftmaxZero.
 // `visible` has an entry for each score, 0 where it is masked. A row may see nothing.
 std::int64_t MaskedSoftmax(std::span<const std::int32_t> scores,
                            std::span<const std::uint8_t> visible, const SoftmaxParams& params,
-                           std::span<std::int32_t> out);
+                           std::span<std::int32_t> out,
+                           SoftmaxDivision division = SoftmaxDivision::kBefore);
 
 }  // namespace qsim::golden

@@ -40,12 +40,15 @@ std::string_view SectionOf(const Op& op) {
 
 std::string FormulaOf(const Program& program, const Op& op) {
   std::string text;
-  const auto of_algorithm = [&]<typename... T>(const std::variant<T...>& algorithm) {
+  const auto of_algorithm = [&]<typename O, typename... T>(const O& o,
+                                                           const std::variant<T...>& algorithm) {
     text = "algorithm " + std::string(NameOfAlgorithm(algorithm)) +
            (text.empty() ? "\n" : ", " + text + "\n");
     std::visit(
         [&]<typename Params>(const Params& params) {
-          if constexpr (requires { params.Formula(); }) {
+          if constexpr (requires { o.FormulaOf(params); }) {
+            text += o.FormulaOf(params);
+          } else if constexpr (requires { params.Formula(); }) {
             text += params.Formula();
           } else {
             text += Params::kFormula;
@@ -61,8 +64,8 @@ std::string FormulaOf(const Program& program, const Op& op) {
           text = T::kIs.formula;
         }
         ForEachField(o, [&]<typename M>(const Field&, const M& member) {
-          if constexpr (kIsVariant<M>) of_algorithm(member);
-          if constexpr (kIsVectorOfVariants<M>) of_algorithm(member.front());
+          if constexpr (kIsVariant<M>) of_algorithm(o, member);
+          if constexpr (kIsVectorOfVariants<M>) of_algorithm(o, member.front());
         });
       },
       op);

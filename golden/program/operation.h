@@ -20,6 +20,8 @@
 #include "golden/program/ops/requantize.h"
 #include "golden/program/ops/residual_add.h"
 #include "golden/program/ops/rmsnorm.h"
+#include "golden/program/ops/row_divide.h"
+#include "golden/program/ops/row_sum.h"
 #include "golden/program/ops/softmax.h"
 #include "golden/program/ops/table.h"
 #include "golden/program/ops/view.h"
@@ -28,9 +30,9 @@ namespace qsim::golden {
 
 struct Program;
 
-using Op =
-    std::variant<GemmOp, MatmulOp, RequantizeOp, SoftmaxOp, LayernormOp, ResidualAddOp, PatchifyOp,
-                 EmbedOp, GeluOp, AddOp, TableOp, RmsnormOp, MultiplyOp, ViewOp, ConcatOp>;
+using Op = std::variant<GemmOp, MatmulOp, RequantizeOp, SoftmaxOp, LayernormOp, ResidualAddOp,
+                        PatchifyOp, EmbedOp, GeluOp, AddOp, TableOp, RmsnormOp, MultiplyOp, ViewOp,
+                        ConcatOp, RowSumOp, RowDivideOp>;
 
 // What every operation is asked for: a kind and its section of docs/numerics.md, its parameters
 // (fields.h), what a program must satisfy to hold it, and how it runs.

@@ -103,6 +103,7 @@ std::string AxisName(ChannelAxis axis) { return axis == ChannelAxis::kFirst ? "h
 std::string SetOf(Rounding) { return "rounding"; }
 std::string SetOf(RequantScheme) { return "requant_scheme"; }
 std::string SetOf(OperandMode) { return "operand_mode"; }
+std::string SetOf(SoftmaxDivision) { return "softmax_division"; }
 
 // Adds the parameters of one operation, by what its fields say of them.
 class OperationFields {
@@ -295,6 +296,7 @@ ExportTable BuildExportTable(const Bundle& bundle) {
              std::array{AccPolicy::kError, AccPolicy::kWrap, AccPolicy::kSaturate});
   AddChoices(table, "operand_mode", std::array{OperandMode::kMultiply, OperandMode::kShift});
   AddAlgorithms<SoftmaxParams>(table, "softmax");
+  AddChoices(table, "softmax_division", AllOf<SoftmaxDivision>());
   AddChoices(table, "requant_scheme", kAllRequantSchemes);
   AddAlgorithms<LayernormParams>(table, "layernorm");
   AddAlgorithms<GeluParams>(table, "gelu");

@@ -10,12 +10,15 @@
 #include "sim/calibrate/observe/calibration.h"
 #include "sim/error.h"
 #include "sim/io/files/hash.h"
+#include "sim/semantics/softmax_lowering.h"
 #include "sim/text/nearest_word.h"
 
 namespace qsim::calibrate {
 namespace {
 
-constexpr std::int64_t kWorthAFirstLook = 8;  // inputs
+// Inputs that are looked at first, and how many make that worth it.
+constexpr std::int64_t kFirstLook = 2;
+constexpr std::int64_t kWorthAFirstLook = 8;
 
 void CheckScope(const network::Network& network, const CalibrateOptions& options) {
   if (options.scope != Scope::kModel) return;
@@ -75,12 +78,17 @@ void Calibrator::Observe(const CalibrationInputs& inputs, Observations& observat
   ObserveInputs(network_, inputs, {options_.batch, options_.threads}, observations);
 }
 
-// What one input already rules out is said before all of them are run.
+// What a few inputs already rule out is said before all of them are run.
 void Calibrator::FirstLook(const CalibrationInputs& inputs) const {
+  const bool limited = std::ranges::any_of(plan_.nodes(), [](const NodePlan& node) {
+    return std::holds_alternative<network::Softmax>(node.node->function) &&
+           !TakesAnyScale(node.numerics.softmax);
+  });
+  if (!limited) return;
   CalibrationInputs first = inputs;
-  first.count = 1;
+  first.count = kFirstLook;
   Observations seen(plan_);
-  ObserveInputs(network_, first, {1, 1}, seen);
+  ObserveInputs(network_, first, {kFirstLook, options_.threads}, seen);
   RequireScores(plan_, seen, options_.grids ? &*options_.grids : nullptr, /*growing=*/true);
 }
 

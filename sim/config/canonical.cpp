@@ -30,6 +30,9 @@ std::vector<std::string> Lines(const Config& config, int block) {
       "numerics: rounding={} requantize={} residual_add={} softmax={} layernorm={} gelu={}",
       Name(numerics.rounding), Name(numerics.requantize), Name(numerics.residual_add),
       Name(numerics.softmax), Name(numerics.layernorm), Name(numerics.gelu)));
+  // What is historic stands in no line, so that hashes stay what they were.
+  if (numerics.softmax_division != SoftmaxDivision::kBefore)
+    lines.push_back(fmt::format("numerics: softmax_division={}", Name(numerics.softmax_division)));
   for (const SectionKind& kind : config.sections()) {
     if (block < 0 || kind.is_per_block) {
       lines.push_back(Line(kind.key, config.Get(block, kind.key)));

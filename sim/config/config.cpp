@@ -247,6 +247,7 @@ Numerics Config::NumericsFor(int block) const {
       }
     }
     if (level.residual_add) numerics.residual_add = level.residual_add->value;
+    if (level.softmax_division) numerics.softmax_division = level.softmax_division->value;
     if (level.layernorm) numerics.layernorm = level.layernorm->value;
     if (level.gelu) numerics.gelu = level.gelu->value;
   }

@@ -36,9 +36,10 @@ std::string NumericsText(const std::string& prefix, const std::string& contract,
   return text + fmt::format(
                     "{0}numerics.rounding: {1}\n{0}numerics.requantize: {2}\n"
                     "{0}numerics.residual_add: {3}\n{0}numerics.softmax: {4}\n"
-                    "{0}numerics.layernorm: {5}\n{0}numerics.gelu: {6}\n",
+                    "{0}numerics.layernorm: {5}\n{0}numerics.gelu: {6}\n"
+                    "{0}numerics.softmax_division: {7}\n",
                     prefix, Name(n.rounding), Name(n.requantize), Name(n.residual_add),
-                    Name(n.softmax), Name(n.layernorm), Name(n.gelu));
+                    Name(n.softmax), Name(n.layernorm), Name(n.gelu), Name(n.softmax_division));
 }
 
 }  // namespace

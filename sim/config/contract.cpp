@@ -66,12 +66,15 @@ class ContractReader {
     }
     const YamlPtr operations = Required(*root_, "operations");
     CheckKeys(*operations, "operations.",
-              {"requantize", "residual_add", "softmax", "layernorm", "gelu", "last_steps"});
+              {"requantize", "residual_add", "softmax", "softmax_division", "layernorm", "gelu",
+               "last_steps"});
     ReadRequantize(*operations);
     if (operations->Find("last_steps") != nullptr) {
       contract_.numerics.requantize.rounding = Choice<Rounding>(*operations, "last_steps");
     }
     Numerics& n = contract_.numerics;
+    if (operations->Find("softmax_division") != nullptr)
+      n.softmax_division = Choice<SoftmaxDivision>(*operations, "softmax_division");
     ReadOperation(*operations, "residual_add", n.residual_add);
     ReadOperation(*operations, "softmax", n.softmax);
     ReadOperation(*operations, "layernorm", n.layernorm);
@@ -185,6 +188,8 @@ std::vector<NumericsContract::Choice> NumericsContract::Operations() const {
       {"layernorm", std::string(Name(numerics.layernorm))},
       {"gelu", std::string(Name(numerics.gelu))},
   };
+  if (numerics.softmax_division != SoftmaxDivision::kBefore)
+    choices.push_back({"softmax_division", std::string(Name(numerics.softmax_division))});
   if (!plain && numerics.requantize.rounding != Rounding::kHalfUp) {
     choices.push_back({"last_steps", std::string(Name(numerics.requantize.rounding))});
   }

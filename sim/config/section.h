@@ -131,6 +131,7 @@ struct Numerics {
   RequantRule requantize;
   Rounding residual_add = Rounding::kHalfUp;
   SoftmaxKind softmax = SoftmaxKind::kIbertRn;
+  SoftmaxDivision softmax_division = SoftmaxDivision::kBefore;
   LayernormKind layernorm = LayernormKind::kIbert;
   GeluKind gelu = GeluKind::kTable;
 };

@@ -67,6 +67,7 @@ struct NumericsSettings {
   Optional<RequantRule> requantize;
   Optional<Rounding> residual_add;
   Optional<SoftmaxKind> softmax;
+  Optional<SoftmaxDivision> softmax_division;
   Optional<LayernormKind> layernorm;
   Optional<GeluKind> gelu;
 };

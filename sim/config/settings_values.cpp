@@ -249,6 +249,8 @@ bool SettingsReader::ReadNumericsValue(const Place& place, const std::string& ke
     Assign(numerics.residual_add, OneOf<Rounding>(leaf, "rounding"), leaf);
   } else if (key == "softmax") {
     Assign(numerics.softmax, OneOf<SoftmaxKind>(leaf, "softmax"), leaf);
+  } else if (key == "softmax_division") {
+    Assign(numerics.softmax_division, OneOf<SoftmaxDivision>(leaf, "division"), leaf);
   } else if (key == "layernorm") {
     Assign(numerics.layernorm, OneOf<LayernormKind>(leaf, "layernorm"), leaf);
   } else if (key == "gelu") {
@@ -299,6 +301,7 @@ void SettingsReader::ReadContract(const Place& place, const Leaf& leaf) {
   Assign(numerics.requantize, contract.numerics.requantize, leaf);
   Assign(numerics.residual_add, contract.numerics.residual_add, leaf);
   Assign(numerics.softmax, contract.numerics.softmax, leaf);
+  Assign(numerics.softmax_division, contract.numerics.softmax_division, leaf);
   Assign(numerics.layernorm, contract.numerics.layernorm, leaf);
   Assign(numerics.gelu, contract.numerics.gelu, leaf);
   Assign(block.hardware.requant, contract.scales, leaf);

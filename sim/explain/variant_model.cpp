@@ -97,7 +97,7 @@ void Apply(const VariantModel::Change& change, Op& op) {
       ForNumbers(member,
                  [&](auto& n) { n = static_cast<std::decay_t<decltype(n)>>(n + change.number); });
     }
-    if constexpr (std::is_same_v<T, Rounding>) member = static_cast<Rounding>(change.number);
+    if constexpr (std::is_enum_v<T>) member = static_cast<T>(change.number);
     if constexpr (kIsVector<T>) {
       if (change.what == What::kEmpty) member.clear();
       if (change.what == What::kFirst) std::fill(member.begin(), member.end(), member.front());
@@ -142,11 +142,21 @@ class VariantModel::Suspects {
     std::string words = name;
     std::replace(words.begin(), words.end(), '_', ' ');
     if constexpr (std::is_same_v<T, Rounding>) {
+      // The operation's own rounding needs no name.
+      const std::string of = name == "rounding" ? "" : words + " ";
       for (const Rounding rounding : kAllRoundings) {
         if (rounding == member) continue;
-        model_.Add("rounding", {What::kRounding, name, static_cast<int>(rounding)},
-                   std::string(Name(rounding)),
-                   fmt::format("{} instead of {}", Name(rounding), Name(member)));
+        model_.Add("rounding", {What::kChoice, name, static_cast<int>(rounding)},
+                   (of.empty() ? "" : name + "_") + std::string(Name(rounding)),
+                   fmt::format("{}{} instead of {}", of, Name(rounding), Name(member)));
+      }
+    } else if constexpr (std::is_same_v<T, SoftmaxDivision>) {
+      for (const SoftmaxDivision other : AllOf<SoftmaxDivision>()) {
+        if (other == member) continue;
+        model_.Add("algorithm", {What::kChoice, name, static_cast<int>(other)},
+                   fmt::format("division_{}", Name(other)),
+                   fmt::format("the row's sum divided out {} the product instead of {}",
+                               Name(other), Name(member)));
       }
     } else if constexpr (kIsVariant<T>) {
       Algorithm(name, member);

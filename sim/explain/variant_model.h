@@ -35,7 +35,7 @@ class VariantModel final : public Model {
   struct Change {
     enum class What : std::uint8_t {
       kNothing,
-      kRounding,   // the one with this number
+      kChoice,     // the one with this number: a rounding, a division
       kZero,       // every number 0
       kAdd,        // this to every number; of a multiplier, to its shift
       kEmpty,      // a list without entries

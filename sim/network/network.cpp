@@ -129,7 +129,8 @@ Sections Network::Vocabulary() const {
 
 const Node* Network::NodeOf(std::string_view tensor) const {
   if (const Node* node = Find(tensor)) return node;
-  for (const std::string_view suffix : {kProductSuffix, kNarrowSuffix}) {
+  for (const std::string_view suffix :
+       {kProductSuffix, kNarrowSuffix, kSumSuffix, kQuotientSuffix}) {
     if (tensor.ends_with(suffix)) return Find(tensor.substr(0, tensor.size() - suffix.size()));
   }
   const auto found = accumulators_.find(tensor);

@@ -152,7 +152,10 @@ class Network {
 // Names that the program's tensors have beside the node's own.
 inline constexpr std::string_view kProductSuffix = ".acc";  // of a Product: its accumulator
 inline constexpr std::string_view kNarrowSuffix =
-    ".quant";  // of a Projection: its optional int8 step
+    ".quant";                                           // of a Projection: its optional int8 step
+inline constexpr std::string_view kSumSuffix = ".sum";  // of a Softmax: what its rows add up to
+inline constexpr std::string_view kQuotientSuffix =
+    ".divided";  // of a Product: its accumulator over those sums
 // The accumulator of a Projection.
 const std::string& AccumulatorName(const Node& node);
 // What a Projection's accumulator is requantized to where nothing else does it.

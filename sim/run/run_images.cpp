@@ -58,6 +58,7 @@ struct Executors {
   FloatTaps* floats = nullptr;  // null without float reference; then the states below stay empty
   MixedState ideal;             // ideal fake quantization
   MixedState dequantized;       // the golden run's, which each step alone starts from
+  MixedState undivided;         // float values of what the network has only divided
 
   template <typename Action>
   void ForEach(Action action) const {
@@ -158,6 +159,7 @@ class Runner {
         e.ForEach([&](Execution& execution) { execution.Drop(name); });
         e.ideal.erase(name);
         e.dequantized.erase(name);
+        e.undivided.erase(name);
       }
     }
     for (const std::string& name : waiting) supply(name);  // inputs that nothing reads
@@ -177,6 +179,26 @@ class Runner {
                         stats == nullptr ? nullptr : &stats->saturated[name]);
   }
 
+  // The real numbers that a tensor's integers stand for; null where the float network has none.
+  const FloatTensor* FloatOf(const std::string& name, Executors& e) const {
+    if (e.floats == nullptr) return nullptr;
+    if (!mixed_->Undivided(name)) return e.floats->Find(NodeOf(name));
+    const std::size_t node = mixed_->NodeOf(name);
+    MixedState reads;
+    for (const std::string& input : InputsOf(*mixed_->OpOf(node))) {
+      const auto found = e.undivided.find(input);
+      if (found != e.undivided.end()) {
+        reads.insert(*found);
+      } else if (const FloatTensor* value = e.floats->Find(NodeOf(input))) {
+        reads[input] = std::make_shared<MixedTensor>(*value);
+      } else {
+        return nullptr;
+      }
+    }
+    e.undivided[name] = mixed_->Compute(node, Exactness::All(), reads);
+    return &e.undivided.at(name)->real();
+  }
+
   // Everything there is to do with a tensor that has just appeared.
   void Look(const std::string& name, std::int64_t image, int worker, Executors& e, ImageResult& r) {
     const IntTensor& golden = e.golden->values().at(name);
@@ -189,7 +211,7 @@ class Runner {
       if (settings_.sink != nullptr) settings_.sink->Take("rtl", name, image, rtl);
     }
     if (!mixed_ && !profiler_) return;
-    const FloatTensor* exact = e.floats == nullptr ? nullptr : e.floats->Find(NodeOf(name));
+    const FloatTensor* exact = FloatOf(name, e);
     const std::vector<double> quantized = bundle_.GridOf(name).Dequantize(golden);
     if (profiler_) {
       profiler_->Take(worker, image, r.profile, name, golden, quantized,

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "golden/program/queries.h"
 #include "sim/error.h"
 #include "sim/semantics/float_run.h"
 #include "sim/semantics/model_check.h"
@@ -30,6 +31,15 @@ MixedExecutor::MixedExecutor(const Bundle& bundle, const network::Network& model
     : bundle_(bundle), model_(model), inputs_(inputs), names_(bundle.program.inputs) {
   for (const Op& op : bundle.program.ops) names_.push_back(OutputOf(op));
   for (std::size_t n = 0; n < names_.size(); ++n) nodes_[names_[n]] = n;
+  for (const Op& op : bundle.program.ops) {
+    const auto* softmax = std::get_if<SoftmaxOp>(&op);
+    const std::vector<std::string> reads = InputsOf(op);
+    const bool sums = std::holds_alternative<RowSumOp>(op) || AccumulatorOf(op) != nullptr;
+    if ((softmax != nullptr && softmax->division == SoftmaxDivision::kAfter) ||
+        (sums && std::any_of(reads.begin(), reads.end(),
+                             [this](const std::string& name) { return Undivided(name); })))
+      undivided_.insert(OutputOf(op));
+  }
   CheckStandsFor(bundle, model, inputs);
 }
 

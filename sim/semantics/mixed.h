@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,9 @@ class MixedExecutor {
   std::size_t NodeOf(const std::string& tensor) const { return nodes_.at(tensor); }
   // Whether the node rounds something else than a sum or a ratio: Exactness::function speaks of it.
   bool HasFunction(std::size_t node) const;
+  // Whether a tensor stands for other real numbers than the network's node: exponentials that are
+  // divided later, sums of them, and products with them.
+  bool Undivided(const std::string& tensor) const { return undivided_.contains(tensor); }
   // The nodes whose tensors nothing reads.
   std::vector<std::size_t> Last() const;
   Modes AllOf(Exactness exactness) const { return Modes(nodes(), exactness); }
@@ -120,6 +124,7 @@ class MixedExecutor {
   const ModelInputs& inputs_;
   std::vector<std::string> names_;
   std::map<std::string, std::size_t> nodes_;
+  std::set<std::string> undivided_;
 };
 
 }  // namespace qsim::semantics

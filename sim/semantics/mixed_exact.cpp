@@ -1,7 +1,9 @@
 // What an operation of a program is in real numbers: the function of the network's node, on what
 // the operation reads. Sums are of doubles, so that a grid of 16 bits rounds what its codes really
 // add up to; in float they are the node's own, bit for bit.
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "sim/semantics/float_nodes.h"
@@ -26,6 +28,34 @@ Reals Plus(Reals sum, const Reals& x) {
   const std::size_t first = sum.size() - x.size();
   for (std::size_t i = 0; i < x.size(); ++i) sum[first + i] += x[i];
   return sum;
+}
+
+// exp(x - max) from a row's probabilities; 0 where the row sees nothing.
+Reals OverLargest(Reals probabilities, std::int64_t width) {
+  for (auto row = probabilities.begin(); row != probabilities.end(); row += width) {
+    const double largest = *std::max_element(row, row + width);
+    std::for_each(row, row + width, [&](double& p) { p = largest > 0 ? p / largest : 0; });
+  }
+  return probabilities;
+}
+
+Reals RowSums(const Reals& x, std::int64_t width) {
+  Reals sums;
+  for (auto row = x.begin(); row != x.end(); row += width)
+    sums.push_back(std::accumulate(row, row + width, 0.0));
+  return sums;
+}
+
+// Over a divisor for each row of each head; one that is not positive is a row without elements.
+Reals RowQuotients(Reals x, const Shape& shape, const Reals& divisors, const Shape& rows) {
+  const auto heads = static_cast<std::size_t>(rows[0]), count = static_cast<std::size_t>(rows[1]);
+  const std::size_t width = x.size() / divisors.size();
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const std::size_t row = i / width;
+    const double d = divisors[shape.size() > 2 ? row : row % heads * count + row / heads];
+    x[i] = d > 0 ? x[i] / d : 0;
+  }
+  return x;
 }
 
 Reals PositionsOf(const network::Positions& node) {
@@ -147,6 +177,14 @@ Reals MixedExecutor::ExactOf(const Op& op, const Lookup& values, bool float_weig
   if (const auto* add = std::get_if<ResidualAddOp>(&op)) {
     return Plus(values.At(add->a)->Doubles(), values.At(add->b)->Doubles());
   }
+  if (const auto* sum = std::get_if<RowSumOp>(&op)) {
+    return RowSums(values.At(sum->input)->Doubles(), program.Tensor(sum->input).shape.back());
+  }
+  if (const auto* divide = std::get_if<RowDivideOp>(&op)) {
+    return RowQuotients(values.At(divide->input)->Doubles(), program.Tensor(divide->input).shape,
+                        values.At(divide->divisor)->Doubles(),
+                        program.Tensor(divide->divisor).shape);
+  }
   const network::Node& node = *model_.NodeOf(OutputOf(op));
   if (const auto* embed = std::get_if<EmbedOp>(&op)) {
     return Plus(float_weights ? PositionsOf(std::get<network::Positions>(node.function))
@@ -168,7 +206,11 @@ Reals MixedExecutor::ExactOf(const Op& op, const Lookup& values, bool float_weig
       inputs.back() = &normalised;
     }
   }
-  return Widened(semantics::Compute(node, inputs));
+  Reals result = Widened(semantics::Compute(node, inputs));
+  const auto* softmax = std::get_if<SoftmaxOp>(&op);
+  return softmax != nullptr && softmax->division == SoftmaxDivision::kAfter
+             ? OverLargest(std::move(result), program.Tensor(softmax->output).shape.back())
+             : result;
 }
 
 }  // namespace qsim::semantics

@@ -15,7 +15,7 @@ using Tensor = std::shared_ptr<const MixedTensor>;
 // Operations that change a grid, or add on it; the others that round have a function of their own.
 bool IsRatio(const Op& op) {
   return std::holds_alternative<RequantizeOp>(op) || std::holds_alternative<ResidualAddOp>(op) ||
-         std::holds_alternative<EmbedOp>(op);
+         std::holds_alternative<EmbedOp>(op) || std::holds_alternative<RowDivideOp>(op);
 }
 
 // What an accumulator makes of sums that it cannot hold.
@@ -35,7 +35,7 @@ void Bound(const Accumulator& acc, const Grid& grid, Reals& real) {
 bool MixedExecutor::HasFunction(std::size_t node) const {
   const Op* op = OpOf(node);
   return op != nullptr && AccumulatorOf(*op) == nullptr && !IsRatio(*op) &&
-         !std::holds_alternative<PatchifyOp>(*op);
+         !std::holds_alternative<PatchifyOp>(*op) && !std::holds_alternative<RowSumOp>(*op);
 }
 
 Tensor MixedExecutor::OnGrid(const std::string& tensor, const FloatTensor& real) const {
@@ -49,6 +49,10 @@ Tensor MixedExecutor::Node(std::size_t node, Exactness e, const Lookup& values) 
     return value->codes() != nullptr ? value : FromReal(names_[node], value->Doubles(), e, {});
   }
   if (std::holds_alternative<PatchifyOp>(*op)) return Golden(node, values);
+  if (std::holds_alternative<RowSumOp>(*op)) {  // exact on any grid
+    return OnGrids(*op, values) ? Golden(node, values)
+                                : OffGrid(names_[node], ExactOf(*op, values, false));
+  }
   const Accumulator* acc = AccumulatorOf(*op);
   return acc != nullptr ? Product(node, *acc, e, values) : Rounding(node, e, values);
 }

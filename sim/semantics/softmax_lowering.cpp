@@ -185,7 +185,9 @@ int ExtraBits(SoftmaxKind kind, double output_scale) {
   return HasExtraBits(kind) ? -8 - std::ilogb(output_scale) : 0;
 }
 
-TensorScale SoftmaxOutputScale(const SoftmaxParams& params) {
+TensorScale SoftmaxOutputScale(const SoftmaxParams& params, SoftmaxDivision division) {
+  if (division == SoftmaxDivision::kAfter && KindOf(params) != SoftmaxKind::kLogInt)
+    return Linear(1.0 / 255, 0);
   return std::visit(OutputScales{}, params);
 }
 

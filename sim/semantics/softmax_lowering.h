@@ -22,6 +22,8 @@ struct ScoreChoice {
   double scale = 1;
   SoftmaxParams params;
 };
+// Whether no scale is too coarse.
+bool TakesAnyScale(SoftmaxKind kind);
 std::optional<ScoreChoice> ChooseScores(SoftmaxKind kind, double observed, int extra_bits,
                                         QuantRange scores = {});
 // The coarsest scale that the algorithm has, for clipped scores.
@@ -36,7 +38,8 @@ bool HasExtraBits(SoftmaxKind kind);
 int ExtraBits(SoftmaxKind kind, double output_scale);
 
 // What the output codes of these parameters stand for.
-TensorScale SoftmaxOutputScale(const SoftmaxParams& params);
+TensorScale SoftmaxOutputScale(const SoftmaxParams& params,
+                               SoftmaxDivision division = SoftmaxDivision::kBefore);
 
 // The integer constants of I-BERT's exponential for a score scale s = 0.6931 / k: x0 = -k exactly.
 // k in 1..kMaxSoftmaxK; docs/numerics.md section 5.1.

@@ -96,6 +96,14 @@ std::vector<Case> Numerics() {
   cases.push_back({"softmax_ibert", {"numerics.softmax=ibert"}, 26});
   cases.push_back({"softmax_log_int", {"numerics.softmax=log_int"}, 12});
   cases.push_back({"softmax_table", {"numerics.softmax=table"}});
+  for (const char* kind : {"ibert_rn", "table", "shiftmax", "deeploy_isoftmax", "tflite", "ita"}) {
+    cases.push_back({std::string("softmax_after_") + kind,
+                     {"numerics.softmax_division=after", std::string("numerics.softmax=") + kind},
+                     std::string(kind) == "ita" ? 14.0 : 26.0});
+  }
+  cases.push_back({"softmax_after_log_int",
+                   {"numerics.softmax_division=after", "numerics.softmax=log_int"},
+                   12});
   cases.push_back({"softmax_table_16_bits",
                    {"numerics.softmax=table", "attn_kv_out.bit_type={bits: 16, signed: True}"}});
   for (const int bits : {12, 16}) {
@@ -287,7 +295,9 @@ TEST(SoftmaxParams, TablesAreTheExponential) {
     for (std::int64_t d = 0; d < 65536; ++d) {
       const double exact = 32768 * std::exp(-scale * static_cast<double>(d));
       EXPECT_NEAR(TableExp(wide, d), exact, 1.51) << scale << " " << d;
-      if (d < 256) EXPECT_NEAR(TableExp(narrow, d), exact, 0.5001) << scale << " " << d;
+      if (d < 256) {
+        EXPECT_NEAR(TableExp(narrow, d), exact, 0.5001) << scale << " " << d;
+      }
     }
   }
 }
@@ -322,13 +332,39 @@ TEST(Lowering, NamesAllScoresThatNoSoftmaxTakes) {
   const std::vector<std::string> few = {"attn_kv_out.bit_type={bits: 2, signed: True}",
                                         "attn_kv_out.calibration_mode=head_wise"};
   const std::string error = ErrorOf([&] { static_cast<void>(vectors.Calibrate(few, {})); });
-  EXPECT_THAT(error, AllOf(HasSubstr("blocks.0.attn_kv_out head 0, blocks.0.attn_kv_out head 1"),
-                           HasSubstr(" more: cannot be realised in integers: 2 bits need"),
-                           HasSubstr("softmax ibert_rn takes 0.6931"),
-                           HasSubstr("numerics.softmax: table")));
+  EXPECT_THAT(
+      error,
+      AllOf(HasSubstr("blocks.0.attn_kv_out head 0, blocks.0.attn_kv_out head 1"),
+            HasSubstr("and 6 more at least: cannot be realised in integers: 2 bits need"),
+            HasSubstr("softmax ibert_rn takes 0.6931"), HasSubstr("numerics.softmax: table")));
   EXPECT_LT(error.size(), 300U);
   const Bundle table = vectors.Calibrate(Join(few, {"numerics.softmax=table"}), {});
   EXPECT_NO_THROW(Validate(table.program));
+}
+
+// Every tap of a softmax that is divided after the product is compared with what it stands for:
+// exp(x - max), sums of that, products with it.
+TEST(Lowering, UndividedTapsHaveFloatCounterparts) {
+  const Vectors vectors = Vectors::Shipped();
+  const Bundle bundle = vectors.Calibrate({"numerics.softmax_division=after"}, {});
+  RunSettings settings;
+  settings.images = 2;
+  const RunResult result = vectors.Run(bundle, settings);
+  for (const char* tap :
+       {"intSoft", "intSoft.sum", "attn_v_out.acc", "attn_v_out.divided", "attn_v_out"})
+    EXPECT_GT(WorstQsnr(result.report, tap), 25) << tap;
+  const Bundle before = vectors.Calibrate({}, {});
+  const RunResult other = vectors.Run(before, settings);
+  EXPECT_GE(WorstQsnr(result.report, "attn_v_out"), WorstQsnr(other.report, "attn_v_out") - 1);
+}
+
+TEST(Lowering, PowersOfTwoHaveNoReciprocal) {
+  const Vectors vectors = Vectors::Shipped();
+  EXPECT_THAT(ErrorOf([&] {
+                static_cast<void>(vectors.Calibrate(
+                    {"numerics.softmax_division=after", "hardware.requant=power_of_two"}, {}));
+              }),
+              HasSubstr("numerics.softmax_division"));
 }
 
 }  // namespace

@@ -145,8 +145,7 @@ class RealArithmetic {
       for (std::size_t c = 0; c < dim; ++c)
         variance += (x[row + c] - mean) * (x[row + c] - mean) / static_cast<double>(dim);
       for (std::size_t c = 0; c < dim; ++c) {
-        y.push_back((x[row + c] - mean) / std::sqrt(variance) *
-                        static_cast<double>(norm.gamma[c]) +
+        y.push_back((x[row + c] - mean) / std::sqrt(variance) * static_cast<double>(norm.gamma[c]) +
                     static_cast<double>(norm.beta[c]));
       }
     }
@@ -161,8 +160,7 @@ class RealArithmetic {
 
   // The accumulator's own unit: every weight is at most half a step off, and so is the bias.
   void CheckLinear(const std::string& tap, const std::string& input) {
-    const network::Linear& layer =
-        model_.FunctionOf<network::Projection>(prefix_ + tap)->layer;
+    const network::Linear& layer = model_.FunctionOf<network::Projection>(prefix_ + tap)->layer;
     const std::vector<double> x = Real(input);
     const std::vector<std::int64_t> q = Integers(input);
     const auto zero = PerElement(input, ScaleOf(input).zero);
@@ -224,6 +222,8 @@ class RealArithmetic {
   void CheckAttention() {
     const std::vector<double> p = Real("intSoft");
     const std::vector<double> v = Real("attn_v_input");
+    const bool after = Has("intSoft.sum");
+    const std::vector<double> sums = after ? Real("intSoft.sum") : std::vector<double>();
     std::vector<double> out;
     for (std::int64_t i = 0; i < tokens_; ++i) {
       for (std::int64_t c = 0; c < dim_; ++c) {
@@ -233,8 +233,17 @@ class RealArithmetic {
           sum += p[static_cast<std::size_t>((h * tokens_ + i) * tokens_ + j)] *
                  v[static_cast<std::size_t>(j * dim_ + c)];
         }
+        if (after) sum /= sums[static_cast<std::size_t>(h * tokens_ + i)];
         out.push_back(sum);
       }
+    }
+    if (after) {
+      // The reciprocal's error, and a rounding.
+      const auto scale = PerElement("attn_v_out.divided", ScaleOf("attn_v_out.divided").scale);
+      ExpectNear("attn_v_out.divided", out, [&](std::size_t i) {
+        return 0.5 + std::ldexp(std::fabs(out[i] / scale[i]), -16);
+      });
+      out = Real("attn_v_out.divided");
     }
     ExpectRequantized("attn_v_out", out);
   }

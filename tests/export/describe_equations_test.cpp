@@ -319,15 +319,41 @@ TEST(DescribedOperations, Add) {
 // ---- softmax ----
 
 void CheckSoftmax(const std::function<SoftmaxParams(Instance&)>& draw) {
-  CheckInstances(
-      [&](Instance& instance) {
-        SoftmaxOp op{{}, "x", {draw(instance)}};
-        const QuantRange range = SoftmaxOutputRange(op.params[0]);
-        instance.Input("x", {1, 6, 6}, kInt8, {-100, 100});
-        instance.Output({1, 6, 6}, range);
-        instance.Add(op);
-      },
-      10);
+  for (const SoftmaxDivision division : AllOf<SoftmaxDivision>()) {
+    CheckInstances(
+        [&](Instance& instance) {
+          SoftmaxOp op{{}, "x", {draw(instance)}};
+          op.division = division;
+          const QuantRange range = SoftmaxOutputRange(op.params[0], division);
+          instance.Input("x", {1, 6, 6}, kInt8, {-100, 100});
+          instance.Output({1, 6, 6}, range);
+          instance.Add(op);
+        },
+        10);
+  }
+}
+
+TEST(DescribedOperations, RowSum) {
+  CheckInstances([](Instance& instance) {
+    const bool shift = instance.Draw(0, 1) == 0;
+    instance.Input("x", {2, 3, 5}, shift ? QuantRange{0, 16} : kUint8, {0, shift ? 16 : 255});
+    instance.Output({2, 3, 1}, kInt32);
+    instance.Add(RowSumOp{{}, "x", shift ? OperandMode::kShift : OperandMode::kMultiply});
+  });
+}
+
+TEST(DescribedOperations, RowDivide) {
+  CheckInstances([](Instance& instance) {
+    RowDivideOp op{{}, "x", "sums"};
+    op.fraction_bits = instance.Draw(1, 20);
+    op.reciprocal_rounding = instance.AnyRounding();
+    op.rounding = instance.AnyRounding();
+    const Shape shape = instance.Draw(0, 1) == 0 ? Shape{3, 4} : Shape{2, 3, 2};
+    instance.Input("x", shape, kInt32, {-3000, 3000});
+    instance.Input("sums", {2, 3, 1}, kInt32, {-2, 400});
+    instance.Output(shape, {-(1 << 20), 1 << 20});
+    instance.Add(op);
+  });
 }
 
 IbertExp AnyExp(Instance& instance) {

@@ -481,6 +481,7 @@ class Equations {
 
     static Q Apply(const std::string& function, const std::vector<Q>& v) {
       if (function == "floor") return Floor(v[0]);
+      if (function == "ceil_log2") return v[0] <= 1 ? Q(0) : Q(Log2(v[0] - 1) + 1);
       if (function == "trunc" || function == "toward_zero") return derivation::Truncate(v[0]);
       if (function == "half_up") return derivation::HalfUp(v[0]);
       if (function == "half_away") return derivation::HalfAway(v[0]);
@@ -494,8 +495,8 @@ class Equations {
     }
 
     static inline const std::set<std::string> kFunctions = {
-        "floor", "trunc", "toward_zero", "half_up", "half_away", "half_even", "sign",
-        "min",   "max",   "clamp",       "int8",    "sqrt",      "sum"};
+        "ceil_log2", "floor", "trunc", "toward_zero", "half_up", "half_away", "half_even",
+        "sign",      "min",   "max",   "clamp",       "int8",    "sqrt",      "sum"};
 
     const Equations& e_;
     std::string text_;

@@ -114,9 +114,14 @@ std::set<std::string> WordsOf(const std::string& text) {
 // Whatever number the arithmetic depends on stands in the formula.
 TYPED_TEST(EveryOperation, FormulaNamesEveryParameter) {
   SeededRandom random;
+  // What a softmax that is divided later has no use for.
+  const std::set<std::string_view> last_step = {"extra_bits", "levels", "output_offset",
+                                                "output_bits", "group"};
   for (int i = 0; i < 100; ++i) {
     const Instance instance = Draw<TypeParam>(random);
     const Op& op = instance.program.ops.front();
+    const auto* softmax = std::get_if<SoftmaxOp>(&op);
+    const bool later = softmax != nullptr && softmax->division == SoftmaxDivision::kAfter;
     const std::string formula = FormulaOf(instance.program, op);
     std::set<std::string> words = WordsOf(formula);
     std::visit(
@@ -141,7 +146,7 @@ TYPED_TEST(EveryOperation, FormulaNamesEveryParameter) {
                   used && std::any_of(member.begin(), member.end(), [](auto v) { return v != 0; });
             if constexpr (std::is_same_v<T, std::int32_t>)
               used = used && !(field.optional && member == 0);
-            if (!used) return;
+            if (!used || (later && last_step.contains(field.name))) return;
             EXPECT_TRUE(words.contains(std::string(field.name))) << field.name << " is not in\n"
                                                                  << formula;
           });

@@ -12,7 +12,7 @@ namespace qsim::derivation {
 namespace {
 
 constexpr std::string_view kPinnedDigest =
-    "453e8bba3ac6ba6be991b0d8f44f7c39e7c53492ee7ec14f18a9c8987e5384a3";
+    "f30bf5f423290f5f578ee91184de8916f8fe82bb3ae17294191e508e205dfd61";
 
 class Derivation : public ::testing::TestWithParam<Battery> {};
 

@@ -349,12 +349,12 @@ TEST(SoftmaxSchemes, LongestRows) {
 }
 
 TEST(SoftmaxSchemes, NamesRoundTrip) {
-  for (int i = 0; i < 8; ++i) {
+  for (int i = 0; i < 9; ++i) {
     const auto kind = static_cast<SoftmaxKind>(i);
     EXPECT_FALSE(Name(kind).empty());
     EXPECT_EQ(FromName<SoftmaxKind>(Name(kind)), kind);
   }
-  EXPECT_EQ(Name(static_cast<SoftmaxKind>(8)), "");
+  EXPECT_EQ(Name(static_cast<SoftmaxKind>(9)), "");
 }
 
 // Halves from code to code: e = 2^(15 - d).
@@ -402,6 +402,60 @@ TEST(TableSoftmax, RejectsTables) {
   rejected([](auto& p) { p.exp_high = {kTableExpOne}; });
   rejected([](auto& p) { p.exp_high.assign(257, kTableExpOne); });
   rejected([](auto& p) { p.extra_bits = 8; });
+}
+
+// ---- divided after the product ----
+
+Row Exponentials(const Row& scores, const SoftmaxParams& params, std::int64_t saturated = 0) {
+  Row y(scores.size());
+  EXPECT_EQ(SoftmaxExponentials(scores, params, y), saturated);
+  return y;
+}
+
+TEST(SoftmaxExponentials, ByHand) {
+  // e = 2^(15 - d): 255, 127.5, 63.75, .. of 2^15.
+  const Row halves = {255, 128, 64, 32, 16, 8, 4, 2, 1, 0};
+  EXPECT_EQ(Exponentials({9, 8, 7, 6, 5, 4, 3, 2, 1, 0}, Halving()), halves);
+  // 256 >> p: 256 is 255, and 1 is 0.996.
+  const Row ita = {255, 128, 64, 32, 16, 8, 4, 2, 1, 0};
+  EXPECT_EQ(Exponentials({9, 8, 7, 6, 5, 4, 3, 2, 1, 0}, Ita({.shift_bits = 0})), ita);
+  EXPECT_EQ(Exponentials({9, 8, 7, 6, 5, 4, 3, 2, 1, 0}, Streaming({.shift_bits = 0, .group = 1})),
+            ita);
+  // (|x0| - |r| / 2) 2^(n - q) of 16 2^15 (ShiftExp.ByHand): 31/32, 30/32, 28/32 of 255.
+  EXPECT_EQ(Exponentials({5, 4, 3, 2}, Shiftmax({.x0 = -16})), (Row{255, 247, 239, 223}));
+  // (p + 2)^2 + 4 of 8, log2 = 3: p = -1 gives 5, -2 gives 4; -3 is half of 8.
+  const IsoftmaxParams own{.coeff_a = 1, .coeff_b = 2, .coeff_c = 4, .log2 = 3};
+  EXPECT_EQ(Exponentials({0, -1, -2, -3}, Deeploy(own)), (Row{255, 159, 128, 128}));
+  // Beyond 31 log2 the polynomial grows past its value at the maximum.
+  EXPECT_EQ(Exponentials({0, -1000000000}, Deeploy(own), 1), (Row{255, 255}));
+  EXPECT_EQ(Exponentials({3, -100, 3}, Tflite({.beta_left_shift = 23, .diff_min = -50})),
+            (Row{255, 0, 255}));
+}
+
+TEST(SoftmaxExponentials, FillTheCodesOfAnyRow) {
+  for (const std::size_t length : {1U, 2U, 257U, 4096U, 65536U}) {
+    EXPECT_EQ(Exponentials(Row(length, -7), Halving()), Row(length, 255));
+    Row one(length, -100), hot(length, 0);
+    one[length / 2] = 100;
+    hot[length / 2] = 255;
+    EXPECT_EQ(Exponentials(one, Halving()), hot);
+  }
+  Row y(3);
+  const std::vector<std::uint8_t> visible = {0, 1, 1}, nothing = {0, 0, 0};
+  EXPECT_EQ(MaskedSoftmax(Row{100, 1, 0}, visible, Halving(), y, SoftmaxDivision::kAfter), 0);
+  EXPECT_EQ(y, (Row{0, 255, 128}));
+  MaskedSoftmax(Row{100, 1, 0}, nothing, Halving(), y, SoftmaxDivision::kAfter);
+  EXPECT_EQ(y, (Row{0, 0, 0}));
+}
+
+TEST(SoftmaxExponentials, OfLogIntAreShifts) {
+  // k below the maximum halves it.
+  const LogIntSoftmaxParams params{.exp = {.x0 = -9, .b = 35, .c = 470, .n = 30}, .code_bits = 4};
+  EXPECT_EQ(Exponentials({0, -9, -18, -9 * 15, -9 * 16, -9 * 30}, params),
+            (Row{0, 1, 2, 15, 16, 16}));
+  Row y(2);
+  MaskedSoftmax(Row{5, 4}, std::vector<std::uint8_t>{1, 0}, params, y, SoftmaxDivision::kAfter);
+  EXPECT_EQ(y, (Row{0, 16}));
 }
 
 }  // namespace

@@ -62,6 +62,14 @@ void CheckIbertSoftmax(const IbertRnSoftmaxParams& params) {
   CheckExp16(params);
 }
 
+std::int32_t IbertExp16(const IbertSoftmaxParams& params, std::int64_t distance) {
+  return Exp16(params, EvaluateIbertExp(params.exp, -distance));
+}
+
+std::int32_t IbertExp16(const IbertRnSoftmaxParams& params, std::int64_t distance) {
+  return Exp16(params, EvaluateIbertExp(params.exp, -distance));
+}
+
 std::int64_t IbertSoftmax(std::span<const std::int32_t> scores, const IbertSoftmaxParams& params,
                           std::span<std::int32_t> out, std::span<std::int64_t> exp_int,
                           std::span<std::int32_t> exp16) {

@@ -16,10 +16,14 @@ namespace qsim::golden {
 // turn c << n, the exponential of every row's maximum, into at least 1.
 struct IbertSoftmaxParams {
   static constexpr std::string_view kName = "ibert";
-  static constexpr std::string_view kFormula =
+  static constexpr std::string_view kExponential =
       "d = max(x - rowmax, n x0); q = floor(d / x0); r = d - q x0\n"
       "e = max(0, (r (r + b) + c) << (n - q))\n"
-      "e16 = clamp(half_even(e act16_multiplier / 2^act16_shift), -32768, 32767)\n"
+      "e16 = clamp(half_even(e act16_multiplier / 2^act16_shift), -32768, 32767)";
+  static constexpr std::string_view kExponentialName = "e16";
+  static constexpr std::string_view kLargest =
+      "min(half_even(c 2^n act16_multiplier / 2^act16_shift), 32767)";
+  static constexpr std::string_view kFormula =
       "y = floor(e16 floor(2^32 / sum(e16)) / 2^24), at most 255";
   IbertExp exp = {};
   std::int64_t act16_multiplier = 0;  // 1 .. 2^31 - 1
@@ -39,10 +43,14 @@ struct IbertSoftmaxParams {
 // The same with the last shift rounded half up, and an output scale of one's choice.
 struct IbertRnSoftmaxParams {
   static constexpr std::string_view kName = "ibert_rn";
-  static constexpr std::string_view kFormula =
+  static constexpr std::string_view kExponential =
       "d = max(x - rowmax, n x0); q = floor(d / x0); r = d - q x0\n"
       "e = max(0, (r (r + b) + c) << (n - q))\n"
-      "e16 = clamp(half_even(e act16_multiplier / 2^act16_shift), -32768, 32767)\n"
+      "e16 = clamp(half_even(e act16_multiplier / 2^act16_shift), -32768, 32767)";
+  static constexpr std::string_view kExponentialName = "e16";
+  static constexpr std::string_view kLargest =
+      "min(half_even(c 2^n act16_multiplier / 2^act16_shift), 32767)";
+  static constexpr std::string_view kFormula =
       "y = half_up(e16 floor(2^32 / sum(e16)) / 2^(24 - extra_bits)), at most 255";
   IbertExp exp = {};
   std::int64_t act16_multiplier = 0;
@@ -64,6 +72,10 @@ struct IbertRnSoftmaxParams {
 // maximum, c << n, would be 0.
 void CheckIbertSoftmax(const IbertSoftmaxParams& params);
 void CheckIbertSoftmax(const IbertRnSoftmaxParams& params);
+
+// Equations 5.2 to 5.6: the exponential of a distance to the row's maximum, distance >= 0.
+std::int32_t IbertExp16(const IbertSoftmaxParams& params, std::int64_t distance);
+std::int32_t IbertExp16(const IbertRnSoftmaxParams& params, std::int64_t distance);
 
 // One row, 1..65536 scores. out: 0..255, scale 2^-8, or 2^-(8 + extra_bits) of ibert_rn. exp_int,
 // exp16: the intermediates, empty or as long as the row. Returns how many elements saturated at

@@ -7,16 +7,12 @@
 #include "golden/ops/require.h"
 
 namespace qsim::golden {
-namespace {
 
-// Equations 5.23 and 5.24. x_minus_max <= 0.
-Int128 Exp(std::int64_t x_minus_max, const IsoftmaxParams& params) {
-  const std::int64_t z = std::min<std::int64_t>(-x_minus_max / params.log2, 31);
-  const Int128 base = x_minus_max + z * params.log2 + params.coeff_b;
+Int128 IsoftmaxExp(const IsoftmaxParams& params, std::int64_t distance) {
+  const std::int64_t z = std::min<std::int64_t>(distance / params.log2, 31);
+  const Int128 base = -distance + z * params.log2 + params.coeff_b;
   return (params.coeff_a * base * base + params.coeff_c) >> z;
 }
-
-}  // namespace
 
 void CheckIsoftmax(const IsoftmaxParams& params) {
   constexpr std::int64_t kLargestC = std::int64_t{1} << 62;
@@ -29,7 +25,7 @@ void CheckIsoftmax(const IsoftmaxParams& params) {
   Require(params.output_offset >= -65536 && params.output_offset <= 65536,
           "Isoftmax: output_offset must be in -65536..65536");
   // The row's maximum has this exponential, so every row's sum is at least 1.
-  Require(Exp(0, params) >= 1, "Isoftmax: the polynomial turns the row maximum into 0");
+  Require(IsoftmaxExp(params, 0) >= 1, "Isoftmax: the polynomial turns the row maximum into 0");
 }
 
 QuantRange IsoftmaxRange(const IsoftmaxParams& params) {
@@ -41,7 +37,7 @@ void Isoftmax(std::span<const std::int32_t> scores, const IsoftmaxParams& params
   const std::int64_t row_max = *std::max_element(scores.begin(), scores.end());
   std::vector<Int128> exps(scores.size());
   std::transform(scores.begin(), scores.end(), exps.begin(),
-                 [&](std::int32_t x) { return Exp(x - row_max, params); });
+                 [&](std::int32_t x) { return IsoftmaxExp(params, row_max - x); });
   Int128 sum = 0;
   for (const Int128 value : exps) sum += value;
   std::transform(exps.begin(), exps.end(), out.begin(), [&](Int128 value) {

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "golden/ops/fields.h"
+#include "golden/ops/int128.h"
 #include "golden/ops/requantize.h"
 
 namespace qsim::golden {
@@ -18,10 +19,11 @@ namespace qsim::golden {
 // 2 <= levels <= 65536, |output_offset| <= 65536, coeff_a coeff_b^2 + coeff_c >= 1.
 struct IsoftmaxParams {
   static constexpr std::string_view kName = "deeploy_isoftmax";
-  static constexpr std::string_view kFormula =
+  static constexpr std::string_view kExponential =
       "d = x - rowmax; z = clamp(trunc(-d / log2), 0, 31); p = d + z log2\n"
-      "e = (coeff_a (p + coeff_b)^2 + coeff_c) >> z\n"
-      "y = floor(e (levels - 1) / sum(e)) + output_offset";
+      "e = (coeff_a (p + coeff_b)^2 + coeff_c) >> z";
+  static constexpr std::string_view kLargest = "coeff_a coeff_b^2 + coeff_c";
+  static constexpr std::string_view kFormula = "y = floor(e (levels - 1) / sum(e)) + output_offset";
   std::int32_t coeff_a = 0;
   std::int32_t coeff_b = 0;
   std::int64_t coeff_c = 1;
@@ -40,6 +42,9 @@ struct IsoftmaxParams {
     v(Field{"output_offset", Role::kCoefficient, 32, true, Axis::kHead}, self.output_offset);
   }
 };
+
+// Equations 5.23 and 5.24, below 2^98. distance >= 0.
+Int128 IsoftmaxExp(const IsoftmaxParams& params, std::int64_t distance);
 
 // Throws std::invalid_argument where a parameter is out of its range.
 void CheckIsoftmax(const IsoftmaxParams& params);

@@ -44,6 +44,10 @@ void CheckCommon(const Params& params) {
 
 }  // namespace
 
+std::int64_t ItaExp(std::int64_t distance, int shift_bits) {
+  return ShiftDown(256, RoundShift(distance, shift_bits, Rounding::kHalfUp));
+}
+
 void CheckItaSoftmax(const ItaSoftmaxParams& params) { CheckCommon(params); }
 
 void CheckItaSoftmax(const ItaStreamingSoftmaxParams& params) {

@@ -18,8 +18,11 @@ namespace qsim::golden {
 // kernel has levels = 128.
 struct ItaSoftmaxParams {
   static constexpr std::string_view kName = "ita";
+  static constexpr std::string_view kExponential = "s = half_up((rowmax - x) / 2^shift_bits)";
+  static constexpr std::string_view kExponentialName = "floor(256 / 2^s)";
+  static constexpr std::string_view kLargest = "256";
   static constexpr std::string_view kFormula =
-      "s = half_up((rowmax - x) / 2^shift_bits); E = floor(sum(256 / 2^s))\n"
+      "E = floor(sum(256 / 2^s))\n"
       "y = (floor((levels - 1) 256 / E) >> s) + output_offset";
   int shift_bits = 5;              // 0..31. ITA as published 0; its paper and Deeploy 5
   std::int32_t levels = 256;       // 2..65536
@@ -41,8 +44,11 @@ struct ItaSoftmaxParams {
 // scores and makes wider ones defined.
 struct ItaStreamingSoftmaxParams {
   static constexpr std::string_view kName = "ita_streaming";
+  static constexpr std::string_view kExponential = "s = half_up((rowmax - x) / 2^shift_bits)";
+  static constexpr std::string_view kExponentialName = "floor(256 / 2^s)";
+  static constexpr std::string_view kLargest = "256";
   static constexpr std::string_view kFormula =
-      "s = half_up((rowmax - x) / 2^shift_bits); E = floor(sum(256 / 2^s))\n"
+      "E = floor(sum(256 / 2^s))\n"
       "in groups of so many as group says: E is shifted down when the maximum grows\n"
       "y = (floor((levels - 1) 256 / E) >> s) + output_offset";
   int shift_bits = 5;
@@ -59,6 +65,9 @@ struct ItaStreamingSoftmaxParams {
     v(Field{"group", Role::kCoefficient, 32, false, Axis::kHead}, self.group);
   }
 };
+
+// floor(256 / 2^s) of equation 5.18's s. distance >= 0, shift_bits in 0..31.
+std::int64_t ItaExp(std::int64_t distance, int shift_bits);
 
 // Throws std::invalid_argument where a parameter is out of its range.
 void CheckItaSoftmax(const ItaSoftmaxParams& params);

@@ -7,10 +7,8 @@
 #include "golden/ops/require.h"
 
 namespace qsim::golden {
-namespace {
 
-// Equations 5.10 to 5.12: the code of one element, 2^code_bits for zero.
-std::int32_t LogCode(Int128 sum, std::int64_t exp_int, int code_bits) {
+std::int32_t LogIntCode(Int128 sum, std::int64_t exp_int, int code_bits) {
   const std::int32_t zero = 1 << code_bits;
   if (exp_int == 0) return zero;
   Int128 ratio = sum / exp_int;
@@ -22,8 +20,6 @@ std::int32_t LogCode(Int128 sum, std::int64_t exp_int, int code_bits) {
   if (2 * (ratio - power) >= power) ++log;
   return log < zero ? log : zero;
 }
-
-}  // namespace
 
 void CheckLogIntSoftmax(const LogIntSoftmaxParams& params) {
   CheckIbertExp(params.exp);
@@ -40,7 +36,7 @@ void LogIntSoftmax(std::span<const std::int32_t> scores, const LogIntSoftmaxPara
   for (const std::int64_t value : exps) sum += value;
   if (!exp_int.empty()) std::copy(exps.begin(), exps.end(), exp_int.begin());
   std::transform(exps.begin(), exps.end(), out.begin(),
-                 [&](std::int64_t value) { return LogCode(sum, value, params.code_bits); });
+                 [&](std::int64_t value) { return LogIntCode(sum, value, params.code_bits); });
 }
 
 }  // namespace qsim::golden

@@ -15,10 +15,12 @@ namespace qsim::golden {
 // Legal: x0 <= -1, 0 <= n <= 30, 1 <= output_bits <= 16, |x0| 2^n < 2^(63 - output_bits).
 struct ShiftmaxParams {
   static constexpr std::string_view kName = "shiftmax";
-  static constexpr std::string_view kFormula =
+  static constexpr std::string_view kExponential =
       "d = x - rowmax; d = d + (d >> 1) - (d >> 4)\n"
       "d = max(d, n x0); q = floor(d / x0); r = d - q x0\n"
-      "e = max(0, ((r - 2 x0) << (n - q)) >> 1)\n"
+      "e = max(0, ((r - 2 x0) << (n - q)) >> 1)";
+  static constexpr std::string_view kLargest = "-x0 2^n";
+  static constexpr std::string_view kFormula =
       "y = (e floor((2^31 - 1) / min(sum(e), 2^31 - 1))) >> (32 - output_bits)";
   std::int32_t x0 = -1;  // floor(-1 / s), s the score scale
   int n = 15;

@@ -20,14 +20,12 @@ void CheckTable(const std::vector<std::int32_t>& table) {
 
 }  // namespace
 
-std::string TableSoftmaxParams::Formula() const {
-  const std::string last =
-      std::to_string(kLowEntries * std::max<std::size_t>(exp_high.size(), 1) - 1);
-  std::string text = "d = min(rowmax - x, " + last + ")\n";
-  text += exp_high.empty()
-              ? "e = exp[d]\n"
-              : "e = half_up(exp_high[floor(d / 256)] exp[d - 256 floor(d / 256)] / 2^15)\n";
-  return text + "y = half_up(e floor(2^48 / sum(e)) / 2^(40 - extra_bits)), at most 255";
+std::string TableSoftmaxParams::Exponential() const {
+  const std::size_t entries = kLowEntries * std::max<std::size_t>(exp_high.size(), 1);
+  return "d = min(rowmax - x, " + std::to_string(entries - 1) + ")\n" +
+         (exp_high.empty()
+              ? "e = exp[d]"
+              : "e = half_up(exp_high[floor(d / 256)] exp[d - 256 floor(d / 256)] / 2^15)");
 }
 
 void CheckTableSoftmax(const TableSoftmaxParams& params) {

@@ -31,7 +31,10 @@ struct TableSoftmaxParams {
     v(Field{"exp", Role::kCoefficient, 16, false, Axis::kCode}, self.exp);
     v(Field{"exp_high", Role::kCoefficient, 16, false, Axis::kCode, true}, self.exp_high);
   }
-  std::string Formula() const;
+  std::string Exponential() const;
+  static constexpr std::string_view kLargest = "2^15";
+  static constexpr std::string_view kFormula =
+      "y = half_up(e floor(2^48 / sum(e)) / 2^(40 - extra_bits)), at most 255";
 };
 
 // Throws std::invalid_argument where a table has another length, or an entry is out of its range.

@@ -55,6 +55,12 @@ std::int64_t TfliteReciprocal(std::int64_t a) {
   return std::min(x * 2, kOne);
 }
 
+std::int64_t TfliteSoftmaxExp(const TfliteSoftmaxParams& params, std::int64_t distance) {
+  if (-distance < params.diff_min) return 0;
+  return TfliteExp(
+      HighMul(-distance * (std::int64_t{1} << params.beta_left_shift), params.beta_multiplier));
+}
+
 void CheckTfliteSoftmax(const TfliteSoftmaxParams& params) {
   Require(params.beta_multiplier >= 0, "TfliteSoftmax: beta_multiplier must be in 0..2^31 - 1");
   Require(params.beta_left_shift >= 0 && params.beta_left_shift <= 31,
@@ -78,8 +84,7 @@ std::int64_t TfliteSoftmax(std::span<const std::int32_t> scores, const TfliteSof
   std::int64_t sum = 0;
   for (std::size_t i = 0; i < scores.size(); ++i) {
     if (is_small(scores[i])) continue;
-    exps[i] = TfliteExp(HighMul((scores[i] - row_max) * (std::int64_t{1} << params.beta_left_shift),
-                                params.beta_multiplier));
+    exps[i] = TfliteSoftmaxExp(params, row_max - scores[i]);
     sum += DividePower(exps[i], 12);
   }
   // Equations 5.27 to 5.29. The row's maximum adds 2^19, and kMaxTfliteSoftmaxRow keeps the sum in

@@ -27,9 +27,11 @@ std::int64_t TfliteReciprocal(std::int64_t a);
 // beta_multiplier / 2^31 * 2^beta_left_shift, and diff_min = -floor(31 * 2^(26 - beta_left_shift)).
 struct TfliteSoftmaxParams {
   static constexpr std::string_view kName = "tflite";
-  static constexpr std::string_view kFormula =
+  static constexpr std::string_view kExponential =
       "e = EXP(H((x - rowmax) << beta_left_shift, beta_multiplier)) where x - rowmax >= diff_min, "
-      "else 0\n"
+      "else 0";
+  static constexpr std::string_view kLargest = "2^31 - 1";
+  static constexpr std::string_view kFormula =
       "S = sum(P(e, 12)); h = leading zeros\n"
       "y = clamp(qmin + P(H(RECIP(S), e), 43 - output_bits - h), qmin, qmax)";
   std::int32_t beta_multiplier = 1 << 30;  // 0 .. 2^31 - 1
@@ -46,6 +48,9 @@ struct TfliteSoftmaxParams {
     v(Field{"output_bits", Role::kCoefficient, 8, false, Axis::kHead}, self.output_bits);
   }
 };
+
+// e of equation 5.26, 0 below diff_min. distance >= 0.
+std::int64_t TfliteSoftmaxExp(const TfliteSoftmaxParams& params, std::int64_t distance);
 
 // Throws std::invalid_argument where a parameter is out of its range.
 void CheckTfliteSoftmax(const TfliteSoftmaxParams& params);

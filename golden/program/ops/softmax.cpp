@@ -44,7 +44,9 @@ void SoftmaxOp::Check(const Checker& checker) const {
     checker.Require(p.index() == params.front().index(),
                     "uses '" + std::string(NameOfAlgorithm(params.front())) + "' and '" +
                         std::string(NameOfAlgorithm(p)) + "' on different heads");
-    checker.Require(in.shape[2] <= MaxSoftmaxRow(KindOf(p)), "row is too long");
+    checker.Require(in.shape[2] <= (division == SoftmaxDivision::kAfter ? kMaxSoftmaxRow
+                                                                        : MaxSoftmaxRow(KindOf(p))),
+                    "row is too long");
     checker.RequireLegal([&] { CheckSoftmaxParams(p); });
     const auto* log_int = std::get_if<LogIntSoftmaxParams>(&p);
     checker.Require(log_int == nullptr || log_int->code_bits == 4, "code_bits must be 4");
@@ -56,7 +58,7 @@ void SoftmaxOp::Check(const Checker& checker) const {
                   std::get<TableSoftmaxParams>(params.front()).exp_high.size(),
           "exp_high must have an entry for each 256 codes of the scores");
     }
-    const QuantRange range = SoftmaxOutputRange(p);
+    const QuantRange range = SoftmaxOutputRange(p, division);
     const DType dtype = range.qmin < 0 ? DType::kInt8 : DType::kUint8;
     checker.Require(range.qmin >= -128 && range.qmax <= (range.qmin < 0 ? 127 : 255),
                     "output does not fit 8 bits");
@@ -72,7 +74,17 @@ std::string SoftmaxOp::Formula(const Program& program) const {
   const Shape& shape = program.Tensor(input).shape;
   if (causal) text += " where s <= t + " + std::to_string(shape[2] - shape[1]);
   if (!mask.empty()) text += (causal ? " and " : " where ") + mask + "[t][s] = 1";
-  return text + ", elsewhere y = " + std::to_string(SoftmaxZero(params.front()));
+  return text + ", elsewhere y = " + std::to_string(SoftmaxZero(params.front(), division));
+}
+
+std::string SoftmaxOp::LastStep(std::string before, const std::string& exponential,
+                                const std::string& largest) const {
+  if (division == SoftmaxDivision::kBefore) return before;
+  if (KindOf(params.front()) != SoftmaxKind::kLogInt) {
+    return "y = half_up(255 " + exponential + " / E), at most 255; E = " + largest;
+  }
+  const std::string sum = "sum(e)";
+  return before.replace(before.find(sum), sum.size(), "E") + "\nE = " + largest;
 }
 
 void SoftmaxOp::Run(OperationRun& run) const {
@@ -87,11 +99,14 @@ void SoftmaxOp::Run(OperationRun& run) const {
     const auto in = std::span(scores).subspan(row * width, width);
     const auto to = std::span(out).subspan(row * width, width);
     const SoftmaxParams& head = EntryFor(params, row / rows_per_head);
-    saturated +=
-        visible.empty()
-            ? Softmax(in, head, to)
-            : MaskedSoftmax(in, std::span(visible).subspan(row % rows_per_head * width, width),
-                            head, to);
+    if (!visible.empty()) {
+      saturated += MaskedSoftmax(in, std::span(visible).subspan(row % rows_per_head * width, width),
+                                 head, to, division);
+    } else if (division == SoftmaxDivision::kAfter) {
+      saturated += SoftmaxExponentials(in, head, to);
+    } else {
+      saturated += Softmax(in, head, to);
+    }
   }
   run.StoreClamped(output, out, saturated);
 }

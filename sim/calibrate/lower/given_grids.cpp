@@ -132,7 +132,7 @@ void GivenGrids::CheckSoftmax(const NodePlan& node, const Activation& chosen, Ac
   if (!(grid.range == chosen.range) || grid.zero != chosen.zero)
     Fail(grid.name, "the algorithm fixes its range and zero point");
   double right = chosen.scale[0];
-  if (HasExtraBits(node.numerics.softmax)) {
+  if (HasExtraBits(node.numerics.softmax) && !DividesAfter(node)) {
     constexpr int kMostExtraBits = 7;
     const int bits = std::clamp(ExtraBits(node.numerics.softmax, grid.scale[0]), 0, kMostExtraBits);
     right = std::ldexp(1.0, -8 - bits);

@@ -164,11 +164,12 @@ class Chooser {
   void Choose(const network::Softmax&, const NodePlan& plan) {
     const SoftmaxParams params =
         ScoresOf(plan.numerics.softmax, Input(plan, 0).scale[0], ExtraBitsOf(plan)).params;
-    const TensorScale scale = SoftmaxOutputScale(params);
+    const SoftmaxDivision division = plan.numerics.softmax_division;
+    const TensorScale scale = SoftmaxOutputScale(params, division);
     const bool log2 = scale.kind == TensorScale::Kind::kLog2;
     // The array sees a log2 code c as 2^(15 - c).
     Set(plan, {Name(plan),
-               SoftmaxOutputRange(params),
+               SoftmaxOutputRange(params, division),
                {log2 ? std::ldexp(1.0, -15) : scale.scale[0]},
                {scale.zero[0]},
                {}});
@@ -329,7 +330,7 @@ class Chooser {
 
   // j of an output scale 2^-(8 + j): the one with the least error in calibration.
   int ExtraBitsOf(const NodePlan& softmax) const {
-    if (!HasExtraBits(softmax.numerics.softmax)) return 0;
+    if (!HasExtraBits(softmax.numerics.softmax) || DividesAfter(softmax)) return 0;
     const Observed* seen = observations_.Find(Name(softmax));
     if (seen == nullptr) throw InternalError(Name(softmax) + " was not observed");
     SoftmaxErrors errors{};

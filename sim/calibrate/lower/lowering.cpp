@@ -172,9 +172,26 @@ class Deriver {
   void Of(const network::Product& product, const NodePlan& plan) {
     const ChannelAxis axis = product.transpose_rhs ? ChannelAxis::kFirst : ChannelAxis::kLast;
     if (Wanted(plan.Products())) DeriveProduct(product, plan, axis);
+    DeriveQuotient(plan);
     if (!Wanted(Name(plan))) return;
     Define(Grid(plan), plan, axis);
-    Requantize(plan, Products(plan), Grid(plan), 0, axis);
+    Requantize(plan,
+               DividesAfter(plan_.At(plan.inputs.at(0))) ? QuotientGrid(plan_, plan, grids_)
+                                                         : Products(plan),
+               Grid(plan), 0, axis);
+  }
+
+  // A product with exponentials, over the sums of their rows.
+  void DeriveQuotient(const NodePlan& plan) {
+    const NodePlan& softmax = plan_.At(plan.inputs.at(0));
+    if (!DividesAfter(softmax) || !Wanted(plan.Quotient())) return;
+    RowDivideOp op;
+    op.output = plan.Quotient();
+    op.input = plan.Products();
+    op.divisor = softmax.Sums();
+    op.rounding = plan.numerics.requantize.rounding;
+    Define(QuotientGrid(plan_, plan, grids_), plan);
+    Emit(std::move(op));
   }
 
   void DeriveProduct(const network::Product& product, const NodePlan& plan, ChannelAxis axis) {
@@ -210,21 +227,36 @@ class Deriver {
   // ---- element by element, and row by row ----
 
   void Of(const network::Softmax& softmax, const NodePlan& plan) {
-    if (!Wanted(Name(plan))) return;
+    if (Wanted(Name(plan))) DeriveSoftmax(softmax, plan);
+    if (!DividesAfter(plan) || !Wanted(plan.Sums())) return;
+    RowSumOp op;
+    op.output = plan.Sums();
+    op.input = Name(plan);
+    if (plan.numerics.softmax == SoftmaxKind::kLogInt) op.mode = OperandMode::kShift;
+    const Activation grid = SumsGrid(plan, grids_);
+    Shape shape = ShapeOf(plan);
+    shape.back() = 1;
+    bundle_.program.tensors.push_back({grid.name, std::move(shape), DType::kInt32, grid.range});
+    bundle_.scales[grid.name] = ToState(grid, ChannelAxis::kFirst);
+    Emit(std::move(op));
+  }
+
+  void DeriveSoftmax(const network::Softmax& softmax, const NodePlan& plan) {
     const SoftmaxKind kind = plan.numerics.softmax;
     const int extra_bits = ExtraBits(kind, Grid(plan).scale[0]);
     SoftmaxOp op;
     op.output = Name(plan);
     op.causal = softmax.causal;
+    op.division = plan.numerics.softmax_division;
     op.input = plan.inputs.at(0);
     const Activation& scores = Input(plan, 0);
     for (const double scale : scores.scale)
       op.params.push_back(ScoresOf(kind, scale, extra_bits, scores.range).params);
     op.params = Compressed(std::move(op.params));
     // 8 bits whatever the range: the array reads its left operand as uint8 or int8.
-    const QuantRange range = SoftmaxOutputRange(op.params.front());
+    const QuantRange range = SoftmaxOutputRange(op.params.front(), op.division);
     Define(Grid(plan), plan, ChannelAxis::kNone, range.qmin < 0 ? DType::kInt8 : DType::kUint8);
-    bundle_.scales[op.output] = SoftmaxOutputScale(op.params.front());
+    bundle_.scales[op.output] = SoftmaxOutputScale(op.params.front(), op.division);
     Emit(std::move(op));
   }
 

@@ -33,6 +33,7 @@ class Rederivation::Session {
         grids_[node.Weights()] = StatedWeights(bundle_, node.Weights());
       }
     }
+    if (tensor == node.Quotient()) State(QuotientGrid(plan_, node, grids_));
     DeriveOptions only = options;
     only.wanted = [&](const std::string& name) { return name == tensor; };
     Bundle derived;
@@ -51,7 +52,10 @@ class Rederivation::Session {
       bundle_.program.constants[name] = std::move(constant);
   }
   void DeriveReaders(const std::string& tensor) {
-    for (const std::string& reader : ReadersOf(bundle_.program, tensor)) Derive(reader);
+    for (const std::string& reader : ReadersOf(bundle_.program, tensor)) {
+      Derive(reader);
+      if (reader == NodeOf(reader).Quotient()) DeriveReaders(reader);
+    }
   }
 
   void ChooseWeights(const NodePlan& layer) {

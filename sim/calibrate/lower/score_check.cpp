@@ -51,12 +51,13 @@ void RequireScores(const Plan& plan, const Observations& observations, const Gri
   std::string named = places.front();
   for (std::size_t i = 1; i < std::min(places.size(), kNamed); ++i) named += ", " + places[i];
   if (places.size() > kNamed) named += fmt::format(" and {} more", places.size() - kNamed);
+  if (growing) named += " at least";
   const int bits = worst->section->bits;
   throw InputError(fmt::format(
       "{}: {}: cannot be realised in integers: {} bits need score scales up to {:.3g}, softmax {} "
-      "takes {:.4g}; use numerics.softmax: table, {}or --realise nearest, which clips",
+      "takes {:.4g}; use numerics.softmax: table, {}or --realise nearest (clips)",
       worst->section->origin, named, bits, needed, Name(SoftmaxOf(plan, *worst)->numerics.softmax),
-      most, bits < 16 ? "more bits (bit_type.bits up to 16), " : ""));
+      most, bits < 16 ? "bit_type.bits up to 16, " : ""));
 }
 
 }  // namespace qsim::calibrate

@@ -206,6 +206,28 @@ Activation ProductsGrid(const Plan& plan, const NodePlan& node, const Grids& gri
   return acc;
 }
 
+Activation SumsGrid(const NodePlan& softmax, const Grids& grids) {
+  const Activation& codes = grids.at(softmax.Tensor());
+  const bool log2 = softmax.numerics.softmax == SoftmaxKind::kLogInt;
+  const std::int64_t most = log2 ? 1 << 15 : codes.range.qmax;
+  const auto heads = static_cast<std::size_t>(softmax.node->shape.front());
+  return {softmax.Sums(),
+          {0, static_cast<std::int32_t>(
+                  std::min<std::int64_t>(softmax.node->shape.back() * most, INT32_MAX))},
+          std::vector<double>(heads, codes.scale[0]),
+          std::vector<std::int32_t>(heads, 0),
+          {}};
+}
+
+Activation QuotientGrid(const Plan& plan, const NodePlan& product, const Grids& grids) {
+  const Activation& values = grids.at(plan.At(product.inputs.at(1)).Tensor());
+  Activation quotient{product.Quotient(), {INT32_MIN, INT32_MAX}, {}, {}, {}};
+  for (const double s : values.scale)
+    quotient.scale.push_back(std::ldexp(s, -RowDivideOp().fraction_bits));
+  quotient.zero.assign(values.scale.size(), 0);
+  return quotient;
+}
+
 void ChooseProducts(const Plan& plan, const NodePlan& node, const InputSource& source, Grids& grids,
                     std::vector<LoweringNote>& notes) {
   const bool layer = std::holds_alternative<network::Projection>(node.node->function);

@@ -14,6 +14,9 @@ void ChooseProducts(const Plan& plan, const NodePlan& node, const InputSource& s
                     std::vector<LoweringNote>& notes);
 // The accumulator's alone, from the grids of its operands.
 Activation ProductsGrid(const Plan& plan, const NodePlan& node, const Grids& grids);
+// Of the sums of a softmax's rows, and of the product's accumulator over them.
+Activation SumsGrid(const NodePlan& softmax, const Grids& grids);
+Activation QuotientGrid(const Plan& plan, const NodePlan& product, const Grids& grids);
 
 // The largest |bias| in steps of the accumulator.
 double BiasLimit(const Accumulator& acc);

@@ -27,6 +27,11 @@ bool ChannelWise(const Section& section) {
   return section.calibration_mode == CalibrationMode::kChannelWise;
 }
 
+bool DividesAfter(const NodePlan& softmax) {
+  return std::holds_alternative<network::Softmax>(softmax.node->function) &&
+         softmax.numerics.softmax_division == SoftmaxDivision::kAfter;
+}
+
 const NodePlan* Plan::Find(const std::string& node) const {
   const auto found = index_.find(node);
   return found == index_.end() ? nullptr : &nodes_[found->second];
@@ -239,6 +244,11 @@ class Planner {
   void Choose(const network::Softmax&, NodePlan& plan) {
     const SoftmaxKind kind = plan.numerics.softmax;
     const std::string& key = node_->section->key;
+    if (plan.hardware.requant == RequantMode::kPowerOfTwo && DividesAfter(plan)) {
+      throw InputError(
+          "key 'numerics.softmax_division': after multiplies each row by its sum's reciprocal, and "
+          "requant: power_of_two has no multiplier; use before, or requant: multiplier");
+    }
     Section section = Get(*node_->section);
     if (section.calibration_mode != CalibrationMode::kLayerWise) {
       Substitute(section, key,

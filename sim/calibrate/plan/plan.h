@@ -54,6 +54,9 @@ struct NodePlan {
                ? network::AccumulatorName(*node)
                : "";
   }
+  // Of a softmax that is divided after the product: its rows' sums; of that product: the quotient.
+  std::string Sums() const { return node->name + std::string(network::kSumSuffix); }
+  std::string Quotient() const { return node->name + std::string(network::kQuotientSuffix); }
   std::string Weights() const { return Products() + ".weight"; }
 };
 
@@ -91,5 +94,7 @@ class Plan {
 };
 
 bool ChannelWise(const Section& section);
+// Whether the node is a softmax whose readers divide by the sums of its rows.
+bool DividesAfter(const NodePlan& softmax);
 
 }  // namespace qsim::calibrate
