@@ -17,10 +17,10 @@ std::string Print(const ExportTable& table, const std::string& format) {
   if (format == "json") return ExportJson(table);
   if (format == "yaml") return ExportYaml(table);
   if (format == "csv") return ExportCsv(table);
-  if (format == "svh") return ExportSvh(table);
+  if (format == "svh" || format == "sv") return ExportSvh(table);
   if (format == "c") return ExportC(table);
   throw InputError(fmt::format(
-      "export: unknown format '{}'; use json, csv, yaml, svh, c, grids or memh", format));
+      "export: unknown format '{}'; use json, csv, yaml, svh (sv), c, grids or memh", format));
 }
 
 }  // namespace
@@ -33,10 +33,10 @@ Command AddExport(CommandLine& line, ExportOptions& options) {
       "Give --bundle, or --config and --input to calibrate first.\n\n"
       "Example: qsim export --bundle out/bundle --format svh --output qsim_params.svh");
   AddBundleOrModelOptions(command, options.bundle, options.model);
-  command.Add("--format", options.format, "json, csv, yaml, svh, c, grids or memh")
+  command.Add("--format", options.format, "json, csv, yaml, svh (or sv), c, grids or memh")
       .Required()
       .Type("FORMAT")
-      .OneOf({"json", "csv", "yaml", "svh", "c", "grids", "memh"});
+      .OneOf({"json", "csv", "yaml", "svh", "sv", "c", "grids", "memh"});
   command
       .Add("--output", options.output,
            "File to write (default: standard output); for memh a directory, required")

@@ -185,7 +185,7 @@ TEST_F(Commands, ABundleRunsLikeItsModel) {
 
 TEST_F(Commands, ExportsFromBundleAndModelAreTheSame) {
   QsimOnModel({"calibrate", "--output", "bundle"});
-  for (const std::string format : {"json", "csv", "yaml", "svh", "c"}) {
+  for (const std::string format : {"json", "csv", "yaml", "svh", "sv", "c"}) {
     const ProcessResult bundle = Qsim({"export", "--bundle", "bundle", "--format", format});
     EXPECT_EQ(bundle.exit_status, 0) << bundle.err;
     EXPECT_GT(bundle.out.size(), 10000u);

@@ -100,7 +100,7 @@ TEST(ExportCommand, NeedsExactlyOneSource) {
 TEST(ExportCommand, FileAndStdoutHoldTheSame) {
   const Bundle bundle = testing::SampleBundle();
   testing::TempDir temp;
-  for (const char* format : {"json", "csv", "yaml", "svh", "c"}) {
+  for (const char* format : {"json", "csv", "yaml", "svh", "sv", "c"}) {
     ExportOptions options;
     options.format = format;
     ::testing::internal::CaptureStdout();
