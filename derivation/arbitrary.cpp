@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "golden/ops/int128.h"
+#include "golden/ops/layernorm/eps.h"
 
 namespace qsim::derivation {
 namespace {
@@ -29,6 +30,10 @@ class Builder {
   T Pick(const std::vector<T>& values) const {
     return values[static_cast<std::size_t>(
         Between(0, static_cast<std::int64_t>(values.size()) - 1))];
+  }
+  // Of squares in units of 4^shift: none, beside those of an 8-bit row, or any.
+  std::int64_t AnyEps(int shift) const {
+    return Coin() ? 0 : Between(0, Coin() ? 100000 : kMaxNormEps >> 2 * shift);
   }
   Rounding AnyRounding() const { return static_cast<Rounding>(Between(0, 4)); }
   // Mostly within the range, sometimes one of its ends.
@@ -172,7 +177,9 @@ Params DrawRootOfSum(const Builder& b, std::int64_t channels) {
   p.input_zero = b.Between32(-1000, 1000);
   p.bias = b.Many<std::int64_t>(channels, -kMaxLayernormBias, kMaxLayernormBias);
   if (b.Coin()) p.input_shift = b.Many(channels, 0, 7);
-  if constexpr (requires { p.std_shift; }) p.std_shift = static_cast<int>(b.Between(0, 15));
+  int shift = 0;
+  if constexpr (requires { p.std_shift; }) shift = p.std_shift = static_cast<int>(b.Between(0, 15));
+  p.eps = b.AnyEps(shift);
   p.scale = b.Multipliers(b.OneOr(channels), 30, 62);
   p.zero = b.Many(b.OneOr(channels), -65536, 65536);
   p.rounding = b.AnyRounding();
@@ -332,6 +339,7 @@ Instance Arbitrary(std::type_identity<LayernormOp>, const Draw& draw) {
       p.bias = b.Many<std::int64_t>(channels, -kMaxLayernormBias, kMaxLayernormBias);
       p.weight = b.Many(channels, INT32_MIN, INT32_MAX);
       p.log2d = static_cast<int>(b.Between(0, 62));
+      p.eps = b.AnyEps(0);
       p.wrap = b.Coin();
       if (p.wrap) range = kInt8;
       op.params = std::move(p);
@@ -478,6 +486,7 @@ Instance Arbitrary(std::type_identity<RmsnormOp>, const Draw& draw) {
   op.params.input_zero = b.Between32(-1000, 1000);
   if (b.Coin()) op.params.input_shift = b.Many(channels, 0, 7);
   op.params.rms_shift = static_cast<int>(b.Between(0, 15));
+  op.params.eps = b.AnyEps(op.params.rms_shift);
   op.params.scale = b.Multipliers(b.OneOr(channels), 30, 62);
   op.params.zero = b.Many(b.OneOr(channels), -65536, 65536);
   op.params.rounding = b.AnyRounding();

@@ -120,11 +120,11 @@ DerivedLayernorm DeriveSumOfSquares(const Scores& row, const Params& params, Qua
   }
   mpz_class numerator;
   if (std::is_same_v<Params, IbertLayernormParams>) {
-    derived.std_int = sqrt(SumOfSquares(low)) * Power2(std_shift);
+    derived.std_int = sqrt(SumOfSquares(low) + Big(params.eps)) * Power2(std_shift);
     if (derived.std_int == 0) derived.std_int = 1;
     numerator = Power2(31);
   } else {
-    derived.std_int = TenNewtonSteps(SumOfSquares(d));
+    derived.std_int = TenNewtonSteps(SumOfSquares(d) + Big(params.eps));
     numerator = Power2(31) - 1;
   }
   for (std::size_t c = 0; c < row.size(); ++c) {
@@ -148,7 +148,7 @@ DerivedLayernorm DeriveDeeploy(const Scores& row, const DeeployLayernormParams& 
   for (const std::int32_t x : row) d.push_back(Big(x) - Big(params.input_zero));
   const mpz_class mean = Truncate(Ratio(SumOf(d), count));
   for (mpz_class& value : d) value -= mean;
-  derived.std_int = sqrt(Floor(Ratio(SumOfSquares(d), count)) + 1);
+  derived.std_int = sqrt(Floor(Ratio(SumOfSquares(d) + Big(params.eps), count)) + 1);
   for (std::size_t c = 0; c < row.size(); ++c) {
     const mpz_class sum =
         Truncate(Ratio(d[c] * params.weight[c], derived.std_int)) + Big(params.bias[c]);
@@ -173,22 +173,21 @@ void CompareLayernorm(Comparison& comparison, const Scores& row, const Layernorm
 }
 
 template <typename Params>
-void CompareSumOfSquares(Comparison& comparison) {
+void CompareSumOfSquares(Comparison& comparison, bool eps) {
   for (int i = 0; i < 400; ++i) {
     const Scores row = DrawRow(comparison);
-    const Drawn<Params> drawn = DrawSumParams<Params>(comparison, row.size());
+    Drawn<Params> drawn = DrawSumParams<Params>(comparison, row.size());
+    if (eps) drawn.params.eps = DrawEps(comparison);
     CompareLayernorm(comparison, row, drawn.params, drawn.range);
   }
 }
 
-void CompareIbertLayernorm(Comparison& comparison) {
-  CompareSumOfSquares<IbertLayernormParams>(comparison);
+template <typename Params, bool kEps>
+void CompareRootOfSum(Comparison& comparison) {
+  CompareSumOfSquares<Params>(comparison, kEps);
 }
 
-void CompareIvitLayernorm(Comparison& comparison) {
-  CompareSumOfSquares<IvitLayernormParams>(comparison);
-}
-
+template <bool kEps>
 void CompareDeeployLayernorm(Comparison& comparison) {
   for (int i = 0; i < 400; ++i) {
     const Scores row = DrawRow(comparison);
@@ -201,6 +200,7 @@ void CompareDeeployLayernorm(Comparison& comparison) {
     params.log2d = static_cast<int>(comparison.Corner(0, 62));
     params.wrap = comparison.Between(0, 1) == 1;
     if (comparison.Between(0, 1) == 0) params.input_zero = 0;
+    if (kEps) params.eps = DrawEps(comparison);
     CompareLayernorm(comparison, row, params);
   }
 }
@@ -220,11 +220,14 @@ void CompareFqvitLayernorm(Comparison& comparison) {
   }
 }
 
-constexpr std::array<Battery, 4> kLayernormBatteries = {{
-    {"layernorm", "ibert", CompareIbertLayernorm},
-    {"layernorm", "ivit", CompareIvitLayernorm},
-    {"layernorm", "rq_layernorm", CompareDeeployLayernorm},
+constexpr std::array<Battery, 7> kLayernormBatteries = {{
+    {"layernorm", "ibert", CompareRootOfSum<IbertLayernormParams, false>},
+    {"layernorm", "ivit", CompareRootOfSum<IvitLayernormParams, false>},
+    {"layernorm", "rq_layernorm", CompareDeeployLayernorm<false>},
     {"layernorm", "fqvit", CompareFqvitLayernorm},
+    {"layernorm", "ibert_eps", CompareRootOfSum<IbertLayernormParams, true>},
+    {"layernorm", "ivit_eps", CompareRootOfSum<IvitLayernormParams, true>},
+    {"layernorm", "rq_layernorm_eps", CompareDeeployLayernorm<true>},
 }};
 
 }  // namespace
@@ -236,6 +239,11 @@ DerivedLayernorm DeriveLayernorm(const Scores& row, const LayernormParams& param
   if (const auto* ivit = std::get_if<IvitLayernormParams>(&params))
     return DeriveSumOfSquares(row, *ivit, range);
   return DeriveSumOfSquares(row, std::get<IbertLayernormParams>(params), range);
+}
+
+std::int64_t DrawEps(Comparison& comparison) {
+  if (comparison.Between(0, 1) == 0) return comparison.Corner(0, std::int64_t{1} << 62);
+  return comparison.Between(0, std::int64_t{1} << comparison.Between(0, 40));
 }
 
 Integers DeriveFqvit(std::span<const std::int32_t> row, std::span<const std::int32_t> mask,

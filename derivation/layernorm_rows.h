@@ -21,6 +21,9 @@ struct DerivedLayernorm {
 DerivedLayernorm DeriveLayernorm(const Scores& row, const LayernormParams& params,
                                  QuantRange range = {});
 
+// An eps of any size, a corner or beside the squares of small rows.
+std::int64_t DrawEps(Comparison& comparison);
+
 // Equations 6.10 to 6.12: M, N and B of a row, from reals. out_scale has one entry or one for each
 // channel.
 struct DerivedFqvit {

@@ -4,7 +4,7 @@
 
 #include "derivation/batteries.h"
 #include "derivation/exact.h"
-#include "derivation/softmax_rows.h"
+#include "derivation/layernorm_rows.h"
 #include "golden/ops/one_or_each.h"
 #include "golden/ops/rmsnorm.h"
 
@@ -39,11 +39,12 @@ RmsnormParams DrawParams(Comparison& comparison, std::size_t channels, bool ties
 }
 
 // Equations 6.14 to 6.17.
-void Compare(Comparison& comparison, bool gated) {
+void Compare(Comparison& comparison, bool gated, bool eps) {
   for (int i = 0; i < 400; ++i) {
     const Scores row = DrawScores(comparison, static_cast<int>(comparison.Between(2, 32)), 40);
     const bool ties = comparison.Between(0, 1) == 0;
     RmsnormParams params = DrawParams(comparison, row.size(), ties);
+    if (eps) params.eps = DrawEps(comparison);
     std::vector<std::int32_t> gate;
     if (gated) {
       gate = DrawMany(comparison, row.size(), ties ? -9 : INT32_MIN, ties ? 9 : INT32_MAX);
@@ -59,7 +60,7 @@ void Compare(Comparison& comparison, bool gated) {
       const mpz_class low = Floor(Ratio(shifted.back(), Power2(params.rms_shift)));
       squares += low * low;
     }
-    mpz_class rms = sqrt(squares) * Power2(params.rms_shift);
+    mpz_class rms = sqrt(squares + Big(params.eps)) * Power2(params.rms_shift);
     if (rms == 0) rms = 1;
     const mpz_class reciprocal = Floor(Ratio(Power2(31), rms));
     Integers y, q;
@@ -88,9 +89,10 @@ void Compare(Comparison& comparison, bool gated) {
   }
 }
 
-constexpr std::array<Battery, 2> kRmsnormBatteries = {{
-    {"rmsnorm", "plain", [](Comparison& comparison) { Compare(comparison, false); }},
-    {"rmsnorm", "gated", [](Comparison& comparison) { Compare(comparison, true); }},
+constexpr std::array<Battery, 3> kRmsnormBatteries = {{
+    {"rmsnorm", "plain", [](Comparison& comparison) { Compare(comparison, false, false); }},
+    {"rmsnorm", "gated", [](Comparison& comparison) { Compare(comparison, true, false); }},
+    {"rmsnorm", "gated_eps", [](Comparison& comparison) { Compare(comparison, true, true); }},
 }};
 
 }  // namespace

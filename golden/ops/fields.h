@@ -35,6 +35,7 @@ enum class Role : std::uint8_t {
   kInputZero,    // zero point of an input
   kOutputZero,   // zero point of the output
   kAddend,       // added before a rounding
+  kEpsilon,      // added to a sum of squares, under a root
   kTable,        // one entry for each code of the input
   kCoefficient,  // of the algorithm's own formula
   kSize,         // a number of rows, columns, heads, ..., or which of them

@@ -64,13 +64,13 @@ struct Row {
     Require(params.std_shift >= 0 && params.std_shift <= 31,
             "Layernorm: std_shift must be in 0..31");
     const std::vector<std::int64_t> d = Centred(x, params);
-    return Scaled(d, IbertStd(d, params.std_shift), kIbertNumerator, params);
+    return Scaled(d, IbertStd(d, params.std_shift, params.eps), kIbertNumerator, params);
   }
 
   std::int64_t operator()(const IvitLayernormParams& params) const {
     CheckParams(x.size(), params);
     const std::vector<std::int64_t> d = Centred(x, params);
-    return Scaled(d, IvitStd(d), kIvitNumerator, params);
+    return Scaled(d, IvitStd(d, params.eps), kIvitNumerator, params);
   }
 
   std::int64_t operator()(const DeeployLayernormParams& params) const {

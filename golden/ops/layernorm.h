@@ -6,8 +6,8 @@
 //     mu  = half_even(sum(x') / C);  d = x' - mu
 //     y   = ((d * floor(P / std)) >> 1) + bias[c]
 //     q   = clamp(z[c] + round_shift(y * M[c], S[c]), qmin, qmax)
-//     ibert: std = max(floor(sqrt(sum((d >> k)^2))) << k, 1), P = 2^31
-//     ivit:  std = ten Newton steps for sqrt(sum(d^2)), P = 2^31 - 1
+//     ibert: std = max(floor(sqrt(sum((d >> k)^2) + E)) << k, 1), P = 2^31
+//     ivit:  std = ten Newton steps for sqrt(sum(d^2) + E), P = 2^31 - 1
 //   rq_layernorm: q = clamp(y as layernorm/deeploy.h says, wrapped to int8 first on request)
 #pragma once
 

@@ -41,7 +41,7 @@ std::int64_t Rmsnorm(std::span<const std::int32_t> x, std::span<const std::int32
                  << (params.input_shift.empty() ? 0 : params.input_shift[c]);
   }
   // Equation 6.15 is that of I-BERT's deviation, of x' itself.
-  const std::int64_t rms = IbertStd(shifted, params.rms_shift);
+  const std::int64_t rms = IbertStd(shifted, params.rms_shift, params.eps);
   if (trace.rms_int != nullptr) *trace.rms_int = rms;
   const std::int64_t factor = kIbertNumerator / rms;
   std::int64_t saturated = 0;

@@ -2,7 +2,7 @@
 // section 6.9.
 //
 //   x'  = (x - x_zero) << input_shift[c]
-//   rms = max(floor(sqrt(sum((x' >> k)^2))) << k, 1)
+//   rms = max(floor(sqrt(sum((x' >> k)^2) + E)) << k, 1)
 //   y   = (x' * floor(2^31 / rms)) >> 1
 //   q   = clamp(z[c] + round_shift(y * (g - g_zero) * M[c], S[c]), qmin, qmax)
 //
@@ -13,7 +13,7 @@
 #include <span>
 #include <vector>
 
-#include "golden/ops/fields.h"
+#include "golden/ops/layernorm/eps.h"
 #include "golden/ops/requantize.h"
 
 namespace qsim::golden {
@@ -22,6 +22,7 @@ struct RmsnormParams {
   std::int32_t input_zero = 0;
   std::vector<std::int32_t> input_shift = {};  // empty (0) or one per channel, 0..8
   int rms_shift = 0;                           // k, 0..31
+  std::int64_t eps = 0;                        // E, 0..2^62
   std::int32_t gate_zero = 0;
   std::vector<Multiplier> scale = {};   // one, or one per channel; a negative gamma has m < 0
   std::vector<std::int32_t> zero = {};  // one, or one per channel
@@ -33,6 +34,7 @@ struct RmsnormParams {
     v(Field{"input_zero", Role::kInputZero}, self.input_zero);
     v(Field{"input_shift", Role::kCoefficient, 8, false, Axis::kChannel, true}, self.input_shift);
     v(Field{"rms_shift", Role::kCoefficient, 8, false}, self.rms_shift);
+    v(kEpsField, self.eps);
     v(Field{"gate_zero", Role::kInputZero, 32, true, Axis::kTensor, true}, self.gate_zero);
     v(Field{"multiplier", Role::kMultiplier, 32, true, Axis::kChannel}, self.scale);
     v(Field{"zero", Role::kOutputZero, 32, true, Axis::kChannel}, self.zero);

@@ -1,5 +1,7 @@
 #include "golden/program/checker.h"
 
+#include "golden/ops/layernorm/eps.h"
+
 namespace qsim::golden {
 
 void Checker::Require(bool condition, const std::string& what) const {
@@ -40,6 +42,11 @@ void Checker::RequireScales(const std::vector<Multiplier>& scales, std::int64_t 
     Require(s.shift >= 0 && s.shift <= 62, "shift of channel " + std::to_string(i) + " is " +
                                                std::to_string(s.shift) + ", must be in 0..62");
   }
+}
+
+void Checker::RequireEps(std::int64_t eps, int shift) const {
+  Require(eps >= 0 && eps <= kMaxNormEps >> 2 * shift,
+          "eps is " + std::to_string(eps) + ", must be in 0..2^" + std::to_string(62 - 2 * shift));
 }
 
 void Checker::RequireSameCodes(const std::string& input, const std::string& output) const {

@@ -32,6 +32,8 @@ class Checker {
   void RequireWithin(const std::vector<std::int32_t>& values, std::int32_t lo, std::int32_t hi,
                      const std::string& what) const;
   void RequireScales(const std::vector<Multiplier>& scales, std::int64_t channels) const;
+  // Beside a sum of squares that is counted in units of 4^shift.
+  void RequireEps(std::int64_t eps, int shift) const;
   // For what moves data only.
   void RequireSameCodes(const std::string& input, const std::string& output) const;
   // One entry for each code of the input, within the output's range.

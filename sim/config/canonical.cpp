@@ -33,6 +33,8 @@ std::vector<std::string> Lines(const Config& config, int block) {
   // What is historic stands in no line, so that hashes stay what they were.
   if (numerics.softmax_division != SoftmaxDivision::kBefore)
     lines.push_back(fmt::format("numerics: softmax_division={}", Name(numerics.softmax_division)));
+  if (numerics.layernorm_eps != LayernormEps::kIgnore)
+    lines.push_back(fmt::format("numerics: layernorm_eps={}", Name(numerics.layernorm_eps)));
   for (const SectionKind& kind : config.sections()) {
     if (block < 0 || kind.is_per_block) {
       lines.push_back(Line(kind.key, config.Get(block, kind.key)));

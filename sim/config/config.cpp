@@ -249,6 +249,7 @@ Numerics Config::NumericsFor(int block) const {
     if (level.residual_add) numerics.residual_add = level.residual_add->value;
     if (level.softmax_division) numerics.softmax_division = level.softmax_division->value;
     if (level.layernorm) numerics.layernorm = level.layernorm->value;
+    if (level.layernorm_eps) numerics.layernorm_eps = level.layernorm_eps->value;
     if (level.gelu) numerics.gelu = level.gelu->value;
   }
   if (const Setting<SoftmaxKind>* softmax = ExplicitSoftmax(settings_, block)) {

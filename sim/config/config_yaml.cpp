@@ -37,9 +37,10 @@ std::string NumericsText(const std::string& prefix, const std::string& contract,
                     "{0}numerics.rounding: {1}\n{0}numerics.requantize: {2}\n"
                     "{0}numerics.residual_add: {3}\n{0}numerics.softmax: {4}\n"
                     "{0}numerics.layernorm: {5}\n{0}numerics.gelu: {6}\n"
-                    "{0}numerics.softmax_division: {7}\n",
+                    "{0}numerics.softmax_division: {7}\n{0}numerics.layernorm_eps: {8}\n",
                     prefix, Name(n.rounding), Name(n.requantize), Name(n.residual_add),
-                    Name(n.softmax), Name(n.layernorm), Name(n.gelu), Name(n.softmax_division));
+                    Name(n.softmax), Name(n.layernorm), Name(n.gelu), Name(n.softmax_division),
+                    Name(n.layernorm_eps));
 }
 
 }  // namespace

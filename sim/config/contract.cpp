@@ -66,8 +66,8 @@ class ContractReader {
     }
     const YamlPtr operations = Required(*root_, "operations");
     CheckKeys(*operations, "operations.",
-              {"requantize", "residual_add", "softmax", "softmax_division", "layernorm", "gelu",
-               "last_steps"});
+              {"requantize", "residual_add", "softmax", "softmax_division", "layernorm",
+               "layernorm_eps", "gelu", "last_steps"});
     ReadRequantize(*operations);
     if (operations->Find("last_steps") != nullptr) {
       contract_.numerics.requantize.rounding = Choice<Rounding>(*operations, "last_steps");
@@ -78,6 +78,12 @@ class ContractReader {
     ReadOperation(*operations, "residual_add", n.residual_add);
     ReadOperation(*operations, "softmax", n.softmax);
     ReadOperation(*operations, "layernorm", n.layernorm);
+    // Files are older than the choice, or of publications that ignore it.
+    if (operations->Find("layernorm_eps") == nullptr) {
+      n.layernorm_eps = LayernormEps::kIgnore;
+    } else {
+      ReadOperation(*operations, "layernorm_eps", n.layernorm_eps);
+    }
     ReadOperation(*operations, "gelu", n.gelu);
     ReadDefaulted();
     CheckHash();
@@ -190,6 +196,8 @@ std::vector<NumericsContract::Choice> NumericsContract::Operations() const {
   };
   if (numerics.softmax_division != SoftmaxDivision::kBefore)
     choices.push_back({"softmax_division", std::string(Name(numerics.softmax_division))});
+  if (numerics.layernorm_eps != LayernormEps::kIgnore)
+    choices.push_back({"layernorm_eps", std::string(Name(numerics.layernorm_eps))});
   if (!plain && numerics.requantize.rounding != Rounding::kHalfUp) {
     choices.push_back({"last_steps", std::string(Name(numerics.requantize.rounding))});
   }
@@ -306,6 +314,8 @@ std::vector<ContractDifference> CompareContracts(const ModelContracts& a, const 
     std::map<std::string, std::pair<std::string, std::string>> fields;
     for (const auto& choice : x.Operations()) fields[choice.operation].first = choice.scheme;
     for (const auto& choice : y.Operations()) fields[choice.operation].second = choice.scheme;
+    fields["layernorm_eps"] = {std::string(Name(x.numerics.layernorm_eps)),
+                               std::string(Name(y.numerics.layernorm_eps))};
     fields["scales"] = {std::string(Name(x.scales)), std::string(Name(y.scales))};
     for (const auto& [field, values] : fields) {
       if (values.first != values.second) {

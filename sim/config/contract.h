@@ -25,7 +25,8 @@ struct NumericsContract {
     std::string operation, scheme;
   };
   // Every operation's choice, in a fixed order. `last_steps`, the rounding of layer norms and GELUs
-  // beside a published requantize scheme, only where it is not half_up.
+  // beside a published requantize scheme, only where it is not half_up; `layernorm_eps` only where
+  // it is not `ignore`, which every file meant before there was a choice.
   std::vector<Choice> Operations() const;
 
   // The choices alone, one operation a line in a fixed order: what the hash is of. Two contracts

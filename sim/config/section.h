@@ -126,6 +126,16 @@ std::string_view Name(const RequantRule& rule);
 std::optional<RequantRule> RequantRuleFromName(std::string_view name);
 const std::vector<std::string>& RequantRuleNames();
 
+// Whether the integers of a normalisation hold the eps of its function. docs/numerics.md section
+// 6.10.
+enum class LayernormEps : std::uint8_t { kAdd, kIgnore };
+constexpr auto NamesOf(LayernormEps /*enum*/) {
+  return std::to_array<NamedValue<LayernormEps>>({
+      {LayernormEps::kAdd, "add"},
+      {LayernormEps::kIgnore, "ignore"},
+  });
+}
+
 struct Numerics {
   Rounding rounding = Rounding::kHalfUp;  // the default of the two below
   RequantRule requantize;
@@ -133,6 +143,7 @@ struct Numerics {
   SoftmaxKind softmax = SoftmaxKind::kIbertRn;
   SoftmaxDivision softmax_division = SoftmaxDivision::kBefore;
   LayernormKind layernorm = LayernormKind::kIbert;
+  LayernormEps layernorm_eps = LayernormEps::kAdd;  // of RMS norms as well
   GeluKind gelu = GeluKind::kTable;
 };
 

@@ -69,6 +69,7 @@ struct NumericsSettings {
   Optional<SoftmaxKind> softmax;
   Optional<SoftmaxDivision> softmax_division;
   Optional<LayernormKind> layernorm;
+  Optional<LayernormEps> layernorm_eps;
   Optional<GeluKind> gelu;
 };
 

@@ -253,6 +253,8 @@ bool SettingsReader::ReadNumericsValue(const Place& place, const std::string& ke
     Assign(numerics.softmax_division, OneOf<SoftmaxDivision>(leaf, "division"), leaf);
   } else if (key == "layernorm") {
     Assign(numerics.layernorm, OneOf<LayernormKind>(leaf, "layernorm"), leaf);
+  } else if (key == "layernorm_eps") {
+    Assign(numerics.layernorm_eps, OneOf<LayernormEps>(leaf, "layernorm_eps"), leaf);
   } else if (key == "gelu") {
     Assign(numerics.gelu, OneOf<GeluKind>(leaf, "gelu"), leaf);
   } else {
@@ -303,6 +305,7 @@ void SettingsReader::ReadContract(const Place& place, const Leaf& leaf) {
   Assign(numerics.softmax, contract.numerics.softmax, leaf);
   Assign(numerics.softmax_division, contract.numerics.softmax_division, leaf);
   Assign(numerics.layernorm, contract.numerics.layernorm, leaf);
+  Assign(numerics.layernorm_eps, contract.numerics.layernorm_eps, leaf);
   Assign(numerics.gelu, contract.numerics.gelu, leaf);
   Assign(block.hardware.requant, contract.scales, leaf);
 }

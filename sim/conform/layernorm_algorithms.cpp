@@ -60,6 +60,7 @@ template <typename Params>
 CaseTensors BySumOfSquares(const ConformCase& c, Params params) {
   const Rows rows(c, "x");
   params.bias = rows.Wide("bias_int", kMaxBias);
+  params.eps = c.ParamOr("eps", 0, 0, kMaxNormEps);
   // The narrow result is computed from y below: published multipliers include 2^31.
   params.scale = {{1, 62}};
   params.zero = {0};
@@ -97,7 +98,8 @@ CaseTensors DeeployLayernorm(const ConformCase& c) {
       .input_zero = -c.ParamOr("input_offset", 0, INT32_MIN, INT32_MAX),
       .bias = bias,
       .weight = weight,
-      .log2d = static_cast<int>(c.Param("log2D", 0, 62))};
+      .log2d = static_cast<int>(c.Param("log2D", 0, 62)),
+      .eps = c.ParamOr("eps", 0, 0, kMaxNormEps)};
   std::vector<std::int64_t> y(rows.x.size());
   for (std::size_t first = 0; first < y.size(); first += rows.width) {
     LayernormDeeploy(rows.Row(first), params, std::span(y).subspan(first, rows.width));

@@ -37,6 +37,7 @@ enum class Cause : std::uint8_t {
   kHeadLayout,           // heads or channels transposed or permuted
   kNarrowMultiplier,     // multipliers of too few bits
   kVarianceUnderflow,    // a normalisation whose integer variance is almost nothing
+  kNormEps,              // a normalisation without its eps, or with another one
   kCalibrationCoverage,  // calibration data that do not cover the inputs
   kTooFewBits,           // a type too narrow for its tensor
   kUnexplained,

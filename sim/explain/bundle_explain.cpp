@@ -99,7 +99,7 @@ class Detective {
     ++result_.differing;
     std::optional<Inputs> inputs = InputsFor(op, golden.shape.front());
     if (!inputs) return;
-    const OpModel op_model = MakeOpModel(bundle_.program, op, inputs->tensors);
+    const OpModel op_model = MakeOpModel(bundle_.program, op, inputs->tensors, actual.values);
     if (!inputs->differ) CheckGolden(name, *op_model.model, golden);
     Explanation explanation = Explain(*op_model.model, actual.values, name, op_model.golden);
     if (explanation.verdict == Explanation::Verdict::kEqual) {

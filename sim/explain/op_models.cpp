@@ -44,8 +44,13 @@ std::string Span(const std::vector<std::int64_t>& values) {
 // suspected by its description: VariantModel.
 class Builder {
  public:
-  Builder(const Program& program, const Op& op, const WideTensors& inputs)
-      : program_(program), op_(op), inputs_(inputs), info_(program.Tensor(OutputOf(op))) {
+  Builder(const Program& program, const Op& op, const WideTensors& inputs,
+          std::span<const std::int64_t> actual)
+      : program_(program),
+        op_(op),
+        inputs_(inputs),
+        actual_(actual),
+        info_(program.Tensor(OutputOf(op))) {
     images_ = inputs.at(InputsOf(op).front()).shape.front();
   }
 
@@ -176,9 +181,9 @@ class Builder {
         images[i].emplace(name, std::move(tensor));
       }
     }
-    return {
-        std::make_unique<VariantModel>(program_, op_, std::move(images), AxisNames(info_.shape)),
-        std::string(KindName(op_))};
+    return {std::make_unique<VariantModel>(program_, op_, std::move(images), AxisNames(info_.shape),
+                                           actual_),
+            std::string(KindName(op_))};
   }
 
  private:
@@ -232,6 +237,7 @@ class Builder {
   const Program& program_;
   const Op& op_;
   const WideTensors& inputs_;
+  std::span<const std::int64_t> actual_;
   const TensorInfo& info_;
   std::int64_t images_ = 0;
 };
@@ -246,8 +252,9 @@ bool TakesAnyInput(const Op& op) {
       op);
 }
 
-OpModel MakeOpModel(const Program& program, const Op& op, const WideTensors& inputs) {
-  return std::visit(Builder(program, op, inputs), op);
+OpModel MakeOpModel(const Program& program, const Op& op, const WideTensors& inputs,
+                    std::span<const std::int64_t> actual) {
+  return std::visit(Builder(program, op, inputs, actual), op);
 }
 
 }  // namespace qsim::explain

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "golden/program/program.h"
@@ -19,10 +20,12 @@ struct OpModel {
   std::string golden;  // the operation as the golden model computes it, in a line
 };
 
-// The model of one operation of a validated program; `inputs` has all of InputsOf(op), of equally
-// many images, within the tensors' ranges unless TakesAnyInput(op). The program outlives the model.
 // Whether its model is defined for inputs beyond their range, such as a faulty accumulator.
 bool TakesAnyInput(const Op& op);
-OpModel MakeOpModel(const Program& program, const Op& op, const WideTensors& inputs);
+// The model of one operation of a validated program; `inputs` has all of InputsOf(op), of equally
+// many images, within the tensors' ranges unless TakesAnyInput(op). `actual`, the outputs to be
+// explained, is what some parameters are solved from. The program outlives the model.
+OpModel MakeOpModel(const Program& program, const Op& op, const WideTensors& inputs,
+                    std::span<const std::int64_t> actual);
 
 }  // namespace qsim::explain

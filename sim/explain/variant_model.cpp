@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "golden/kernels/fast_backend.h"
+#include "golden/ops/layernorm/eps.h"
 
 namespace qsim::explain {
 namespace {
@@ -93,6 +94,10 @@ void Apply(const VariantModel::Change& change, Op& op) {
   const auto of_member = [&]<typename T>(const Field& field, T& member) {
     if (field.name != change.field) return;
     if (change.what == What::kZero) ForNumbers(member, [](auto& n) { n = 0; });
+    if (change.what == What::kSet) {
+      ForNumbers(member,
+                 [&](auto& n) { n = static_cast<std::decay_t<decltype(n)>>(change.number); });
+    }
     if (change.what == What::kAdd) {
       ForNumbers(member,
                  [&](auto& n) { n = static_cast<std::decay_t<decltype(n)>>(n + change.number); });
@@ -133,7 +138,8 @@ std::int64_t Wrapped(std::int64_t value, QuantRange range) {
 // A visitor of an operation's fields: what may be wrong with each.
 class VariantModel::Suspects {
  public:
-  explicit Suspects(VariantModel& model) : model_(model) {}
+  Suspects(VariantModel& model, std::span<const std::int64_t> actual)
+      : model_(model), actual_(actual) {}
 
   template <typename T>
   void operator()(const Field& field, const T& member) {
@@ -170,8 +176,8 @@ class VariantModel::Suspects {
   }
 
  private:
-  void Add(What what, const std::string& field, int number, std::string id, std::string phrase,
-           int cost = 2) {
+  void Add(What what, const std::string& field, std::int64_t number, std::string id,
+           std::string phrase, int cost = 2) {
     model_.Add("parameters", {what, field, number}, std::move(id), std::move(phrase), cost);
   }
 
@@ -212,6 +218,11 @@ class VariantModel::Suspects {
         if (any)
           Add(What::kZero, name, 0, name + "_missing", fmt::format("the {} left out", words));
         break;
+      case Role::kEpsilon:
+        if (any)
+          Add(What::kZero, name, 0, name + "_missing", fmt::format("the {} left out", words));
+        if constexpr (std::is_same_v<T, std::int64_t>) model_.AddEps(name, member, actual_);
+        break;
       case Role::kMultiplier:
       case Role::kShift:
       case Role::kCoefficient:
@@ -240,11 +251,13 @@ class VariantModel::Suspects {
   }
 
   VariantModel& model_;
+  std::span<const std::int64_t> actual_;
   std::set<std::string> seen_;
 };
 
 VariantModel::VariantModel(const Program& program, const Op& op, std::vector<TensorMap> inputs,
-                           std::vector<std::string> axis_names)
+                           std::vector<std::string> axis_names,
+                           std::span<const std::int64_t> actual)
     : inputs_(std::move(inputs)), axis_names_(std::move(axis_names)) {
   program_.tensors = program.tensors;
   program_.ops = {op};
@@ -259,7 +272,7 @@ VariantModel::VariantModel(const Program& program, const Op& op, std::vector<Ten
     changes_.emplace_back();
     Add(name, {}, "golden", "as given", 0);
   }
-  Suspects suspects(*this);
+  Suspects suspects(*this, actual);
   std::visit(
       [&](const auto& o) {
         ForEachField(o, suspects);
@@ -282,6 +295,68 @@ void VariantModel::Add(const char* coordinate, Change change, std::string id, st
   }
 }
 
+// An eps takes every output towards the one of a row without variance, the more the larger it is.
+// So each actual output bounds it from one side, and it is where as many are beyond the operation's
+// as are short of them.
+void VariantModel::AddEps(const std::string& field, std::int64_t stated,
+                          std::span<const std::int64_t> actual) {
+  constexpr std::size_t kElements = std::size_t{1} << 18;  // that it is solved from, about
+  const std::size_t image = actual.size() / inputs_.size();
+  const std::size_t images = std::clamp<std::size_t>(kElements / image, 1, inputs_.size());
+  Program program = program_;
+  const auto outputs = [&](std::int64_t eps) {
+    Apply({What::kSet, field, eps}, program.ops.front());
+    return RunImages(program, images);
+  };
+  const std::vector<std::int64_t> widest = outputs(0);
+  const std::vector<std::int64_t> flat = outputs(kMaxNormEps);
+  // How many more outputs ask for a larger eps than for a smaller one.
+  const auto votes = [&](std::int64_t eps) {
+    const std::vector<std::int64_t> out = outputs(eps);
+    std::int64_t larger = 0;
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      if (widest[i] == flat[i] || out[i] == actual[i]) continue;
+      larger += (out[i] > actual[i]) == (widest[i] > flat[i]) ? 1 : -1;
+    }
+    return larger;
+  };
+  // The votes never rise with eps: the first value in (least, most] for which there are fewer than
+  // `fewer` of them.
+  const auto first = [&](std::int64_t least, std::int64_t most, std::int64_t fewer) {
+    while (most - least > 1) {
+      const std::int64_t middle = least + (most - least) / 2;
+      (votes(middle) < fewer ? most : least) = middle;
+    }
+    return most;
+  };
+  if (votes(0) <= 0 || votes(kMaxNormEps) >= 0) return;  // none, or nothing that bounds it
+  const std::int64_t least = first(0, kMaxNormEps, 1);
+  const std::int64_t most = std::max(least, first(least - 1, kMaxNormEps, 0) - 1);
+  if (least <= stated && stated <= most) return;
+  const std::int64_t eps = least + (most - least) / 2;
+  std::string phrase = fmt::format("an {} of {}", field, eps);
+  if (stated == 0) phrase += " where there is none";
+  if (stated != 0)
+    phrase += fmt::format(" instead of {}, {:.3g} times", stated,
+                          static_cast<double>(eps) / static_cast<double>(stated));
+  if (most > least) phrase += fmt::format(" ({} to {} fit as well)", least, most);
+  Add("parameters", {What::kSet, field, eps}, fmt::format("{}_{}", field, eps), std::move(phrase),
+      3);
+}
+
+std::vector<std::int64_t> VariantModel::RunImages(const Program& program,
+                                                  std::size_t images) const {
+  std::vector<std::int64_t> out;
+  FastBackend backend;
+  for (std::size_t image = 0; image < images; ++image) {
+    const TensorMap values =
+        Execute(program, inputs_[image], static_cast<std::int64_t>(image), backend);
+    std::visit([&](const auto& list) { out.insert(out.end(), list.begin(), list.end()); },
+               values.at(OutputOf(program.ops.front())).storage());
+  }
+  return out;
+}
+
 std::vector<std::int64_t> VariantModel::Run(const Hypothesis& point) const {
   Program program = program_;
   const std::string& name = OutputOf(program.ops.front());
@@ -299,14 +374,7 @@ std::vector<std::int64_t> VariantModel::Run(const Hypothesis& point) const {
     }
     Apply(change, program.ops.front());
   }
-  std::vector<std::int64_t> out;
-  FastBackend backend;
-  for (std::size_t image = 0; image < inputs_.size(); ++image) {
-    const TensorMap values =
-        Execute(program, inputs_[image], static_cast<std::int64_t>(image), backend);
-    std::visit([&](const auto& list) { out.insert(out.end(), list.begin(), list.end()); },
-               values.at(name).storage());
-  }
+  std::vector<std::int64_t> out = RunImages(program, inputs_.size());
   if (wraps) {
     for (std::int64_t& value : out) value = Wrapped(value, range);
   }

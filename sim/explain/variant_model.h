@@ -1,7 +1,7 @@
 // What may be suspected of an operation that has no model of its own: the operation itself with one
 // described field changed, run by the golden executor. Other roundings, zero points that are
 // ignored, shifts that are one off, lists that are left out, relatives of its algorithm, an output
-// that wraps.
+// that wraps; and an eps of the value that the outputs ask for.
 #pragma once
 
 #include <map>
@@ -16,10 +16,10 @@ namespace qsim::explain {
 
 class VariantModel final : public Model {
  public:
-  // `inputs`: for each image the operation's inputs, within the ranges that `program` states. The
-  // program outlives the model.
+  // `inputs`: for each image the operation's inputs, within the ranges that `program` states;
+  // `actual`: the outputs to be explained. The program outlives the model.
   VariantModel(const Program& program, const Op& op, std::vector<TensorMap> inputs,
-               std::vector<std::string> axis_names);
+               std::vector<std::string> axis_names, std::span<const std::int64_t> actual);
 
   const std::vector<Coordinate>& coordinates() const override { return coordinates_; }
   const Shape& shape() const override { return shape_; }
@@ -37,6 +37,7 @@ class VariantModel final : public Model {
       kNothing,
       kChoice,     // the one with this number: a rounding, a division
       kZero,       // every number 0
+      kSet,        // every number this
       kAdd,        // this to every number; of a multiplier, to its shift
       kEmpty,      // a list without entries
       kFirst,      // the first entry for all
@@ -46,14 +47,16 @@ class VariantModel final : public Model {
     };
     What what = What::kNothing;
     std::string field = {};
-    int number = 0;
+    std::int64_t number = 0;
   };
 
  private:
   class Suspects;
 
   void Add(const char* coordinate, Change change, std::string id, std::string phrase, int cost = 2);
+  void AddEps(const std::string& field, std::int64_t stated, std::span<const std::int64_t> actual);
   std::vector<std::int64_t> Run(const Hypothesis& point) const;
+  std::vector<std::int64_t> RunImages(const Program& program, std::size_t images) const;
 
   Program program_;  // the one operation
   std::vector<TensorMap> inputs_;

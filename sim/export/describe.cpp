@@ -135,7 +135,8 @@ class Equations {
                         zero ? of : fmt::format("({} - ({}))", of, p.values[0]));
       }
     }
-    if ((p.role == Role::kAddend && zero) || (p.role != Role::kConstant && p.values.empty())) {
+    const bool added = p.role == Role::kAddend || p.role == Role::kEpsilon;
+    if ((added && zero) || (p.role != Role::kConstant && p.values.empty())) {
       replace(" + " + p.name, "");
       replace(p.name + " + ", "");
       replace(" << " + p.name, "");

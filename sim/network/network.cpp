@@ -31,6 +31,9 @@ std::string NarrowName(const Node& node) {
 
 Node& Network::Add(Node node) {
   for (const std::string& read : node.inputs) At(read);
+  const auto* norm = std::get_if<LayerNorm>(&node.function);
+  if (norm != nullptr && (norm->centred ? node.inputs.size() != 1 : !norm->norm.beta.empty()))
+    throw InternalError("'" + node.name + "': a gate is an RMS norm's, and beta a layer norm's");
   if (!index_.emplace(node.name, nodes_.size()).second) {
     throw InternalError("two nodes are called '" + node.name + "'");
   }

@@ -29,7 +29,7 @@ struct Linear {
 struct Norm {
   std::vector<float> gamma;
   std::vector<float> beta;
-  double eps = 1e-6;
+  double eps = 1e-6;  // in [0, 1)
 };
 
 // An input: pixels, uint8 [C, H, W], of which the network sees (p / 255 - mean) / std.
@@ -55,9 +55,11 @@ struct Positions {
   std::vector<float> first;
   FloatTensor position;  // [tokens, channels]
 };
-// Normalisation of each row.
+// Normalisation of each row. Not `centred`: RMS normalisation, which takes no mean away and has no
+// beta; a second input, of the shape of the first, is then a gate, which multiplies its result.
 struct LayerNorm {
   Norm norm;
+  bool centred = true;
 };
 // Columns first .. first + channels of the node: one of several layers that are stacked in one.
 struct Columns {

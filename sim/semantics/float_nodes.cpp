@@ -6,6 +6,7 @@
 
 #include "sim/error.h"
 #include "sim/semantics/elementary.h"
+#include "sim/semantics/rmsnorm.h"
 
 namespace qsim::semantics {
 namespace {
@@ -174,8 +175,9 @@ struct Evaluate {
     return x;
   }
 
-  FloatTensor operator()(const network::LayerNorm& norm) const {
-    return FloatLayerNorm(norm.norm, *in[0]);
+  FloatTensor operator()(const network::LayerNorm& layer) const {
+    if (layer.centred) return FloatLayerNorm(layer.norm, *in[0]);
+    return ExactRmsnorm(layer.norm, *in[0], in.size() > 1 ? in[1] : nullptr);
   }
 
   FloatTensor operator()(const network::Columns& columns) const {

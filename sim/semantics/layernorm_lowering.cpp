@@ -45,6 +45,7 @@ void RootOfSum(const network::Norm& norm, const Numerics& numerics, const Hardwa
                     "bits; use a layer_wise residual stream, or layernorm ibert",
                     origin, out.name));
   }
+  op.eps = EpsOfSquares(norm, numerics.layernorm_eps, input, op.std_shift, out.name);
 }
 
 // rq_layernorm: gamma and beta counted in output steps, with log2d fraction bits; half a step in
@@ -95,6 +96,22 @@ int ShiftOfSquares(int bits, const std::vector<std::int32_t>& shifts, std::size_
   return std::max(0, (2 * widest + count_bits - 62 + 1) / 2);
 }
 
+std::int64_t EpsOfSquares(const network::Norm& norm, LayernormEps choice, const Activation& input,
+                          int shift, const std::string& tensor) {
+  if (choice == LayernormEps::kIgnore) return 0;
+  const double step = *std::min_element(input.scale.begin(), input.scale.end());
+  const double eps = std::nearbyint(
+      std::ldexp(norm.eps * static_cast<double>(norm.gamma.size()) / (step * step), -2 * shift));
+  // Exact: the limit is a power of two.
+  if (!(eps <= static_cast<double>(kMaxNormEps >> 2 * shift))) {
+    throw InputError(fmt::format(
+        "{}: eps {} is {:.3g} squared steps of '{}': more than 2^62 over {} channels; "
+        "give '{}' a larger scale, or set numerics.layernorm_eps: ignore",
+        tensor, norm.eps, norm.eps / (step * step), input.name, norm.gamma.size(), input.name));
+  }
+  return static_cast<std::int64_t>(eps);
+}
+
 std::vector<double> EffectiveGamma(const network::Norm& norm, std::vector<std::size_t>* raised) {
   const double unit = LayernormUnit(norm.gamma.size());
   double largest = 0;
@@ -102,7 +119,7 @@ std::vector<double> EffectiveGamma(const network::Norm& norm, std::vector<std::s
   std::vector<double> gammas;
   for (std::size_t c = 0; c < norm.gamma.size(); ++c) {
     const double gamma = static_cast<double>(norm.gamma[c]);
-    const double beta = std::fabs(static_cast<double>(norm.beta[c]));
+    const double beta = norm.beta.empty() ? 0 : std::fabs(static_cast<double>(norm.beta[c]));
     const double least =
         std::max({beta / (unit * std::ldexp(1.0, 40)), std::ldexp(largest, -20), kMinScale});
     if (raised != nullptr && std::fabs(gamma) < least) raised->push_back(c);
@@ -120,14 +137,20 @@ LayernormOp DeriveLayernorm(const network::Norm& norm, const Numerics& numerics,
   if (numerics.layernorm == LayernormKind::kDeeploy) {
     DeeployLayernormParams params{.input_zero = input.zero[0]};
     Deeploy(norm, input, out, origin, params);
+    params.eps = EpsOfSquares(norm, numerics.layernorm_eps, input, 0, out.name);
     op.params = std::move(params);
     return op;
   }
   IbertLayernormParams params{.input_zero = input.zero[0]};
   RootOfSum(norm, numerics, hardware, input, out, origin, params);
   if (numerics.layernorm == LayernormKind::kIvit) {
-    op.params = IvitLayernormParams{params.input_zero, params.bias, params.input_shift,
-                                    params.scale,      params.zero, params.rounding};
+    op.params = IvitLayernormParams{.input_zero = params.input_zero,
+                                    .bias = params.bias,
+                                    .input_shift = params.input_shift,
+                                    .eps = params.eps,
+                                    .scale = params.scale,
+                                    .zero = params.zero,
+                                    .rounding = params.rounding};
   } else {
     op.params = std::move(params);
   }

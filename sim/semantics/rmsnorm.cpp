@@ -1,7 +1,9 @@
 #include "sim/semantics/rmsnorm.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
-#include <string>
+#include <vector>
 
 #include "golden/ops/gemm.h"
 #include "sim/semantics/layernorm_lowering.h"
@@ -29,31 +31,34 @@ FloatTensor ExactRmsnorm(const network::Norm& norm, const FloatTensor& x, const 
   return out;
 }
 
-RmsnormOp DeriveRmsnorm(const network::Norm& norm, const Activation& input, const Activation* gate,
-                        const Activation& out, Rounding rounding, int multiplier_bits) {
+RmsnormOp DeriveRmsnorm(const network::Norm& norm, const Numerics& numerics,
+                        const Hardware& hardware, const Activation& input, const Activation* gate,
+                        const Activation& out) {
   RmsnormOp op;
   op.output = out.name;
   op.input = input.name;
   RmsnormParams& p = op.params;
   p.input_zero = input.zero[0];
-  p.rounding = rounding;
+  p.rounding = numerics.requantize.rounding;
   if (gate != nullptr) {
     op.gate = gate->name;
     p.gate_zero = gate->zero[0];
   }
   const std::size_t channels = norm.gamma.size();
   const double unit = LayernormUnit(channels);
+  const std::vector<double> gamma = EffectiveGamma(norm);
   for (std::size_t c = 0; c < channels; ++c) {
     const double of_gate = gate == nullptr ? 1 : gate->scale[c];
-    p.scale.push_back(
-        MultiplierFor(unit * static_cast<double>(norm.gamma[c]) * of_gate / out.scale[c],
-                      multiplier_bits, op.output + " channel " + std::to_string(c)));
+    p.scale.push_back(HardwareMultiplier(unit * gamma[c] * of_gate / out.scale[c], hardware,
+                                         fmt::format("{}, channel {}", out.name, c),
+                                         {.bits = hardware.multiplier_bits}));
   }
-  p.zero = out.zero;
+  p.zero = Compressed(out.zero);
   p.input_shift = ShiftsToSmallest(input.scale);
   // The zero point may cost the input one bit.
   p.rms_shift =
       ShiftOfSquares(BitsFor({input.range.qmin, input.range.qmax}) + 1, p.input_shift, channels);
+  p.eps = EpsOfSquares(norm, numerics.layernorm_eps, input, p.rms_shift, out.name);
   return op;
 }
 

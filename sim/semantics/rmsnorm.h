@@ -3,6 +3,7 @@
 #pragma once
 
 #include "golden/program/ops/rmsnorm.h"
+#include "sim/config/section.h"
 #include "sim/network/network.h"
 #include "sim/semantics/activation.h"
 
@@ -13,8 +14,9 @@ namespace qsim::semantics {
 FloatTensor ExactRmsnorm(const network::Norm& norm, const FloatTensor& x, const FloatTensor* gate);
 
 // The input's scales are powers of two of each other; the gate has one zero point (null: no gate).
-// Throws InputError where a ratio of scales has no multiplier of so many bits.
-RmsnormOp DeriveRmsnorm(const network::Norm& norm, const Activation& input, const Activation* gate,
-                        const Activation& out, Rounding rounding, int multiplier_bits);
+// Throws InputError where a ratio of scales has no multiplier.
+RmsnormOp DeriveRmsnorm(const network::Norm& norm, const Numerics& numerics,
+                        const Hardware& hardware, const Activation& input, const Activation* gate,
+                        const Activation& out);
 
 }  // namespace qsim::semantics

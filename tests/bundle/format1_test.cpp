@@ -59,6 +59,7 @@ TEST(Format1, LoadsWithEveryTapEqual) {
   std::set<std::string_view> kinds;
   for (const Op& op : bundle.program.ops) kinds.insert(KindName(op));
   EXPECT_GE(kinds.size(), 9U);
+  EXPECT_EQ(bundle.contracts.model.numerics.layernorm_eps, LayernormEps::kIgnore);
   ExpectFormerTaps(bundle, temp.path());
 }
 

@@ -137,6 +137,8 @@ class RealArithmetic {
     const network::Norm& norm = model_.FunctionOf<network::LayerNorm>(prefix_ + "norm1")->norm;
     const std::vector<double> x = Real("input");
     const auto dim = static_cast<std::size_t>(dim_);
+    const bool adds = bundle_.contracts.model.numerics.layernorm_eps == LayernormEps::kAdd;
+    const double eps = adds ? norm.eps : 0;
     std::vector<double> y;
     for (std::size_t row = 0; row < x.size(); row += dim) {
       double mean = 0;
@@ -145,7 +147,8 @@ class RealArithmetic {
       for (std::size_t c = 0; c < dim; ++c)
         variance += (x[row + c] - mean) * (x[row + c] - mean) / static_cast<double>(dim);
       for (std::size_t c = 0; c < dim; ++c) {
-        y.push_back((x[row + c] - mean) / std::sqrt(variance) * static_cast<double>(norm.gamma[c]) +
+        y.push_back((x[row + c] - mean) / std::sqrt(variance + eps) *
+                        static_cast<double>(norm.gamma[c]) +
                     static_cast<double>(norm.beta[c]));
       }
     }

@@ -47,7 +47,8 @@ TEST(Contract, TheShippedOnesLoadAndDifferInArithmetic) {
   for (const std::string& name : BuiltinContracts()) {
     const NumericsContract contract = LoadContract(name);
     EXPECT_EQ(contract.name, name);
-    EXPECT_EQ(contract.version, 1);
+    // Version 2 adds eps to layer norms; publications that ignore it stayed what they were.
+    EXPECT_EQ(contract.version, contract.numerics.layernorm_eps == LayernormEps::kAdd ? 2 : 1);
     EXPECT_EQ(contract.Hash().size(), 64U);
     hashes.insert(contract.Hash());
   }
@@ -58,13 +59,34 @@ TEST(Contract, TheShippedOnesLoadAndDifferInArithmetic) {
 TEST(Contract, TheDefaultsHashIsPinned) {
   EXPECT_EQ(LoadContract("default").Choices(),
             "requantize: half_up\nresidual_add: half_up\nsoftmax: ibert_rn\nlayernorm: ibert\n"
-            "gelu: table\nscales: multiplier\n");
+            "gelu: table\nlayernorm_eps: add\nscales: multiplier\n");
   EXPECT_EQ(Config::Defaults().Contracts().Hash(), LoadContract("default").Hash());
+}
+
+// What every file meant before there was a choice, and its hash.
+TEST(Contract, AFileThatDoesNotSayIgnoresEps) {
+  const testing::TempDir dir;
+  const std::string text =
+      "contract: mine\nversion: 1\nsource: me\noperations:\n  requantize: half_up\n"
+      "  residual_add: half_up\n  softmax: ibert_rn\n  layernorm: ibert\n  gelu: table\n";
+  const std::filesystem::path path = Write(dir, text);
+  EXPECT_EQ(LoadContract(path.string()).numerics.layernorm_eps, LayernormEps::kIgnore);
+  // Of the default contract when its version was 1.
+  EXPECT_EQ(LoadContract(path.string()).Hash(),
+            "752ae8eb71ce6219412ab0e05a86bd54a2b8b44fb9872b5824f07f81d37167cc");
+  EXPECT_EQ(LoadContract(path.string()).Hash(),
+            With({"numerics.layernorm_eps=ignore"}).Contracts().Hash());
+  EXPECT_NE(LoadContract(path.string()).Hash(), LoadContract("default").Hash());
+  for (const char* name : {"ibert", "ivit", "deeploy", "fqvit"}) {
+    const std::string setting = std::string("numerics.contract=") + name;
+    EXPECT_EQ(With({setting.c_str()}).NumericsFor(0).layernorm_eps, LayernormEps::kIgnore) << name;
+  }
+  EXPECT_EQ(Config::Defaults().NumericsFor(0).layernorm_eps, LayernormEps::kAdd);
 }
 
 TEST(Contract, WhatTheSourceDoesNotDefineIsMarked) {
   EXPECT_THAT(LoadContract("tosa").defaulted,
-              ElementsAre("residual_add", "softmax", "layernorm", "gelu"));
+              ElementsAre("residual_add", "softmax", "layernorm", "layernorm_eps", "gelu"));
   EXPECT_THAT(LoadContract("default").defaulted, ElementsAre());
 }
 
@@ -86,7 +108,8 @@ TEST(Contract, LaterKeysChangeSingleChoices) {
       With({"numerics.contract=tflite-double", "numerics.softmax=ibert"}).Contracts();
   EXPECT_EQ(contracts.model.name, "custom");
   EXPECT_EQ(contracts.model.source, "tflite-double with softmax ibert");
-  EXPECT_THAT(contracts.model.defaulted, ElementsAre("residual_add", "layernorm", "gelu"));
+  EXPECT_THAT(contracts.model.defaulted,
+              ElementsAre("residual_add", "layernorm", "layernorm_eps", "gelu"));
 }
 
 // The order of keys within one map does not matter: a contract is read first.
@@ -103,12 +126,13 @@ TEST(Contract, KeysBesideItInAFileChangeSingleChoicesInAnyOrder) {
 TEST(Contract, ABlockMayHaveItsOwn) {
   const ModelContracts a =
       With({"numerics.contract=tosa", "blocks.2.numerics.contract=ivit"}).Contracts();
-  EXPECT_EQ(a.Label(), "tosa 1 (block 2: ivit 1)");
+  EXPECT_EQ(a.Label(), "tosa 2 (block 2: ivit 1)");
   const auto differences = CompareContracts(a, Config::Defaults().Contracts());
   std::vector<std::string> fields;
   for (const ContractDifference& d : differences) fields.push_back(d.field);
-  EXPECT_THAT(fields, ElementsAre("requantize", "blocks.2.gelu", "blocks.2.layernorm",
-                                  "blocks.2.requantize", "blocks.2.softmax"));
+  EXPECT_THAT(fields,
+              ElementsAre("requantize", "blocks.2.gelu", "blocks.2.layernorm",
+                          "blocks.2.layernorm_eps", "blocks.2.requantize", "blocks.2.softmax"));
   EXPECT_EQ(differences[0].a, "tosa_scale32");
   EXPECT_EQ(differences[0].b, "half_up");
   EXPECT_NE(a.Hash(), With({"numerics.contract=tosa"}).Contracts().Hash());
@@ -121,7 +145,7 @@ TEST(Contract, WrittenFilesReadBack) {
   const ModelContracts read = ReadContractsYaml(Write(dir, ContractsYaml(written)));
   EXPECT_EQ(read.Label(), written.Label());
   EXPECT_EQ(read.Hash(), written.Hash());
-  EXPECT_THAT(read.model.defaulted, ElementsAre("residual_add", "layernorm"));
+  EXPECT_THAT(read.model.defaulted, ElementsAre("residual_add", "layernorm", "layernorm_eps"));
   EXPECT_THAT(ErrorOf(dir.path() / "contract.yaml"),
               HasSubstr("choices of its own for some blocks"));
   const std::string plain = ContractsYaml(With({"numerics.contract=ita"}).Contracts());

@@ -294,10 +294,13 @@ CaseTensors SumOfSquaresNorm(const ConformCase& c) {
   const Shape& shape = c.Input("x").shape();
   const auto width = static_cast<std::size_t>(shape.back());
   const Values bias = c.InputValues("bias_int");
-  LayernormParams params = IvitLayernormParams{.bias = bias, .scale = {{1, 0}}, .zero = {0}};
+  const std::int64_t eps = ParamOr(c, "eps", 0);
+  LayernormParams params =
+      IvitLayernormParams{.bias = bias, .eps = eps, .scale = {{1, 0}}, .zero = {0}};
   if (c.algorithm() == "ibert") {
     params = IbertLayernormParams{.bias = bias,
                                   .std_shift = static_cast<int>(ParamOr(c, "shift", 0)),
+                                  .eps = eps,
                                   .scale = {{1, 0}},
                                   .zero = {0}};
   }
@@ -332,6 +335,7 @@ CaseTensors DeeployNorm(const ConformCase& c) {
                                       .bias = bias,
                                       .weight = weight,
                                       .log2d = SmallParam(c, "log2D"),
+                                      .eps = ParamOr(c, "eps", 0),
                                       .wrap = true};
   // As the kernel, whose results are int8: they wrap.
   Values y;

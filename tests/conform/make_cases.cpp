@@ -382,6 +382,19 @@ void WriteLayernorms(const fs::path& root) {
     c.Random("weight", {12}, -(wrap ? 60000 : 9000), wrap ? 60000 : 9000);
     c.Random("bias", {12}, -4000, 4000).Derive("Results are int8: they wrap.");
   }
+  // Rows whose squares are about as large as eps, and one whose squares are none.
+  for (const char* algorithm : {"ibert", "ivit"}) {
+    CaseWriter c(root, "layernorm", algorithm, "eps");
+    c.Param("eps", 1000000).Input("x", {5, 12}, Rows(c.draw(), 5, 12, -400, 400));
+    c.Random("bias_int", {12}, -(1 << 28), 1 << 28).Derive("eps is beside the squares.");
+  }
+  {
+    CaseWriter c(root, "layernorm", "deeploy", "eps");
+    c.Params({{"log2D", 8}, {"input_offset", 7}, {"eps", 20000}});
+    c.Input("x", {5, 12}, Rows(c.draw(), 5, 12, -60, 60));
+    c.Random("weight", {12}, -9000, 9000);
+    c.Random("bias", {12}, -4000, 4000).Derive("eps is beside the squares.");
+  }
   {
     CaseWriter c(root, "layernorm", "fqvit", "ptf");
     c.Input("x_q", {4, 12}, Rows(c.draw(), 1, 48, -128, 127));

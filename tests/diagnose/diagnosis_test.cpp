@@ -280,6 +280,50 @@ TEST(Diagnosis, OneScaleForChannelsThatDiffer) {
   EXPECT_THAT(DiagnosisText(d), HasSubstr("--set blocks.1.norm1.calibration_mode=channel_wise"));
 }
 
+// The same network in float but for an eps as large as the variances, which the contract ignores,
+// as I-BERT does; and one norm of another eps than the model's.
+TEST(Diagnosis, AnEpsThatIsNotTheModels) {
+  network::Network model = Shipped().model();
+  for (const char* norm : {"blocks.1.norm1", "blocks.1.norm2"})
+    std::get<network::LayerNorm>(model.At(norm).function).norm.eps = 0.5;
+  const ModelInputs inputs = FirstImages(4);
+  CalibrateOptions calibrate;
+  calibrate.scope = Scope::kBlock;
+  calibrate.blocks = {1};
+  DiagnoseOptions options;
+  options.threads = 2;
+  options.recognise = RecogniseCauses;
+  options.calibrate = [&](const Config& c) {
+    return Calibrate(model, c, Shipped().calibration(), calibrate);
+  };
+  const auto diagnosed = [&](const Config* config, const Bundle& bundle) {
+    return Diagnose({model, bundle, inputs, config, &Shipped().calibration()}, options);
+  };
+  const Config adds = ShippedModel::ConfigWith({});
+  const Diagnosis healthy = diagnosed(&adds, options.calibrate(adds));
+  EXPECT_TRUE(healthy.healthy()) << DiagnosisText(healthy);
+  const Config ignores = ShippedModel::ConfigWith({"numerics.layernorm_eps=ignore"});
+  const Diagnosis with_config = diagnosed(&ignores, options.calibrate(ignores));
+  ASSERT_EQ(with_config.findings.size(), 1U) << DiagnosisText(with_config);
+  EXPECT_THAT(DiagnosisText(with_config), HasSubstr("--set numerics.layernorm_eps=add"));
+  // A bundle that came without its configuration is mended by itself, to the same integers.
+  const Diagnosis alone = diagnosed(nullptr, options.calibrate(ignores));
+  ASSERT_EQ(alone.findings.size(), 1U) << DiagnosisText(alone);
+  for (const Diagnosis& d : {with_config, alone}) {
+    EXPECT_EQ(Name(d.findings[0].cause), "norm_eps");
+    EXPECT_THAT(d.findings[0].text, HasSubstr("the model's eps of 0.5 is left out"));
+    EXPECT_GT(d.findings[0].trial.own_after, d.findings[0].trial.own_before + 15);
+    EXPECT_NEAR(d.repaired_db, healthy.measured.output.Db(), 1e-9);
+  }
+  Bundle off = options.calibrate(adds);
+  auto& op = std::get<LayernormOp>(*ProducerOf(off.program, "blocks.1.norm2"));
+  std::get<IbertLayernormParams>(op.params).eps *= 4;
+  const Diagnosis other = diagnosed(&adds, off);
+  ASSERT_EQ(other.findings.size(), 1U) << DiagnosisText(other);
+  EXPECT_EQ(other.findings[0].tensor, "blocks.1.norm2");
+  EXPECT_THAT(other.findings[0].text, HasSubstr("its eps is 4 times the model's 0.5"));
+}
+
 // Where nothing mends a step, the exact operation in its place shows that it is the culprit.
 TEST(Diagnosis, AStepWithoutARepairIsStillNamed) {
   const Bundle bundle = OneBlock({"blocks.1.attn_v_input.bit_type.symmetric=True",

@@ -26,8 +26,9 @@ Explanation ExplainFault(const Program& program, const TensorMap& inputs,
     values.shape.insert(values.shape.begin(), 1);
     wide.emplace(name, std::move(values));
   }
-  const OpModel op = MakeOpModel(program, program.ops.front(), wide);
-  return Explain(*op.model, Widen(actual).values, "y", op.golden);
+  const std::vector<std::int64_t> values = Widen(actual).values;
+  const OpModel op = MakeOpModel(program, program.ops.front(), wide, values);
+  return Explain(*op.model, values, "y", op.golden);
 }
 
 struct Gated {
@@ -53,6 +54,7 @@ struct Gated {
     op.gate = "g";
     op.params.input_zero = 60;
     op.params.gate_zero = -5;
+    op.params.eps = 40'000'000;
     op.params.scale = {{37001, 44}};
     op.params.zero = {3};
     op.params.rounding = Rounding::kHalfUp;
@@ -71,6 +73,7 @@ TEST(VariantRules, FaultsOfAGatedRmsnormAreNamed) {
       {"rounding=floor", [](RmsnormOp& op) { op.params.rounding = Rounding::kFloor; }},
       {"parameters=input_zero_ignored", [](RmsnormOp& op) { op.params.input_zero = 0; }},
       {"parameters=gate_zero_ignored", [](RmsnormOp& op) { op.params.gate_zero = 0; }},
+      {"parameters=eps_missing", [](RmsnormOp& op) { op.params.eps = 0; }},
       {"parameters=zero_omitted", [](RmsnormOp& op) { op.params.zero = {0}; }},
       {"parameters=shift_plus_one", [](RmsnormOp& op) { ++op.params.scale[0].shift; }}};
   for (const auto& [id, fault] : faults) {
@@ -80,6 +83,28 @@ TEST(VariantRules, FaultsOfAGatedRmsnormAreNamed) {
     EXPECT_EQ(explanation.findings[0].explained, explanation.mismatches) << id;
     EXPECT_EQ(explanation.findings[0].broken, 0) << id;
   }
+}
+
+// An eps of another size is not searched for: every output bounds it.
+TEST(VariantRules, AnotherEpsIsSolved) {
+  const Gated gated;
+  for (const std::int64_t eps : {4'000LL, 4'000'000LL, 41'000'000LL, 7'000'000'000LL}) {
+    const Explanation explanation = gated.Of([&](RmsnormOp& op) { op.params.eps = eps; });
+    ASSERT_EQ(explanation.verdict, Explanation::Verdict::kExplained) << eps;
+    const Finding& best = explanation.findings[0];
+    EXPECT_EQ(best.explained, explanation.mismatches) << best.phrase;
+    EXPECT_EQ(best.broken, 0) << best.phrase;
+    ASSERT_EQ(best.id.substr(0, 15), "parameters=eps_") << best.id;
+    if (eps == 4'000) continue;  // none at all fits as well
+    const std::int64_t solved = std::stoll(best.id.substr(15));
+    EXPECT_LT(std::abs(solved - eps), eps / 50) << best.phrase;
+  }
+  Gated without;
+  std::get<RmsnormOp>(without.program.ops.front()).params.eps = 0;
+  const Explanation explanation = without.Of([](RmsnormOp& op) { op.params.eps = 40'000'000; });
+  ASSERT_EQ(explanation.verdict, Explanation::Verdict::kExplained);
+  EXPECT_NE(explanation.findings[0].phrase.find(" where there is none"), std::string::npos)
+      << explanation.findings[0].phrase;
 }
 
 }  // namespace

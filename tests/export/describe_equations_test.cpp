@@ -435,6 +435,7 @@ Params AnySumOfSquares(Instance& instance) {
   params.bias.assign(6, instance.Draw(-(1 << 27), 1 << 27));
   params.scale = {{instance.Draw(20000, 60000) * (instance.Draw(0, 1) * 2 - 1), 39}};
   params.zero = {instance.Draw(-9, 9)};
+  params.eps = instance.Draw(0, 1) * instance.Draw(1, 9000000);
   params.rounding = instance.AnyRounding();
   return params;
 }
@@ -472,6 +473,7 @@ TEST(DescribedLayernorm, Deeploy) {
         params.weight.assign(6, instance.Draw(1000, 20000));
         params.bias.assign(6, instance.Draw(-3000, 3000));
         params.log2d = 7;
+        params.eps = instance.Draw(0, 1) * instance.Draw(1, 9000);
         params.wrap = instance.Draw(0, 1) == 0;
         return params;
       },
@@ -488,6 +490,7 @@ TEST(DescribedOperations, Rmsnorm) {
     params.input_zero = instance.Draw(-50, 50);
     if (instance.Draw(0, 1) == 0) params.input_shift.assign(6, instance.Draw(0, 3));
     params.rms_shift = instance.Draw(0, 3);
+    params.eps = instance.Draw(0, 1) * instance.Draw(1, 9000000);
     params.scale = {{instance.Draw(20000, 60000) * (instance.Draw(0, 1) * 2 - 1), 39}};
     params.zero = {instance.Draw(-9, 9)};
     params.rounding = instance.AnyRounding();

@@ -12,7 +12,7 @@ namespace qsim::derivation {
 namespace {
 
 constexpr std::string_view kPinnedDigest =
-    "f30bf5f423290f5f578ee91184de8916f8fe82bb3ae17294191e508e205dfd61";
+    "4c3eee02adf320100c6dd8da4ce9e234d80f7c561698d9faf2e2c03bd9725c29";
 
 class Derivation : public ::testing::TestWithParam<Battery> {};
 

@@ -30,7 +30,7 @@ TEST(LayernormKind, Names) {
 // Values of a separate script; nine or eleven steps, a rounded quotient or a rounded half differ in
 // at least one of them.
 TEST(IvitStd, StopsAfterTenFlooredNewtonSteps) {
-  const auto std_of = [](const Wide& d) { return IvitStd(d); };
+  const auto std_of = [](const Wide& d) { return IvitStd(d, 0); };
   EXPECT_EQ(std_of({0}), 64);
   EXPECT_EQ(std_of({1}), 64);
   EXPECT_EQ(std_of({100}), 108);
@@ -40,6 +40,14 @@ TEST(IvitStd, StopsAfterTenFlooredNewtonSteps) {
   EXPECT_EQ(std_of({-70000}), 70000);
   EXPECT_EQ(std_of({16776960}), 16788218);
   EXPECT_EQ(std_of({std::int64_t{1} << 31}), 68741844879);
+}
+
+// Under the root like any other square: 1000^2 + 7^2.
+TEST(IvitStd, EpsIsOneMoreSquare) {
+  EXPECT_EQ(IvitStd({}, 0), 64);
+  EXPECT_EQ(IvitStd(Wide{1000}, 49), IvitStd(Wide{1000, 7}, 0));
+  EXPECT_EQ(IvitStd(Wide{0}, 5929 + 25 + 9), 91);
+  EXPECT_EQ(IvitStd(Wide{0}, std::int64_t{1} << 62), 68741844879);
 }
 
 struct Result {
@@ -155,6 +163,21 @@ TEST(LayernormDeeploy, RootOfTheMeanPlusOne) {
   EXPECT_EQ(std_of({-2, 2, 1}), 2);  // 9 / 3 + 1 = 4
   EXPECT_EQ(std_of({-4, 4}), 4);     // 17
   EXPECT_EQ(std_of({-128}), 1);
+}
+
+// (sum of squares + eps) / C, floored, + 1.
+TEST(LayernormDeeploy, EpsIsPartOfTheSumOfSquares) {
+  const auto std_of = [](const Row& x, std::int64_t eps) {
+    return Evaluate(x,
+                    DeeployLayernormParams{
+                        .bias = Wide(x.size(), 0), .weight = Row(x.size(), 1), .eps = eps})
+        .std_int;
+  };
+  EXPECT_EQ(std_of({-2, 2, 1}, 14), 2);  // 23 / 3 = 7, + 1 = 8
+  EXPECT_EQ(std_of({-2, 2, 1}, 15), 3);  // 24 / 3 = 8, + 1 = 9
+  EXPECT_EQ(std_of({7, 7}, 30), 4);      // 15 + 1
+  EXPECT_EQ(std_of({7}, std::int64_t{1} << 62), std::int64_t{1} << 31);
+  EXPECT_THROW(std_of({7}, -1), std::invalid_argument);
 }
 
 TEST(LayernormDeeploy, QuotientIsTruncated) {

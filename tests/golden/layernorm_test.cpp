@@ -77,7 +77,7 @@ struct Oracle {
 Oracle Evaluate(const Row& row) {
   const std::size_t channels = row.x.size();
   std::vector<Int128> d(channels);
-  Int128 sum = 0, squares = 0;
+  Int128 sum = 0, squares = row.params.eps;
   for (std::size_t c = 0; c < channels; ++c) {
     const int shift = row.shift.empty() ? 0 : row.shift[c];
     d[c] = (Int128{row.x[c]} - row.params.input_zero) * (Int128{1} << shift);
@@ -131,7 +131,7 @@ Oracle CheckRow(Row& row) {
 TEST(Layernorm, RandomRowsEqualTheSecondDerivation) {
   SeededRandom random;
   testing::Exercised exercised;
-  std::int64_t mean_ties = 0, shifted = 0;
+  std::int64_t mean_ties = 0, shifted = 0, with_eps = 0;
   for (int i = 0; i < 400; ++i) {
     // The fewer the channels, the more often the mean lies exactly between two integers.
     Row row = MakeRow(
@@ -153,6 +153,11 @@ TEST(Layernorm, RandomRowsEqualTheSecondDerivation) {
     }
     if (i % 5 == 0) row.params.std_shift = static_cast<int>(random.Between(1, 15));
     shifted += row.params.std_shift > 0;
+    if (i % 3 == 1) {
+      row.params.eps =
+          random.Between(0, kMaxNormEps >> 2 * row.params.std_shift) >> random.Between(0, 62);
+      with_eps += row.params.eps > 0;
+    }
     row.scale.resize(i % 3 == 0 ? 1 : channels);
     for (auto& m : row.scale) {
       m = {static_cast<std::int32_t>(random.Between(1, 2147483647)),
@@ -178,6 +183,7 @@ TEST(Layernorm, RandomRowsEqualTheSecondDerivation) {
   exercised.ExpectEach(500);
   EXPECT_GT(mean_ties, 10);
   EXPECT_GT(shifted, 40);
+  EXPECT_GT(with_eps, 40);
 }
 
 TEST(Layernorm, EveryRowOfThreeSmallValues) {
@@ -228,6 +234,10 @@ TEST(Layernorm, LimitsOfEveryIntermediate) {
     row.x[7] = limit;
     std::fill(row.bias.begin(), row.bias.end(), -kMaxLayernormBias);
     CheckRow(row);
+    // The largest eps beside the largest sum.
+    for (std::size_t c = 0; c < row.x.size(); ++c) row.x[c] = c % 2 == 0 ? limit : -limit;
+    row.params.eps = kMaxNormEps >> 2 * k;
+    EXPECT_LT(CheckRow(row).std_int, std::int64_t{1} << 33);
   }
   // s = 0 with k = 15: the largest product, below 2^46.
   Row row = MakeRow(3);
@@ -235,6 +245,24 @@ TEST(Layernorm, LimitsOfEveryIntermediate) {
   row.params.std_shift = 15;
   row.x = {40000, 40000, 40001};
   CheckRow(row);
+}
+
+// d = -1, 1: a sum of 2, and 34 under the root is 6.
+TEST(Layernorm, EpsIsPartOfTheSumOfSquares) {
+  Row row = MakeRow(2);
+  row.x = {4, 6};
+  EXPECT_EQ(CheckRow(row).std_int, 1);
+  row.params.eps = 34;
+  EXPECT_EQ(CheckRow(row).std_int, 6);
+  // With k = 1 the sum is (-1)^2 + 0^2, and eps counts fours.
+  row.params.std_shift = 1;
+  row.params.eps = 8;
+  EXPECT_EQ(CheckRow(row).std_int, 6);
+  // A constant row is no special case.
+  row.x = {5, 5};
+  const Oracle o = CheckRow(row);
+  EXPECT_EQ(o.std_int, 4);
+  EXPECT_EQ(o.y, row.bias);
 }
 
 TEST(Layernorm, ApproximatesTheRealLayernorm) {
@@ -286,6 +314,8 @@ TEST(Layernorm, ArgumentsOutOfRangeThrow) {
   expect_bad([](Row& r) { r.params.std_shift = 32; });
   expect_bad([](Row& r) { r.range = {1, 0}; });
   expect_bad([](Row& r) { r.params.std_shift = -1; });
+  expect_bad([](Row& r) { r.params.eps = -1; });
+  expect_bad([](Row& r) { r.params.eps = kMaxNormEps + 1; });
 }
 
 }  // namespace

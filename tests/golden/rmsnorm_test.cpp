@@ -63,7 +63,7 @@ TEST(Rmsnorm, RowsOfZerosAndOfOneElement) {
   EXPECT_EQ(NormOf({100, -100}, {5, 5}, params, {-128, 127}), (Row{-3, -3}));
 }
 
-// A row and its double have one y where the reciprocal is exact: there is no epsilon.
+// A row and its double have one y where the reciprocal is exact and there is no eps.
 TEST(Rmsnorm, IsARatio) {
   for (int shift = 0; shift < 20; ++shift) {
     EXPECT_EQ(NormOf({1 << shift, 0, 0}, {}, Plain()), (Row{1 << 30, 0, 0}));
@@ -79,6 +79,19 @@ TEST(Rmsnorm, ShiftsOfInputAndRoot) {
   params.rms_shift = 1;
   NormOf({3, 1}, {}, params, {INT32_MIN, INT32_MAX}, nullptr, {.rms_int = &rms});
   EXPECT_EQ(rms, 4);  // of 1 and 2: floor(sqrt(5)) << 1
+}
+
+TEST(Rmsnorm, EpsIsPartOfTheSumOfSquares) {
+  RmsnormParams params = Plain();
+  params.eps = 11;
+  std::int64_t rms = 0;
+  NormOf({3, -4}, {}, params, {INT32_MIN, INT32_MAX}, nullptr, {.rms_int = &rms});
+  EXPECT_EQ(rms, 6);
+  params.rms_shift = 1;  // 1 and -2, and eps in fours
+  NormOf({3, -4}, {}, params, {INT32_MIN, INT32_MAX}, nullptr, {.rms_int = &rms});
+  EXPECT_EQ(rms, 8);
+  params.eps = -1;
+  EXPECT_THROW(NormOf({1}, {}, params), std::invalid_argument);
 }
 
 std::int64_t SlowRoot(std::int64_t value) {

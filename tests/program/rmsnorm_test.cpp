@@ -52,6 +52,7 @@ TEST(Validate, Rmsnorm) {
                      Op0(p).params.input_shift = {0, 0, 8};
                    }},
                   {"rms_shift out of range", [](Program& p) { Op0(p).params.rms_shift = 16; }},
+                  {"eps is -1, must be in 0..2^62", [](Program& p) { Op0(p).params.eps = -1; }},
                   {"scale needs one entry",
                    [](Program& p) {
                      Op0(p).params.scale.resize(2, {5, 40});

@@ -348,6 +348,12 @@ TEST(Validate, Layernorm) {
       {"input_zero out of range", [&](Program& p) { op(p).input_zero = -65537; }},
       {"std_shift out of range", [&](Program& p) { op(p).std_shift = 16; }},
       {"std_shift out of range", [&](Program& p) { op(p).std_shift = -1; }},
+      {"eps is -1, must be in 0..2^", [&](Program& p) { op(p).eps = -1; }},
+      {"eps is 4611686018427387904, must be in 0..2^60",
+       [&](Program& p) {
+         op(p).std_shift = 1;
+         op(p).eps = std::int64_t{1} << 62;
+       }},
       {"input_shift needs no entry or one per channel",
        [&](Program& p) { op(p).input_shift = {1}; }},
       {"input_shift[3] is 9, must be in 0..8", [&](Program& p) { op(p).input_shift[3] = 9; }},

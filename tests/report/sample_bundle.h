@@ -68,13 +68,16 @@ class SampleBundleBuilder {
     Add(LayernormOp{
         p + "norm1", "blocks.0.input",
         IbertLayernormParams{
-            -7,
-            {std::int64_t{1} << 46, -(std::int64_t{1} << 46), 5000000000, -5000000000, 0, -1},
-            {0, 1, 2, 3, 4, 8},
-            5,
-            {{32767, 40}, {-32768, 41}, {-1, 0}, {1, 62}, {INT32_MAX, 31}, {-INT32_MAX, 62}},
-            {0, 1, -2, 3, -4, 65536},
-            Rounding::kHalfEven}});
+            .input_zero = -7,
+            .bias = {std::int64_t{1} << 46, -(std::int64_t{1} << 46), 5000000000, -5000000000, 0,
+                     -1},
+            .input_shift = {0, 1, 2, 3, 4, 8},
+            .std_shift = 5,
+            .eps = std::int64_t{1} << 52,
+            .scale =
+                {{32767, 40}, {-32768, 41}, {-1, 0}, {1, 62}, {INT32_MAX, 31}, {-INT32_MAX, 62}},
+            .zero = {0, 1, -2, 3, -4, 65536},
+            .rounding = Rounding::kHalfEven}});
     Weight(p + "attn_qkv", 3 * kDim, kDim);
     Tensor(p + "attn_qkv", {kTokens, 3 * kDim}, DType::kInt32, kInt32);
     Add(GemmOp{p + "attn_qkv",

@@ -36,7 +36,7 @@ DeeployLayernormTrace LayernormDeeploy(std::span<const std::int32_t> x,
   DeeployLayernormTrace trace;
   trace.mean = sum / channels;
   std::vector<std::int64_t> d(x.size());
-  UInt128 squares = 0;
+  UInt128 squares = StartingAt(params.eps);
   for (std::size_t c = 0; c < x.size(); ++c) {
     d[c] = x[c] - params.input_zero - trace.mean;
     squares += static_cast<UInt128>(Int128{d[c]} * d[c]);

@@ -2,7 +2,7 @@
 // 6.7.
 //
 //   a = x - input_zero;  mu = trunc(sum(a) / C);  d = a - mu
-//   std = floor(sqrt(floor(sum(d^2) / C) + 1))
+//   std = floor(sqrt(floor((sum(d^2) + eps) / C) + 1))
 //   y = (trunc(d * weight / std) + bias) >> log2d
 //
 // Source: Layernorm_s8_s8 of Deeploy's kernels (Scherer et al., TCAD 2024, arXiv:2408.04413).
@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "golden/ops/fields.h"
+#include "golden/ops/layernorm/eps.h"
 
 namespace qsim::golden {
 
@@ -24,12 +24,13 @@ struct DeeployLayernormParams {
   std::vector<std::int64_t> bias = {};    // one per channel, |bias| <= 2^62
   std::vector<std::int32_t> weight = {};  // one per channel
   int log2d = 0;                          // 0..62
+  std::int64_t eps = 0;                   // E, 0..2^62; not the kernel's
   bool wrap = false;                      // y modulo 256 as int8, as the kernel's last cast does
   bool operator==(const DeeployLayernormParams&) const = default;
 
   std::string Formula() const {
     return "a = (x - input_zero); mu = trunc(sum(a) / C); d = a - mu\n"
-           "std = floor(sqrt(floor(sum(d^2) / C) + 1))\n"
+           "std = floor(sqrt(floor((sum(d^2) + eps) / C) + 1))\n"
            "norm = (trunc(d weight / std) + bias) >> log2d\n" +
            std::string(wrap ? "y = int8(norm), modulo 256" : "y = clamp(norm, qmin, qmax)");
   }
@@ -40,13 +41,14 @@ struct DeeployLayernormParams {
     v(Field{"bias", Role::kAddend, 64, true, Axis::kChannel}, self.bias);
     v(Field{"weight", Role::kCoefficient, 32, true, Axis::kChannel}, self.weight);
     v(Field{"log2d", Role::kCoefficient, 8, false}, self.log2d);
+    v(kEpsField, self.eps);
     v(Field{"wrap", Role::kCoefficient, 8, false}, self.wrap);
   }
 };
 
 struct DeeployLayernormTrace {
   std::int64_t mean = 0;
-  std::int64_t std_int = 0;  // 1 .. 2^32
+  std::int64_t std_int = 0;  // 1 .. 2^33
 };
 
 // One row of 1..65536 elements. y: before wrap or clamp. Throws std::invalid_argument where a size

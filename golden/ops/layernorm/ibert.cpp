@@ -6,8 +6,8 @@
 
 namespace qsim::golden {
 
-std::int64_t IbertStd(std::span<const std::int64_t> d, int k) {
-  UInt128 squares = 0;
+std::int64_t IbertStd(std::span<const std::int64_t> d, int k, std::int64_t eps) {
+  UInt128 squares = StartingAt(eps);
   for (const std::int64_t value : d) {
     const Int128 scaled = value >> k;
     squares += static_cast<UInt128>(scaled * scaled);

@@ -5,8 +5,8 @@
 
 namespace qsim::golden {
 
-std::int64_t IvitStd(std::span<const std::int64_t> d) {
-  UInt128 squares = 0;
+std::int64_t IvitStd(std::span<const std::int64_t> d, std::int64_t eps) {
+  UInt128 squares = StartingAt(eps);
   for (const std::int64_t value : d) {
     squares += static_cast<UInt128>(Int128{value} * value);
   }

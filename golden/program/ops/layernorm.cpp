@@ -37,13 +37,18 @@ struct OwnChecks {
   void operator()(const IbertLayernormParams& p) const {
     checker.Require(p.std_shift >= 0 && p.std_shift <= kMaxLayernormStdShift,
                     "std_shift out of range");
+    checker.RequireEps(p.eps, p.std_shift);
     CheckRootOfSum(p, checker, in);
   }
-  void operator()(const IvitLayernormParams& p) const { CheckRootOfSum(p, checker, in); }
+  void operator()(const IvitLayernormParams& p) const {
+    checker.RequireEps(p.eps, 0);
+    CheckRootOfSum(p, checker, in);
+  }
   void operator()(const DeeployLayernormParams& p) const {
     checker.Require(static_cast<std::int64_t>(p.weight.size()) == in.shape[1],
                     "weight needs one entry per channel");
     checker.Require(p.log2d >= 0 && p.log2d <= 62, "log2d must be in 0..62");
+    checker.RequireEps(p.eps, 0);
     checker.Require(!p.wrap || out.range == QuantRange{-128, 127}, "wrap needs an int8 output");
   }
 };

@@ -11,7 +11,7 @@ namespace qsim::golden {
 
 std::string RmsnormOp::Formula(const Program& /*program*/) const {
   return "x' = (x - input_zero) << input_shift\n"
-         "rms = max(floor(sqrt(sum((x' >> rms_shift)^2))) << rms_shift, 1)\n"
+         "rms = max(floor(sqrt(sum((x' >> rms_shift)^2) + eps)) << rms_shift, 1)\n"
          "norm = (x' floor(2^31 / rms)) >> 1\n" +
          std::string(gate.empty() ? "" : "gated = norm (b - gate_zero)\n") +
          "y = clamp(zero + rounding((" + (gate.empty() ? "norm" : "gated") +
@@ -44,6 +44,7 @@ void RmsnormOp::Check(const Checker& checker) const {
   }
   checker.Require(params.rms_shift >= 0 && params.rms_shift <= kMaxLayernormStdShift,
                   "rms_shift out of range");
+  checker.RequireEps(params.eps, params.rms_shift);
   checker.RequireScales(params.scale, channels);
   checker.RequireCount(params.zero.size(), channels, "zero");
   checker.RequireWithin(params.zero, -kMaxZero, kMaxZero, "zero");

@@ -75,7 +75,7 @@ class Chooser {
     }
     for (const NodePlan& plan : plan_.nodes()) {
       if (const auto* layer = std::get_if<network::LayerNorm>(&plan.node->function))
-        NoteGamma(layer->norm, plan);
+        NoteGamma(*layer, plan);
       ChooseProducts(plan_, plan, source_, grids_, notes_);
       if (given_.Has(plan.Weights())) ReplaceWeights(plan);
     }
@@ -122,8 +122,11 @@ class Chooser {
     out.name = Name(plan);
     out.range = RangeOf(section);
     const double unit = LayernormUnit(channels);
-    const bool deeploy = plan.numerics.layernorm == LayernormKind::kDeeploy;
-    const std::vector<double> gamma = deeploy ? std::vector<double>() : EffectiveGamma(layer.norm);
+    const bool deeploy = IsDeeploy(layer, plan);
+    std::vector<double> gamma = deeploy ? std::vector<double>() : EffectiveGamma(layer.norm);
+    if (plan.inputs.size() > 1) {
+      for (std::size_t c = 0; c < channels; ++c) gamma[c] *= Input(plan, 1).scale[c];
+    }
     for (std::size_t c = 0; c < channels; ++c) {
       double scale = QuantizationOf(range[c], out.range, section.has_zero_point).scale;
       // gamma is given, so a power-of-two ratio leaves the output scale as the only choice; it is
@@ -390,8 +393,14 @@ class Chooser {
 
   // ---- layer norms ----
 
-  void NoteGamma(const network::Norm& norm, const NodePlan& plan) {
-    if (plan.numerics.layernorm == LayernormKind::kDeeploy) return;
+  // The one layer norm whose gamma is no multiplier.
+  static bool IsDeeploy(const network::LayerNorm& layer, const NodePlan& plan) {
+    return layer.centred && plan.numerics.layernorm == LayernormKind::kDeeploy;
+  }
+
+  void NoteGamma(const network::LayerNorm& layer, const NodePlan& plan) {
+    if (IsDeeploy(layer, plan)) return;
+    const network::Norm& norm = layer.norm;
     std::vector<std::size_t> raised;
     const std::vector<double> gamma = EffectiveGamma(norm, &raised);
     for (const std::size_t c : raised) {

@@ -10,6 +10,7 @@
 #include "sim/semantics/gelu_lowering.h"
 #include "sim/semantics/layernorm_lowering.h"
 #include "sim/semantics/multiplier.h"
+#include "sim/semantics/rmsnorm.h"
 #include "sim/semantics/softmax_lowering.h"
 
 namespace qsim::calibrate {
@@ -263,6 +264,11 @@ class Deriver {
   void Of(const network::LayerNorm& layer, const NodePlan& plan) {
     if (!Wanted(Name(plan))) return;
     Define(Grid(plan), plan);
+    if (!layer.centred) {
+      const Activation* gate = plan.inputs.size() > 1 ? &Input(plan, 1) : nullptr;
+      return Emit(DeriveRmsnorm(layer.norm, plan.numerics, plan.hardware, Input(plan, 0), gate,
+                                Grid(plan)));
+    }
     Emit(DeriveLayernorm(layer.norm, plan.numerics, plan.hardware, Input(plan, 0), Grid(plan),
                          plan.section->origin));
   }

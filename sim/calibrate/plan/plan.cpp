@@ -181,8 +181,12 @@ class Planner {
     }
     // Channels of its input may be powers of two apart, which only the stream's grids are.
     NodePlan& input = plan_.Mutable(plan.inputs.at(0));
-    if (!std::holds_alternative<network::LayerNorm>(input.node->function)) return;
-    RequireLayerWise(*input.section, input.node->section->key, "a layer norm reads it");
+    const bool norm = std::holds_alternative<network::LayerNorm>(input.node->function);
+    if (input.section && (norm || !input.node->stream))
+      RequireLayerWise(*input.section, input.node->section->key, "a layer norm reads it");
+    if (plan.inputs.size() < 2) return;
+    NodePlan& gate = plan_.Mutable(plan.inputs[1]);
+    if (gate.section) RequireOneZeroPoint(*gate.section, *gate.node, "gate");
   }
 
   void Choose(const network::Columns&, NodePlan& plan) { plan.section = Operand(*node_->section); }
@@ -209,6 +213,8 @@ class Planner {
       plan.section = TableInput(plan.numerics.gelu);
     } else if (std::holds_alternative<network::Elementwise>(reader)) {
       plan.section = TableInput(GeluKind::kTable);
+    } else if (std::holds_alternative<network::LayerNorm>(reader)) {
+      plan.section = Operand(*node_->section);
     } else {
       plan.section = OptionalStep();
     }
@@ -362,11 +368,14 @@ class Planner {
   }
 
   void RequireOneZeroPoint(Section& section) {
+    RequireOneZeroPoint(section, *node_, "residual stream");
+  }
+  void RequireOneZeroPoint(Section& section, const Node& node, const std::string& what) {
     // PtfObserver's channels share one zero point.
     if (!ChannelWise(section) || !section.has_zero_point || section.observer == ObserverKind::kPtf)
       return;
-    Substitute(section, TensorOf(*node_),
-               "channel_wise residual stream with a zero point for each channel",
+    Substitute(section, TensorOf(node),
+               fmt::format("channel_wise {} with a zero point for each channel", what),
                "channel_wise symmetric", [](Section& s) {
                  s.has_zero_point = false;
                  s.is_signed = true;

@@ -63,7 +63,7 @@ class ArithmeticSearch : CauseSearch {
   void Explain(const Op& op, const Op& good) {
     if (ExplainZeros(op, good, Role::kOutputZero) || ExplainZeros(op, good, Role::kInputZero) ||
         ExplainRatios(op, good) || ExplainTable(op, good) || ExplainAccumulator(op, good) ||
-        ExplainConstants(op, good)) {
+        ExplainEps(op, good) || ExplainConstants(op, good)) {
       return;
     }
     Report(Cause::kUnexplained, "it computes something else than the operation it stands for", {});
@@ -174,13 +174,15 @@ class ArithmeticSearch : CauseSearch {
   bool ExplainZeros(const Op& op, const Op& good, Role role) {
     const std::vector<Integers> actual = IntegersOf(op, role);
     const std::vector<Integers> wanted = IntegersOf(good, role);
+    const std::vector<std::string> inputs = InputsOf(op);
+    // An operation may have a zero point for an input that it does not read: 0, as wanted.
     for (std::size_t i = 0; i < std::min(actual.size(), wanted.size()); ++i) {
       const std::vector<std::int64_t>& a = actual[i].values;
       const std::vector<std::int64_t>& w = wanted[i].values;
       const std::size_t count = std::max(a.size(), w.size());
-      std::string whose = role == Role::kOutputZero ? "the output"
-                          : actual.size() == 1      ? "the input"
-                                                    : "'" + InputsOf(op).at(i) + "'";
+      std::string whose = role == Role::kOutputZero                  ? "the output"
+                          : i >= inputs.size() || actual.size() == 1 ? "the input"
+                                                                     : "'" + inputs[i] + "'";
       for (std::size_t c = 0; c < count; ++c) {
         const std::int64_t is = EntryFor(a, c);
         const std::int64_t should = EntryFor(w, c);
@@ -246,6 +248,44 @@ class ArithmeticSearch : CauseSearch {
     const std::string text = "give the accumulator 32 bits";
     AddRepair(text, [tap = tensor_](Bundle& b) { WidenAccumulator(tap, b.program); });
     AddSettings(text, {"hardware.acc_bits=32"});
+    return true;
+  }
+
+  bool ExplainEps(const Op& op, const Op& good) {
+    const std::vector<Integers> actual = IntegersOf(op, Role::kEpsilon);
+    if (actual.empty()) return false;
+    const std::int64_t is = actual.front().values[0];
+    const std::vector<Integers> wanted = IntegersOf(good, Role::kEpsilon);
+    if (wanted.empty() || is == wanted.front().values[0]) return false;
+    const std::int64_t should = wanted.front().values[0];
+    const network::Node& node = *subject_.model.NodeOf(tensor_);
+    const double eps = std::get<network::LayerNorm>(node.function).norm.eps;
+    // Of the least row, in real numbers.
+    const std::vector<double>& deviation = probe_.norms.at(tensor_).deviation;
+    const std::vector<double>& scale = subject_.bundle.scales.at(InputsOf(op).front()).scale;
+    const double least = *std::min_element(deviation.begin(), deviation.end()) *
+                         *std::min_element(scale.begin(), scale.end());
+    const std::string what =
+        is == 0 ? fmt::format("the model's eps of {:.3g} is left out", eps)
+                : fmt::format("its eps is {:.3g} times the model's {:.3g}",
+                              static_cast<double>(is) / static_cast<double>(should), eps);
+    Report(Cause::kNormEps,
+           fmt::format("{}: {} in place of {} beside its sum of squares", what, is, should),
+           {{"eps over the smallest variance of a row", 100 * eps / std::max(least * least, 1e-300),
+             "%"}});
+    const ModelContracts& contracts = subject_.bundle.contracts;
+    const auto own = contracts.blocks.find(node.block);
+    const NumericsContract& contract =
+        own == contracts.blocks.end() ? contracts.model : own->second;
+    if (contract.numerics.layernorm_eps != LayernormEps::kIgnore) return true;
+    found_.back().by_contract = true;
+    found_.back().suspicion.repairs.clear();
+    const std::string text = "add eps to the sums of squares";
+    AddRepair(text, [rederivation = rederivation_](Bundle& b) { AddEps(*rederivation, b); });
+    std::vector<std::string> settings = {"numerics.layernorm_eps=add"};
+    for (const auto& [block, other] : contracts.blocks)
+      settings.push_back(fmt::format("blocks.{}.numerics.layernorm_eps=add", block));
+    AddSettings(text, std::move(settings));
     return true;
   }
 
@@ -330,6 +370,21 @@ class ArithmeticSearch : CauseSearch {
 };
 
 }  // namespace
+
+void AskForEps(ModelContracts& contracts) {
+  contracts.model.numerics.layernorm_eps = LayernormEps::kAdd;
+  for (auto& [block, contract] : contracts.blocks)
+    contract.numerics.layernorm_eps = LayernormEps::kAdd;
+}
+
+void AddEps(const Rederivation& rederivation, Bundle& bundle) {
+  AskForEps(bundle.contracts);
+  std::vector<std::string> norms;
+  for (const Op& op : bundle.program.ops) {
+    if (!IntegersOf(op, Role::kEpsilon).empty()) norms.push_back(OutputOf(op));
+  }
+  rederivation.Derive(norms, bundle);
+}
 
 std::set<std::string> DifferingOperations(const Bundle& bundle, const Bundle& remade) {
   std::set<std::string> names;

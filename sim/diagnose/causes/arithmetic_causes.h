@@ -11,6 +11,11 @@
 
 namespace qsim::diagnose {
 
+// What the model asks for, whatever the contracts say: its eps.
+void AskForEps(ModelContracts& contracts);
+// Every normalisation anew, with the model's eps.
+void AddEps(const Rederivation& rederivation, Bundle& bundle);
+
 // The operations other than linear layers that differ from what `remade` has in their place.
 std::set<std::string> DifferingOperations(const Bundle& bundle, const Bundle& remade);
 

@@ -22,6 +22,7 @@ namespace {
 // are.
 Bundle Remade(const DiagnosisSubject& subject, const Rederivation& rederivation) {
   Bundle bundle = subject.bundle;
+  AskForEps(bundle.contracts);
   std::vector<std::string> others;
   for (const Op& op : subject.bundle.program.ops) {
     if (!LinearOperandsOf(op)) others.push_back(OutputOf(op));
@@ -108,6 +109,17 @@ void MergeStatements(const DiagnosisSubject& subject, std::vector<Suspect>& susp
     suspects.erase(suspects.begin() + static_cast<std::ptrdiff_t>(*j));
 }
 
+// A contract without eps leaves its mark on many norms: one suspicion, of the one that loses most.
+void MergeEps(std::vector<Suspect>& suspects) {
+  const auto by_contract = [](const Suspect& s) { return s.by_contract; };
+  const auto worst = std::find_if(suspects.begin(), suspects.end(), by_contract);
+  if (worst == suspects.end()) return;
+  const auto others = std::count_if(worst + 1, suspects.end(), by_contract);
+  if (others > 0)
+    worst->suspicion.evidence.push_back({"norms like it", static_cast<double>(others), ""});
+  suspects.erase(std::remove_if(worst + 1, suspects.end(), by_contract), suspects.end());
+}
+
 // Inputs that a calibration does not cover leave their mark on many tensors: one suspicion.
 void MergeCoverage(std::vector<Suspect>& suspects) {
   const auto is_coverage = [](const Suspect& s) {
@@ -151,6 +163,7 @@ std::vector<Suspicion> RecogniseCauses(const DiagnosisSubject& subject, int thre
     return PositionOf(program, a.suspicion.tensor) < PositionOf(program, b.suspicion.tensor);
   });
   MergeCoverage(suspects);
+  MergeEps(suspects);
   std::vector<Suspicion> suspicions;
   for (Suspect& suspect : suspects) suspicions.push_back(std::move(suspect.suspicion));
   return suspicions;

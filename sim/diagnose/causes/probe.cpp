@@ -79,8 +79,8 @@ void Merge(const TensorUse& from, TensorUse& to) {
   }
 }
 
-// Deviations of the rows in steps.
-std::vector<double> DeviationsInSteps(const FloatTensor& x, double scale) {
+// Deviations of the rows, from their means or from 0, in steps.
+std::vector<double> DeviationsInSteps(const FloatTensor& x, bool centred, double scale) {
   std::vector<double> deviations;
   const auto row = static_cast<std::size_t>(x.shape.back());
   for (std::size_t begin = 0; begin < x.data.size(); begin += row) {
@@ -91,7 +91,7 @@ std::vector<double> DeviationsInSteps(const FloatTensor& x, double scale) {
       sum += v;
       squares += v * v;
     }
-    const double mean = sum / static_cast<double>(row);
+    const double mean = centred ? sum / static_cast<double>(row) : 0;
     const double variance = std::max(0.0, squares / static_cast<double>(row) - mean * mean);
     deviations.push_back(std::sqrt(variance) / scale);
   }
@@ -143,8 +143,9 @@ class ImageProbe {
       NormInput& in = probe.norms[name];
       const std::string read = InputsOf(op).front();
       const std::vector<double>& scale = bundle_.scales.at(read).scale;
-      in.deviation =
-          DeviationsInSteps(exact.at(read)->real(), *std::min_element(scale.begin(), scale.end()));
+      const auto& layer = std::get<network::LayerNorm>(network_.model().NodeOf(name)->function);
+      in.deviation = DeviationsInSteps(exact.at(read)->real(), layer.centred,
+                                       *std::min_element(scale.begin(), scale.end()));
       in.signal = Power(exact.at(name)->real());
       in.noise = SquaredError(exact.at(name)->real(), wanted);
     }

@@ -36,7 +36,8 @@ struct StepNoise {
 
 // The input of a normalisation.
 struct NormInput {
-  std::vector<double> deviation;  // of each row, in steps of the input's scale
+  std::vector<double> deviation;  // of each row, from its mean where the norm takes that away, in
+                                  // steps of the input's scale
   double signal = 0;              // of the exact output
   double noise = 0;               // that the input's grid causes there
 };

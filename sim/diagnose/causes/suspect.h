@@ -20,6 +20,7 @@ struct Suspect {
   double damage = 0;  // noise power beside the signal's, at the suspicious tensor
   // Where a scale is off: what is computed beside what is stated, one factor for the tensor.
   std::optional<double> factor;
+  bool by_contract = false;  // which leaves eps out of every normalisation
 };
 
 inline double Db(double signal, double noise) {
