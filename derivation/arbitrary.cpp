@@ -383,12 +383,13 @@ Instance Arbitrary(std::type_identity<PatchifyOp>, const Draw& draw) {
 Instance Arbitrary(std::type_identity<EmbedOp>, const Draw& draw) {
   Builder b(draw);
   const std::int64_t patches = b.Between(1, 6), channels = b.Between(1, 8);
+  const std::int64_t in_front = b.Coin() ? 1 : b.Between(0, 3);
   b.Input("a", {patches, channels}, kInt32);
   const QuantRange range = b.Coin() ? kInt16 : kInt8;
-  std::vector<std::int32_t> position = b.Many(channels, range.qmin, range.qmax);
+  std::vector<std::int32_t> position = b.Many(in_front * channels, range.qmin, range.qmax);
   const std::vector<std::int32_t> rest = b.Many(patches * channels, -65535, 65535);
   position.insert(position.end(), rest.begin(), rest.end());
-  b.Constant("p", IntTensor({patches + 1, channels}, std::move(position)));
+  b.Constant("p", IntTensor({in_front + patches, channels}, std::move(position)));
   EmbedOp op;
   op.output = "y";
   op.a = "a";
@@ -398,7 +399,7 @@ Instance Arbitrary(std::type_identity<EmbedOp>, const Draw& draw) {
   op.shift = static_cast<int>(b.Between(0, 62));
   op.out_zero = b.Between32(-65536, 65536);
   op.rounding = b.AnyRounding();
-  b.Output({patches + 1, channels}, range);
+  b.Output({in_front + patches, channels}, range);
   return b.Take(std::move(op));
 }
 

@@ -99,6 +99,14 @@ Bundle Calibrator::Lower(const Observations& observations, const InputSource& so
   bundle.hardware = {hardware.array_rows, hardware.array_cols, hardware.multiplier_bits,
                      hardware.requant == RequantMode::kPowerOfTwo};
   bundle.notes = plan_.notes();
+  constexpr double kDark = 32;
+  if (!source.mean.empty() && observations.input_range.max < kDark) {
+    bundle.notes.push_back(
+        {LoweringNote::Kind::kInfo, "inputs",
+         fmt::format("the largest pixel of the calibration images is {}; images of 0..1 or 0..16 "
+                     "must be scaled to the 0..255 of uint8",
+                     observations.input_range.max)});
+  }
   const Grids grids = ChooseGrids(plan_, observations, source, options_.realise,
                                   options_.grids ? &*options_.grids : nullptr, bundle.notes);
   Derive(plan_, grids, source, bundle);

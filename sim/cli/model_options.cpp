@@ -77,12 +77,24 @@ Geometry StatedBy(const network::Network& model, Geometry geometry) {
     }
   }
   geometry.depth = model.depth();
-  if (model.Head() != nullptr) geometry.classes = model.Head()->shape.back();
+  if (model.Logits() != nullptr) geometry.classes = model.Logits()->shape.back();
   return geometry;
 }
 
-// Behind the work: a calibration that fails leaves its one line of error.
-void NoteLengths(const InputReader& calibration, Bundle& bundle) {
+// What was assumed, rewritten or left out of files, and what of them is hardly meant, is said by
+// every command and stays in the bundle, in front. Behind the work: a calibration that fails leaves
+// its one line of error.
+void NoteFiles(const LoadedModel& loaded, const InputReader& calibration, Bundle& bundle) {
+  std::vector<LoweringNote> notes;
+  for (const std::string& text : loaded.model.notes)
+    notes.push_back({LoweringNote::Kind::kInfo, "model", text});
+  for (const std::string& text : loaded.manifest.notes)
+    notes.push_back({LoweringNote::Kind::kInfo, "inputs", text});
+  bundle.notes.insert(bundle.notes.begin(), notes.begin(), notes.end());
+  for (const LoweringNote& note : bundle.notes) {
+    if (note.tensor == "model" || note.tensor == "inputs")
+      std::cerr << "note: " << note.text << '\n';
+  }
   if (!calibration.lengths()) return;
   const std::string text = Format(*calibration.lengths(), "calibration");
   std::cerr << text << '\n';
@@ -116,7 +128,9 @@ void AddModelOptions(const Command& command, ModelOptions& options) {
   command.Add("--config", options.config, "Configuration, YAML; repeatable, later files win")
       .Type("FILE")
       .OneEach();
-  command.Add("--input", options.input, "Vectors directory: manifest.yaml, weights, data")
+  command
+      .Add("--input", options.input,
+           "Vectors directory: weights, data, and manifest.yaml or config.json")
       .Type("DIR");
   command.Add("--set", options.set, "Override one setting, e.g. hardware.acc_bits=24; repeatable")
       .Type("KEY=VALUE")
@@ -205,7 +219,7 @@ Bundle CalibrateLoaded(const LoadedModel& loaded) {
 }
 
 void FinishBundle(const LoadedModel& loaded, const InputReader& reader, Bundle& bundle) {
-  NoteLengths(reader, bundle);
+  NoteFiles(loaded, reader, bundle);
   NoteCutSections(loaded.config, bundle);
   if (loaded.faults.empty()) return;
   loaded.faults.PlantInBundle(loaded.model, reader.Read(0, 1), bundle);

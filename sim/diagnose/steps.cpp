@@ -74,7 +74,7 @@ std::int64_t MacsOf(const Program& program) {
 
 OutputMeter::OutputMeter(const MixedExecutor& network, const ModelInputs& inputs)
     : labels_(inputs.labels) {
-  if (const network::Node* head = network.model().Head()) classes_ = head->name;
+  if (const network::Node* head = network.model().Logits()) classes_ = head->name;
   for (const std::size_t n : network.Last()) tensors_.push_back(network.NameOf(n));
 }
 

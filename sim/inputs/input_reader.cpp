@@ -50,6 +50,23 @@ void CheckTokenFile(const NpyReader& file, bool list, bool any_length, const Geo
   CheckDimension(file.path(), shape, shape.size() - 1, geometry.dim, "dim");
 }
 
+// Images that somebody else's program would take.
+std::string WhyNoFloats(const NpyReader& file) {
+  constexpr std::int64_t kSeen = 8;
+  if (file.shape().empty() || ElementCount(file.shape()) == 0)
+    return "holds floats; images are uint8";
+  const FloatTensor some = AsFloats(file.Read(0, std::min(kSeen, file.shape()[0])), file.path());
+  const auto [min, max] = std::minmax_element(some.data.begin(), some.data.end());
+  const char* cause = "store 0..255 as uint8";
+  if (*min < 0) {
+    cause = "give the pixels before they are normalised: mean and std are applied to them";
+  } else if (*max <= 1) {
+    cause = "multiply by 255, round and store as uint8";
+  }
+  return fmt::format("holds floats of {:.4g}..{:.4g}, but images are uint8, 0..255: {}", *min, *max,
+                     cause);
+}
+
 }  // namespace
 
 std::int64_t ModelInputs::count() const {
@@ -92,8 +109,15 @@ InputReader::InputReader(const Manifest& manifest, const InputSpec& spec, InputU
 void InputReader::CheckImages(const Geometry& geometry) {
   const std::filesystem::path& file = *spec_.images;
   const Shape& shape = file_->shape();
-  if (!file_->dtype()) FailFile(file, "holds floats; integers expected");
-  if (file_->dtype() != DType::kUint8 || shape.size() != 4) {
+  if (!file_->dtype()) FailFile(file, WhyNoFloats(*file_));
+  if (*file_->dtype() == DType::kInt8) {
+    FailFile(file, "int8 pixels: images are uint8, 0..255; where 0 stands for 128, add 128");
+  }
+  if (shape.size() == 4 && shape[1] == shape[2] && shape[3] < shape[1] && shape[3] <= 4) {
+    FailFile(file, fmt::format("shape {}: the channels come last; transpose to [{}, {}, {}, {}]",
+                               FormatShape(shape), shape[0], shape[3], shape[1], shape[2]));
+  }
+  if (*file_->dtype() != DType::kUint8 || shape.size() != 4) {
     FailFile(file, fmt::format("{} of shape {}; images are uint8 [N, channels, height, width]",
                                Name(*file_->dtype()), FormatShape(shape)));
   }
@@ -103,19 +127,23 @@ void InputReader::CheckImages(const Geometry& geometry) {
   if (ElementCount(shape) == 0)
     FailFile(file, fmt::format("shape {}: empty images", FormatShape(shape)));
   CheckDimension(file, shape, 1, geometry.channels, "channels");
-  CheckDimension(file, shape, 2, geometry.image, "image");
+  if (geometry.image && shape[2] != *geometry.image) {
+    FailFile(file,
+             fmt::format("shape {}: axis 2 is {}, but the model's image is {}; with image: {} "
+                         "in manifest.yaml its positions are interpolated",
+                         FormatShape(shape), shape[2], *geometry.image, shape[2]));
+  }
   if (geometry.patch && shape[2] % *geometry.patch != 0) {
     FailFile(file,
              fmt::format("patch ({}) must divide the image size ({})", *geometry.patch, shape[2]));
   }
   if (geometry.patch && geometry.tokens) {
     const std::int64_t side = shape[2] / *geometry.patch;
-    if (*geometry.tokens != side * side + 1) {
-      FailFile(
-          file,
-          fmt::format("images of {} in patches of {} make {} tokens with the class token, but the "
-                      "model's tokens is {}",
-                      shape[2], *geometry.patch, side * side + 1, *geometry.tokens));
+    if (*geometry.tokens < side * side) {
+      FailFile(file,
+               fmt::format("images of {} in patches of {} make {} tokens and the class token, "
+                           "but the model's tokens is {}",
+                           shape[2], *geometry.patch, side * side, *geometry.tokens));
     }
   }
   for (const auto* values : {&spec_.mean, &spec_.stddev}) {

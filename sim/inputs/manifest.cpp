@@ -3,17 +3,20 @@
 #include <fmt/format.h>
 
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 #include "sim/error.h"
-#include "sim/text/nearest_word.h"
-#include "sim/text/printable.h"
+#include "sim/inputs/model_files.h"
 #include "sim/io/yaml/yaml_document.h"
 #include "sim/io/yaml/yaml_values.h"
+#include "sim/text/nearest_word.h"
+#include "sim/text/printable.h"
 
 namespace qsim::inputs {
 namespace {
 
+constexpr const char* kConfig = "config.json";
 constexpr std::int64_t kLargestDimension = 1 << 20;
 
 struct GeometryKey {
@@ -32,6 +35,7 @@ std::vector<std::string> GeometryWords() {
   std::vector<std::string> words;
   for (const GeometryKey& key : kGeometryKeys) words.emplace_back(key.name);
   words.emplace_back("eps");
+  words.emplace_back("activation");
   return words;
 }
 
@@ -49,6 +53,27 @@ class ManifestReader {
   }
 
   Manifest Read() {
+    if (Exists(kConfig) && !Exists("manifest.yaml")) {
+      TakeUsualNames();
+    } else {
+      ReadFile();
+    }
+    TakeFilesBeside();
+    for (auto* section : {&manifest_.calibration, &manifest_.evaluation}) {
+      if (*section && (*section)->images) Normalise(**section);
+    }
+    CheckGeometry();
+    if (manifest_.name.empty()) manifest_.name = DirectoryName(directory_);
+    return std::move(manifest_);
+  }
+
+ private:
+  bool Exists(const char* file) const {
+    std::error_code ignored;
+    return std::filesystem::exists(directory_ / file, ignored);
+  }
+
+  void ReadFile() {
     const YamlPtr root = LoadYaml(manifest_.path);
     if (root->kind != YamlNode::Kind::kMap) {
       Fail(root->line, "expected a map with model, geometry, calibration and evaluation");
@@ -59,15 +84,59 @@ class ManifestReader {
           fmt::format("{}: key 'model' is missing: the safetensors file of the weights",
                       manifest_.path.string()));
     }
-    for (auto* section : {&manifest_.calibration, &manifest_.evaluation}) {
-      if (*section && (*section)->images) Normalise(**section);
-    }
-    CheckGeometry();
-    if (manifest_.name.empty()) manifest_.name = DirectoryName(directory_);
-    return std::move(manifest_);
   }
 
- private:
+  // Of a directory without a manifest: those of the shipped vectors.
+  void TakeUsualNames() {
+    manifest_.model = directory_ / "model.safetensors";
+    if (!Exists("model.safetensors")) {
+      throw InputError(
+          fmt::format("{}: no such file; without a manifest.yaml the weights beside "
+                      "{} must have this name",
+                      manifest_.model.string(), kConfig));
+    }
+    const auto inputs = [&](const char* name) {
+      InputSpec spec;
+      spec.name = name;
+      spec.origin = (directory_ / kConfig).string();
+      return spec;
+    };
+    manifest_.calibration = inputs("calibration");
+    manifest_.calibration->images = directory_ / "calib_images.npy";
+    if (!Exists("eval_images.npy")) return;
+    manifest_.evaluation = inputs("evaluation");
+    manifest_.evaluation->images = directory_ / "eval_images.npy";
+    if (Exists("eval_labels.npy")) manifest_.evaluation->labels = directory_ / "eval_labels.npy";
+  }
+
+  // Whatever the manifest leaves out. An image may have another size than the model was trained
+  // for; of everything else there is only one truth.
+  void TakeFilesBeside() {
+    ModelFiles files = ModelFiles::Read(manifest_.model.parent_path());
+    const auto take = [&](const std::string& key, const auto& stated, auto& into) {
+      if (!stated) return;
+      if (!into) {
+        into = stated;
+        manifest_.origin[key] = files.origin.at(key);
+      } else if (*into != *stated && key != "image") {
+        throw InputError(fmt::format("{}: {} is {}, but {} says {}", manifest_.path.string(), key,
+                                     *into, files.origin.at(key).string(), *stated));
+      }
+    };
+    for (const GeometryKey& key : kGeometryKeys)
+      take(key.name, files.geometry.*key.member, manifest_.geometry.*key.member);
+    take("eps", files.geometry.eps, manifest_.geometry.eps);
+    take("activation", files.geometry.activation, manifest_.geometry.activation);
+    take("pool", files.geometry.pool, manifest_.geometry.pool);
+    if (manifest_.name.empty()) manifest_.name = files.name;
+    for (const auto& [key, from, to] :
+         {std::tuple("mean", &files.mean, &mean_), std::tuple("std", &files.stddev, &stddev_)}) {
+      if (!to->empty() || from->empty()) continue;
+      *to = *from;
+      CheckNormalisation(key, *to, files.origin.at(key).string());
+    }
+  }
+
   [[noreturn]] void Fail(int line, const std::string& what) const {
     throw InputError(fmt::format("{}:{}: {}", manifest_.path.string(), line, what));
   }
@@ -97,9 +166,9 @@ class ManifestReader {
         if (!ReadGeometry(inner)) FailUnknown(inner, GeometryWords());
       }
     } else if (entry.key == "mean") {
-      mean_ = Numbers(entry);
+      mean_ = Normalisation(entry);
     } else if (entry.key == "std") {
-      stddev_ = Deviations(entry);
+      stddev_ = Normalisation(entry);
     } else if (entry.key == "calibration") {
       manifest_.calibration = ReadInput(entry);
     } else if (entry.key == "evaluation") {
@@ -123,6 +192,13 @@ class ManifestReader {
       manifest_.geometry.eps = *eps;
       return true;
     }
+    if (entry.key == "activation") {
+      if (manifest_.geometry.activation) FailKey(entry, "is given twice");
+      manifest_.geometry.activation = AsText(*entry.value);
+      if (!manifest_.geometry.activation)
+        FailKey(entry, fmt::format("expected a name, got {}", entry.value->Describe()));
+      return true;
+    }
     for (const GeometryKey& key : kGeometryKeys) {
       if (entry.key != key.name) continue;
       auto& member = manifest_.geometry.*key.member;
@@ -138,7 +214,7 @@ class ManifestReader {
     return false;
   }
 
-  InputSpec ReadInput(const YamlEntry& section) const {
+  InputSpec ReadInput(const YamlEntry& section) {
     RequireMap(section);
     InputSpec spec;
     spec.name = section.key;
@@ -152,9 +228,9 @@ class ManifestReader {
         if (!spec.token_list) spec.tokens.push_back(Path(entry, *entry.value));
         for (const YamlPtr& item : entry.value->items) spec.tokens.push_back(Path(entry, *item));
       } else if (entry.key == "mean") {
-        spec.mean = Numbers(entry);
+        spec.mean = Normalisation(entry);
       } else if (entry.key == "std") {
-        spec.stddev = Deviations(entry);
+        spec.stddev = Normalisation(entry);
       } else if (entry.key == "labels") {
         spec.labels = Path(entry, *entry.value);
       } else {
@@ -220,15 +296,37 @@ class ManifestReader {
       }
       numbers.push_back(*number);
     }
-    if (numbers.empty()) FailKey(entry, "expected a finite number per image channel, got an empty list");
+    if (numbers.empty())
+      FailKey(entry, "expected a finite number per image channel, got an empty list");
     return numbers;
   }
-  std::vector<double> Deviations(const YamlEntry& entry) const {
+  std::vector<double> Normalisation(const YamlEntry& entry) {
     std::vector<double> numbers = Numbers(entry);
-    for (const double number : numbers) {
-      if (number <= 0) FailKey(entry, fmt::format("must be above 0, got {}", number));
-    }
+    CheckNormalisation(entry.key, numbers,
+                       fmt::format("{}:{}", manifest_.path.string(), entry.line));
     return numbers;
+  }
+
+  // Both are on the 0..1 scale of a pixel p / 255, where a mean lies inside it, and the deviation
+  // of anything at most at 0.5; 1 is what models have that do not normalise.
+  void CheckNormalisation(const std::string& key, const std::vector<double>& values,
+                          const std::string& where) {
+    for (const double value : values) {
+      if (key == "std" && value <= 0)
+        throw InputError(fmt::format("{}: key 'std': must be above 0, got {}", where, value));
+      if (key == "mean" && (value < 0 || value > 1)) {
+        throw InputError(
+            fmt::format("{}: key 'mean': {} is outside 0..1: mean and std are those of p / 255{}",
+                        where, value, value > 1 ? "; divide those of pixels 0..255 by 255" : ""));
+      }
+      if (key == "std" && value > 1) {
+        manifest_.notes.push_back(fmt::format(
+            "{}: a std of {} is above 1: mean and std are those of p / 255; divide those of pixels "
+            "0..255 by 255",
+            where, value));
+        return;
+      }
+    }
   }
 
   // Fills in the top level's mean and std, and checks that both are there.
@@ -240,8 +338,8 @@ class ManifestReader {
       if (values->empty()) {
         throw InputError(
             fmt::format("{}: key '{}.{}' is missing: images need a mean and a std per channel "
-                        "(0..1 scale), here "
-                        "or at the top level",
+                        "(0..1 scale), here or at the top level of manifest.yaml, or in a "
+                        "preprocessor_config.json beside the weights",
                         spec.origin, spec.name, key));
       }
       const auto channels = manifest_.geometry.channels;
@@ -254,23 +352,27 @@ class ManifestReader {
 
   void CheckGeometry() const {
     const Geometry& g = manifest_.geometry;
-    const auto fail = [&](const std::string& what) {
-      throw InputError(fmt::format("{}: geometry: {}", manifest_.path.string(), what));
+    const auto fail = [&](const std::string& what, const char* key) {
+      throw InputError(fmt::format("{}: geometry: {}", manifest_.Origin(key), what));
     };
     if (g.dim && g.heads && *g.dim % *g.heads != 0) {
-      fail(fmt::format("heads ({}) must divide dim ({})", *g.heads, *g.dim));
+      fail(fmt::format("heads ({}) must divide dim ({})", *g.heads, *g.dim), "heads");
     }
     if (g.image && g.patch && *g.image % *g.patch != 0) {
-      fail(fmt::format("patch ({}) must divide image ({})", *g.patch, *g.image));
+      fail(fmt::format("patch ({}) must divide image ({}): {} or {} would do", *g.patch, *g.image,
+                       *g.image / *g.patch * *g.patch, (*g.image / *g.patch + 1) * *g.patch),
+           "image");
     }
     const bool images = (manifest_.calibration && manifest_.calibration->images) ||
                         (manifest_.evaluation && manifest_.evaluation->images);
     if (images && g.image && g.patch && g.tokens) {
       const std::int64_t side = *g.image / *g.patch;
-      if (*g.tokens != side * side + 1) {
-        fail(fmt::format(
-            "tokens is {}, but an image of {} in patches of {} makes {} and the class token: {}",
-            *g.tokens, *g.image, *g.patch, side * side, side * side + 1));
+      if (*g.tokens < side * side) {
+        fail(
+            fmt::format("tokens is {}, but an image of {} in patches of {} makes {}, and the class "
+                        "token",
+                        *g.tokens, *g.image, *g.patch, side * side),
+            "tokens");
       }
     }
   }
@@ -293,13 +395,19 @@ const InputSpec& Require(const std::optional<InputSpec>& spec, const Manifest& m
 const InputSpec& Manifest::Calibration() const {
   return Require(calibration, *this, "calibration");
 }
+std::string Manifest::Origin(const std::string& key) const {
+  const auto found = origin.find(key);
+  return (found == origin.end() ? path : found->second).string();
+}
+
 const InputSpec& Manifest::Evaluation() const { return Require(evaluation, *this, "evaluation"); }
 
 Manifest Manifest::Load(const std::filesystem::path& directory) {
   std::error_code ignored;
   if (!std::filesystem::is_directory(directory, ignored)) {
-    throw InputError(fmt::format("{}: no such directory; expected one with a manifest.yaml",
-                                 directory.string()));
+    throw InputError(
+        fmt::format("{}: no such directory; expected one with a manifest.yaml or a config.json",
+                    directory.string()));
   }
   return ManifestReader(directory).Read();
 }

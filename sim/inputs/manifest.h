@@ -1,9 +1,11 @@
-// The vectors directory that --input names: manifest.yaml and the files it points to.
+// The vectors directory that --input names: manifest.yaml and the files it points to, and what
+// libraries keep beside the weights (model_files.h).
 // docs/formats.md, "Vectors directory".
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -25,7 +27,9 @@ struct Geometry {
   std::optional<std::int64_t> depth;
   std::optional<std::int64_t> mlp_hidden;  // 4 * dim when nothing says otherwise
   std::optional<std::int64_t> classes;
-  std::optional<double> eps;  // of the layer norms
+  std::optional<double> eps;              // of the layer norms
+  std::optional<std::string> activation;  // of the MLP: "gelu", "quick_gelu", ...
+  std::optional<std::string> pool;        // what the head reads, where it is not a token: "avg"
 };
 
 // One `calibration:` or `evaluation:` section.
@@ -52,17 +56,24 @@ struct Manifest {
   std::filesystem::path model;  // the safetensors file
   std::vector<IgnoredTensors> ignore_tensors;
   Geometry geometry;
+  // Where what manifest.yaml does not say comes from, by its key.
+  std::map<std::string, std::filesystem::path> origin;
+  std::vector<std::string> notes;  // what is legal and hardly meant: one line each
   std::optional<InputSpec> calibration;
   std::optional<InputSpec> evaluation;
 
   // The section, or an InputError that says it is missing.
   const InputSpec& Calibration() const;
   const InputSpec& Evaluation() const;
+  // The file that states a value of the geometry.
+  std::string Origin(const std::string& key) const;
 
-  // Reads directory/manifest.yaml; paths in it are relative to the directory. Throws InputError
-  // with file:line: unknown keys, wrong types, contradictory geometry (heads that do not divide
-  // dim, a patch that does not divide the image, tokens other than (image / patch)^2 + 1 for
-  // images).
+  // Reads directory/manifest.yaml; paths in it are relative to the directory. Of what it leaves
+  // out, config.json and preprocessor_config.json beside the weights give geometry, mean and std;
+  // with config.json there need be no manifest: then weights and inputs have the names of the
+  // shipped ones. Throws InputError with file:line: unknown keys, wrong types, contradictory
+  // geometry (heads that do not divide dim, a patch that does not divide the image, fewer tokens
+  // than patches), and other numbers than those of the files beside the weights.
   static Manifest Load(const std::filesystem::path& directory);
 };
 

@@ -67,6 +67,11 @@ const Node* Network::Head() const {
   return nodes_.empty() || nodes_.back().scope != Scope::kModel ? nullptr : &nodes_.back();
 }
 
+const Node* Network::Logits() const {
+  const Node* head = Head();
+  return head != nullptr && std::holds_alternative<Projection>(head->function) ? head : nullptr;
+}
+
 std::vector<const Node*> Network::ReadersOf(const Node& node) const {
   std::vector<const Node*> readers;
   for (const Node& reader : nodes_) {

@@ -50,10 +50,12 @@ struct Projection {
   std::int64_t rows = 0;
   std::string accumulator = {};
 };
-// [tokens - 1, channels] with a row in front, plus positions: y[0] = first + position[0].
+// [patches, channels] with rows in front (class token, registers; maybe none), plus positions:
+// y[r] = front[r] + position[r], y[rows + t] = x[t] + position[rows + t].
 struct Positions {
-  std::vector<float> first;
-  FloatTensor position;  // [tokens, channels]
+  FloatTensor front;     // [rows, channels]
+  FloatTensor position;  // [rows + patches, channels]
+  std::int64_t rows() const { return front.shape[0]; }
 };
 // Normalisation of each row. Not `centred`: RMS normalisation, which takes no mean away and has no
 // beta; a second input, of the shape of the first, is then a gate, which multiplies its result.
@@ -116,7 +118,8 @@ struct Node {
 
 class Network {
  public:
-  std::string weights_hash;  // SHA-256 of the file
+  std::string weights_hash;        // SHA-256 of the file
+  std::vector<std::string> notes;  // what its loader assumed, rewrote or left out: one line each
 
   // Appends a node; its inputs are there already. The name must be new. Throws InternalError.
   Node& Add(Node node);
@@ -140,6 +143,8 @@ class Network {
   std::int64_t depth() const;  // blocks
   // The node that ends the whole network behind its blocks, or null: then it ends with them.
   const Node* Head() const;
+  // The head where it gives one number for each class, or null: then its rows are features.
+  const Node* Logits() const;
   int parts() const { return nodes_.empty() ? 0 : nodes_.back().part + 1; }
   // The node that a program's tensor stands for, or null: accumulators and optional int8 steps
   // belong to their layer.

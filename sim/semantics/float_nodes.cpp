@@ -5,8 +5,8 @@
 #include <cmath>
 
 #include "sim/error.h"
-#include "sim/semantics/elementary.h"
 #include "sim/semantics/rmsnorm.h"
+#include "sim/statistics/elementary.h"
 
 namespace qsim::semantics {
 namespace {
@@ -168,8 +168,7 @@ struct Evaluate {
 
   FloatTensor operator()(const network::Positions& positions) const {
     FloatTensor x = Zeros(node.shape);
-    AsMatrix(x).row(0) = Eigen::Map<const Eigen::RowVectorXf>(
-        positions.first.data(), static_cast<Eigen::Index>(positions.first.size()));
+    AsMatrix(x).topRows(positions.rows()) = AsMatrix(positions.front);
     AsMatrix(x).bottomRows(in[0]->shape[0]) = AsMatrix(*in[0]);
     AsMatrix(x) += AsMatrix(positions.position);
     return x;
@@ -230,7 +229,7 @@ struct Evaluate {
     return out;
   }
 
-  FloatTensor operator()(const network::Gelu&) const { return ForEach(&Gelu); }
+  FloatTensor operator()(const network::Gelu&) const { return ForEach(&statistics::Gelu); }
   FloatTensor operator()(const network::Elementwise& function) const {
     return ForEach(function.of);
   }

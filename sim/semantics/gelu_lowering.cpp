@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "sim/error.h"
-#include "sim/semantics/elementary.h"
+#include "sim/statistics/elementary.h"
 
 namespace qsim::semantics {
 namespace {

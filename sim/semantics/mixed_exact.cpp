@@ -60,22 +60,24 @@ Reals RowQuotients(Reals x, const Shape& shape, const Reals& divisors, const Sha
 
 Reals PositionsOf(const network::Positions& node) {
   Reals out = Widened(node.position);
-  for (std::size_t c = 0; c < node.first.size(); ++c) {
-    out[c] = static_cast<double>(node.position.data[c] + node.first[c]);
+  for (std::size_t i = 0; i < node.front.data.size(); ++i) {
+    out[i] = static_cast<double>(node.position.data[i] + node.front.data[i]);
   }
   return out;
 }
 
-// The class token's row is in codes of the output; the others are in its steps, without zero point.
+// The rows in front are in codes of the output; the others are in its steps, without zero point.
 Reals PositionsOf(const EmbedOp& op, const Bundle& bundle) {
   const IntTensor& position = bundle.program.Constant(op.position);
   const auto& codes = position.As<std::int32_t>();
   const TensorScale& scale = bundle.scales.at(op.output);
   const auto channels = static_cast<std::size_t>(position.shape()[1]);
+  const std::size_t in_front =
+      codes.size() - static_cast<std::size_t>(ElementCount(bundle.program.Tensor(op.a).shape));
   Reals out(codes.size());
   for (std::size_t i = 0; i < codes.size(); ++i) {
     const Quantization q = scale.At(i % channels);
-    out[i] = q.scale * (codes[i] - (i < channels ? q.zero : 0));
+    out[i] = q.scale * (codes[i] - (i < in_front ? q.zero : 0));
   }
   return out;
 }

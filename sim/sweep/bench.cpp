@@ -50,7 +50,7 @@ SweepBench::SweepBench(const SweepSubject& subject, const Config& config, int th
     : subject_(subject) {
   const Bundle base = Lower(config, threads);
   outputs_ = UnreadTensors(base.program);
-  const network::Node* head = subject_.model.Head();
+  const network::Node* head = subject_.model.Logits();
   logits_ = head != nullptr && outputs_ == std::vector<std::string>{head->name};
   // In the order of the network, which is that of the program's tensors.
   std::vector<std::string> kept;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "sim/text/printable.h"
+
 namespace qsim::text {
 
 std::string ShapeText(const Shape& shape) {
@@ -22,6 +24,19 @@ std::string HexText(std::int64_t value, int bits) {
 
 std::string Count(std::int64_t count, std::string_view singular, std::string_view plural) {
   return fmt::format("{} {}", count, count == 1 ? singular : plural);
+}
+
+std::string FirstOf(const std::vector<std::string>& names) {
+  constexpr std::size_t kLongest = 110;
+  std::string text;
+  std::size_t shown = 0;
+  for (const std::string& name : names) {
+    const std::string quoted = fmt::format("{}'{}'", shown == 0 ? "" : ", ", Printable(name));
+    if (shown > 0 && text.size() + quoted.size() > kLongest) break;
+    text += quoted;
+    ++shown;
+  }
+  return shown == names.size() ? text : fmt::format("{} and {} more", text, names.size() - shown);
 }
 
 std::string WrapText(std::string_view first, std::string_view text) {

@@ -22,6 +22,9 @@ std::string HexText(std::int64_t value, int bits);
 // "1 tap", "2 taps", "0 mismatches".
 std::string Count(std::int64_t count, std::string_view singular, std::string_view plural);
 
+// "'a', 'b' and 9 more": as many names as fit a line of an error, at least one.
+std::string FirstOf(const std::vector<std::string>& names);
+
 // A part of a whole that is not 0, in percent.
 inline double Percent(std::int64_t part, std::int64_t whole) {
   return 100.0 * static_cast<double>(part) / static_cast<double>(whole);

@@ -97,6 +97,7 @@ TEST_F(ManifestTest, LoadsImagesWithLabels) {
       "model: m.safetensors\nmean: 0.1\nstd: 0.2\n"
       "calibration: {images: images.npy, mean: [0.4, 0.5, 0.6], std: [1, 2, 3], labels: "
       "labels.npy}\n");
+  EXPECT_THAT(manifest.notes, ::testing::ElementsAre(HasSubstr("a std of 2 is above 1")));
   EXPECT_EQ(manifest.model, dir_.path() / "m.safetensors");
   const ModelInputs inputs = LoadInputs(manifest, manifest.Calibration(), InputUse::kCalibration);
   const auto& images = std::get<ImageInputs>(inputs.data);
@@ -202,8 +203,8 @@ TEST_F(ManifestTest, RejectsContradictoryGeometry) {
               HasSubstr("geometry: heads (5) must divide dim (64)"));
   EXPECT_THAT(ErrorFor("model: m\nimage: 8\npatch: 3\n"),
               HasSubstr("geometry: patch (3) must divide image (8)"));
-  EXPECT_THAT(ErrorFor(std::string(kImages) + "image: 8\npatch: 2\ntokens: 16\n"),
-              HasSubstr("geometry: tokens is 16"));
+  EXPECT_THAT(ErrorFor(std::string(kImages) + "image: 8\npatch: 2\ntokens: 15\n"),
+              HasSubstr("geometry: tokens is 15"));
   EXPECT_EQ(ErrorFor(std::string(kImages) + "image: 8\npatch: 2\ntokens: 17\n"), "");
 }
 
@@ -217,7 +218,11 @@ TEST_F(ManifestTest, RejectsBadNormalisation) {
               HasSubstr("key 'mean': expected a finite number per image channel"));
   EXPECT_THAT(ErrorFor("model: m\nmean: .nan\n"),
               HasSubstr("key 'mean': expected a finite number"));
-  EXPECT_THAT(ErrorFor("model: m\nchannels: 3\nmean: [1, 2]\nstd: [1, 2, 3]\ncalibration: {images: "
+  EXPECT_THAT(ErrorFor("model: m\nmean: [123.675, 116.28, 103.53]\n"),
+              HasSubstr("manifest.yaml:2: key 'mean': 123.675 is outside 0..1: mean and std are "
+                        "those of p / 255; divide those of pixels 0..255 by 255"));
+  EXPECT_THAT(ErrorFor("model: m\nmean: -0.1\n"), HasSubstr("key 'mean': -0.1 is outside 0..1"));
+  EXPECT_THAT(ErrorFor("model: m\nchannels: 3\nmean: [1, 0]\nstd: [1, 2, 3]\ncalibration: {images: "
                        "images.npy}\n"),
               HasSubstr("'mean' has 2 values for 3 image channels"));
   EXPECT_THAT(
@@ -241,8 +246,8 @@ TEST_F(ManifestTest, RejectsInputsOfTheWrongForm) {
               HasSubstr("axis 2 is 8, but the model's image is 16"));
   EXPECT_THAT(InputError(std::string(kImages) + "patch: 3\n"),
               HasSubstr("patch (3) must divide the image size (8)"));
-  EXPECT_THAT(InputError(std::string(kImages) + "patch: 2\ntokens: 20\n"),
-              HasSubstr("make 17 tokens"));
+  EXPECT_THAT(InputError(std::string(kImages) + "patch: 2\ntokens: 15\n"),
+              HasSubstr("make 16 tokens and the class token"));
   WriteNpy(File("images.npy"), Images({4, 3, 8, 4}));
   EXPECT_THAT(InputError(kImages), HasSubstr("must be square"));
   WriteNpy(File("images.npy"), Images({4, 8, 8}));
@@ -250,7 +255,19 @@ TEST_F(ManifestTest, RejectsInputsOfTheWrongForm) {
   WriteNpy(File("images.npy"), Images({0, 3, 8, 8}));
   EXPECT_THAT(InputError(kImages), HasSubstr("images.npy: zero samples"));
   WriteNpy(File("images.npy"), Tokens({4, 3, 8, 8}));
-  EXPECT_THAT(InputError(kImages), HasSubstr("holds floats; integers expected"));
+  EXPECT_THAT(InputError(kImages), HasSubstr("holds floats of 0..383.5, but images are uint8"));
+  // What people have instead of it.
+  FloatTensor pixels = Tokens({4, 3, 8, 8});
+  for (float& value : pixels.data) value /= 383.5F;
+  WriteNpy(File("images.npy"), pixels);
+  EXPECT_THAT(InputError(kImages), HasSubstr("multiply by 255, round and store as uint8"));
+  for (float& value : pixels.data) value -= 0.5F;
+  WriteNpy(File("images.npy"), pixels);
+  EXPECT_THAT(InputError(kImages), HasSubstr("before they are normalised"));
+  WriteNpy(File("images.npy"), Images({4, 8, 8, 3}));
+  EXPECT_THAT(InputError(kImages), HasSubstr("the channels come last; transpose to [4, 3, 8, 8]"));
+  WriteNpy(File("images.npy"), IntTensor(DType::kInt8, {4, 3, 8, 8}));
+  EXPECT_THAT(InputError(kImages), HasSubstr("int8 pixels"));
   const std::string tokens = "model: m\ndim: 12\ncalibration: {tokens: tokens.npy}\n";
   WriteNpy(File("tokens.npy"), Tokens({4, 17, 13}));
   EXPECT_THAT(InputError(tokens), HasSubstr("axis 2 is 13, but the model's dim is 12"));

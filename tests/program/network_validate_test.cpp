@@ -75,15 +75,15 @@ TEST(Validate, Embed) {
   ExpectRejected(
       Valid(),
       {
-          {"embed 'embed': needs [1 + patches, channels]",
+          {"embed 'embed': needs [tokens, channels]",
            [](Program& p) {
              TensorNamed(p, "embed").shape = {1, 7, 4};
            }},
-          {"needs [1 + patches, channels]",
+          {"'patch_embed' has the wrong shape",
            [](Program& p) {
              TensorNamed(p, "embed").shape = {1, 4};
            }},
-          {"'patch_embed' has the wrong shape",
+          {"position must be int32 [tokens, channels]",
            [](Program& p) {
              TensorNamed(p, "embed").shape = {8, 4};
            }},
@@ -91,20 +91,20 @@ TEST(Validate, Embed) {
           {"uses 'norm' before it is computed", [&](Program& p) { op(p).a = "norm"; }},
           {"constant 'nothing' is used but not defined",
            [&](Program& p) { op(p).position = "nothing"; }},
-          {"position must be int32 [1 + patches, channels]",
+          {"position must be int32 [tokens, channels]",
            [](Program& p) {
              p.constants["embed.position"] = IntTensor(DType::kInt16, {7, 4});
            }},
-          {"position must be int32 [1 + patches, channels]",
+          {"position must be int32 [tokens, channels]",
            [](Program& p) {
              p.constants["embed.position"] = IntTensor(DType::kInt32, {6, 4});
            }},
           {"position[9] is 65536, must be in -65535..65535",
            [&](Program& p) { position(p)[9] = 65536; }},
           {"position[27] is -65536", [&](Program& p) { position(p)[27] = -65536; }},
-          {"position[2], of the class token, is 32768, outside the output's range",
+          {"position[2], of a row in front of the patches, is 32768, outside the output's range",
            [&](Program& p) { position(p)[2] = 32768; }},
-          {"position[0], of the class token, is -32769",
+          {"position[0], of a row in front of the patches, is -32769",
            [&](Program& p) { position(p)[0] = -32769; }},
           {"a_multiplier needs one entry or 4, has 3",
            [&](Program& p) { op(p).a_multiplier.pop_back(); }},

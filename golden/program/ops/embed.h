@@ -11,20 +11,17 @@ namespace qsim::golden {
 
 class Checker;
 class OperationRun;
+struct Program;
 
-// Class token (in float a vector of its own) and positions in the residual stream's scale. Row 0 is
-// position[0], which already holds the class token and the output's zero point; row t >= 1 is one
-// ResidualAdd:
-//   y = clamp(out_zero + round_shift(a[t-1][c] M_a[c] + position[t][c] M_b, shift), qmin, qmax)
+// Class token and its like (in float vectors of their own) and positions in the residual stream's
+// scale. The F rows that the output has in front of the patches are position's, which already hold
+// the tokens and the output's zero point; row t >= F is one ResidualAdd:
+//   y = clamp(out_zero + round_shift(a[t-F][c] M_a[c] + position[t][c] M_b, shift), qmin, qmax)
 struct EmbedOp {
-  static constexpr Description kIs{
-      "embed", "9.3", /*clamps=*/true,
-      "y[t] = clamp(zero + rounding((a[t-1] a_multiplier + position[t] b_multiplier) / 2^shift), "
-      "qmin, qmax), t >= 1\ny[0] = position[0]",
-      /*float_vectors=*/1};
+  static constexpr Description kIs{"embed", "9.3", /*clamps=*/true, {}, /*float_vectors=*/1};
   std::string output;
   std::string a;  // the patches' accumulators, int32 [P, C]
-  // Constant, int32 [P+1, C]; |value| < 2^16, row 0 within the output's range.
+  // Constant, int32 [F+P, C]; |value| < 2^16, the rows in front within the output's range.
   std::string position;
   std::vector<std::int32_t> a_multiplier;  // one, or one per channel
   std::int32_t b_multiplier = 1;
@@ -44,6 +41,7 @@ struct EmbedOp {
     v(Field{"zero", Role::kOutputZero}, self.out_zero);
     v(Field{"rounding", Role::kChoice}, self.rounding);
   }
+  std::string Formula(const Program& program) const;
   void Check(const Checker& checker) const;
   void Run(OperationRun& run) const;
 };

@@ -267,7 +267,8 @@ class Chooser {
         std::any_of(ranges.begin(), ranges.end(), [](const RealRange& r) { return r.min < 0; });
     if (negative) {
       Note(LoweringNote::Kind::kInfo, name,
-           "unsigned and symmetric, but the data has negative values: they clip to 0");
+           "unsigned and symmetric has zero point 0, so the data's negative values clip to 0; for "
+           "codes around 128 say symmetric: False, for int8 signed: True");
     }
   }
 

@@ -6,29 +6,29 @@
 #include <cmath>
 #include <utility>
 
-#include "sim/semantics/elementary.h"
 #include "sim/semantics/gelu_lowering.h"
 #include "sim/semantics/layernorm_lowering.h"
 #include "sim/semantics/multiplier.h"
 #include "sim/semantics/rmsnorm.h"
 #include "sim/semantics/softmax_lowering.h"
+#include "sim/statistics/elementary.h"
 
 namespace qsim::calibrate {
 namespace {
 
-// Positions (row 0: with the row in front) in the residual stream's scale.
+// Positions (of the rows in front: with these) in the residual stream's scale.
 IntTensor PositionCodes(const network::Positions& positions, const Activation& embed) {
   IntTensor codes(DType::kInt32, positions.position.shape);
   std::vector<std::int32_t>& values = codes.As<std::int32_t>();
-  const std::size_t channels = positions.first.size();
+  const auto channels = static_cast<std::size_t>(positions.position.shape[1]);
   constexpr QuantRange kWide = {-65535, 65535};
   for (std::size_t i = 0; i < values.size(); ++i) {
     const std::size_t c = i % channels;
-    const bool first_row = i < channels;
+    const bool in_front = i < positions.front.data.size();
     double x = static_cast<double>(positions.position.data[i]);
-    if (first_row) x += static_cast<double>(positions.first[c]);
-    const Quantization q = {embed.scale[c], first_row ? embed.zero[c] : 0};
-    values[i] = Quantize(x, q, first_row ? embed.range : kWide);
+    if (in_front) x += static_cast<double>(positions.front.data[i]);
+    const Quantization q = {embed.scale[c], in_front ? embed.zero[c] : 0};
+    values[i] = Quantize(x, q, in_front ? embed.range : kWide);
   }
   return codes;
 }
@@ -298,7 +298,7 @@ class Deriver {
     op.input = in.name;
     op.params = Alternative<GeluParams>(static_cast<std::size_t>(plan.numerics.gelu));
     if (auto* lookup = std::get_if<GeluTableParams>(&op.params)) {
-      lookup->table = Table(&semantics::Gelu, in, out);
+      lookup->table = Table(&statistics::Gelu, in, out);
     } else {
       const double y_scale = SetGeluConstants(in.scale[0], op.params);
       const Multiplier scale =

@@ -5,85 +5,158 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "sim/error.h"
 #include "sim/text/block_name.h"
 #include "sim/text/nearest_word.h"
 #include "sim/text/printable.h"
+#include "sim/text/text_util.h"
 
 namespace qsim::network {
 namespace {
 
 // By a part of a tensor's name that only the variant has.
 constexpr std::pair<std::string_view, std::string_view> kVariants[] = {
-    {".ls1.", "layer scale is not supported; fold it into the linear layer before it"},
-    {".ls2.", "layer scale is not supported; fold it into the linear layer before it"},
-    {"dist_token", "distilled models, with a second token and head, are not supported"},
-    {"head_dist.", "distilled models, with a second token and head, are not supported"},
-    {"reg_token", "register tokens are not supported; tokens are the class token and the patches"},
-    {".q_norm.", "normalised queries and keys are not supported"},
-    {".k_norm.", "normalised queries and keys are not supported"},
-    {"norm_pre.", "a norm before the first block is not supported"},
-    {"fc_norm.",
-     "average pooling is not supported; the head must read the class token behind 'norm'"},
-    {"attn_pool.", "attention pooling is not supported; the head must read the class token"},
-    {"pre_logits.", "a layer between the final norm and the head is not supported"},
-    {"relative_position_bias", "relative position biases are not supported"},
+    {".q_norm.", "normalised queries and keys"},
+    {".k_norm.", "normalised queries and keys"},
+    {".attn.norm.", "a norm inside attention"},
+    {".inner_attn_ln.", "a norm inside attention"},
+    {".mlp.norm.", "a norm inside the MLP"},
+    {".ffn_ln.", "a norm inside the MLP"},
+    {".mlp.w1", "a gated MLP (SwiGLU)"},
+    {".mlp.w2.", "a gated MLP (SwiGLU)"},
+    {".mlp.w3.", "a gated MLP (SwiGLU)"},
+    {".mlp.weights_in.", "a gated MLP (SwiGLU)"},
+    {".mlp.weights_out.", "a gated MLP (SwiGLU)"},
+    {".fc1_g.", "a gated MLP (SwiGLU)"},
+    {".fc1_x.", "a gated MLP (SwiGLU)"},
+    {".mlp.gate", "a gated MLP (SwiGLU)"},
+    {"norm_pre.", "a norm before the first block"},
+    {"pre_layrnorm.", "a norm before the first block"},
+    {"patch_embed.norm.", "a norm before the first block"},
+    {"patch_embed.backbone.", "a convolutional network before the patches"},
+    {"attn_pool.", "attention pooling before the head"},
+    {"pre_logits.", "a layer between the final norm and the head"},
+    {"relative_position_bias", "relative position biases"},
+    {"rel_pos", "relative position biases"},
+    {"rope", "rotary positions"},
+    {"lora_", "adapters (LoRA), which their library can merge into the weights,"},
 };
 
-constexpr std::string_view kQkvBias = "attn.qkv.bias";
-constexpr std::string_view kBlockTensors[] = {"norm1.weight", "norm1.bias",       "attn.qkv.weight",
-                                              kQkvBias,       "attn.proj.weight", "attn.proj.bias",
-                                              "norm2.weight", "norm2.bias",       "mlp.fc1.weight",
-                                              "mlp.fc1.bias", "mlp.fc2.weight",   "mlp.fc2.bias"};
+// The same of what lies behind the features, by our names.
+constexpr std::pair<std::string_view, std::string_view> kHeadVariants[] = {
+    {"head_dist.weight", "a second head, on the distillation token, averaged with the first,"},
+    {"fc_norm.weight", "a head that reads the mean of the patches, not the class token,"},
+};
+
+// By the last part of a name, or (with a dot at its end) by one in the middle: what no inference
+// reads.
+constexpr std::pair<std::string_view, std::string_view> kUnread[] = {
+    {"mask_token", "stands for masked patches, in training alone"},
+    {"position_ids", "an index"},
+    {"relative_position_index", "an index"},
+    {"num_batches_tracked", "a counter"},
+    {"pooler.", "reads the features and feeds no head"},
+};
+
+constexpr std::string_view kBlockTensors[] = {
+    "norm1.weight", "norm1.bias",     "attn.proj.weight", "attn.proj.bias", "norm2.weight",
+    "norm2.bias",   "mlp.fc1.weight", "mlp.fc1.bias",     "mlp.fc2.weight", "mlp.fc2.bias"};
+constexpr std::string_view kStacked = "attn.qkv.weight";
+constexpr std::string_view kApart[] = {"attn.q.weight", "attn.k.weight", "attn.v.weight"};
+// With one of them in any block, every block has it.
+constexpr std::string_view kOptional[] = {"attn.qkv.bias", "attn.q.bias", "attn.k.bias",
+                                          "attn.v.bias",   "ls1.gamma",   "ls2.gamma"};
 constexpr std::string_view kPatchTensors[] = {"patch_embed.proj.weight", "patch_embed.proj.bias",
-                                              "cls_token", "pos_embed"};
-constexpr std::string_view kHeadTensors[] = {"norm.weight", "norm.bias", "head.weight",
-                                             "head.bias"};
+                                              "pos_embed"};
+// In front of the patches, in this order, where the file has them.
+constexpr std::string_view kFrontTensors[] = {"cls_token", "dist_token", "reg_token"};
+constexpr std::string_view kNormTensors[] = {"norm.weight", "norm.bias"};
+constexpr std::string_view kHeadTensors[] = {"head.weight", "head.bias"};
 
-[[noreturn]] void Fail(const Safetensors& file, const std::string& what) {
-  throw InputError(fmt::format("{}: {}", file.path().string(), what));
+[[noreturn]] void Fail(const Checkpoint& checkpoint, const std::string& what) {
+  throw InputError(fmt::format("{}: {}", checkpoint.file().path().string(), what));
 }
 
-// "'a', 'b'"
-std::string Quoted(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) {
-    text += fmt::format("{}'{}'", text.empty() ? "" : ", ", Printable(name));
-  }
-  return text;
+bool Among(std::span<const std::string_view> names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+// "tensor 'a'", "tensors 'a', 'b', 'c' and 9 more"
 std::string Counted(const std::vector<std::string>& names) {
-  return (names.size() == 1 ? "tensor " : "tensors ") + Quoted(names);
+  return (names.size() == 1 ? "tensor " : "tensors ") + FirstOf(names);
 }
 
-bool IsBlockTensor(std::string_view rest) {
-  return std::find(std::begin(kBlockTensors), std::end(kBlockTensors), rest) !=
-         std::end(kBlockTensors);
+bool IsOfHead(std::string_view ours) {
+  return ours.starts_with("head.") || ours.starts_with("head_dist.") ||
+         ours.starts_with("fc_norm.");
 }
 
-std::set<std::string> Needed(const NetworkParts& parts) {
-  std::set<std::string> names;
+bool IsSplit(const Checkpoint& checkpoint, const NetworkParts& parts) {
   for (std::int64_t n = 0; n < parts.depth; ++n) {
-    for (const std::string_view tensor : kBlockTensors) {
-      if (parts.qkv_bias || tensor != kQkvBias)
-        names.insert(fmt::format("blocks.{}.{}", n, tensor));
+    if (checkpoint.Has(fmt::format("blocks.{}.{}", n, kStacked))) return false;
+  }
+  return std::any_of(checkpoint.names().begin(), checkpoint.names().end(),
+                     [](const auto& name) { return Among(kApart, SplitBlock(name.first).rest); });
+}
+
+std::vector<std::string_view> NeededInBlock(const Checkpoint& checkpoint,
+                                            const NetworkParts& parts) {
+  std::vector<std::string_view> names(std::begin(kBlockTensors), std::end(kBlockTensors));
+  if (IsSplit(checkpoint, parts)) {
+    names.insert(names.end(), std::begin(kApart), std::end(kApart));
+  } else {
+    names.push_back(kStacked);
+  }
+  names.insert(names.end(), parts.optional.begin(), parts.optional.end());
+  return names;
+}
+
+std::set<std::string> Needed(const Checkpoint& checkpoint, const NetworkParts& parts) {
+  std::set<std::string> names;
+  const std::vector<std::string_view> in_block = NeededInBlock(checkpoint, parts);
+  for (std::int64_t n = 0; n < parts.depth; ++n) {
+    for (const std::string_view tensor : in_block)
+      names.insert(fmt::format("blocks.{}.{}", n, tensor));
+  }
+  if (parts.patches) {
+    names.insert(std::begin(kPatchTensors), std::end(kPatchTensors));
+    for (const std::string_view front : kFrontTensors) {
+      if (checkpoint.Has(front)) names.emplace(front);
     }
   }
-  if (parts.patches) names.insert(std::begin(kPatchTensors), std::end(kPatchTensors));
+  if (parts.norm || parts.head) names.insert(std::begin(kNormTensors), std::end(kNormTensors));
   if (parts.head) names.insert(std::begin(kHeadTensors), std::end(kHeadTensors));
   return names;
 }
 
-// Lies before the token embeddings or behind the last block, where there is nothing to compute.
-bool IsHarmless(const std::string& name, const NetworkParts& parts) {
-  const auto is = [&](std::string_view known) { return name == known; };
-  return (!parts.patches && std::any_of(std::begin(kPatchTensors), std::end(kPatchTensors), is)) ||
-         (!parts.head && std::any_of(std::begin(kHeadTensors), std::end(kHeadTensors), is));
+// What the stored names of a block's tensors begin with: "blocks.4."
+std::string BlockOf(const Checkpoint& checkpoint, std::int64_t block) {
+  const std::string first = checkpoint.Stored(fmt::format("blocks.{}.norm1.weight", block));
+  const std::string last = checkpoint.Stored(fmt::format("blocks.{}.mlp.fc2.weight", block));
+  const auto end = std::mismatch(first.begin(), first.end(), last.begin(), last.end()).first;
+  return {first.begin(), end};
+}
+
+// Why a tensor of this name does nothing in a network of these parts; nothing where that is not
+// known.
+std::optional<std::string_view> WhyUnread(std::string_view stored, std::string_view ours,
+                                          const NetworkParts& parts) {
+  for (const auto& [part, why] : kUnread) {
+    const bool inside = part.ends_with('.');
+    const std::size_t at = inside ? stored.find(part) : stored.rfind(part);
+    if (at == std::string_view::npos || (at > 0 && stored[at - 1] != '.')) continue;
+    if (inside || at + part.size() == stored.size()) return why;
+  }
+  if (!parts.patches && (Among(kPatchTensors, ours) || Among(kFrontTensors, ours)))
+    return "lies before the token embeddings that enter";
+  if (!parts.head && IsOfHead(ours))
+    return "the head, left out by ignore_tensors: the network ends in its features";
+  return std::nullopt;
 }
 
 // `pattern` may have * for any text and ? for any character.
@@ -110,127 +183,188 @@ bool Matches(std::string_view name, std::string_view pattern) {
   return pattern.find_first_not_of('*', p) == std::string_view::npos;
 }
 
+bool IsIgnored(const Manifest& manifest, std::string_view stored) {
+  return std::any_of(manifest.ignore_tensors.begin(), manifest.ignore_tensors.end(),
+                     [&](const IgnoredTensors& some) { return Matches(stored, some.pattern); });
+}
+
+// Whether ignore_tensors takes away everything behind the features: a part alone is another
+// network.
+bool HeadIsIgnored(const Checkpoint& checkpoint, const Manifest& manifest) {
+  bool any = false;
+  for (const auto& [ours, stored] : checkpoint.names()) {
+    if (!IsOfHead(ours)) continue;
+    if (!IsIgnored(manifest, stored)) return false;
+    any = true;
+  }
+  return any;
+}
+
+// The first name that a pattern of ignore_tensors matches although it must not, or the pattern that
+// matches none.
+void CheckIgnored(const Checkpoint& checkpoint, const Manifest& manifest,
+                  const std::set<std::string>& needed, const NetworkParts& parts) {
+  for (const IgnoredTensors& some : manifest.ignore_tensors) {
+    const auto fail = [&](const std::string& what) {
+      throw InputError(
+          fmt::format("{}:{}: key 'ignore_tensors': {}", manifest.path.string(), some.line, what));
+    };
+    bool matched = false;
+    const auto check = [&](const std::string& stored, std::string_view ours) {
+      if (!Matches(stored, some.pattern)) return;
+      matched = true;
+      if (WhyUnread(stored, ours, parts)) return;
+      fail(fmt::format("'{}' matches '{}', {}", Printable(some.pattern), Printable(stored),
+                       needed.contains(std::string(ours))
+                           ? "with which the network computes"
+                           : "which may change what the network computes: only what is known to do "
+                             "nothing can be ignored"));
+    };
+    for (const auto& [ours, stored] : checkpoint.names()) check(stored, ours);
+    for (const std::string& stored : checkpoint.unknown()) check(stored, stored);
+    if (matched) continue;
+    fail(fmt::format("'{}' matches no tensor of {}", Printable(some.pattern),
+                     checkpoint.file().path().string()));
+  }
+}
+
 }  // namespace
 
-void RejectVariants(const Safetensors& file) {
+void RejectVariants(const Checkpoint& checkpoint, const Manifest& manifest) {
   std::map<std::string_view, std::vector<std::string>> found;
-  for (const std::string& name : file.names()) {
+  for (const std::string& name : checkpoint.file().names()) {
     for (const auto& [part, what] : kVariants) {
-      if (name.find(part) == std::string::npos) continue;
+      // An index does nothing by itself.
+      if (name.find(part) == std::string::npos || name.ends_with("_index")) continue;
       found[what].push_back(name);
       break;
     }
   }
-  std::string text;
-  for (const auto& [what, names] : found) {
-    text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", Counted(names), what);
+  const bool headless = HeadIsIgnored(checkpoint, manifest);
+  for (const auto& [ours, what] : kHeadVariants) {
+    if (checkpoint.Has(ours) && !headless) found[what].push_back(checkpoint.Stored(ours));
   }
-  if (!text.empty()) Fail(file, text);
+  if (found.empty() && manifest.geometry.pool && checkpoint.Has("head.weight") && !headless) {
+    throw InputError(
+        fmt::format("{}: pooling '{}' before the head is not supported: it must read "
+                    "the class token",
+                    manifest.Origin("pool"), Printable(*manifest.geometry.pool)));
+  }
+  if (found.empty()) return;
+  const auto& [what, names] = *found.begin();
+  std::string text = fmt::format("{}: {} is not supported", Counted(names), what);
+  if (found.size() > 1) {
+    std::vector<std::string> others;
+    for (auto other = std::next(found.begin()); other != found.end(); ++other)
+      others.push_back(other->second.front());
+    text += "; nor is what is in " + FirstOf(others);
+  }
+  Fail(checkpoint, text);
 }
 
-NetworkParts PartsOf(const Safetensors& file, const Manifest& manifest, bool patches) {
+NetworkParts PartsOf(const Checkpoint& checkpoint, const Manifest& manifest, bool patches) {
   NetworkParts parts;
   parts.patches = patches;
   std::int64_t blocks = 0;
   std::string last;
-  for (const std::string& name : file.names()) {
-    const BlockName of = SplitBlock(name);
-    if (IsBlockTensor(of.rest) && of.number >= blocks) {
+  for (const auto& [ours, stored] : checkpoint.names()) {
+    const BlockName of = SplitBlock(ours);
+    if (of.number >= blocks) {
       blocks = of.number + 1;
-      last = name;
+      last = stored;
     }
-    parts.qkv_bias = parts.qkv_bias || (of.number >= 0 && of.rest == kQkvBias);
-    parts.head = parts.head || name == "head.weight" || name == "head.bias";
+    if (Among(kOptional, of.rest)) parts.optional.insert(of.rest);
+    parts.norm = parts.norm || Among(kNormTensors, ours);
+    parts.head = parts.head || Among(kHeadTensors, ours);
   }
+  if (parts.optional.contains("attn.qkv.bias")) {
+    for (const char* apart : {"attn.q.bias", "attn.k.bias", "attn.v.bias"})
+      parts.optional.erase(apart);
+  }
+  parts.head = parts.head && !HeadIsIgnored(checkpoint, manifest);
   parts.depth = manifest.geometry.depth.value_or(std::max<std::int64_t>(blocks, 1));
   if (blocks > parts.depth) {
-    Fail(file, fmt::format("holds tensor '{}', but {} says depth {}: blocks 0..{}", last,
-                           manifest.path.string(), parts.depth, parts.depth - 1));
+    Fail(checkpoint, fmt::format("holds tensor '{}', but {} says depth {}: blocks 0..{}", last,
+                                 manifest.Origin("depth"), parts.depth, parts.depth - 1));
   }
   return parts;
 }
 
-void RequireTensors(const Safetensors& file, const Manifest& manifest, const NetworkParts& parts) {
-  const std::set<std::string> needed = Needed(parts);
+void RequireTensors(const Checkpoint& checkpoint, const Manifest& manifest,
+                    const NetworkParts& parts) {
+  const std::set<std::string> needed = Needed(checkpoint, parts);
   std::vector<std::string> missing;
   std::map<std::int64_t, std::size_t> per_block;
-  for (const std::string& name : needed) {
-    if (file.Has(name)) continue;
-    missing.push_back(name);
-    ++per_block[SplitBlock(name).number];
+  for (const std::string& ours : needed) {
+    if (checkpoint.Has(ours)) continue;
+    missing.push_back(ours);
+    ++per_block[SplitBlock(ours).number];
+  }
+  if (parts.patches && parts.head && !checkpoint.Has("cls_token")) {
+    Fail(checkpoint,
+         fmt::format("no tensor '{}': without a class token the head reads the mean of the "
+                     "patches, which is not supported",
+                     checkpoint.Stored("cls_token")));
   }
   if (missing.empty()) return;
-  if (parts.patches && !file.Has("cls_token") && missing.size() == 1) {
-    Fail(file, "no tensor 'cls_token': models without a class token are not supported");
-  }
-  std::vector<std::string> unused;
-  for (const std::string& name : file.names()) {
-    if (!needed.contains(name)) unused.push_back(name);
+  std::vector<std::string> unused = checkpoint.unknown();
+  for (const auto& [ours, stored] : checkpoint.names()) {
+    if (!needed.contains(ours)) unused.push_back(stored);
   }
   // A whole block, or by name.
   bool whole_block = false;
-  const std::size_t whole = std::size(kBlockTensors) - (parts.qkv_bias ? 0 : 1);
+  const std::size_t whole = NeededInBlock(checkpoint, parts).size();
   std::vector<std::string> names;
-  for (const std::string& name : missing) {
-    const std::int64_t block = SplitBlock(name).number;
-    const std::string all = fmt::format("blocks.{}.*", block);
-    if (block < 0 || per_block[block] < whole) {
-      names.push_back(name);
-    } else if (std::find(names.begin(), names.end(), all) == names.end()) {
-      names.push_back(all);
-      whole_block = true;
-    }
-  }
   std::string hint;
-  for (const std::string& name : missing) {
-    const auto nearest = NearestWord(name, unused);
-    if (!nearest) continue;
-    hint += missing.size() == 1
-                ? fmt::format("; the nearest name is '{}'", Printable(*nearest))
-                : fmt::format("; the nearest to '{}' is '{}'", name, Printable(*nearest));
+  for (const std::string& ours : missing) {
+    const std::int64_t block = SplitBlock(ours).number;
+    if (block >= 0 && per_block[block] == whole) {
+      const std::string all = BlockOf(checkpoint, block) + "*";
+      if (names.empty() || names.back() != all) names.push_back(all);
+      whole_block = true;
+      continue;
+    }
+    names.push_back(checkpoint.Stored(ours));
+    const auto nearest = NearestWord(names.back(), unused);
+    if (!nearest || !hint.empty()) continue;
+    hint = missing.size() == 1
+               ? fmt::format("; the nearest name is '{}'", Printable(*nearest))
+               : fmt::format("; the nearest to '{}' is '{}'", names.back(), Printable(*nearest));
   }
   if (whole_block && manifest.geometry.depth) {
-    hint += fmt::format("; {} says depth {}", manifest.path.string(), parts.depth);
+    hint += fmt::format("; {} says depth {}", manifest.Origin("depth"), parts.depth);
   }
-  Fail(file, fmt::format("no {}{}", Counted(names), hint));
+  Fail(checkpoint, fmt::format("no {}{}", Counted(names), hint));
 }
 
-void RejectUnusedTensors(const Safetensors& file, const Manifest& manifest,
-                         const NetworkParts& parts) {
-  const std::set<std::string> needed = Needed(parts);
-  std::vector<bool> matched(manifest.ignore_tensors.size(), false);
+std::vector<std::string> LeftOut(const Checkpoint& checkpoint, const Manifest& manifest,
+                                 const NetworkParts& parts) {
+  const std::set<std::string> needed = Needed(checkpoint, parts);
+  CheckIgnored(checkpoint, manifest, needed, parts);
+  std::map<std::string_view, std::vector<std::string>> unread;
   std::vector<std::string> hidden;
-  bool in_block = false;
-  for (const std::string& name : file.names()) {
-    if (needed.contains(name)) continue;
-    file.CheckFinite(name);
-    bool ignored = IsHarmless(name, parts);
-    for (std::size_t i = 0; i < matched.size(); ++i) {
-      if (!Matches(name, manifest.ignore_tensors[i].pattern)) continue;
-      matched[i] = true;
-      ignored = true;
+  const auto take = [&](const std::string& stored, std::string_view ours) {
+    checkpoint.file().CheckFinite(stored);
+    if (const auto why = WhyUnread(stored, ours, parts)) {
+      unread[*why].push_back(stored);
+    } else {
+      hidden.push_back(stored);
     }
-    if (ignored) continue;
-    hidden.push_back(name);
-    in_block = in_block || name.starts_with("blocks.");
+  };
+  for (const auto& [ours, stored] : checkpoint.names()) {
+    if (!needed.contains(ours)) take(stored, ours);
   }
+  for (const std::string& stored : checkpoint.unknown()) take(stored, stored);
   if (!hidden.empty()) {
-    Fail(file,
-         fmt::format("{}: no layer of the model uses {}{}; what is not used is not calibrated. "
-                     "Where that is right, list {} under ignore_tensors in {}",
-                     Counted(hidden), hidden.size() == 1 ? "it" : "them",
-                     in_block ? " (no part of a block that is supported: norm1, attn.qkv, "
-                                "attn.proj, norm2, mlp.fc1, mlp.fc2)"
-                              : "",
-                     hidden.size() == 1 ? "it" : "them", manifest.path.string()));
+    Fail(checkpoint,
+         fmt::format("{}: no layer that a vision transformer is known to have; what it computes is "
+                     "unknown, so it cannot be left out",
+                     Counted(hidden)));
   }
-  for (std::size_t i = 0; i < matched.size(); ++i) {
-    if (matched[i]) continue;
-    throw InputError(fmt::format("{}:{}: key 'ignore_tensors': '{}' matches no unused tensor of {}",
-                                 manifest.path.string(), manifest.ignore_tensors[i].line,
-                                 Printable(manifest.ignore_tensors[i].pattern),
-                                 file.path().string()));
-  }
+  std::vector<std::string> lines;
+  for (const auto& [why, names] : unread)
+    lines.push_back(fmt::format("{} left out: {}", Counted(names), why));
+  return lines;
 }
 
 }  // namespace qsim::network

@@ -1,12 +1,14 @@
-// Which tensors of a weights file a model uses: none may be missing, none left out in silence.
+// Which tensors of a checkpoint a vision transformer computes with: none may be missing, none left
+// out in silence.
 #pragma once
 
 #include <cstdint>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "sim/inputs/manifest.h"
-#include "sim/io/tensors/safetensors.h"
+#include "sim/network/families/checkpoint.h"
 
 namespace qsim::network {
 
@@ -14,25 +16,29 @@ namespace qsim::network {
 struct NetworkParts {
   std::int64_t depth = 0;
   bool patches = false;  // images enter it, not token embeddings
-  bool qkv_bias = false;
+  bool norm = false;     // behind the last block
   bool head = false;
+  // Of a block, the tensors that not every model has: "attn.qkv.bias", "ls1.gamma".
+  std::set<std::string, std::less<>> optional;
 };
 
-// timm's variants that compute something else. Throws InputError naming every tensor that gives one
-// away, and why.
-void RejectVariants(const Safetensors& file);
+// Variants that compute something else. Throws InputError naming tensors that give one away, and
+// why.
+void RejectVariants(const Checkpoint& checkpoint, const Manifest& manifest);
 
-// Blocks, head and biases as the file's names tell them. A depth that the manifest states counts.
-// Throws InputError when the file holds more blocks than it.
-NetworkParts PartsOf(const Safetensors& file, const Manifest& manifest, bool patches);
+// Blocks, head and biases as the tensors tell them. A depth that the manifest states counts. A head
+// that ignore_tensors lists is none. Throws InputError when the file holds more blocks than that.
+NetworkParts PartsOf(const Checkpoint& checkpoint, const Manifest& manifest, bool patches);
 
-// Throws InputError naming every tensor that the parts need and the file lacks.
-void RequireTensors(const Safetensors& file, const Manifest& manifest, const NetworkParts& parts);
+// Throws InputError naming the tensors that the parts need and the file lacks.
+void RequireTensors(const Checkpoint& checkpoint, const Manifest& manifest,
+                    const NetworkParts& parts);
 
-// The others, which no part uses: checked for NaN and Inf all the same. Throws InputError naming
-// every one that is neither harmless nor listed in the manifest's ignore_tensors, or a pattern
-// there that matches none.
-void RejectUnusedTensors(const Safetensors& file, const Manifest& manifest,
-                         const NetworkParts& parts);
+// The others: checked for NaN and Inf all the same. Each must be known to do nothing in this
+// network; a line for each reason says which are left out and why. Throws InputError naming the
+// others, and for a pattern of ignore_tensors that matches none, or one that is not known to do
+// nothing.
+std::vector<std::string> LeftOut(const Checkpoint& checkpoint, const Manifest& manifest,
+                                 const NetworkParts& parts);
 
 }  // namespace qsim::network

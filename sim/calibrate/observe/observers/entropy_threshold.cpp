@@ -3,7 +3,7 @@
 #include <cmath>
 #include <vector>
 
-#include "sim/semantics/elementary.h"
+#include "sim/statistics/elementary.h"
 
 namespace qsim::calibrate {
 namespace {

@@ -1,9 +1,10 @@
-#include "sim/semantics/elementary.h"
-#include "tests/namespaces.h"
+#include "sim/statistics/elementary.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
+
+#include "tests/namespaces.h"
 
 namespace qsim::testing {
 namespace {

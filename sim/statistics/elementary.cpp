@@ -1,4 +1,4 @@
-#include "sim/semantics/elementary.h"
+#include "sim/statistics/elementary.h"
 
 #include <array>
 #include <cmath>
@@ -6,7 +6,7 @@
 
 #include "sim/namespaces.h"
 
-namespace qsim::semantics {
+namespace qsim::statistics {
 namespace {
 
 // p[0] x^(n-1) + ... + p[n-1]
@@ -109,4 +109,4 @@ double Erf(double x) {
 
 double Gelu(double x) { return 0.5 * x * (1 + Erf(x * 0.70710678118654752440)); }
 
-}  // namespace qsim::semantics
+}  // namespace qsim::statistics

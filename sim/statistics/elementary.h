@@ -3,7 +3,7 @@
 // time.
 #pragma once
 
-namespace qsim::semantics {
+namespace qsim::statistics {
 
 // e^x. Relative error below 4e-16 for x in [-700, 700]; 0 below that range.
 double Exp(double x);
@@ -18,4 +18,4 @@ double Erf(double x);
 // x * Phi(x), the exact GELU (not its tanh approximation).
 double Gelu(double x);
 
-}  // namespace qsim::semantics
+}  // namespace qsim::statistics

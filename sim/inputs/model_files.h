@@ -1,0 +1,28 @@
+// What libraries keep beside the weights: config.json (of Hugging Face's transformers, or of timm)
+// and preprocessor_config.json.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/inputs/manifest.h"
+
+namespace qsim::inputs {
+
+struct ModelFiles {
+  Geometry geometry;
+  std::map<std::string, std::filesystem::path>
+      origin;                        // of each key of the geometry, and of these:
+  std::vector<double> mean, stddev;  // on a 0..1 scale; empty: not stated
+  std::string name;                  // of the model; may be empty
+  bool found = false;                // any of the files
+
+  // Reads those that a directory has. Throws InputError: JSON that is none, values of another type,
+  // and settings that compute something else than a vision transformer does.
+  static ModelFiles Read(const std::filesystem::path& directory);
+};
+
+}  // namespace qsim::inputs
