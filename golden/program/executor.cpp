@@ -90,12 +90,14 @@ TensorMap Execute(const Program& program, const TensorMap& inputs, std::int64_t 
 }
 
 TensorMap ExecuteForOutputs(const Program& program, const TensorMap& inputs, std::int64_t image,
-                            Backend& backend) {
+                            Backend& backend, const std::set<std::string>& kept) {
   Execution execution = Started(program, inputs, image, backend, nullptr, {});
   const auto last_reads = LastReads(program);
   for (std::size_t i = 0; i < program.ops.size(); ++i) {
     execution.Step(i);
-    for (const std::string& name : last_reads[i]) execution.Drop(name);
+    for (const std::string& name : last_reads[i]) {
+      if (!kept.contains(name)) execution.Drop(name);
+    }
   }
   return std::move(execution).Take();
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -58,9 +59,9 @@ std::vector<std::vector<std::string>> LastReads(const Program& program);
 TensorMap Execute(const Program& program, const TensorMap& inputs, std::int64_t image,
                   Backend& backend, RunStats* stats = nullptr, const ExecuteOptions& options = {});
 
-// The same in little memory: each tensor is dropped behind its last reader, and what nothing reads
-// is returned.
+// The same in little memory: each tensor but those of `kept` is dropped behind its last reader, and
+// what is left is returned: they, and what nothing reads.
 TensorMap ExecuteForOutputs(const Program& program, const TensorMap& inputs, std::int64_t image,
-                            Backend& backend);
+                            Backend& backend, const std::set<std::string>& kept = {});
 
 }  // namespace qsim::golden

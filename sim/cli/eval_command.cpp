@@ -8,7 +8,8 @@
 #include <memory>
 #include <optional>
 #include <set>
-#include <sstream>
+#include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -30,20 +31,23 @@ namespace {
 
 constexpr int kUnreadable = 2;  // some images could not be read
 
-// Labelled images, one at a time: memory does not grow with their number.
-class LabelledImages {
+// The classes of a network; 0 where it ends in features.
+std::int64_t ClassesOf(const network::Network& model) {
+  const network::Node* head = model.Head();
+  const bool classes =
+      head != nullptr && std::holds_alternative<network::Projection>(head->function);
+  return classes ? head->shape.back() : 0;
+}
+
+// Evaluation images, one at a time: memory does not grow with their number.
+class EvaluationImages {
  public:
-  LabelledImages(const EvalOptions& options, const LoadedModel& loaded)
-      : classes_(loaded.model.Head() == nullptr ? 0 : loaded.model.Head()->shape.back()) {
+  EvaluationImages(const EvalOptions& options, const LoadedModel& loaded)
+      : classes_(ClassesOf(loaded.model)) {
     const InputSpec& spec = loaded.manifest.Evaluation();
     if (options.data.empty()) {
       reader_.emplace(loaded.manifest, spec, InputUse::kEvaluation);
       source_ = spec.origin;
-      if (reader_->labels().empty()) {
-        throw InputError(
-            spec.origin +
-            ": eval needs labels for the evaluation inputs, or --data DIR with class folders");
-      }
       count_ = reader_->count();
     } else {
       const network::Node& image = loaded.model.nodes().front();
@@ -70,12 +74,14 @@ class LabelledImages {
     Sha256 hash;
     hash.Update(source_);
     for (std::int64_t i = 0; i < count_; ++i) {
-      hash.Update(fmt::format("\n{} {}", Label(i), Name(i)));
+      hash.Update(fmt::format("\n{} {}", Label(i).value_or(-1), Name(i)));
     }
     return hash.Finish();
   }
-  std::int64_t Label(std::int64_t i) const {
-    return folder_ ? folder_->Label(i) : reader_->labels()[static_cast<std::size_t>(i)];
+  std::optional<std::int64_t> Label(std::int64_t i) const {
+    if (folder_) return folder_->Label(i);
+    if (reader_->labels().empty()) return std::nullopt;
+    return reader_->labels()[static_cast<std::size_t>(i)];
   }
   std::string Name(std::int64_t i) const {
     return folder_ ? folder_->Path(i).string() : fmt::format("image {}", i);
@@ -101,36 +107,86 @@ class LabelledImages {
   std::vector<double> mean_, stddev_;
 };
 
-ImageVerdict Judge(const Bundle& bundle, const network::Network& model,
-                   const LabelledImages& images, std::int64_t i) {
-  ImageVerdict verdict;
-  verdict.index = i;
-  verdict.name = images.Name(i);
-  verdict.label = images.Label(i);
-  const ModelInputs inputs = images.Load(i);
-  const FloatSource source = {model, inputs};
-  const std::string& logits = model.Head()->name;
-  std::set<std::string> wanted(bundle.program.inputs.begin(), bundle.program.inputs.end());
-  wanted.insert(logits);
-  FloatTaps floats(source, 0, wanted);
-  TensorMap program_inputs;
-  for (const std::string& name : bundle.program.inputs) {
-    program_inputs.emplace(name, ProgramInput(bundle, source, 0, name, floats));
+// What a network's end says of one image, by one executor.
+struct Ending {
+  std::vector<double> last;    // the last tensor
+  std::vector<double> tokens;  // the last with a row for each token
+};
+
+class Judge {
+ public:
+  Judge(const Bundle& bundle, const network::Network& model, const EvaluationImages& images)
+      : bundle_(bundle),
+        model_(model),
+        images_(images),
+        last_(*model.Head()),
+        tokens_(*model.TokenFeatures()),
+        kept_({last_.name, tokens_.name}) {}
+
+  ImageVerdict Verdict(std::int64_t i) const {
+    ImageVerdict verdict;
+    verdict.index = i;
+    verdict.name = images_.Name(i);
+    verdict.label = images_.Label(i);
+    const ModelInputs inputs = images_.Load(i);
+    const FloatSource source = {model_, inputs};
+    std::set<std::string> wanted(bundle_.program.inputs.begin(), bundle_.program.inputs.end());
+    wanted.insert(kept_.begin(), kept_.end());
+    FloatTaps floats(source, 0, wanted);
+    TensorMap program_inputs;
+    for (const std::string& name : bundle_.program.inputs)
+      program_inputs.emplace(name, ProgramInput(bundle_, source, 0, name, floats));
+    const std::vector<float> tokens = floats.Find(&tokens_)->data;
+    const std::vector<float> last = floats.Find(&last_)->data;
+    const MixedExecutor mixed(bundle_, model_, inputs);
+    const MixedState ideal_state =
+        mixed.RunForOutputs(mixed.ExactInputs(0), mixed.AllOf(Exactness::Ideal()), kept_);
+    const Ending ideal = {ideal_state.at(last_.name)->Doubles(),
+                          ideal_state.at(tokens_.name)->Doubles()};
+    FastBackend golden;
+    const TensorMap integers = ExecuteForOutputs(bundle_.program, program_inputs, i, golden, kept_);
+    const auto real = [&](const std::string& name) {
+      return bundle_.GridOf(name).Dequantize(integers.at(name));
+    };
+    const Ending integer = {real(last_.name), real(tokens_.name)};
+    if (ClassesOf(model_) > 0) {
+      verdict.reference = TopFive({last.begin(), last.end()});
+      verdict.ideal = TopFive(ideal.last);
+      verdict.integer = TopFive(integer.last);
+    }
+    if (i < kNeighbours) verdict.row = FirstRow(last);
+    verdict.ideal_features = Features(i, ideal, last, tokens);
+    verdict.integer_features = Features(i, integer, last, tokens);
+    return verdict;
   }
-  const std::vector<float>& reference = floats.Find(model.Find(logits))->data;
-  verdict.reference = TopFive({reference.begin(), reference.end()});
-  const MixedExecutor mixed(bundle, model, inputs);
-  const MixedState ideal =
-      mixed.RunForOutputs(mixed.ExactInputs(0), mixed.AllOf(Exactness::Ideal()));
-  verdict.ideal = TopFive(ideal.at(logits)->Doubles());
-  FastBackend golden;
-  const TensorMap integer = ExecuteForOutputs(bundle.program, program_inputs, i, golden);
-  verdict.integer = TopFive(bundle.GridOf(logits).Dequantize(integer.at(logits)));
-  return verdict;
-}
+
+ private:
+  std::vector<float> FirstRow(const auto& values) const {
+    return {values.begin(), values.begin() + last_.shape.back()};
+  }
+
+  ImageFeatures Features(std::int64_t image, const Ending& ending, const std::vector<float>& last,
+                         const std::vector<float>& tokens) const {
+    const auto width = static_cast<std::size_t>(last_.shape.back());
+    ImageFeatures features;
+    features.first =
+        DistanceOf(std::span(last).first(width), std::span(ending.last).first(width), 1);
+    const auto rows = static_cast<std::int64_t>(tokens.size()) / tokens_.shape.back();
+    features.tokens = DistanceOf(tokens, ending.tokens, rows);
+    if (image < kNeighbours) features.row = FirstRow(ending.last);
+    return features;
+  }
+
+  const Bundle& bundle_;
+  const network::Network& model_;
+  const EvaluationImages& images_;
+  const network::Node& last_;
+  const network::Node& tokens_;
+  std::set<std::string> kept_;
+};
 
 // What a verdict depends on. The scales stand for the calibration inputs.
-std::string Identity(const Bundle& bundle, const LabelledImages& images) {
+std::string Identity(const Bundle& bundle, const EvaluationImages& images) {
   const Provenance& p = bundle.provenance;
   Sha256 hash;
   hash.Update(fmt::format("{} {} {} {}", p.config_hash, p.weights_hash, p.contract_hash,
@@ -142,33 +198,10 @@ std::string Identity(const Bundle& bundle, const LabelledImages& images) {
   return hash.Finish();
 }
 
-std::string LineOf(const ImageVerdict& v) {
-  return fmt::format("{}\t{}\t{}\t{}\t{}", v.label, fmt::join(v.reference, ","),
-                     fmt::join(v.ideal, ","), fmt::join(v.integer, ","), v.name);
-}
-
-// Nothing for a text that LineOf does not write.
-std::optional<ImageVerdict> ParseLine(std::int64_t index, const std::string& line) {
-  std::istringstream in(line);
-  ImageVerdict v;
-  v.index = index;
-  in >> v.label;
-  in.get();
-  for (TopClasses* top : {&v.reference, &v.ideal, &v.integer}) {
-    std::string field;
-    std::getline(in, field, '\t');
-    std::istringstream classes(field);
-    for (std::int32_t c = 0; classes >> c; classes.get()) top->push_back(c);
-  }
-  std::getline(in, v.name);
-  if (!in || v.reference.empty() || v.ideal.empty() || v.integer.empty()) return std::nullopt;
-  return v;
-}
-
 }  // namespace
 
 Command AddEval(CommandLine& line, EvalOptions& options) {
-  const Command command = line.Add("eval", "Top-1 and top-5 in float, ideal and integers");
+  const Command command = line.Add("eval", "Accuracy and features against float");
   AddModelOptions(command, options.model);
   command.Remove("--scope");
   command.Remove("--until");
@@ -201,17 +234,17 @@ int RunEval(const EvalOptions& options) {
   ModelOptions model_options = options.model;
   model_options.scope = "model";
   const LoadedModel loaded = LoadModel(model_options);
-  const LabelledImages images(options, loaded);
+  const EvaluationImages images(options, loaded);
   if (options.images > images.count()) {
     throw InputError(
-        fmt::format("--images {}: there are {} labelled images", options.images, images.count()));
+        fmt::format("--images {}: there are {} evaluation images", options.images, images.count()));
   }
   const std::int64_t count = options.images < 0 ? images.count() : options.images;
   const Bundle bundle = CalibrateLoaded(loaded);
-  ResumeLog state(options.state, "qsim eval 2 " + Identity(bundle, images));
+  ResumeLog state(options.state, "qsim eval 3 " + Identity(bundle, images));
   std::map<std::int64_t, ImageVerdict> judged;
   for (const auto& [index, line] : state.done()) {
-    auto verdict = ParseLine(index, line);
+    auto verdict = ParseVerdict(index, line);
     if (!verdict) state.FailDamaged(line);
     judged.emplace(index, *std::move(verdict));
   }
@@ -219,6 +252,7 @@ int RunEval(const EvalOptions& options) {
   for (std::int64_t i = 0; i < count; ++i) {
     if (!judged.contains(i)) missing.push_back(i);
   }
+  const Judge judge(bundle, loaded.model, images);
   const auto todo = static_cast<std::int64_t>(missing.size());
   Progress progress("images", todo);
   std::vector<std::string> unreadable;
@@ -229,8 +263,7 @@ int RunEval(const EvalOptions& options) {
     ParallelFor(size, loaded.calibrate.threads, [&](std::int64_t i, int) {
       const auto slot = static_cast<std::size_t>(i);
       try {
-        batch[slot] =
-            Judge(bundle, loaded.model, images, missing[static_cast<std::size_t>(first + i)]);
+        batch[slot] = judge.Verdict(missing[static_cast<std::size_t>(first + i)]);
       } catch (const InputError& error) {
         errors[slot] = error.what();
       }
@@ -252,7 +285,8 @@ int RunEval(const EvalOptions& options) {
   // One bad image must not cost the others' result, nor pass unseen.
   for (const std::string& error : unreadable) std::cerr << "qsim: " << error << '\n';
   if (verdicts.empty()) throw InputError("eval: no image could be read");
-  const EvalSummary summary = Summarise(verdicts);
+  const EvalSummary summary =
+      Summarise(verdicts, loaded.model.Head()->name, loaded.model.TokenFeatures()->name);
   std::cout << (options.json ? EvalJsonText(summary) : FormatEval(summary, options.verbose));
   return unreadable.empty() ? 0 : kUnreadable;
 }

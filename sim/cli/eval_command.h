@@ -1,4 +1,4 @@
-// qsim eval --config F --input DIR: top-1 and top-5 over labelled images
+// qsim eval --config F --input DIR: accuracy and features over the evaluation images
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ struct EvalOptions {
 
 Command AddEval(CommandLine& line, EvalOptions& options);
 
-// Returns 0. Throws InputError: no labels, labels outside the classes, an image that cannot be
+// Returns 0. Throws InputError: labels outside the classes, an image that cannot be
 // read, a state file of another run.
 int RunEval(const EvalOptions& options);
 

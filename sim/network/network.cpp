@@ -72,6 +72,13 @@ const Node* Network::Logits() const {
   return head != nullptr && std::holds_alternative<Projection>(head->function) ? head : nullptr;
 }
 
+const Node* Network::TokenFeatures() const {
+  const Node* node = nodes_.empty() ? nullptr : &nodes_.back();
+  while (node != nullptr && node->shape.front() == 1 && !node->inputs.empty())
+    node = Find(node->inputs.front());
+  return node;
+}
+
 std::vector<const Node*> Network::ReadersOf(const Node& node) const {
   std::vector<const Node*> readers;
   for (const Node& reader : nodes_) {

@@ -145,6 +145,9 @@ class Network {
   const Node* Head() const;
   // The head where it gives one number for each class, or null: then its rows are features.
   const Node* Logits() const;
+  // The last tensor with a row for each token: the end of the network, or what its head reads.
+  // Null for a network without nodes.
+  const Node* TokenFeatures() const;
   int parts() const { return nodes_.empty() ? 0 : nodes_.back().part + 1; }
   // The node that a program's tensor stands for, or null: accumulators and optional int8 steps
   // belong to their layer.

@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::size_t kListed = 10;
 
+using Json = nlohmann::ordered_json;
+
 void CountHit(const TopClasses& top, std::int64_t label, Accuracy& accuracy) {
   if (top.empty()) return;
   if (top.front() == label) ++accuracy.top1;
@@ -21,7 +23,149 @@ void CountHit(const TopClasses& top, std::int64_t label, Accuracy& accuracy) {
     ++accuracy.top5;
 }
 
+// Of all images, what one executor's features come to.
+FeatureSummary SummaryOf(const std::vector<ImageVerdict>& verdicts,
+                         ImageFeatures ImageVerdict::*executor,
+                         FeatureDistance ImageFeatures::*rows) {
+  std::vector<FeatureDistance> distances;
+  std::vector<std::vector<float>> reference;
+  std::vector<std::vector<float>> value;
+  for (const ImageVerdict& v : verdicts) {
+    distances.push_back(v.*executor.*rows);
+    if (v.row.empty()) continue;
+    reference.push_back(v.row);
+    value.push_back((v.*executor).row);
+  }
+  FeatureSummary summary = SummariseFeatures(distances);
+  // Tokens are compared with those of their own image, images with each other.
+  if (rows == &ImageFeatures::first) summary.nearest = NearestAgreement(reference, value);
+  return summary;
+}
+
+std::vector<FeatureRow> FeaturesOf(const std::vector<ImageVerdict>& verdicts,
+                                   const std::string& last, const std::string& tokens) {
+  std::vector<FeatureRow> rows;
+  for (const bool first : {true, false}) {
+    const auto which = first ? &ImageFeatures::first : &ImageFeatures::tokens;
+    rows.push_back({first ? last : tokens, first ? "class token" : "each token",
+                    SummaryOf(verdicts, &ImageVerdict::ideal_features, which),
+                    SummaryOf(verdicts, &ImageVerdict::integer_features, which)});
+  }
+  return rows;
+}
+
+std::string Text(const Estimate& e, int digits, double times = 1) {
+  std::string text = fmt::format("{:.{}f}", times * e.value, digits);
+  if (std::isnan(e.low) || std::isinf(e.low)) return text;
+  return text + fmt::format(" ({:.{}f}..{:.{}f})", times * e.low, digits, times * e.high, digits);
+}
+
+std::string FeaturesText(const std::vector<FeatureRow>& rows) {
+  std::string text = fmt::format("features against float (95 % intervals)\n{:>12}{:>25}{:>42}\n",
+                                 "dB", "cosine", "nearest as in float %");
+  for (const FeatureRow& row : rows) {
+    text += fmt::format("{}, {}\n", row.tensor, row.rows);
+    for (const bool integer : {false, true}) {
+      const FeatureSummary& s = integer ? row.integer : row.ideal;
+      text += fmt::format("  {:<8}{:<21}{:<27}{}\n", integer ? "integer" : "ideal",
+                          Text(s.qsnr_db, 2), Text(s.cosine, 5),
+                          s.nearest ? Text(*s.nearest, 1, 100) : "-");
+    }
+  }
+  return text;
+}
+
+std::string AccuracyText(const EvalSummary& s) {
+  std::string text = fmt::format("{:>24}{:>12}\n", "top-1 %", "top-5 %");
+  const auto row = [&](const char* name, const Accuracy& a) {
+    text += fmt::format("  {:<24}{:>10.2f}{:>12.2f}\n", name, Percent(a.top1, s.images),
+                        Percent(a.top5, s.images));
+  };
+  row("float", s.reference);
+  row("ideal fake quantization", s.ideal);
+  row("integer", s.integer);
+  return text + fmt::format(
+                    "integer against float: {:.2f} points lower (95 % interval {:.2f} to {:.2f})\n",
+                    s.drop_points, s.drop_points - s.drop_interval,
+                    s.drop_points + s.drop_interval);
+}
+
+std::string ClassesText(const EvalSummary& s, bool verbose) {
+  std::string text = fmt::format("same class as float: {} of {} ({:.2f} %)\n", s.same_as_reference,
+                                 s.images, Percent(s.same_as_reference, s.images));
+  const std::size_t listed = verbose ? s.changed.size() : std::min(kListed, s.changed.size());
+  if (!s.changed.empty()) text += "class changed:\n";
+  for (std::size_t i = 0; i < listed; ++i) {
+    const ImageVerdict& v = s.changed[i];
+    const std::string label = v.label ? fmt::format("label {:<5} ", *v.label) : "";
+    // The name last: a path may be longer than the line.
+    text += fmt::format("  {}float {:<5} integer {:<5} {}\n", label, v.reference.front(),
+                        v.integer.front(), v.name);
+  }
+  if (listed < s.changed.size()) {
+    text += fmt::format("  ... {} more (--verbose lists all)\n", s.changed.size() - listed);
+  }
+  return text;
+}
+
+// Whole numbers and reals of a line read as they were written.
+Json ToJson(const FeatureDistance& d) {
+  return {d.signal, d.noise, d.cosine, d.nearest ? Json(*d.nearest) : Json()};
+}
+Json ToJson(const ImageFeatures& f) { return {ToJson(f.first), ToJson(f.tokens), f.row}; }
+
+FeatureDistance DistanceFrom(const Json& json) {
+  FeatureDistance d{json.at(0).get<double>(), json.at(1).get<double>(), json.at(2).get<double>()};
+  if (!json.at(3).is_null()) d.nearest = json.at(3).get<double>();
+  return d;
+}
+ImageFeatures FeaturesFrom(const Json& json) {
+  return {DistanceFrom(json.at(0)), DistanceFrom(json.at(1)), json.at(2).get<std::vector<float>>()};
+}
+
+Json ToJson(const Estimate& e) {
+  const auto real = [](double v) { return std::isfinite(v) ? Json(v) : Json(); };
+  return {{"value", real(e.value)}, {"interval95", {real(e.low), real(e.high)}}};
+}
+Json ToJson(const FeatureSummary& s) {
+  return {{"qsnr_db", ToJson(s.qsnr_db)},
+          {"cosine", ToJson(s.cosine)},
+          {"nearest_as_in_float", s.nearest ? ToJson(*s.nearest) : Json()}};
+}
+
 }  // namespace
+
+std::string LineOf(const ImageVerdict& v) {
+  const Json json = {v.label ? Json(*v.label) : Json(),
+                     v.reference,
+                     v.ideal,
+                     v.integer,
+                     v.row,
+                     ToJson(v.ideal_features),
+                     ToJson(v.integer_features)};
+  return json.dump() + "\t" + v.name;
+}
+
+std::optional<ImageVerdict> ParseVerdict(std::int64_t index, const std::string& line) {
+  const std::size_t tab = line.find('\t');
+  if (tab == std::string::npos) return std::nullopt;
+  try {
+    const Json json = Json::parse(line.substr(0, tab));
+    ImageVerdict v;
+    v.index = index;
+    v.name = line.substr(tab + 1);
+    if (!json.at(0).is_null()) v.label = json.at(0).get<std::int64_t>();
+    v.reference = json.at(1).get<TopClasses>();
+    v.ideal = json.at(2).get<TopClasses>();
+    v.integer = json.at(3).get<TopClasses>();
+    v.row = json.at(4).get<std::vector<float>>();
+    v.ideal_features = FeaturesFrom(json.at(5));
+    v.integer_features = FeaturesFrom(json.at(6));
+    return v;
+  } catch (const Json::exception&) {
+    return std::nullopt;
+  }
+}
 
 TopClasses TopFive(const std::vector<double>& logits) {
   TopClasses classes(logits.size());
@@ -33,22 +177,28 @@ TopClasses TopFive(const std::vector<double>& logits) {
   return classes;
 }
 
-EvalSummary Summarise(const std::vector<ImageVerdict>& verdicts) {
+EvalSummary Summarise(const std::vector<ImageVerdict>& verdicts, const std::string& last,
+                      const std::string& tokens) {
   EvalSummary s;
   s.images = static_cast<std::int64_t>(verdicts.size());
+  s.classes = !verdicts.front().reference.empty();
+  s.labels = s.classes && verdicts.front().label.has_value();
+  s.features = FeaturesOf(verdicts, last, tokens);
+  if (!s.classes) return s;
   double sum = 0;
   double squares = 0;
   for (const ImageVerdict& v : verdicts) {
-    CountHit(v.reference, v.label, s.reference);
-    CountHit(v.ideal, v.label, s.ideal);
-    CountHit(v.integer, v.label, s.integer);
+    const std::int64_t label = v.label.value_or(-1);  // which no class has
+    CountHit(v.reference, label, s.reference);
+    CountHit(v.ideal, label, s.ideal);
+    CountHit(v.integer, label, s.integer);
     if (v.reference.front() == v.integer.front()) {
       ++s.same_as_reference;
     } else {
       s.changed.push_back(v);
     }
     const double d =
-        (v.reference.front() == v.label ? 1.0 : 0.0) - (v.integer.front() == v.label ? 1.0 : 0.0);
+        (v.reference.front() == label ? 1.0 : 0.0) - (v.integer.front() == label ? 1.0 : 0.0);
     sum += d;
     squares += d * d;
   }
@@ -60,54 +210,49 @@ EvalSummary Summarise(const std::vector<ImageVerdict>& verdicts) {
 }
 
 std::string FormatEval(const EvalSummary& s, bool verbose) {
-  std::string text = fmt::format("{} images{:>24}{:>12}\n", s.images, "top-1 %", "top-5 %");
-  const auto row = [&](const char* name, const Accuracy& a) {
-    text += fmt::format("  {:<24}{:>10.2f}{:>12.2f}\n", name, Percent(a.top1, s.images),
-                        Percent(a.top5, s.images));
-  };
-  row("float", s.reference);
-  row("ideal fake quantization", s.ideal);
-  row("integer", s.integer);
-  text +=
-      fmt::format("integer against float: {:.2f} points lower (95 % interval {:.2f} to {:.2f})\n",
-                  s.drop_points, s.drop_points - s.drop_interval, s.drop_points + s.drop_interval);
-  text += fmt::format("same class as float: {} of {} ({:.2f} %)\n", s.same_as_reference, s.images,
-                      Percent(s.same_as_reference, s.images));
-  const std::size_t listed = verbose ? s.changed.size() : std::min(kListed, s.changed.size());
-  if (!s.changed.empty()) text += "class changed:\n";
-  for (std::size_t i = 0; i < listed; ++i) {
-    const ImageVerdict& v = s.changed[i];
-    // The name last: a path may be longer than the line.
-    text += fmt::format("  label {:<5} float {:<5} integer {:<5} {}\n", v.label,
-                        v.reference.front(), v.integer.front(), v.name);
-  }
-  if (listed < s.changed.size()) {
-    text += fmt::format("  ... {} more (--verbose lists all)\n", s.changed.size() - listed);
-  }
-  return text;
+  std::string text = fmt::format("{} images", s.images);
+  if (s.labels)
+    text += AccuracyText(s);
+  else
+    text += "\n";
+  if (s.classes) text += ClassesText(s, verbose);
+  return text + FeaturesText(s.features);
 }
 
 std::string EvalJsonText(const EvalSummary& s) {
-  nlohmann::ordered_json json;
+  Json json;
   json["images"] = s.images;
   const auto accuracy = [&](const Accuracy& a) {
-    return nlohmann::ordered_json{{"top1", a.top1},
-                                  {"top5", a.top5},
-                                  {"top1_percent", Percent(a.top1, s.images)},
-                                  {"top5_percent", Percent(a.top5, s.images)}};
+    return Json{{"top1", a.top1},
+                {"top5", a.top5},
+                {"top1_percent", Percent(a.top1, s.images)},
+                {"top5_percent", Percent(a.top5, s.images)}};
   };
-  json["float"] = accuracy(s.reference);
-  json["ideal"] = accuracy(s.ideal);
-  json["integer"] = accuracy(s.integer);
-  json["same_class_as_float"] = s.same_as_reference;
-  json["top1_drop_points"] = s.drop_points;
-  json["top1_drop_interval95"] = {s.drop_points - s.drop_interval, s.drop_points + s.drop_interval};
-  json["changed"] = nlohmann::ordered_json::array();
-  for (const ImageVerdict& v : s.changed) {
-    json["changed"].push_back({{"image", v.name},
-                               {"label", v.label},
-                               {"float", v.reference.front()},
-                               {"integer", v.integer.front()}});
+  if (s.labels) {
+    json["float"] = accuracy(s.reference);
+    json["ideal"] = accuracy(s.ideal);
+    json["integer"] = accuracy(s.integer);
+    json["top1_drop_points"] = s.drop_points;
+    json["top1_drop_interval95"] = {s.drop_points - s.drop_interval,
+                                    s.drop_points + s.drop_interval};
+  }
+  if (s.classes) {
+    json["same_class_as_float"] = s.same_as_reference;
+    json["changed"] = Json::array();
+    for (const ImageVerdict& v : s.changed) {
+      Json changed = {{"image", v.name}};
+      if (v.label) changed["label"] = *v.label;
+      changed["float"] = v.reference.front();
+      changed["integer"] = v.integer.front();
+      json["changed"].push_back(std::move(changed));
+    }
+  }
+  json["features"] = Json::array();
+  for (const FeatureRow& row : s.features) {
+    json["features"].push_back({{"tensor", row.tensor},
+                                {"rows", row.rows},
+                                {"ideal", ToJson(row.ideal)},
+                                {"integer", ToJson(row.integer)}});
   }
   return json.dump(2) + "\n";
 }

@@ -104,14 +104,17 @@ MixedState MixedExecutor::Run(const MixedState& inputs, const Modes& modes) cons
   return values;
 }
 
-MixedState MixedExecutor::RunForOutputs(const MixedState& inputs, const Modes& modes) const {
+MixedState MixedExecutor::RunForOutputs(const MixedState& inputs, const Modes& modes,
+                                        const std::set<std::string>& kept) const {
   const std::vector<std::vector<std::string>> last_reads = LastReads(bundle_.program);
   const std::size_t first_op = nodes() - last_reads.size();
   MixedState values;
   for (std::size_t n = 0; n < nodes(); ++n) {
     values[names_[n]] = Node(n, modes[n], Lookup(n < first_op ? inputs : values));
     if (n < first_op) continue;
-    for (const std::string& name : last_reads[n - first_op]) values.erase(name);
+    for (const std::string& name : last_reads[n - first_op]) {
+      if (!kept.contains(name)) values.erase(name);
+    }
   }
   return values;
 }

@@ -73,9 +73,9 @@ class MixedExecutor {
 
   // Every tensor of one image.
   MixedState Run(const MixedState& inputs, const Modes& modes) const;
-  // The same in little memory: each tensor is dropped behind its last reader, and what nothing
-  // reads is returned.
-  MixedState RunForOutputs(const MixedState& inputs, const Modes& modes) const;
+  // The same in little memory: each tensor but those of `kept` is dropped behind its last reader.
+  MixedState RunForOutputs(const MixedState& inputs, const Modes& modes,
+                           const std::set<std::string>& kept = {}) const;
 
   // The tensors that are other than in `base`, the state of `base_modes`: those of `replaced`, of
   // the nodes with another mode, and of everything that reads them.

@@ -234,6 +234,52 @@ TEST_F(Scopes, EvalLosesNoMoreThanAFewImages) {
   EXPECT_EQ(result["changed"].size(), 500 - result["same_class_as_float"].get<std::size_t>());
 }
 
+TEST_F(Scopes, EvalComparesFeaturesWithAndWithoutLabels) {
+  const nlohmann::json labelled = Json({"eval", "--json", "--images", "20"});
+  const nlohmann::json& features = labelled["features"];
+  ASSERT_EQ(features.size(), 2u);
+  EXPECT_EQ(features[0]["tensor"], "logits");
+  EXPECT_EQ(features[1]["tensor"], "norm");
+  EXPECT_EQ(features[1]["rows"], "each token");
+  for (const nlohmann::json& row : features) {
+    const nlohmann::json& integer = row["integer"];
+    for (const char* figure : {"qsnr_db", "cosine", "nearest_as_in_float"}) {
+      const double value = integer[figure]["value"];
+      EXPECT_LE(integer[figure]["interval95"][0].get<double>(), value) << row;
+      EXPECT_GE(integer[figure]["interval95"][1].get<double>(), value) << row;
+    }
+    EXPECT_GT(integer["qsnr_db"]["value"], 25) << row;
+    EXPECT_GT(integer["cosine"]["value"], 0.997) << row;
+    EXPECT_GT(integer["nearest_as_in_float"]["value"], 0.8) << row;
+    EXPECT_NE(row["ideal"], integer);
+  }
+  // The same images without labels: the same features, and nothing that needs a label.
+  const fs::path vectors = sandbox_.path() / "vectors";
+  fs::copy(kSourceDir / "vectors", vectors);
+  std::string manifest = testing::ReadBytes(vectors / "manifest.yaml");
+  const std::size_t labels = manifest.rfind("  labels:");
+  ASSERT_NE(labels, std::string::npos);
+  manifest.erase(labels, manifest.find('\n', labels) - labels);
+  testing::WriteBytes(vectors / "manifest.yaml", manifest);
+  const auto unlabelled = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"eval", "--images", "20", "--input", vectors.string()};
+    for (const std::string& name : kAll)
+      arguments.push_back("--config=" + (kSourceDir / "configs" / (name + ".yaml")).string());
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const ProcessResult result = testing::RunQsim(arguments, sandbox_.path());
+    EXPECT_EQ(result.exit_status, 0) << result.err;
+    return result.out;
+  };
+  const nlohmann::json bare = nlohmann::json::parse(unlabelled({"--json"}));
+  EXPECT_EQ(bare["features"], features);
+  EXPECT_EQ(bare["same_class_as_float"], labelled["same_class_as_float"]);
+  EXPECT_FALSE(bare.contains("integer"));
+  const std::string text = unlabelled({});
+  EXPECT_THAT(text, AllOf(HasSubstr("logits, class token\n"), HasSubstr("norm, each token\n"),
+                              Not(HasSubstr("top-1"))));
+  for (const std::string& line : testing::Lines(text)) EXPECT_LE(line.size(), 80u) << line;
+}
+
 TEST_F(Scopes, EvalIsTheSameForEveryBatchAndThreadCountAndWhenResumed) {
   const nlohmann::json whole = Json({"eval", "--json", "--images", "60"});
   EXPECT_EQ(Json({"eval", "--json", "--images", "60", "--batch", "7", "--threads", "1"}), whole);
