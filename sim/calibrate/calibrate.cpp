@@ -109,7 +109,9 @@ Bundle Calibrator::Lower(const Observations& observations, const InputSource& so
   }
   const Grids grids = ChooseGrids(plan_, observations, source, options_.realise,
                                   options_.grids ? &*options_.grids : nullptr, bundle.notes);
-  Derive(plan_, grids, source, bundle);
+  DeriveOptions options;
+  options.means = [&](const std::string& node) { return observations.Means(node); };
+  Derive(plan_, grids, source, bundle, options);
   if (!options_.until.empty()) CutAfter(options_.until, bundle);
   try {
     Validate(bundle.program);

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "sim/bundle/size_report.h"
+#include "sim/cli/calibrate_search.h"
 #include "sim/cli/calibrate_shards.h"
 #include "sim/error.h"
 #include "sim/io/files/output_directory.h"
@@ -54,21 +55,35 @@ Command AddCalibrate(CommandLine& line, CalibrateCommandOptions& options) {
                "Calibrate the I-th of N equal shares of the inputs only, and write what "
                "its observers have seen: to the file --output, or into that directory")
           .Type("I/N");
+  const Argument merge =
+      command
+          .Add("--merge", options.merge,
+               "Write the bundle of a calibration from all its shards: files, or directories "
+               "of them")
+          .Excludes(shard)
+          .Type("SHARD");
+  const Argument grids =
+      command
+          .Add(
+              "--grids", options.grids,
+              "Take scales and zero points from this file (qsim export --format grids) in place of "
+              "those that would be chosen; tensors that it does not name are chosen as ever")
+          .Excludes(shard)
+          .Type("FILE");
   command
-      .Add("--merge", options.merge,
-           "Write the bundle of a calibration from all its shards: files, or directories "
-           "of them")
+      .Add("--search", options.search,
+           "For so many seconds, try one change of the configuration after the other on the "
+           "calibration inputs, and write the configuration found to the file --output")
+      .Between(1, 1 << 30)
       .Excludes(shard)
-      .Type("SHARD");
-  command
-      .Add("--grids", options.grids,
-           "Take scales and zero points from this file (qsim export --format grids) in place of "
-           "those that would be chosen; tensors that it does not name are chosen as ever")
-      .Excludes(shard)
-      .Type("FILE");
+      .Excludes(merge)
+      .Excludes(grids)
+      .Excludes(command.Get("--until"))
+      .Type("SECONDS");
   command
       .Add("--output", options.output,
-           "Bundle directory (or shard) to write; a W8A8 configuration has a directory of "
+           "Bundle directory (or shard, or configuration) to write; a W8A8 configuration has a "
+           "directory of "
            "its own: qsim-MODEL-w8a8-GRANULARITY")
       .Type("PATH");
   return command;
@@ -86,6 +101,14 @@ int RunCalibrate(const CalibrateCommandOptions& options) {
     if (options.output.empty()) throw InputError("--shard needs --output: the file to write");
     load();
     std::cout << WriteShard(loaded, options.shard, options.output).string() << "\n";
+    PrintCost(start);
+    return 0;
+  }
+  if (options.search > 0) {
+    if (options.output.empty())
+      throw InputError("--search needs --output: the configuration file to write");
+    load();
+    WriteSearched(loaded, options.search, options.output);
     PrintCost(start);
     return 0;
   }

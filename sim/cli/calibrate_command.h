@@ -1,4 +1,5 @@
-// qsim calibrate --config F --input DIR [--shard I/N | --merge SHARD...] --output BUNDLE
+// qsim calibrate --config F --input DIR [--shard I/N | --merge SHARD... | --search SECONDS]
+// --output BUNDLE
 #pragma once
 
 #include <cstdint>
@@ -18,12 +19,14 @@ struct CalibrateCommandOptions {
   std::string shard;                         // "2/5": calibrate that share only
   std::vector<std::filesystem::path> merge;  // shards, instead of calibrating
   std::filesystem::path grids;               // a file of grids to take; empty: none
+  std::int64_t search = 0;                   // seconds to look for a better configuration; 0: none
   std::filesystem::path output;
 };
 
 Command AddCalibrate(CommandLine& line, CalibrateCommandOptions& options);
 
-// Writes a bundle with quantized inputs, or a shard. Returns 0; throws InputError.
+// Writes a bundle with quantized inputs, a shard, or the configuration that a search found. Returns
+// 0; throws InputError.
 int RunCalibrate(const CalibrateCommandOptions& options);
 
 }  // namespace qsim::cli

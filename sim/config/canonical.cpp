@@ -10,10 +10,13 @@ namespace {
 
 std::string Line(std::string_view key, const Section& s) {
   return fmt::format(
-      "{}: {} {}{} {} {} {} alpha={} sigma={} kl_bins={} profiler={} output_quant={}", key,
-      Name(s.calibration_mode), s.is_signed ? "int" : "uint", s.bits,
-      s.has_zero_point ? "zero_point" : "symmetric", Name(s.observer), Name(s.method),
-      s.percentile_alpha, s.percentile_sigma, s.kl_bins, s.enable_profiler, s.output_quant_enable);
+             "{}: {} {}{} {} {} {} alpha={} sigma={} kl_bins={} profiler={} output_quant={}", key,
+             Name(s.calibration_mode), s.is_signed ? "int" : "uint", s.bits,
+             s.has_zero_point ? "zero_point" : "symmetric", Name(s.observer), Name(s.method),
+             s.percentile_alpha, s.percentile_sigma, s.kl_bins, s.enable_profiler,
+             s.output_quant_enable) +
+         (s.smooth == 0 ? "" : fmt::format(" smooth={}", s.smooth)) +
+         (s.bias_correction ? " bias_correction" : "");
 }
 
 std::vector<std::string> Lines(const Config& config, int block) {

@@ -12,10 +12,12 @@ std::string SectionText(const std::string& prefix, const SectionKind& kind, cons
   std::string text = fmt::format(
       "{}.calibration_mode: {}\n{}.bit_type: {{bits: {}, signed: {}, symmetric: {}}}\n"
       "{}.observer_type: {}\n{}.quantization_method: {}\n{}.percentile_alpha: {}\n"
-      "{}.percentile_sigma: {}\n{}.kl_bins: {}\n{}.enable_profiler: {}\n",
+      "{}.percentile_sigma: {}\n{}.kl_bins: {}\n{}.smooth: {}\n{}.enable_profiler: {}\n",
       key, Name(s.calibration_mode), key, s.bits, Word(s.is_signed), Word(!s.has_zero_point), key,
       Name(s.observer), key, Name(s.method), key, s.percentile_alpha, key, s.percentile_sigma, key,
-      s.kl_bins, key, Word(s.enable_profiler));
+      s.kl_bins, key, s.smooth, key, Word(s.enable_profiler));
+  if (kind.IsWeight())
+    text += fmt::format("{}.bias_correction: {}\n", key, Word(s.bias_correction));
   if (kind.describes == Describes::kLinearOutput) {
     text += fmt::format("{}.output_quant_enable: {}\n", key, Word(s.output_quant_enable));
   }

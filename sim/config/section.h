@@ -89,6 +89,8 @@ struct Section {
   double percentile_alpha = 0.9995;            // (0.5, 1]
   double percentile_sigma = 0.1;               // (0, 1], weight of a new batch
   int kl_bins = 2048;                          // 16..2^20
+  double smooth = 0;             // 0..1: the exponent of smoothing; 0: none. docs/numerics.md 3.7
+  bool bias_correction = false;  // weights only
   bool enable_profiler = false;
   bool output_quant_enable = false;  // linear outputs only
   std::string origin =

@@ -38,6 +38,8 @@ struct SectionSettings {
   Optional<double> percentile_alpha;
   Optional<double> percentile_sigma;
   Optional<int> kl_bins;
+  Optional<double> smooth;
+  Optional<bool> bias_correction;
   Optional<bool> enable_profiler;
   Optional<bool> output_quant_enable;
   std::optional<Origin> file_section;  // first place where a file has this section

@@ -116,8 +116,16 @@ std::vector<std::string> SettingsReader::KeysOf(const Place& place) const {
     case PlaceKind::kBlocks:
       return {"N (a block number)"};
     case PlaceKind::kSection:
-      return {"calibration_mode",   "bit_type",         "observer_type", "quantization_method",
-              "percentile_alpha",   "percentile_sigma", "kl_bins",       "enable_profiler",
+      return {"calibration_mode",
+              "bit_type",
+              "observer_type",
+              "quantization_method",
+              "percentile_alpha",
+              "percentile_sigma",
+              "kl_bins",
+              "smooth",
+              "bias_correction",
+              "enable_profiler",
               "output_quant_enable"};
     case PlaceKind::kBitType:
       return {"bits", "signed", "symmetric", "name"};
@@ -184,6 +192,7 @@ std::optional<SettingsReader::Place> SettingsReader::EnterRoot(const Place& plac
     child = SectionPlace(place, key, settings_.globals[*global], line);
     child.is_softmax = *global == GlobalSection::kIntsoft;
     child.is_linear_output = *global == GlobalSection::kOutputs;
+    child.is_weight = *global == GlobalSection::kWeight;
     return child;
   }
   return EnterSection(place, key, line);
@@ -209,6 +218,7 @@ std::optional<SettingsReader::Place> SettingsReader::EnterSection(const Place& p
     Place child = SectionPlace(place, key, settings_.blocks[place.block].sections[kind.key], line);
     child.is_softmax = kind.describes == Describes::kSoftmax;
     child.is_linear_output = kind.describes == Describes::kLinearOutput;
+    child.is_weight = kind.IsWeight();
     return child;
   }
   return std::nullopt;

@@ -45,6 +45,7 @@ class SettingsReader {
     SectionSettings* section = nullptr;
     bool is_softmax = false;        // Log2 is allowed
     bool is_linear_output = false;  // output_quant_enable is allowed
+    bool is_weight = false;         // bias_correction is allowed
   };
   // What one source says about one bit_type; `name` must not contradict it.
   struct BitType {

@@ -141,6 +141,22 @@ bool SettingsReader::ReadSectionValue(const Place& place, const std::string& key
     Assign(section.percentile_sigma, Real(leaf, 0.0, 1.0), leaf);
   } else if (key == "kl_bins") {
     Assign(section.kl_bins, Integer(leaf, 16, 1 << 20), leaf);
+  } else if (key == "smooth") {
+    const auto value = AsReal(leaf.node);
+    if (!value || *value < 0 || *value > 1) {
+      Fail(
+          leaf.path, leaf.line,
+          fmt::format("expected a number in 0..1 (0: no smoothing), got {}", leaf.node.Describe()));
+    }
+    Assign(section.smooth, *value, leaf);
+  } else if (key == "bias_correction") {
+    const bool enable = Boolean(leaf);
+    if (enable && !place.is_weight) {
+      Fail(
+          leaf.path, leaf.line,
+          fmt::format("is for weights{} only; leave it out", Example(Describes::kWeight, ", ...")));
+    }
+    Assign(section.bias_correction, enable, leaf);
   } else if (key == "enable_profiler") {
     Assign(section.enable_profiler, Boolean(leaf), leaf);
   } else if (key == "output_quant_enable") {

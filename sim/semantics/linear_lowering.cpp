@@ -13,10 +13,11 @@
 namespace qsim::semantics {
 namespace {
 
-std::int32_t FoldedBias(const RealLayer& layer, std::size_t row, double scale,
+// `correction`: added to the layer's own bias.
+std::int32_t FoldedBias(const RealLayer& layer, std::size_t row, double scale, double correction,
                         std::int32_t weight_zero, std::span<const std::int8_t> weights) {
-  const double bias =
-      std::nearbyint(static_cast<double>(layer.bias[row]) / (layer.input_scale * scale));
+  const double bias = std::nearbyint((static_cast<double>(layer.bias[row]) + correction) /
+                                     (layer.input_scale * scale));
   std::int64_t folded = static_cast<std::int64_t>(bias);
   for (std::size_t k = 0; k < weights.size(); ++k) {
     folded -= static_cast<std::int64_t>(layer.input_zero[k]) * (weights[k] - weight_zero);
@@ -80,7 +81,8 @@ Activation Recentred(Activation grid) {
   return grid;
 }
 
-QuantizedLinear QuantizeLinear(const RealLayer& layer, const Activation& grid) {
+QuantizedLinear QuantizeLinear(const RealLayer& layer, const Activation& grid,
+                               const std::vector<double>& mean) {
   const std::int64_t channels = layer.weight.shape[0];
   const std::int64_t depth = layer.weight.shape[1];
   const auto width = static_cast<std::size_t>(depth);
@@ -97,7 +99,13 @@ QuantizedLinear QuantizeLinear(const RealLayer& layer, const Activation& grid) {
       weight[k] = static_cast<std::int8_t>(
           Quantize(static_cast<double>(layer.weight.data[k]), q, grid.range) - recentre);
     }
-    bias[n] = FoldedBias(layer, n, q.scale, zero[n],
+    double correction = 0;
+    for (std::size_t k = 0; k < mean.size(); ++k) {
+      const std::size_t i = n * width + k;
+      const double rounded = q.scale * static_cast<double>(weight[i] - zero[n]);
+      correction += (static_cast<double>(layer.weight.data[i]) - rounded) * mean[k];
+    }
+    bias[n] = FoldedBias(layer, n, q.scale, correction, zero[n],
                          std::span<const std::int8_t>(weight).subspan(n * width, width));
   }
   return result;

@@ -39,7 +39,9 @@ struct QuantizedLinear {
   IntTensor bias;    // int32 [N], input zero points folded in
 };
 // `grid`: of the weights, one entry for each row. Throws InputError naming layer and channel when a
-// folded bias does not fit int32.
-QuantizedLinear QuantizeLinear(const RealLayer& layer, const Activation& grid);
+// folded bias does not fit int32. `mean`: of the input's channels, in the units of the weights;
+// then the bias takes up what rounding the weights changes in the mean. Empty: it does not.
+QuantizedLinear QuantizeLinear(const RealLayer& layer, const Activation& grid,
+                               const std::vector<double>& mean = {});
 
 }  // namespace qsim::semantics

@@ -177,6 +177,20 @@ std::vector<Case> Symmetries() {
         "embed.calibration_mode=channel_wise"}}};
 }
 
+std::vector<Case> Smoothing() {
+  const auto asymmetric = ForEveryActivation("bit_type.symmetric=False");
+  const auto power = std::vector<std::string>{"hardware.requant=power_of_two"};
+  const auto both = std::vector<std::string>{"norm1.smooth=0.5", "attn_v_input.smooth=0.5"};
+  return {{"smooth_norm", {"norm1.smooth=0.5"}},
+          {"smooth_values", {"attn_v_input.smooth=0.5"}},
+          {"smooth_values_of_heads",
+           {"attn_v_input.smooth=0.75", "attn_v_input.calibration_mode=head_wise"}},
+          {"smooth_asymmetric", Join(asymmetric, both)},
+          {"smooth_power_of_two", Join(power, both), 26, 32},
+          {"smooth_power_of_two_asymmetric", Join(Join(asymmetric, power), both), 26, 32},
+          {"smooth_int8_step", Join(both, {"attn_qkv.output.output_quant_enable=True"})}};
+}
+
 std::vector<Case> Observers() {
   std::vector<Case> cases;
   for (const char* observer : {"PercentileObserver", "EmaObserver", "OmseObserver"}) {
@@ -208,6 +222,7 @@ std::vector<Case> Accumulators() {
 INSTANTIATE_TEST_SUITE_P(Granularity, LoweringMatrix, ::testing::ValuesIn(Granularities()), NameOf);
 INSTANTIATE_TEST_SUITE_P(Numerics, LoweringMatrix, ::testing::ValuesIn(Numerics()), NameOf);
 INSTANTIATE_TEST_SUITE_P(Symmetry, LoweringMatrix, ::testing::ValuesIn(Symmetries()), NameOf);
+INSTANTIATE_TEST_SUITE_P(Smooth, LoweringMatrix, ::testing::ValuesIn(Smoothing()), NameOf);
 INSTANTIATE_TEST_SUITE_P(Observer, LoweringMatrix, ::testing::ValuesIn(Observers()), NameOf);
 INSTANTIATE_TEST_SUITE_P(Accumulator, LoweringMatrix, ::testing::ValuesIn(Accumulators()), NameOf);
 
@@ -235,6 +250,53 @@ TEST(Lowering, PowerOfTwoMultipliesByOne) {
     }
   }
   EXPECT_GT(multipliers, 500u);
+}
+
+// |x|^a / |w|^(1 - a): a = 1 gives every channel the same range, and a = 0 every column of the
+// weights.
+TEST(Lowering, SmoothingFactorsAreThoseOfRangesAndColumns) {
+  const Vectors vectors = Vectors::Shipped();
+  const std::string norm = "blocks.1.norm1";
+  const std::vector<double> wide =
+      vectors.Calibrate({"norm1.calibration_mode=channel_wise"}).scales.at(norm).scale;
+  const FloatTensor& w =
+      vectors.model().FunctionOf<network::Projection>("blocks.1.attn_qkv")->layer.weight;
+  std::vector<double> column(wide.size(), 0);
+  for (std::size_t i = 0; i < w.data.size(); ++i)
+    column[i % wide.size()] =
+        std::max(column[i % wide.size()], std::fabs(static_cast<double>(w.data[i])));
+  for (const double a : {0.25, 0.5, 1.0}) {
+    const TensorScale smoothed =
+        vectors.Calibrate({"norm1.smooth=" + std::to_string(a)}).scales.at(norm);
+    ASSERT_EQ(smoothed.scale.size(), wide.size());
+    EXPECT_EQ(smoothed.zero, std::vector<std::int32_t>(wide.size(), 0));
+    const auto factor = [&](std::size_t c) {
+      return std::pow(wide[c], a) / std::pow(column[c], 1 - a);
+    };
+    double finest = 0;  // scale that a channel needs, in units of its factor
+    for (std::size_t c = 0; c < wide.size(); ++c) finest = std::max(finest, wide[c] / factor(c));
+    for (std::size_t c = 0; c < wide.size(); ++c)
+      EXPECT_NEAR(smoothed.scale[c] / (finest * factor(c)), 1, 1e-9) << a << " " << c;
+  }
+}
+
+// The values' factors reach the projection: behind attention one multiplier serves every channel.
+TEST(Lowering, SmoothedValuesNeedOneMultiplierBehindAttention) {
+  const Vectors vectors = Vectors::Shipped();
+  const auto channels = [&](const std::vector<std::string>& settings) {
+    const Bundle bundle = vectors.Calibrate(settings);
+    std::size_t most = 0;
+    for (const Op& op : bundle.program.ops) {
+      if (OutputOf(op).ends_with("attn_v_out"))
+        most = std::max(most, std::get<RequantizeOp>(op).scale.size());
+    }
+    return most;
+  };
+  EXPECT_EQ(channels({"attn_v_input.smooth=0.5"}), 1u);
+  EXPECT_EQ(channels({"attn_v_input.smooth=0.5", "attn_v_input.bit_type.symmetric=False",
+                      "attn_v_out.bit_type.symmetric=False"}),
+            1u);
+  EXPECT_GT(channels({"attn_v_input.calibration_mode=channel_wise"}), 1u);
 }
 
 // A width is refused exactly when the proof says so.

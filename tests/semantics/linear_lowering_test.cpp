@@ -56,6 +56,45 @@ class LinearLoweringTest : public ::testing::Test {
   std::vector<LoweringNote> notes_;
 };
 
+// With the mean of the input, the layer's integers give what its real numbers give.
+TEST_F(LinearLoweringTest, ACorrectedBiasKeepsTheMean) {
+  constexpr std::size_t kDepth = 96;
+  const RealLayer layer = Layer(24, kDepth);
+  std::vector<double> mean;
+  for (std::size_t k = 0; k < kDepth; ++k)
+    mean.push_back(static_cast<double>(random_.Between(-1000, 3000)) * 1e-3);
+  Section section;
+  section.bits = 4;
+  for (const bool symmetric : {true, false}) {
+    section.has_zero_point = !symmetric;
+    section.is_signed = symmetric;
+    const Activation grid = GridOf(layer, section, 24);
+    const QuantizedLinear q = QuantizeLinear(layer, grid, mean);
+    const QuantizedLinear plain = QuantizeLinear(layer, grid);
+    EXPECT_EQ(q.weight, plain.weight);
+    const std::vector<std::int32_t> zero = Recentred(grid).zero;
+    double worst = 0;
+    for (std::size_t n = 0; n < 24; ++n) {
+      double real = static_cast<double>(layer.bias[n]);
+      const auto units = [&](const QuantizedLinear& of) {
+        double sum = static_cast<double>(of.bias.As<std::int32_t>()[n]);
+        for (std::size_t k = 0; k < kDepth; ++k) {
+          const double w =
+              static_cast<double>(of.weight.As<std::int8_t>()[n * kDepth + k] - zero[n]);
+          sum += w * (mean[k] / layer.input_scale + static_cast<double>(layer.input_zero[k]));
+        }
+        return sum;
+      };
+      for (std::size_t k = 0; k < kDepth; ++k)
+        real += static_cast<double>(layer.weight.data[n * kDepth + k]) * mean[k];
+      const double step = layer.input_scale * grid.scale[n];
+      EXPECT_NEAR(units(q), real / step, 0.51) << n;
+      worst = std::max(worst, std::fabs(units(plain) - real / step));
+    }
+    EXPECT_GT(worst, 5) << "nothing to correct";
+  }
+}
+
 TEST_F(LinearLoweringTest, WeightsAreWithinHalfAStepOfTheFloats) {
   for (const bool symmetric : {true, false}) {
     for (int bits = 2; bits <= 8; ++bits) {

@@ -14,6 +14,7 @@
 #include "sim/semantics/layernorm_lowering.h"
 #include "sim/semantics/linear_lowering.h"
 #include "sim/semantics/multiplier.h"
+#include "sim/semantics/smoothing.h"
 #include "sim/semantics/softmax_lowering.h"
 
 namespace qsim::calibrate {
@@ -117,7 +118,9 @@ class Chooser {
     const Section& section = *plan.section;
     WarnClippedNegatives(Name(plan), section, RangesOf(plan));
     const std::size_t channels = layer.norm.gamma.size();
-    const std::vector<RealRange> range = Expanded(RangesOf(plan), channels);
+    const std::vector<double> factor = Smoothing(plan);
+    const std::vector<RealRange> range =
+        Expanded(factor.empty() ? RangesOf(plan) : Divided(plan, factor), channels);
     Activation out;
     out.name = Name(plan);
     out.range = RangeOf(section);
@@ -128,12 +131,17 @@ class Chooser {
       for (std::size_t c = 0; c < channels; ++c) gamma[c] *= Input(plan, 1).scale[c];
     }
     for (std::size_t c = 0; c < channels; ++c) {
-      double scale = QuantizationOf(range[c], out.range, section.has_zero_point).scale;
+      const double f = factor.empty() ? 1.0 : factor[c];
+      double divided = QuantizationOf(range[c], out.range, section.has_zero_point).scale;
+      double scale = divided * f;
       // gamma is given, so a power-of-two ratio leaves the output scale as the only choice; it is
       // absorbed into the next layer's weights like any channel_wise scale.
-      if (PowerOfTwo(plan) && !deeploy) scale = SnapUp(scale, unit * std::fabs(gamma[c]));
+      if (PowerOfTwo(plan) && !deeploy) {
+        scale = SnapUp(scale, unit * std::fabs(gamma[c]));
+        divided = scale / f;
+      }
       out.scale.push_back(scale);
-      out.zero.push_back(ZeroPointFor(range[c], scale, out.range, section.has_zero_point));
+      out.zero.push_back(ZeroPointFor(range[c], divided, out.range, section.has_zero_point));
     }
     Set(plan, std::move(out));
   }
@@ -152,8 +160,10 @@ class Chooser {
       const auto* product = std::get_if<network::Product>(&reader->node->function);
       if (product != nullptr && product->transpose_rhs) Balance(plan, *reader, ranges, factor);
     }
-    Activation a = Plain(plan, ranges);
+    const std::vector<double> smoothing = Smoothing(plan);
+    Activation a = Plain(plan, smoothing.empty() ? ranges : Divided(plan, smoothing));
     a.factor = std::move(factor);
+    Scale(a, smoothing);
     Set(plan, plan.second_operand ? Recentred(std::move(a)) : std::move(a));
   }
 
@@ -161,7 +171,13 @@ class Chooser {
     if (product.transpose_rhs) return ChooseScores(product, plan);
     const Activation& probabilities = Input(plan, 0);
     const Activation& values = Input(plan, 1);
-    Set(plan, Plain(plan, RangesOf(plan), values.scale[0] * probabilities.scale[0]));
+    const NodePlan& rhs = plan_.At(plan.inputs.at(1));
+    const std::vector<double> smoothing = Smoothing(rhs);
+    Activation out =
+        Plain(plan, smoothing.empty() ? RangesOf(plan) : Divided(plan, smoothing),
+              values.scale[0] / (smoothing.empty() ? 1 : smoothing[0]) * probabilities.scale[0]);
+    Scale(out, smoothing);
+    Set(plan, std::move(out));
   }
 
   void Choose(const network::Softmax&, const NodePlan& plan) {
@@ -193,6 +209,33 @@ class Chooser {
         z = ZeroPointFor(ranges[0], out.scale[0], out.range, plan.section->has_zero_point);
     }
     Set(plan, std::move(out));
+  }
+
+  // ---- smoothing ----
+
+  // The factors of the channels of a tensor that its section smooths; none otherwise.
+  std::vector<double> Smoothing(const NodePlan& plan) const {
+    if (plan.smoothed_into.empty()) return {};
+    std::vector<network::Linear> layers;
+    for (const network::Node* layer : plan.smoothed_into)
+      layers.push_back(LayerOf(plan_.network(), *layer, source_));
+    std::vector<double> factors = SmoothingFactors(RangesOf(plan), layers, plan.section->smooth);
+    if (PowerOfTwo(plan)) {
+      for (double& f : factors) f = SnapUp(f, 1);
+    }
+    return factors;
+  }
+
+  // What is observed of the channels, divided by their factors, in the groups of the section.
+  std::vector<RealRange> Divided(const NodePlan& plan, const std::vector<double>& factors) const {
+    std::vector<double> inverse;
+    for (const double f : factors) inverse.push_back(1 / f);
+    const bool head_wise = plan.section->calibration_mode == CalibrationMode::kHeadWise;
+    return ScaledUnion(RangesOf(plan), inverse, head_wise ? plan.node->heads : 1);
+  }
+
+  static void Scale(Activation& grid, const std::vector<double>& factors) {
+    for (std::size_t c = 0; c < factors.size(); ++c) grid.scale[c] *= factors[c];
   }
 
   // ---- pieces ----

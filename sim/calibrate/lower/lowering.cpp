@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "sim/semantics/gelu_lowering.h"
@@ -89,10 +90,15 @@ class Deriver {
     op.scheme = plan.numerics.requantize.scheme;
     op.rounding = plan.numerics.requantize.rounding;
     const MultiplierLimits limits = MultiplierLimitsOf(op.scheme, plan.hardware.multiplier_bits);
+    std::optional<double> one;
     for (std::size_t c = 0; c < out.scale.size(); ++c) {
       const std::size_t from = static_cast<std::size_t>(first) + c;
       double ratio = in.scale[from] / out.scale[c];
       if (in.FactorOf(from) != out.FactorOf(c)) ratio *= in.FactorOf(from) / out.FactorOf(c);
+      // What differs by the roundings of these quotients only, because both sides have the same
+      // factors, is one ratio.
+      if (!one) one = ratio;
+      if (std::fabs(ratio / *one - 1) < 1e-14) ratio = *one;
       op.scale.push_back(HardwareMultiplier(ratio, plan.hardware,
                                             fmt::format("{}, channel {}", out.name, c), limits));
     }
@@ -146,7 +152,7 @@ class Deriver {
         plan_, plan,
         options_.layer ? options_.layer(*plan.node) : LayerOf(plan_.network(), *plan.node, source_),
         grids_);
-    QuantizedLinear q = QuantizeLinear(layer, weights);
+    QuantizedLinear q = QuantizeLinear(layer, weights, MeanOf(plan));
     GemmOp op;
     op.output = plan.Products();
     op.input = Input(plan, 0).name;
@@ -162,6 +168,15 @@ class Deriver {
     bundle_.program.constants[op.weight] = std::move(q.weight);
     bundle_.program.constants[op.bias] = std::move(q.bias);
     Emit(std::move(op));
+  }
+
+  // Of a layer's input in the units of its rewritten weights, where it corrects its biases.
+  std::vector<double> MeanOf(const NodePlan& plan) const {
+    if (!plan.weight || !plan.weight->bias_correction || !options_.means) return {};
+    std::vector<double> means = options_.means(plan.inputs.at(0));
+    const Activation& input = Input(plan, 0);
+    for (std::size_t c = 0; c < means.size(); ++c) means[c] *= input.Absorbed() / input.scale[c];
+    return means;
   }
 
   void Of(const network::Columns& columns, const NodePlan& plan) {

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "sim/calibrate/lower/weight_chooser.h"
 
@@ -13,6 +14,8 @@ namespace qsim::calibrate {
 struct DeriveOptions {
   std::function<bool(const std::string& tensor)> wanted;            // empty: everything
   std::function<network::Linear(const network::Node& node)> layer;  // empty: the network's
+  // Of a tensor's channels, where the layers that read it correct their biases; empty: of none.
+  std::function<std::vector<double>(const std::string& node)> means;
 };
 
 // Appends the plan's tensors, constants, operations and scales to the bundle. Throws InputError

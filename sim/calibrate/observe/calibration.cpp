@@ -65,8 +65,11 @@ class Pass {
         threads_(settings.threads),
         batch_(settings.batch),
         observations_(observations) {
-    const std::vector<Observed>& tensors = observations.tensors();
-    for (std::size_t i = 0; i < tensors.size(); ++i) places_[tensors[i].node->name] = i;
+    // Observers of one node stand side by side and share its value.
+    std::size_t place = 0;
+    for (const Observed& seen : observations.tensors()) {
+      if (places_.try_emplace(seen.node->name, place).second) ++place;
+    }
   }
 
   void Run() {
@@ -102,35 +105,31 @@ class Pass {
     for (Observed& seen : observations_.tensors()) {
       if (seen.node->part == part) here.push_back(&seen);
     }
-    const std::size_t first_place = here.empty() ? 0 : places_.at(here.front()->node->name);
+    const auto place = [&](const Observed& seen) { return places_.at(seen.node->name); };
+    const std::size_t first_place = here.empty() ? 0 : place(*here.front());
+    const std::size_t places = here.empty() ? 0 : place(*here.back()) - first_place + 1;
     const auto count = static_cast<std::int64_t>(states_.size());
     for (std::int64_t first = 0; first < count; first += 2 * threads_) {
       const std::int64_t size = std::min<std::int64_t>(2 * threads_, count - first);
-      std::vector<Seen> seen(static_cast<std::size_t>(size), Seen(here.size()));
+      std::vector<Seen> seen(static_cast<std::size_t>(size), Seen(places));
       ParallelFor(size, threads_, [&](std::int64_t i, int) {
         run_.Part(part, states_[static_cast<std::size_t>(first + i)],
                   [&](const network::Node& node, const FloatTensor& value) {
                     CheckFinite(node.name, value, first + i);
-                    const auto place = places_.find(node.name);
-                    if (place == places_.end()) return;
-                    seen[static_cast<std::size_t>(i)][place->second - first_place] = value;
+                    const auto found = places_.find(node.name);
+                    if (found == places_.end()) return;
+                    seen[static_cast<std::size_t>(i)][found->second - first_place] = value;
                   });
       });
       // Each tensor's observer by itself, its inputs in order.
       ParallelFor(static_cast<std::int64_t>(here.size()), threads_, [&](std::int64_t n, int) {
-        for (const Seen& input : seen)
-          Take(*here[static_cast<std::size_t>(n)], *input[static_cast<std::size_t>(n)]);
+        Observed& observed = *here[static_cast<std::size_t>(n)];
+        for (const Seen& input : seen) observed.Add(*input[place(observed) - first_place]);
       });
     }
     for (Observed* tensor : here) {
       if (tensor->observer != nullptr) tensor->observer->EndBatch();
     }
-  }
-
-  static void Take(Observed& tensor, const FloatTensor& value) {
-    if (tensor.observer != nullptr) return tensor.Add(value);
-    const SoftmaxErrors errors = SoftmaxErrorsOf(value);
-    for (std::size_t j = 0; j < errors.size(); ++j) tensor.softmax_error[j].Add(errors[j]);
   }
 
   void CheckFinite(const std::string& name, const FloatTensor& value, std::int64_t input) const {

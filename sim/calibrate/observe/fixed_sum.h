@@ -35,4 +35,23 @@ class FixedSum {
   UInt128 value_ = 0;
 };
 
+// The same of reals of either sign, and how many they were.
+struct FixedMean {
+  FixedSum above, below;  // of what is positive, and of what is negative
+  std::int64_t count = 0;
+
+  void Add(double sum, std::int64_t values) {
+    (sum < 0 ? below : above).Add(std::fabs(sum));
+    count += values;
+  }
+  void Add(const FixedMean& other) {
+    above.Add(other.above);
+    below.Add(other.below);
+    count += other.count;
+  }
+  double ToDouble() const {
+    return (above.ToDouble() - below.ToDouble()) / static_cast<double>(count);
+  }
+};
+
 }  // namespace qsim::calibrate

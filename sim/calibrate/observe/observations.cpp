@@ -31,6 +31,57 @@ std::int64_t GroupsOf(const Section& section, std::int64_t channels, std::int64_
   return 1;
 }
 
+Observed Unseen(const NodePlan& plan, const Section& section) {
+  Observed seen;
+  seen.node = plan.node;
+  seen.section = section;
+  const Shape& shape = plan.node->shape;
+  if (plan.mean_wanted) seen.means.resize(static_cast<std::size_t>(shape.back()));
+  if (std::holds_alternative<network::Softmax>(plan.node->function)) return seen;
+  const bool planes = shape.size() == 3;
+  seen.groups = GroupsOf(section, planes ? shape.front() : shape.back(), plan.node->heads);
+  seen.observer = Observer::Make(
+      section, LayoutOf(planes ? Shape{shape.front(), 1, 1} : Shape{1, shape.back()}, seen.groups));
+  return seen;
+}
+
+bool CountsValues(ObserverKind kind) {
+  return kind != ObserverKind::kMinmax && Observer::IsMergeable(kind);
+}
+
+// Whether what one has seen of the same node is all that the other needs to have seen.
+bool Serves(const Observed& seen, const Observed& wanted) {
+  if (wanted.observer == nullptr) return true;
+  const Section& a = seen.section;
+  const Section& b = wanted.section;
+  // Extremes of channels are those of any union of them.
+  if (b.observer == ObserverKind::kMinmax)
+    return a.observer == b.observer && seen.groups % wanted.groups == 0;
+  if (seen.groups != wanted.groups) return false;
+  // A histogram serves any use of it; kl_bins is its size.
+  const bool sized = a.observer == ObserverKind::kHistogramKl;
+  if (CountsValues(a.observer) && CountsValues(b.observer))
+    return sized == (b.observer == ObserverKind::kHistogramKl) &&
+           (!sized || a.kl_bins == b.kl_bins);
+  return a.observer == b.observer && a.bits == b.bits && a.is_signed == b.is_signed &&
+         a.has_zero_point == b.has_zero_point && a.percentile_alpha == b.percentile_alpha &&
+         a.percentile_sigma == b.percentile_sigma && a.kl_bins == b.kl_bins;
+}
+
+// Extremes of so many equal runs of groups.
+ObserverState United(ObserverState state, std::int64_t groups) {
+  const auto count = static_cast<std::size_t>(groups);
+  if (state.extremes.size() <= count) return state;
+  std::vector<RealRange> united(count, {HUGE_VAL, -HUGE_VAL});
+  for (std::size_t i = 0; i < state.extremes.size(); ++i) {
+    RealRange& group = united[i * count / state.extremes.size()];
+    group.min = std::min(group.min, state.extremes[i].min);
+    group.max = std::max(group.max, state.extremes[i].max);
+  }
+  state.extremes = std::move(united);
+  return state;
+}
+
 }  // namespace
 
 SoftmaxErrors SoftmaxErrorsOf(const FloatTensor& probabilities) {
@@ -49,25 +100,74 @@ SoftmaxErrors SoftmaxErrorsOf(const FloatTensor& probabilities) {
 }
 
 void Observed::Add(const FloatTensor& value) {
-  observer->Add(value.data, LayoutOf(value.shape, groups));
+  if (observer != nullptr) {
+    observer->Add(value.data, LayoutOf(value.shape, groups));
+  } else {
+    const SoftmaxErrors errors = SoftmaxErrorsOf(value);
+    for (std::size_t j = 0; j < errors.size(); ++j) softmax_error[j].Add(errors[j]);
+  }
+  std::vector<double> sums(means.size(), 0);
+  if (sums.empty()) return;
+  for (std::size_t i = 0; i < value.data.size(); ++i)
+    sums[i % sums.size()] += static_cast<double>(value.data[i]);
+  for (std::size_t c = 0; c < sums.size(); ++c) means[c].Add(sums[c], value.shape.front());
 }
 
 Observations::Observations(const Plan& plan) {
   for (const NodePlan& node : plan.nodes()) {
-    if (!node.observed) continue;
-    Observed seen;
-    seen.node = node.node;
-    seen.section = *node.observed;
-    if (!std::holds_alternative<network::Softmax>(node.node->function)) {
-      const Shape& shape = node.node->shape;
-      const bool planes = shape.size() == 3;
-      seen.groups = GroupsOf(seen.section, planes ? shape.front() : shape.back(), node.node->heads);
-      seen.observer = Observer::Make(
-          seen.section,
-          LayoutOf(planes ? Shape{shape.front(), 1, 1} : Shape{1, shape.back()}, seen.groups));
-    }
-    tensors_.push_back(std::move(seen));
+    if (node.observed) tensors_.push_back(Unseen(node, *node.observed));
   }
+}
+
+Observations Observations::ForAny(std::span<const Plan> plans) {
+  Observations any;
+  if (plans.empty()) return any;
+  for (const network::Node& node : plans.front().network().nodes()) {
+    const std::size_t first = any.tensors_.size();
+    bool mean_wanted = false;
+    for (const Plan& plan : plans) {
+      const NodePlan* asking = plan.Find(node.name);
+      if (asking == nullptr || !asking->observed) continue;
+      mean_wanted = mean_wanted || asking->mean_wanted;
+      Section section = *asking->observed;
+      if (section.observer == ObserverKind::kMinmax)
+        section.calibration_mode = CalibrationMode::kChannelWise;
+      Observed seen = Unseen(*asking, section);
+      const auto same = [&](const Observed& other) { return Serves(other, seen); };
+      if (std::none_of(any.tensors_.begin() + static_cast<std::ptrdiff_t>(first),
+                       any.tensors_.end(), same))
+        any.tensors_.push_back(std::move(seen));
+    }
+    if (first == any.tensors_.size()) continue;
+    any.tensors_[first].means.resize(mean_wanted ? static_cast<std::size_t>(node.shape.back()) : 0);
+  }
+  return any;
+}
+
+std::optional<Observations> Observations::Of(const Plan& plan) const {
+  Observations of(plan);
+  of.inputs = inputs;
+  of.input_range = input_range;
+  for (Observed& wanted : of.tensors_) {
+    const auto found = std::find_if(tensors_.begin(), tensors_.end(), [&](const Observed& seen) {
+      return seen.node == wanted.node && Serves(seen, wanted);
+    });
+    if (found == tensors_.end()) return std::nullopt;
+    wanted.softmax_error = found->softmax_error;
+    if (!wanted.means.empty()) {
+      // They stand with the node's first observer.
+      const Observed& first = *Find(wanted.node->name);
+      if (first.means.empty()) return std::nullopt;
+      wanted.means = first.means;
+    }
+    if (wanted.observer == nullptr) continue;
+    if (!Observer::IsMergeable(wanted.section.observer)) {
+      wanted.observer = found->observer;
+    } else {
+      wanted.observer->Merge(United(found->observer->State(), wanted.groups));
+    }
+  }
+  return of;
 }
 
 const Observed* Observations::Find(const std::string& node) const {
@@ -80,6 +180,14 @@ std::vector<RealRange> Observations::Ranges(const std::string& node) const {
   const Observed* seen = Find(node);
   return seen == nullptr || seen->observer == nullptr ? std::vector<RealRange>{}
                                                       : seen->observer->Ranges();
+}
+
+std::vector<double> Observations::Means(const std::string& node) const {
+  std::vector<double> means;
+  if (const Observed* seen = Find(node)) {
+    for (const FixedMean& mean : seen->means) means.push_back(mean.ToDouble());
+  }
+  return means;
 }
 
 void Observations::IncludeInputs(std::int64_t count, const RealRange& range) {

@@ -4,6 +4,8 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,13 +20,15 @@ namespace qsim::calibrate {
 using SoftmaxErrors = std::array<double, 8>;
 SoftmaxErrors SoftmaxErrorsOf(const FloatTensor& probabilities);
 
-// What is seen of one node: its values, by an observer, or of a softmax the errors of its scales.
+// What is seen of one node: its values, by an observer, or of a softmax the errors of its scales;
+// and the mean of each channel where a layer corrects its biases by it.
 struct Observed {
   const network::Node* node = nullptr;
   Section section;
   std::int64_t groups = 1;
-  std::unique_ptr<Observer> observer;  // null for a softmax
+  std::shared_ptr<Observer> observer;  // null for a softmax
   std::array<FixedSum, 8> softmax_error;
+  std::vector<FixedMean> means;  // empty: not wanted
 
   // The next input's value: [tokens, channels], or planes.
   void Add(const FloatTensor& value);
@@ -35,6 +39,11 @@ class Observations {
  public:
   // The plan's network must outlive this.
   explicit Observations(const Plan& plan);
+  // Enough for each of several plans of one network, and for any other that asks for the same kinds
+  // of observers: extremes by channel, histograms once.
+  static Observations ForAny(std::span<const Plan> plans);
+  // What one of them has seen; nothing where another observer would be needed.
+  std::optional<Observations> Of(const Plan& plan) const;
 
   std::vector<Observed>& tensors() { return tensors_; }  // in the network's order
   const std::vector<Observed>& tensors() const { return tensors_; }
@@ -43,6 +52,8 @@ class Observations {
   // One range for each group of a node's observed granularity; empty for a node without an
   // observer.
   std::vector<RealRange> Ranges(const std::string& node) const;
+  // The mean of each channel; empty where it is not wanted.
+  std::vector<double> Means(const std::string& node) const;
 
   // How many inputs there were, and the extremes of their pixels or embeddings.
   std::int64_t inputs = 0;
@@ -54,6 +65,8 @@ class Observations {
   void RequireComplete(const std::string& file) const;
 
  private:
+  Observations() = default;
+
   std::vector<Observed> tensors_;
 };
 

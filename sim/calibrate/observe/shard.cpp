@@ -31,7 +31,12 @@ constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 31;
 Json ToJson(const Observations& observations) {
   Json softmax = Json::object();
   Json tensors = Json::object();
+  Json means = Json::object();
   for (const Observed& seen : observations.tensors()) {
+    for (const FixedMean& mean : seen.means) {
+      means[seen.node->name].push_back({mean.above.whole(), mean.above.fraction(),
+                                        mean.below.whole(), mean.below.fraction(), mean.count});
+    }
     if (seen.observer != nullptr) {
       tensors[seen.node->name] = StateToJson(seen.observer->State());
       continue;
@@ -40,7 +45,9 @@ Json ToJson(const Observations& observations) {
       softmax[seen.node->name].push_back({sum.whole(), sum.fraction()});
     }
   }
-  return {{"softmax_error", softmax}, {"tensors", tensors}};
+  Json all = {{"softmax_error", softmax}, {"tensors", tensors}};
+  if (!means.empty()) all["means"] = means;
+  return all;
 }
 
 // The body of a shard whose checksum is right.
@@ -79,6 +86,12 @@ void Add(const Json& body, Observations& observations) {
   const Json& tensors = body.at("tensors");
   for (Observed& seen : observations.tensors()) {
     const std::string& name = seen.node->name;
+    for (std::size_t c = 0; c < seen.means.size(); ++c) {
+      const Json& mean = body.at("means").at(name).at(c);
+      const auto part = [&](std::size_t i) { return mean.at(i).get<std::uint64_t>(); };
+      seen.means[c].Add(FixedMean{FixedSum(part(0), part(1)), FixedSum(part(2), part(3)),
+                                  mean.at(4).get<std::int64_t>()});
+    }
     if (seen.observer == nullptr) {
       const Json& sums = body.at("softmax_error").at(name);
       for (std::size_t j = 0; j < seen.softmax_error.size(); ++j) {

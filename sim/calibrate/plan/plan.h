@@ -33,13 +33,17 @@ struct NodePlan {
   // it.
   std::optional<Section> section;
   std::optional<Section> weight;  // Projection
-  // What its observer sees: its section, but by channel where factors between channels are to be
-  // found. Absent: not observed.
+  // What its observer sees: its section, but by channel where factors of channels are to be found.
+  // Absent: not observed.
   std::optional<Section> observed;
   Hardware hardware;
   Numerics numerics;
+  // A layer that reads it corrects its biases by the mean of each channel.
+  bool mean_wanted = false;
   // A Product's right operand is the array's second, which is int8.
   bool second_operand = false;
+  // The layers whose columns absorb the factors of a tensor that its section smooths.
+  std::vector<const network::Node*> smoothed_into = {};
 
   // The tensor that its readers find.
   std::string Tensor() const {

@@ -1,0 +1,33 @@
+#include "sim/cli/calibrate_search.h"
+
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+
+#include "sim/inputs/input_reader.h"
+#include "sim/io/files/atomic_file.h"
+#include "sim/sweep/search_report.h"
+
+namespace qsim::cli {
+namespace {
+
+// Each has many tokens: enough to tell what a change does to a block by itself.
+constexpr std::int64_t kJudging = 4;
+
+}  // namespace
+
+void WriteSearched(const LoadedModel& loaded, std::int64_t seconds,
+                   const std::filesystem::path& file) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+  const InputReader reader = CalibrationReader(loaded);
+  const CalibrationInputs calibration = CalibrationShare(loaded, reader, 0, reader.count());
+  const ModelInputs images =
+      calibration.read(0, std::min(kJudging, reader.EqualRun(0, reader.count())));
+  const SearchResult result =
+      Search({loaded.model, calibration, images, loaded.calibrate}, loaded.config, deadline);
+  WriteFileAtomically(file,
+                      SearchYaml(result, images.count(), static_cast<int>(loaded.model.depth())));
+  std::cout << FormatSearch(result, images.count()) << "written to " << file.string() << '\n';
+}
+
+}  // namespace qsim::cli

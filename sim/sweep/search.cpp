@@ -1,0 +1,299 @@
+#include "sim/sweep/search.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <set>
+#include <utility>
+
+#include "golden/kernels/fast_backend.h"
+#include "golden/program/executor.h"
+#include "golden/program/queries.h"
+#include "sim/error.h"
+#include "sim/parallel.h"
+#include "sim/run/float_taps.h"
+#include "sim/sweep/sweep.h"
+#include "sim/text/progress.h"
+
+namespace qsim::sweep {
+namespace {
+
+constexpr double kLeastGain = 0.02;  // dB; what is less is left as it was
+
+double Db(double noise) {
+  return noise == 0 ? std::numeric_limits<double>::infinity() : -10 * std::log10(noise);
+}
+
+// Noise of the rows, each relative to its own signal, as the norm behind them sees it; the first
+// row, which in most networks is the class token, counts as much as all others together.
+double RelativeNoise(const std::vector<float>& reference, const std::vector<double>& value,
+                     std::size_t width) {
+  double first = 0;
+  double sum = 0;
+  const std::size_t rows = value.size() / width;
+  for (std::size_t row = 0; row < rows; ++row) {
+    double signal = 0;
+    double noise = 0;
+    for (std::size_t i = row * width; i < (row + 1) * width; ++i) {
+      const double x = static_cast<double>(reference[i]);
+      signal += x * x;
+      noise += (x - value[i]) * (x - value[i]);
+    }
+    const double relative = signal == 0 ? (noise == 0 ? 0 : 1) : noise / signal;
+    sum += relative;
+    if (row == 0) first = relative;
+  }
+  return (first + sum / static_cast<double>(rows)) / 2;
+}
+
+// Runs configurations on a few inputs. The float network runs once, for what all of them need.
+class Bench {
+ public:
+  Bench(const SearchSubject& subject, const Config& base, const std::vector<SearchMove>& moves)
+      : subject_(subject), seen_(Seen(base, moves)) {
+    const std::set<std::string> wanted = [&] {
+      std::set<std::string> names;
+      for (const network::Node& node : subject.model.nodes()) {
+        const bool entry = std::holds_alternative<network::Entry>(node.function) ||
+                           std::holds_alternative<network::Activations>(node.function) ||
+                           std::holds_alternative<network::Positions>(node.function);
+        if (entry || node.stream) names.insert(node.name);
+      }
+      names.insert(subject.model.nodes().back().name);
+      return names;
+    }();
+    floats_.resize(static_cast<std::size_t>(subject.images.count()));
+    ParallelFor(subject.images.count(), subject.calibrate.threads, [&](std::int64_t image, int) {
+      FloatTaps taps({subject.model, subject.images}, image, wanted);
+      for (const network::Node& node : subject.model.nodes()) {
+        if (!wanted.contains(node.name)) continue;
+        if (const FloatTensor* value = taps.Find(&node))
+          floats_[static_cast<std::size_t>(image)].emplace(node.name, *value);
+      }
+    });
+  }
+
+  // Own noise of each block in dB, by the tensor that ends it; of the rest of the network nothing.
+  // Throws InputError for a configuration that cannot be lowered.
+  std::map<std::string, double> Own(const Config& config) const {
+    return Measure(config, std::min(subject_.calibrate.scope, Scope::kBlock), false);
+  }
+  // Of the whole network: the first row of what ends it, all inputs together.
+  double End(const Config& config) const {
+    double sum = 0;
+    const auto ends = Measure(config, subject_.calibrate.scope, true);
+    for (const auto& [name, db] : ends) sum += db;
+    return sum / static_cast<double>(ends.size());
+  }
+
+ private:
+  CalibrateOptions Options(Scope scope) const {
+    CalibrateOptions options = subject_.calibrate;
+    options.scope = scope;
+    return options;
+  }
+
+  // One pass for whatever the changes may ask for.
+  Observations Seen(const Config& base, const std::vector<SearchMove>& moves) const {
+    std::vector<Plan> plans;
+    const auto add = [&](const Config& config) {
+      for (const Scope scope :
+           {subject_.calibrate.scope, std::min(subject_.calibrate.scope, Scope::kBlock)}) {
+        try {
+          plans.push_back(Calibrator(subject_.model, config, Options(scope)).plan());
+        } catch (const InputError&) {
+          continue;  // said where the change is tried
+        }
+      }
+    };
+    add(base);
+    for (const SearchMove& move : moves) {
+      try {
+        add(ConfigOf(base, move.settings));
+      } catch (const InputError&) {
+        continue;
+      }
+    }
+    Observations seen = Observations::ForAny(plans);
+    ObserveInputs(subject_.model, subject_.calibration,
+                  {subject_.calibrate.batch, subject_.calibrate.threads}, seen);
+    return seen;
+  }
+
+  std::map<std::string, double> Measure(const Config& config, Scope scope, bool first_rows) const {
+    const Calibrator calibrator(subject_.model, config, Options(scope));
+    const std::optional<Observations> observed = seen_.Of(calibrator.plan());
+    if (!observed) throw InputError("it would need another pass over the calibration inputs");
+    const Bundle bundle = calibrator.Lower(*observed, subject_.calibration.source);
+    const std::vector<std::string> outputs = Unread(bundle.program);
+    const auto images = subject_.images.count();
+    // By image, and by output.
+    std::vector<std::vector<double>> noise(static_cast<std::size_t>(images));
+    std::vector<std::vector<double>> signal(noise.size());
+    ParallelFor(images, subject_.calibrate.threads, [&](std::int64_t image, int) {
+      const auto i = static_cast<std::size_t>(image);
+      golden::FastBackend backend;
+      const TensorMap values =
+          ExecuteForOutputs(bundle.program, Inputs(bundle, image), image, backend);
+      for (const std::string& name : outputs) {
+        const FloatTensor& reference = floats_[i].at(subject_.model.NodeOf(name)->name);
+        std::vector<double> real = bundle.GridOf(name).Dequantize(values.at(name));
+        const auto width = static_cast<std::size_t>(reference.shape.back());
+        if (!first_rows) {
+          noise[i].push_back(RelativeNoise(reference.data, real, width));
+          signal[i].push_back(1);
+          continue;
+        }
+        double sum = 0;
+        double squares = 0;
+        for (std::size_t c = 0; c < width; ++c) {
+          const double x = static_cast<double>(reference.data[c]);
+          sum += (x - real[c]) * (x - real[c]);
+          squares += x * x;
+        }
+        noise[i].push_back(sum);
+        signal[i].push_back(squares);
+      }
+    });
+    std::map<std::string, double> db;
+    for (std::size_t o = 0; o < outputs.size(); ++o) {
+      double n = 0;
+      double s = 0;
+      for (std::size_t i = 0; i < noise.size(); ++i) {
+        n += noise[i][o];
+        s += signal[i][o];
+      }
+      db[outputs[o]] = Db(n / s);
+    }
+    return db;
+  }
+
+  TensorMap Inputs(const Bundle& bundle, std::int64_t image) const {
+    TensorMap inputs;
+    for (const std::string& name : bundle.program.inputs) {
+      if (subject_.model.FunctionOf<network::Pixels>(name) != nullptr) {
+        inputs.emplace(name, SliceImage(std::get<ImageInputs>(subject_.images.data).pixels, image));
+      } else {
+        inputs.emplace(name, bundle.GridOf(name).Quantize(
+                                 floats_[static_cast<std::size_t>(image)].at(name).data));
+      }
+    }
+    return inputs;
+  }
+
+  static std::vector<std::string> Unread(const Program& program) {
+    std::vector<std::string> unread;
+    for (const Op& op : program.ops) {
+      if (ReadersOf(program, OutputOf(op)).empty()) unread.push_back(OutputOf(op));
+    }
+    return unread;
+  }
+
+  SearchSubject subject_;
+  Observations seen_;
+  std::vector<std::map<std::string, FloatTensor>> floats_;  // by image
+};
+
+class Searcher {
+ public:
+  Searcher(const SearchSubject& subject, const Config& base, std::vector<SearchMove> moves)
+      : subject_(subject), moves_(std::move(moves)), bench_(subject, base, moves_), result_{base} {
+    result_.moves = moves_.size();
+  }
+
+  SearchResult Run(std::chrono::steady_clock::time_point deadline) {
+    std::string refused;
+    try {
+      own_ = bench_.Own(result_.config);
+      result_.start_db = bench_.End(result_.config);
+    } catch (const InputError& error) {
+      refused = error.what();
+      own_.clear();
+    }
+    Progress progress("changes", static_cast<std::int64_t>(moves_.size()));
+    for (const SearchMove& move : moves_) {
+      if (std::chrono::steady_clock::now() >= deadline) break;
+      result_.steps.push_back(Try(move));
+      progress.Show(static_cast<std::int64_t>(result_.steps.size()));
+    }
+    if (own_.empty()) throw InputError(refused);
+    const auto last = std::find_if(result_.steps.rbegin(), result_.steps.rend(),
+                                   [](const SearchStep& step) { return step.taken(); });
+    result_.end_db = last != result_.steps.rend() ? last->end_db : *result_.start_db;
+    return std::move(result_);
+  }
+
+ private:
+  SearchStep Try(const SearchMove& move) {
+    SearchStep step;
+    step.change = move.name;
+    try {
+      const Config changed = ConfigOf(result_.config, move.settings);
+      const std::map<std::string, double> own = bench_.Own(changed);
+      // Without a base that can be lowered, whatever can be is better.
+      if (own_.empty()) {
+        Take(move.settings, changed, own, step);
+        return step;
+      }
+      std::set<int> blocks;
+      std::map<std::string, double> mixed = own_;
+      double gains = 0;
+      for (const auto& [output, db] : own) {
+        const double gain = Gain(own_.at(output), db);
+        gains += gain;
+        if (gain <= kLeastGain) continue;
+        blocks.insert(subject_.model.NodeOf(output)->block);
+        mixed[output] = db;
+      }
+      step.own_db = gains / static_cast<double>(own.size());
+      const bool all = blocks.size() == own.size();
+      if (move.everywhere || all) {
+        if (step.own_db > kLeastGain) Take(move.settings, changed, own, step);
+        return step;
+      }
+      if (blocks.empty()) return step;
+      std::vector<std::string> settings;
+      double kept = 0;
+      for (const auto& [output, db] : mixed) kept += Gain(own_.at(output), db);
+      for (const int block : blocks) {
+        for (const std::string& setting : move.settings)
+          settings.push_back(fmt::format("blocks.{}.{}", block, setting));
+      }
+      step.own_db = kept / static_cast<double>(mixed.size());
+      step.blocks = static_cast<int>(blocks.size());
+      Take(settings, ConfigOf(result_.config, settings), mixed, step);
+    } catch (const InputError& error) {
+      step.refused = error.what();
+    }
+    return step;
+  }
+
+  static double Gain(double before, double after) { return after == before ? 0 : after - before; }
+
+  void Take(const std::vector<std::string>& settings, const Config& config,
+            const std::map<std::string, double>& own, SearchStep& step) {
+    step.end_db = bench_.End(config);  // throws before anything has changed
+    step.settings = settings;
+    result_.config = config;
+    own_ = own;
+  }
+
+  const SearchSubject& subject_;
+  std::vector<SearchMove> moves_;
+  Bench bench_;
+  SearchResult result_;
+  std::map<std::string, double> own_;  // by output; empty while the configuration is refused
+};
+
+}  // namespace
+
+SearchResult Search(const SearchSubject& subject, const Config& base,
+                    std::chrono::steady_clock::time_point deadline) {
+  const Plan plan = Calibrator(subject.model, base, subject.calibrate).plan();
+  return Searcher(subject, base, MovesFor(plan)).Run(deadline);
+}
+
+}  // namespace qsim::sweep
