@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "sim/namespaces.h"
 
@@ -36,17 +37,19 @@ std::optional<std::string> NearestWord(std::string_view word,
                                        const std::vector<std::string>& words) {
   if (word.size() > kLongestWord) return std::nullopt;
   std::optional<std::string> best;
-  std::size_t best_distance = 0;
+  std::size_t best_distance = 0, best_letters = 0;
   for (const std::string& candidate : words) {
-    std::size_t distance = EditDistance(word, candidate);
+    const std::size_t letters = EditDistance(word, candidate);
+    std::size_t distance = letters;
     // "Percentile" for "PercentileObserver": a beginning is closer than its missing letters say.
     const std::size_t common = std::min(word.size(), candidate.size());
     if (common >= 3 && EditDistance(word.substr(0, common), candidate.substr(0, common)) == 0) {
       distance = std::min<std::size_t>(distance, 1);
     }
-    if (!best || distance < best_distance) {
+    if (!best || std::pair(distance, letters) < std::pair(best_distance, best_letters)) {
       best = candidate;
       best_distance = distance;
+      best_letters = letters;
     }
   }
   if (!best || best_distance > std::max<std::size_t>(1, std::max(word.size(), best->size()) / 2)) {

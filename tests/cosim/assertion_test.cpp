@@ -119,6 +119,12 @@ const std::vector<Violation>& Violations() {
       {"residual_add", "InputBStable", {{{"b_valid_i", 1}}, {{"b_valid_i", 0}}}},
       {"residual_add", "InputBStable", {{{"b_valid_i", 1}}, {{"b_i", 1}}}},
 
+      {"row_reciprocal", "InputStable", {{{"d_valid_i", 1}}, {}, {{"d_i", 1}}}},
+      {"row_reciprocal", "InputStable", {{{"d_valid_i", 1}}, {}, {{"d_valid_i", 0}}}},
+      {"row_reciprocal", "OutputStable", {{{"valid_q", 1}}, {}, {{"valid_q", 0}}}},
+      {"row_reciprocal", "OutputStable", {{{"valid_q", 1}}, {}, {{"n_q", 1}}}},
+      {"row_reciprocal", "RoundingLegal", {{{"d_valid_i", 1}, {"rounding_i", 5}}}},
+
       {"stream_register", "InputStable", {{{"valid_i", 1}}, {}, {}, {{"data_i", 1}}}},
       {"stream_register", "InputStable", {{{"valid_i", 1}}, {}, {}, {{"valid_i", 0}}}},
       {"stream_register", "OutputStable", {{{"valid_i", 1}}, {}, {{"head_valid_q", 0}}}},
@@ -207,8 +213,8 @@ TEST(AssertionTest, EveryAssertionFires) {
       }
       const std::regex pattern(
           // Of a path with a space Verilator prints a piece.
-          std::string(R"(\S+:\d+: Assertion failed in TOP\.assertions\.u_)") +
-          violation.module + R"((\.\w+\[\d\])?\.)" + violation.assertion + ": .+");
+          std::string(R"(\S+:\d+: Assertion failed in TOP\.assertions\.u_)") + violation.module +
+          R"((\.\w+\[\d\])?\.)" + violation.assertion + ": .+");
       const bool matches = std::regex_match(failure, pattern);
       EXPECT_TRUE(matches) << name << " did not fire, but: " << failure;
       if (matches) fired.insert(name);

@@ -12,6 +12,7 @@ module assertions (
   operand_sums #(.Lanes(1)) u_operand_sums (.clk_i, .rst_ni);
   requantize #(.Lanes(1)) u_requantize (.clk_i, .rst_ni);
   residual_add #(.Lanes(1)) u_residual_add (.clk_i, .rst_ni);
+  row_reciprocal u_row_reciprocal (.clk_i, .rst_ni);
   stream_register u_stream_register (.clk_i, .rst_ni);
 
 endmodule

@@ -50,6 +50,9 @@ for lanes in 1 3 4 32; do
   lint "-GLanes=$lanes" rtl/requantize.sv
   lint "-GLanes=$lanes" rtl/residual_add.sv
 done
+for bits in 1 29; do
+  lint "-GFractionBits=$bits" rtl/row_reciprocal.sv
+done
 
 for size in Rows=0 Cols=0; do
   rejects SizeLegal mac_array $size
@@ -72,6 +75,7 @@ rejects SumFits mac_correct LhsWidth=17
 rejects SumIsWider operand_sums Width=8 SumWidth=8
 rejects SumWidthLegal acc_policy SumWidth=32
 rejects LanesLegal requantize Lanes=0
+rejects FractionBitsLegal row_reciprocal FractionBits=30
 for width in 1 31; do
   rejects BWidthLegal residual_add BWidth=$width
 done

@@ -15,6 +15,8 @@ namespace {
 TEST(NearestWordTest, FindsTypingMistakes) {
   const std::vector<std::string> words = {"bits", "signed", "symmetric", "MinmaxObserver",
                                           "PercentileObserver"};
+  // Of two beginnings the one with fewer letters to change.
+  EXPECT_EQ(NearestWord("softmax_divison", {"softmax", "softmax_division"}), "softmax_division");
   EXPECT_EQ(NearestWord("bit", words), "bits");
   EXPECT_EQ(NearestWord("singed", words), "signed");
   EXPECT_EQ(NearestWord("minmaxobserver", words), "MinmaxObserver");
