@@ -33,10 +33,8 @@ constexpr int kUnreadable = 2;  // some images could not be read
 
 // The classes of a network; 0 where it ends in features.
 std::int64_t ClassesOf(const network::Network& model) {
-  const network::Node* head = model.Head();
-  const bool classes =
-      head != nullptr && std::holds_alternative<network::Projection>(head->function);
-  return classes ? head->shape.back() : 0;
+  const network::Node* logits = model.Logits();
+  return logits == nullptr ? 0 : logits->shape.back();
 }
 
 // Evaluation images, one at a time: memory does not grow with their number.
