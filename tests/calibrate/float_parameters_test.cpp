@@ -47,8 +47,8 @@ struct ParametersOf {
             Of<network::Projection>("bias", [](auto& p) { p.layer.bias.at(0) += 0.1F; })};
   }
   std::vector<Parameter> operator()(const network::Positions& positions) const {
-    [[maybe_unused]] const auto& [first, position] = positions;
-    return {Of<network::Positions>("first", [](auto& p) { p.first.at(2) += 0.1F; }),
+    [[maybe_unused]] const auto& [front, position] = positions;
+    return {Of<network::Positions>("front", [](auto& p) { p.front.data.at(2) += 0.1F; }),
             Of<network::Positions>("position", [](auto& p) { p.position.data.back() += 0.1F; })};
   }
   std::vector<Parameter> operator()(const network::LayerNorm& norm) const {
