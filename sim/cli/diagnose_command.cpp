@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <cmath>
 #include <iostream>
+#include <memory>
 #include <optional>
 #include <utility>
 
+#include "sim/calibrate/recalibration.h"
 #include "sim/diagnose/causes/causes.h"
 #include "sim/diagnose/diagnosis.h"
 #include "sim/diagnose/diagnosis_json.h"
@@ -131,9 +133,11 @@ int RunDiagnose(const DiagnoseCommandOptions& options) {
     bundle = LoadBundle(options.bundle);
   } else {
     calibration = LoadCalibration(loaded);
+    const auto calibrations =
+        std::make_shared<Recalibration>(loaded.model, *calibration, loaded.calibrate);
     // The flow's faults stay in it, whatever the configuration says.
-    settings.calibrate = [&](const Config& config) {
-      Bundle result = Calibrate(loaded.model, config, *calibration, loaded.calibrate);
+    settings.calibrate = [&, calibrations](const Config& config) {
+      Bundle result = calibrations->With(config);
       loaded.faults.PlantInBundle(loaded.model, *calibration, result);
       return result;
     };

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "sim/diagnose/steps.h"
-#include "sim/parallel.h"
 
 namespace qsim::diagnose {
 namespace {
@@ -65,41 +64,59 @@ struct Outputs {
   }
 };
 
-Outputs RunImage(const MixedExecutor& network, const std::vector<LossCause>& causes,
-                 const OutputMeter& meter, std::int64_t image) {
-  const MixedState start = network.ExactInputs(image);
-  const MixedState exact = network.Run(start, network.AllOf(Exactness::All()));
-  const Modes none = network.AllOf(Exactness::Golden());
-  const MixedState golden = network.Run(start, none);
-  Outputs out;
-  out.total = meter.Of(image, exact, golden, golden);
-  Modes ordered = none;
-  for (const LossCause& cause : causes) {
-    cause.Replace(ordered);
-    const MixedState state = network.Run(start, ordered);
-    out.after.push_back(meter.Of(image, exact, state, state));
-    Modes modes = none;
-    cause.Replace(modes);
-    out.first.push_back(meter.Of(image, exact, network.Change(start, golden, none, modes), golden));
-    modes = none;
-    for (const LossCause& other : causes) {
-      if (&other != &cause) other.Replace(modes);
-    }
-    const MixedState alone = network.Run(start, modes);
-    out.only.push_back(meter.Of(image, exact, alone, alone));
+// Each experiment is one network.
+enum Experiment : std::int64_t { kInOrder, kFirst, kOnly, kExperiments };
+
+Modes ModesOf(const MixedExecutor& network, const std::vector<LossCause>& causes, std::size_t cause,
+              Experiment experiment) {
+  Modes modes = network.AllOf(Exactness::Golden());
+  for (std::size_t c = 0; c < causes.size(); ++c) {
+    const bool replaced = experiment == kInOrder ? c <= cause
+                          : experiment == kFirst ? c == cause
+                                                 : c != cause;
+    if (replaced) causes[c].Replace(modes);
   }
-  return out;
+  return modes;
 }
 
 }  // namespace
 
-LossBudget MeasureBudget(const MixedExecutor& network, const ModelInputs& inputs, int threads) {
+LossBudget MeasureBudget(const BaseRuns& runs, const ModelInputs& inputs, int threads) {
+  const MixedExecutor& network = runs.network();
   const OutputMeter meter(network, inputs);
   const std::vector<LossCause> causes = CausesOf(network);
-  std::vector<Outputs> images(static_cast<std::size_t>(inputs.count()));
-  ParallelFor(inputs.count(), threads, [&](std::int64_t i, int) {
-    images[static_cast<std::size_t>(i)] = RunImage(network, causes, meter, i);
-  });
+  const Modes none = network.AllOf(Exactness::Golden());
+  const std::vector<OutputPower> zeros(causes.size(), meter.Zero());
+  std::vector<Outputs> images(static_cast<std::size_t>(runs.images()),
+                              {meter.Zero(), zeros, zeros, zeros});
+  const auto count = static_cast<std::int64_t>(causes.size());
+  // The first one in order is the one that is replaced first; the last one alone is what the others
+  // leave in order.
+  const auto is_known = [&](std::size_t cause, std::int64_t experiment) {
+    return (experiment == kFirst && cause == 0) ||
+           (experiment == kOnly && cause > 0 && cause + 1 == causes.size());
+  };
+  runs.ForEach(count * kExperiments + 1, threads,
+               [&](std::int64_t i, const BaseRun& run, std::int64_t task) {
+                 Outputs& out = images[static_cast<std::size_t>(i)];
+                 if (task == count * kExperiments) {
+                   out.total = meter.Of(i, run.exact, run.golden, run.golden);
+                   return;
+                 }
+                 const auto cause = static_cast<std::size_t>(task / kExperiments);
+                 const auto experiment = static_cast<Experiment>(task % kExperiments);
+                 if (is_known(cause, experiment)) return;
+                 const Modes modes = ModesOf(network, causes, cause, experiment);
+                 OutputPower& result = experiment == kInOrder ? out.after[cause]
+                                       : experiment == kFirst ? out.first[cause]
+                                                              : out.only[cause];
+                 const MixedState state = network.Change(run.start, run.golden, none, modes);
+                 result = meter.Of(i, run.exact, state, run.golden);
+               });
+  for (Outputs& image : images) {
+    image.first.front() = image.after.front();
+    if (causes.size() > 1) image.only.back() = image.after[causes.size() - 2];
+  }
   Outputs all = std::move(images[0]);
   for (std::size_t i = 1; i < images.size(); ++i) all.Merge(images[i]);
   LossBudget budget;

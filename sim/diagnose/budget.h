@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "sim/diagnose/base_runs.h"
 #include "sim/diagnose/signal_to_noise.h"
-#include "sim/semantics/mixed.h"
 
 namespace qsim::diagnose {
 
@@ -27,6 +27,6 @@ struct LossBudget {
   double remainder = 0;  // the fully exact network against float: next to nothing
 };
 
-LossBudget MeasureBudget(const MixedExecutor& network, const ModelInputs& inputs, int threads);
+LossBudget MeasureBudget(const BaseRuns& runs, const ModelInputs& inputs, int threads);
 
 }  // namespace qsim::diagnose

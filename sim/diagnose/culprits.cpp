@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "sim/calibrate/lower/rederivation.h"
+#include "sim/diagnose/base_runs.h"
 #include "sim/error.h"
 #include "sim/text/block_name.h"
 #include "sim/text/text_util.h"
@@ -41,7 +42,11 @@ double Finite(double db) { return std::clamp(db, -200.0, 200.0); }
 class Hunt {
  public:
   Hunt(const DiagnosisSubject& subject, const Measurement& measured, const DiagnoseOptions& options)
-      : subject_(subject), options_(options), bundle_(subject.bundle), measured_(measured) {
+      : subject_(subject),
+        options_(options),
+        bundle_(subject.bundle),
+        runs_(subject.runs),
+        measured_(measured) {
     if (subject.config != nullptr) config_ = *subject.config;
   }
 
@@ -51,11 +56,8 @@ class Hunt {
       std::optional<Candidate> best = BestSuspicion();
       if (!best) best = BestRemade();
       if (!best) break;
-      findings.push_back(std::move(best->finding));
-      bundle_ = std::move(best->bundle);
-      measured_ = std::move(best->measured);
-      config_ = std::move(best->config);
-      if (best->change) changes_.push_back(std::move(best->change));
+      findings.push_back(best->finding);
+      Accept(std::move(*best));
     }
     if (static_cast<int>(findings.size()) < kRounds) {
       if (auto last = Irreparable()) findings.push_back(std::move(*last));
@@ -70,7 +72,6 @@ class Hunt {
   struct Candidate {
     Culprit finding;
     Bundle bundle;
-    Measurement measured;
     std::optional<Config> config;
     std::function<void(Bundle&)> change;
   };
@@ -93,13 +94,20 @@ class Hunt {
   }
 
   DiagnosisSubject Current() const {
-    return {subject_.model, bundle_, subject_.inputs, config_ ? &*config_ : nullptr,
-            subject_.calibration};
+    return {subject_.model,       bundle_,      subject_.inputs, config_ ? &*config_ : nullptr,
+            subject_.calibration, subject_.runs};
   }
 
-  Measurement MeasureBundle(const Bundle& bundle) const {
-    const MixedExecutor network(bundle, subject_.model, subject_.inputs);
-    return Measure(network, subject_.inputs, options_.threads);
+  // The network is the repaired one from here on.
+  void Accept(Candidate candidate) {
+    bundle_ = std::move(candidate.bundle);
+    config_ = std::move(candidate.config);
+    if (candidate.change) changes_.push_back(std::move(candidate.change));
+    own_runs_.reset();
+    network_ = std::make_unique<const MixedExecutor>(bundle_, subject_.model, subject_.inputs);
+    own_runs_ = std::make_unique<const BaseRuns>(*network_, subject_.inputs.count(), subject_.runs);
+    runs_ = own_runs_.get();
+    measured_ = Measure(*runs_, subject_.inputs, options_.threads);
   }
 
   // The network with a repair; nullopt where it cannot be carried out.
@@ -113,7 +121,8 @@ class Hunt {
         c.change = repair.change;
       } else {
         if (!c.config || !options_.calibrate) return std::nullopt;
-        for (const std::string& setting : repair.settings) c.config->Set(setting);
+        c.config = WithSettings(*c.config, repair.settings);
+        if (!c.config) return std::nullopt;
         c.bundle = options_.calibrate(*c.config);
         for (const auto& change : changes_) change(c.bundle);
       }
@@ -123,18 +132,19 @@ class Hunt {
     } catch (const ProgramError&) {
       return std::nullopt;
     }
-    c.measured = MeasureBundle(c.bundle);
+    const MixedExecutor network(c.bundle, subject_.model, subject_.inputs);
+    const BaseRuns runs(network, subject_.inputs.count(), subject_.runs);
     RepairTrial& trial = c.finding.trial;
     trial.text = repair.text;
     trial.settings = repair.settings;
     trial.output_before = Finite(measured_.output.Db());
-    trial.output_after = Finite(c.measured.output.Db());
-    const std::string step = StepOf(tensor);
-    const TensorLoss* before = measured_.Find(step);
-    const TensorLoss* after = c.measured.Find(step);
-    if (before != nullptr && after != nullptr) {
+    trial.output_after =
+        Finite(MeasureOutput(network, runs, subject_.inputs, options_.threads).Db());
+    const TensorLoss* before = measured_.Find(StepOf(tensor));
+    const std::optional<Step> after = StepIn(network, StepOf(tensor));
+    if (before != nullptr && after) {
       trial.own_before = Finite(before->OwnDb());
-      trial.own_after = Finite(after->OwnDb());
+      trial.own_after = Finite(Decibel(OwnLoss(runs, *after, options_.threads).Ratio()));
     }
     return c;
   }
@@ -174,13 +184,18 @@ class Hunt {
     return tap.OwnDb() <= *middle - kOddOneOut;
   }
 
+  static std::optional<Step> StepIn(const MixedExecutor& network, const std::string& tensor) {
+    for (Step& step : StepsOf(network)) {
+      if (step.tensor == tensor) return std::move(step);
+    }
+    return std::nullopt;
+  }
+
   // The effects of one step in the network as it is; nullopt for a tensor that is no step.
   std::optional<StepContribution> EffectOf(const std::string& tensor) const {
-    const MixedExecutor network(bundle_, subject_.model, subject_.inputs);
-    std::vector<Step> steps = StepsOf(network);
-    std::erase_if(steps, [&](const Step& step) { return step.tensor != StepOf(tensor); });
-    if (steps.empty()) return std::nullopt;
-    return MeasureContributions(network, subject_.inputs, steps, options_.threads).front();
+    const std::optional<Step> step = StepIn(runs_->network(), StepOf(tensor));
+    if (!step) return std::nullopt;
+    return MeasureContributions(*runs_, subject_.inputs, {*step}, options_.threads).front();
   }
 
   bool Dominates(const StepContribution& effect) const {
@@ -250,12 +265,10 @@ class Hunt {
   // Strange steps, made anew from the float weights and the scales around them.
   std::optional<Candidate> BestRemade() const {
     const auto rederivation = std::make_shared<Rederivation>(subject_.model, subject_.inputs);
-    const MixedExecutor network(bundle_, subject_.model, subject_.inputs);
-    const std::vector<Step> steps = StepsOf(network);
+    const MixedExecutor& network = runs_->network();
     std::optional<Candidate> best;
     for (const TensorLoss* tap : Strange(kAbnormalExcess)) {
-      const auto step = std::find_if(steps.begin(), steps.end(),
-                                     [&](const Step& s) { return s.tensor == tap->tensor; });
+      const std::optional<Step> step = StepIn(network, tap->tensor);
       std::vector<std::string> tensors;
       for (const std::size_t n : step->nodes) tensors.push_back(network.NameOf(n));
       Repair repair;
@@ -275,7 +288,7 @@ class Hunt {
   // A step that no repair helps, and to which the output owes most of its noise. The algorithms
   // that approximate a function are chosen with what they lose.
   std::optional<Culprit> Irreparable() const {
-    const MixedExecutor network(bundle_, subject_.model, subject_.inputs);
+    const MixedExecutor& network = runs_->network();
     for (const TensorLoss* tap : Strange(kIrreparableExcess)) {
       if (network.HasFunction(network.NodeOf(tap->tensor))) continue;
       const auto effect = EffectOf(tap->tensor);
@@ -300,6 +313,9 @@ class Hunt {
   const DiagnosisSubject& subject_;
   const DiagnoseOptions& options_;
   Bundle bundle_;
+  std::unique_ptr<const MixedExecutor> network_;  // of a repaired bundle
+  std::unique_ptr<const BaseRuns> own_runs_;
+  const BaseRuns* runs_;  // of the network as it is
   Measurement measured_;
   std::optional<Config> config_;
   std::vector<std::function<void(Bundle&)>> changes_;  // repairs of the bundle so far

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "sim/diagnose/base_runs.h"
+#include "sim/diagnose/costs.h"
 #include "sim/diagnose/culprits.h"
 
 namespace qsim::diagnose {
@@ -38,16 +40,20 @@ std::vector<Step> Chosen(const MixedExecutor& network, const Measurement& measur
 
 Diagnosis Diagnose(const DiagnosisSubject& subject, const DiagnoseOptions& options) {
   const MixedExecutor network(subject.bundle, subject.model, subject.inputs);
+  const BaseRuns runs(network, subject.inputs.count());
+  DiagnosisSubject with_runs = subject;
+  with_runs.runs = &runs;
   Diagnosis diagnosis;
   diagnosis.scope = options.scope;
   diagnosis.images = subject.inputs.count();
-  diagnosis.measured = Measure(network, subject.inputs, options.threads);
+  diagnosis.measured = Measure(runs, subject.inputs, options.threads);
   diagnosis.weights = MeasureWeights(network);
   const std::vector<Step> steps =
       Chosen(network, diagnosis.measured, options.work, diagnosis.images);
-  diagnosis.effects = MeasureContributions(network, subject.inputs, steps, options.threads);
-  diagnosis.budget = MeasureBudget(network, subject.inputs, options.threads);
-  diagnosis.findings = FindCulprits(subject, diagnosis.measured, options, &diagnosis.repaired_db);
+  diagnosis.effects = MeasureContributions(runs, subject.inputs, steps, options.threads);
+  diagnosis.budget = MeasureBudget(runs, subject.inputs, options.threads);
+  diagnosis.findings = FindCulprits(with_runs, diagnosis.measured, options, &diagnosis.repaired_db);
+  if (diagnosis.healthy() && options.recognise) diagnosis.costs = FindCosts(with_runs, options);
   return diagnosis;
 }
 

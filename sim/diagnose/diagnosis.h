@@ -33,6 +33,19 @@ struct Culprit {
   bool exact_instead = false;
 };
 
+// A grid that suits its tensors badly, in every block: a choice that costs, not a fault.
+struct Cost {
+  Cause cause = Cause::kUnexplained;
+  std::string kind;  // the section that speaks of the tensors, without a block
+  std::size_t tensors = 0;
+  std::string worst;  // the tensor that has most of it
+  std::string text;
+  std::vector<Evidence> evidence;
+  // QSNR at the output: as it is, and with these tensors exact.
+  double before = 0, exact = 0;
+  std::vector<RepairTrial> trials;  // the best first; empty: no setting helps
+};
+
 struct Diagnosis {
   std::string scope;
   std::int64_t images = 0;
@@ -41,6 +54,7 @@ struct Diagnosis {
   std::vector<StepContribution> effects;  // of the steps that were looked at, in order
   LossBudget budget;
   std::vector<Culprit> findings;  // the worst first
+  std::vector<Cost> costs;        // of a network without culprits
   double repaired_db = 0;         // QSNR at the output with every finding's repair
   bool healthy() const { return findings.empty(); }
 };

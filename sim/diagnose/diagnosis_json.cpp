@@ -31,16 +31,19 @@ void AddTop1(Json& json, const char* key, const OutputPower& output) {
   if (const auto top1 = Top1Of(output)) json[key] = *top1;
 }
 
-Json FindingJson(const Culprit& f) {
+Json EvidenceJson(const std::vector<Evidence>& all) {
   Json evidence = Json::array();
-  for (const Evidence& e : f.evidence) {
+  for (const Evidence& e : all)
     evidence.push_back({{"name", e.name}, {"value", Maybe(e.value)}, {"unit", e.unit}});
-  }
+  return evidence;
+}
+
+Json FindingJson(const Culprit& f) {
   const RepairTrial& t = f.trial;
   return {{"tensor", f.tensor},
           {"cause", Name(f.cause)},
           {"text", f.text},
-          {"evidence", std::move(evidence)},
+          {"evidence", EvidenceJson(f.evidence)},
           {"repair",
            {{"text", t.text},
             {"settings", t.settings},
@@ -48,6 +51,25 @@ Json FindingJson(const Culprit& f) {
             {"output_after_db", t.output_after},
             {"own_before_db", t.own_before},
             {"own_after_db", t.own_after}}}};
+}
+
+Json CostJson(const Cost& c) {
+  Json repairs = Json::array();
+  for (const RepairTrial& t : c.trials) {
+    repairs.push_back({{"text", t.text},
+                       {"settings", t.settings},
+                       {"output_after_db", t.output_after},
+                       {"gain_db", t.output_after - t.output_before}});
+  }
+  return {{"cause", Name(c.cause)},
+          {"kind", c.kind},
+          {"tensors", c.tensors},
+          {"worst", c.worst},
+          {"text", c.text},
+          {"evidence", EvidenceJson(c.evidence)},
+          {"output_before_db", c.before},
+          {"output_exact_db", c.exact},
+          {"repairs", std::move(repairs)}};
 }
 
 Json TapJson(const TensorLoss& tap) {
@@ -104,6 +126,8 @@ std::string DiagnosisJsonText(const Diagnosis& d) {
   }
   json["findings"] = Json::array();
   for (const Culprit& f : d.findings) json["findings"].push_back(FindingJson(f));
+  json["costs"] = Json::array();
+  for (const Cost& c : d.costs) json["costs"].push_back(CostJson(c));
   json["repaired_qsnr_db"] = Maybe(d.repaired_db);
   for (const TensorLoss& tap : d.measured.taps) json["taps"].push_back(TapJson(tap));
   json["weights"] = Json::array();
@@ -144,6 +168,21 @@ DiagnosisPage PageOf(const Diagnosis& d) {
     row.measured_at = page.output;
     row.before_db = Number(f.trial.output_before);
     row.after_db = Number(f.trial.output_after);
+    page.findings.push_back(std::move(row));
+  }
+  for (const Cost& c : d.costs) {
+    FindingRow row;
+    row.rank = static_cast<int>(page.findings.size()) + 1;
+    row.cause = Name(c.cause);
+    row.tensor = c.kind;
+    row.text = c.text;
+    for (const Evidence& e : c.evidence) row.evidence.push_back(EvidenceText(e));
+    row.repair = c.trials.empty() ? "none of the settings that were tried helps"
+                                  : fmt::format("{}: {}", c.trials.front().text,
+                                                c.trials.front().settings.front());
+    row.measured_at = page.output;
+    row.before_db = Number(c.before);
+    row.after_db = Number(c.trials.empty() ? c.exact : c.trials.front().output_after);
     page.findings.push_back(std::move(row));
   }
   for (const StepContribution* step : RankSteps(d)) {

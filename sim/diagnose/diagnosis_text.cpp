@@ -95,6 +95,38 @@ std::string FindingText(const Diagnosis& d, const Culprit& f, std::size_t rank) 
   return out;
 }
 
+// What a cost is of: "intSoft (12 tensors)".
+std::string KindText(const Cost& cost) {
+  return cost.tensors == 1 ? cost.worst : fmt::format("{} ({} tensors)", cost.kind, cost.tensors);
+}
+
+std::string CostsText(const Diagnosis& d) {
+  if (d.costs.empty()) return "";
+  std::string out =
+      "\n" + WrapText("",
+                      "What costs accuracy although nothing is broken, and what mends it; each "
+                      "behind the ones before it:");
+  for (std::size_t i = 0; i < d.costs.size(); ++i) {
+    const Cost& c = d.costs[i];
+    out += fmt::format("\n{}. {}: {}\n", i + 1, KindText(c), Name(c.cause));
+    out += Labelled("what", c.text);
+    std::vector<std::string> evidence;
+    for (const Evidence& e : c.evidence) evidence.push_back(EvidenceText(e));
+    out += Labelled("evidence", fmt::format("{}", fmt::join(evidence, ", ")));
+    for (std::size_t t = 0; t < c.trials.size(); ++t) {
+      const RepairTrial& trial = c.trials[t];
+      out += Labelled(t == 0 ? "repair" : "or", trial.text);
+      for (const std::string& setting : trial.settings) out += Labelled("", "--set " + setting);
+      out += Labelled("tried", fmt::format("output {} -> {} dB ({})", Db(trial.output_before),
+                                           Db(trial.output_after),
+                                           Signed(trial.output_after - trial.output_before)));
+    }
+    if (c.trials.empty()) out += Labelled("repair", "none of the settings that were tried helps");
+    out += Labelled("exact", fmt::format("with these tensors exact {} dB", Db(c.exact)));
+  }
+  return out;
+}
+
 // The blocks whose taps are printed: those of the findings, else the one that loses most.
 std::set<std::string> BlocksToShow(const Diagnosis& d) {
   std::set<std::string> blocks;
@@ -226,6 +258,16 @@ std::string VerdictOf(const Diagnosis& d) {
         std::max_element(d.budget.entries.begin(), d.budget.entries.end(),
                          [](const LossEntry& a, const LossEntry& b) { return a.noise < b.noise; });
     if (d.measured.output.Ratio() == 0) return "no culprit: nothing is lost";
+    if (!d.costs.empty()) {
+      std::vector<std::string> costs;
+      for (const Cost& c : d.costs) {
+        const double after = c.trials.empty() ? c.exact : c.trials.front().output_after;
+        costs.push_back(fmt::format(
+            "{} of {} ({} dB: {})", Name(c.cause), c.kind, Signed(after - c.before),
+            c.trials.empty() ? "exact in its place" : c.trials.front().settings.front()));
+      }
+      return fmt::format("no culprit; what costs most: {}", fmt::join(costs, ", "));
+    }
     return fmt::format("no culprit; most of the loss: {}", most->cause);
   }
   std::vector<std::string> names;
@@ -265,6 +307,7 @@ std::vector<const StepContribution*> RankSteps(const Diagnosis& d) {
 std::string DiagnosisText(const Diagnosis& d, const DiagnosisTextOptions& options) {
   std::string out = HeaderText(d);
   for (std::size_t i = 0; i < d.findings.size(); ++i) out += FindingText(d, d.findings[i], i + 1);
+  out += CostsText(d);
   out += TapsText(d, options.verbose);
   out += StepsText(d, options.verbose);
   out += HeadsText(d, options.verbose);

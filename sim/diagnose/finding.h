@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,8 @@
 
 namespace qsim::diagnose {
 
+class BaseRuns;
+
 // What is diagnosed: an integer program, the float model it stands for, and the inputs on which
 // the two are compared. Everything outlives the diagnosis.
 struct DiagnosisSubject {
@@ -22,6 +25,8 @@ struct DiagnosisSubject {
   const ModelInputs& inputs;                 // evaluation inputs
   const Config* config = nullptr;            // null for a bundle that came without one
   const ModelInputs* calibration = nullptr;  // null where there is none
+  // Runs of the inputs whose floats are this model's; null where there are none yet.
+  const BaseRuns* runs = nullptr;
 };
 
 // The causes that have a name. The rest is kUnexplained: the operation is known, the reason not.
@@ -33,6 +38,7 @@ enum class Cause : std::uint8_t {
   kScaleMismatch,        // a scale or multiplier that does not belong to its tensor
   kZeroPointMismatch,    // the same of a zero point or a bias
   kChannelOutliers,      // scales, per channel or not, that chase outliers
+  kSmallProbabilities,   // a softmax whose probabilities are below half a step of its output
   kHeadDimScale,         // a wrong 1/sqrt(head_dim)
   kHeadLayout,           // heads or channels transposed or permuted
   kNarrowMultiplier,     // multipliers of too few bits
@@ -58,6 +64,9 @@ struct Repair {
   std::vector<std::string> settings;           // "blocks.0.KEY.bit_type.bits=8"
   std::function<void(Bundle& bundle)> change;  // empty where there are settings
 };
+
+// A configuration with settings; nullopt where it has no such setting.
+std::optional<Config> WithSettings(Config config, const std::vector<std::string>& settings);
 
 struct Suspicion {
   Cause cause = Cause::kUnexplained;

@@ -199,23 +199,26 @@ const TensorLoss* Measurement::Find(const std::string& tensor) const {
   return found == taps.end() ? nullptr : &*found;
 }
 
-Measurement Measure(const MixedExecutor& network, const ModelInputs& inputs, int threads) {
-  const Taps taps(network);
+Measurement Measure(const BaseRuns& runs, const ModelInputs& inputs, int threads) {
+  const Taps taps(runs.network());
   const std::vector<Step>& steps = taps.steps();
-  const OutputMeter meter(network, inputs);
+  const OutputMeter meter(runs.network(), inputs);
   struct Image {
     std::vector<Seen> seen;
     OutputPower output, exact;
   };
-  std::vector<Image> images(static_cast<std::size_t>(inputs.count()));
-  ParallelFor(inputs.count(), threads, [&](std::int64_t i, int) {
+  std::vector<Image> images(static_cast<std::size_t>(runs.images()));
+  for (Image& image : images) image.seen.resize(steps.size());
+  const auto count = static_cast<std::int64_t>(steps.size());
+  runs.ForEach(count + 1, threads, [&](std::int64_t i, const BaseRun& run, std::int64_t task) {
     Image& image = images[static_cast<std::size_t>(i)];
-    const MixedState start = network.ExactInputs(i);
-    const MixedState exact = network.Run(start, network.AllOf(Exactness::All()));
-    const MixedState golden = network.Run(start, network.AllOf(Exactness::Golden()));
-    for (const Step& step : steps) image.seen.push_back(taps.See(step, exact, golden));
-    image.output = meter.Of(i, exact, golden, golden);
-    image.exact = meter.Of(i, exact, exact, exact);
+    const auto s = static_cast<std::size_t>(task);
+    if (task < count) {
+      image.seen[s] = taps.See(steps[s], run.exact, run.golden);
+      return;
+    }
+    image.output = meter.Of(i, run.exact, run.golden, run.golden);
+    image.exact = meter.Of(i, run.exact, run.exact, run.exact);
   });
   Measurement result;
   result.output = meter.Zero();
@@ -230,6 +233,31 @@ Measurement Measure(const MixedExecutor& network, const ModelInputs& inputs, int
     result.taps.push_back(taps.Loss(steps[s], all, inputs.count()));
   }
   return result;
+}
+
+Power OwnLoss(const BaseRuns& runs, const Step& step, int threads) {
+  std::vector<Power> images(static_cast<std::size_t>(runs.images()));
+  ParallelFor(runs.images(), threads, [&](std::int64_t i, int) {
+    const AloneTensors alone = RunAlone(runs.network(), step, runs.Exact(i));
+    images[static_cast<std::size_t>(i)].Add(alone.exact->real().data, alone.golden->real().data);
+  });
+  Power all;
+  for (const Power& image : images) all.Merge(image);
+  return all;
+}
+
+OutputPower MeasureOutput(const MixedExecutor& network, const BaseRuns& floats,
+                          const ModelInputs& inputs, int threads) {
+  const OutputMeter meter(network, inputs);
+  std::vector<OutputPower> images(static_cast<std::size_t>(floats.images()));
+  ParallelFor(floats.images(), threads, [&](std::int64_t i, int) {
+    const MixedState golden =
+        network.RunForOutputs(floats.Start(i), network.AllOf(Exactness::Golden()));
+    images[static_cast<std::size_t>(i)] = meter.Of(i, floats.Exact(i), golden, golden);
+  });
+  OutputPower all = meter.Zero();
+  for (const OutputPower& image : images) all.Merge(image);
+  return all;
 }
 
 }  // namespace qsim::diagnose

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/diagnose/base_runs.h"
 #include "sim/diagnose/signal_to_noise.h"
 #include "sim/diagnose/steps.h"
 #include "sim/semantics/mixed.h"
@@ -48,8 +49,13 @@ struct Measurement {
   const TensorLoss* Find(const std::string& tensor) const;
 };
 
-// Images run in parallel on `threads` threads.
-Measurement Measure(const MixedExecutor& network, const ModelInputs& inputs, int threads);
+Measurement Measure(const BaseRuns& runs, const ModelInputs& inputs, int threads);
+
+// What one step loses by itself, as TensorLoss::own.
+Power OwnLoss(const BaseRuns& runs, const Step& step, int threads);
+// The output of the integer network alone; `floats` are runs of a network with the same outputs.
+OutputPower MeasureOutput(const MixedExecutor& network, const BaseRuns& floats,
+                          const ModelInputs& inputs, int threads);
 
 // The weights of every linear layer of the program.
 std::vector<WeightLoss> MeasureWeights(const MixedExecutor& network);

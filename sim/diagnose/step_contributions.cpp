@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "sim/parallel.h"
-
 namespace qsim::diagnose {
 namespace {
 
@@ -14,75 +12,78 @@ void Overlay(MixedState changes, MixedState& state) {
 // One image's experiments. Whatever a step does not reach is taken from the two base states.
 class Experiments {
  public:
-  Experiments(const MixedExecutor& network, std::int64_t image)
+  Experiments(const MixedExecutor& network, const BaseRun& run)
       : network_(network),
-        start_(network.ExactInputs(image)),
+        run_(run),
         all_exact_(network.AllOf(Exactness::All())),
         all_golden_(network.AllOf(Exactness::Golden())),
-        exact_(network.Run(start_, all_exact_)),
-        golden_(network.Run(start_, all_golden_)),
-        front_(exact_),
+        front_(run.exact),
         front_modes_(all_exact_) {}
 
-  const MixedState& exact() const { return exact_; }
-  const MixedState& golden() const { return golden_; }
   const MixedState& front() const { return front_; }
 
   // The step's own error on the float network's values, added to its exact output there.
   MixedState Alone(const Step& step) const {
-    const AloneTensors alone = RunAlone(network_, step, exact_);
+    const AloneTensors alone = RunAlone(network_, step, run_.exact);
     const std::vector<float>& y = alone.golden->real().data;
     const std::vector<float>& x = alone.exact->real().data;
-    FloatTensor out = exact_.at(step.tensor)->real();
+    FloatTensor out = run_.exact.at(step.tensor)->real();
     for (std::size_t i = 0; i < x.size(); ++i) out.data[i] += y[i] - x[i];
     MixedState replaced;
     replaced[step.tensor] = std::make_shared<MixedTensor>(std::move(out));
-    return network_.Change(start_, exact_, all_exact_, all_exact_, std::move(replaced));
+    return network_.Change(run_.start, run_.exact, all_exact_, all_exact_, std::move(replaced));
   }
 
   MixedState Without(const Step& step) const {
     Modes modes = all_golden_;
     for (const std::size_t n : step.nodes) modes[n] = Exactness::All();
-    return network_.Change(start_, golden_, all_golden_, modes);
+    return network_.Change(run_.start, run_.golden, all_golden_, modes);
   }
 
   // Moves the border between integer and float behind the step.
   void Advance(const Step& step) {
     Modes modes = front_modes_;
     for (std::size_t n = 0; n <= step.nodes.back(); ++n) modes[n] = Exactness::Golden();
-    Overlay(network_.Change(start_, front_, front_modes_, modes), front_);
+    Overlay(network_.Change(run_.start, front_, front_modes_, modes), front_);
     front_modes_ = std::move(modes);
   }
 
  private:
   const MixedExecutor& network_;
-  MixedState start_;
+  const BaseRun& run_;
   Modes all_exact_, all_golden_;
-  MixedState exact_, golden_;
   MixedState front_;
   Modes front_modes_;
 };
 
 }  // namespace
 
-std::vector<StepContribution> MeasureContributions(const MixedExecutor& network,
-                                                   const ModelInputs& inputs,
+std::vector<StepContribution> MeasureContributions(const BaseRuns& runs, const ModelInputs& inputs,
                                                    const std::vector<Step>& steps, int threads) {
-  const OutputMeter meter(network, inputs);
+  const OutputMeter meter(runs.network(), inputs);
   std::vector<StepContribution> effects;
   for (const Step& step : steps) {
     effects.push_back({step.tensor, meter.Zero(), meter.Zero(), meter.Zero()});
   }
-  std::vector<std::vector<StepContribution>> images(static_cast<std::size_t>(inputs.count()),
+  std::vector<std::vector<StepContribution>> images(static_cast<std::size_t>(runs.images()),
                                                     effects);
-  ParallelFor(inputs.count(), threads, [&](std::int64_t i, int) {
-    Experiments run(network, i);
-    for (std::size_t s = 0; s < steps.size(); ++s) {
-      StepContribution& effect = images[static_cast<std::size_t>(i)][s];
-      effect.alone = meter.Of(i, run.exact(), run.Alone(steps[s]), run.exact());
-      effect.without = meter.Of(i, run.exact(), run.Without(steps[s]), run.golden());
-      run.Advance(steps[s]);
-      effect.cumulative = meter.Of(i, run.exact(), run.front(), run.front());
+  // The first task moves the border, step after step; every other one is an experiment of a step.
+  const auto count = static_cast<std::int64_t>(steps.size());
+  runs.ForEach(1 + 2 * count, threads, [&](std::int64_t i, const BaseRun& run, std::int64_t task) {
+    std::vector<StepContribution>& image = images[static_cast<std::size_t>(i)];
+    Experiments experiments(runs.network(), run);
+    if (task == 0) {
+      for (std::size_t s = 0; s < steps.size(); ++s) {
+        experiments.Advance(steps[s]);
+        image[s].cumulative = meter.Of(i, run.exact, experiments.front(), experiments.front());
+      }
+      return;
+    }
+    const auto s = static_cast<std::size_t>((task - 1) / 2);
+    if (task % 2 == 1) {
+      image[s].alone = meter.Of(i, run.exact, experiments.Alone(steps[s]), run.exact);
+    } else {
+      image[s].without = meter.Of(i, run.exact, experiments.Without(steps[s]), run.golden);
     }
   });
   for (const auto& image : images) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/diagnose/base_runs.h"
 #include "sim/diagnose/signal_to_noise.h"
 #include "sim/diagnose/steps.h"
 #include "sim/semantics/mixed.h"
@@ -17,10 +18,8 @@ struct StepContribution {
   OutputPower cumulative;  // this step and all before it integer, the rest float
 };
 
-// The effects of `steps`, which are in order; others stay as they are in each network. Images run
-// in parallel on `threads` threads.
-std::vector<StepContribution> MeasureContributions(const MixedExecutor& network,
-                                                   const ModelInputs& inputs,
+// The effects of `steps`, which are in order; others stay as they are in each network.
+std::vector<StepContribution> MeasureContributions(const BaseRuns& runs, const ModelInputs& inputs,
                                                    const std::vector<Step>& steps, int threads);
 
 }  // namespace qsim::diagnose

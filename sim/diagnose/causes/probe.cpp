@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "golden/program/queries.h"
+#include "sim/diagnose/base_runs.h"
 #include "sim/diagnose/causes/suspect.h"
 #include "sim/diagnose/structure.h"
 #include "sim/parallel.h"
@@ -34,49 +35,10 @@ double SquaredError(const FloatTensor& a, const FloatTensor& b) {
   return sum;
 }
 
-double Power(const FloatTensor& x) {
+double SumOfSquares(const FloatTensor& x) {
   double sum = 0;
   for (const float v : x.data) sum += static_cast<double>(v) * static_cast<double>(v);
   return sum;
-}
-
-TensorUse UseOf(const FloatTensor& x, const Grid& grid) {
-  TensorUse use;
-  const auto channels = static_cast<std::size_t>(x.shape.back());
-  use.channel_min.assign(channels, 0);
-  use.channel_max.assign(channels, 0);
-  use.count = static_cast<std::int64_t>(x.data.size());
-  grid.ForEach([&](std::size_t i, Quantization q) {
-    const auto v = static_cast<double>(x.data[i]);
-    const double units = std::nearbyint(grid.Units(q, v));
-    const double kept = grid.Clamped(units);
-    const double error = grid.Real(q, kept) - v;
-    use.signal += v * v;
-    use.negative += v < 0;
-    // A value that rounds to the code beside the range is saturated by design.
-    use.high += units > kept + 1;
-    use.low += units < kept - 1;
-    (std::fabs(units - kept) > 1 ? use.clipped : use.rounded) += error * error;
-    use.channel_min[i % channels] = std::min(use.channel_min[i % channels], v);
-    use.channel_max[i % channels] = std::max(use.channel_max[i % channels], v);
-  });
-  return use;
-}
-
-void Merge(const TensorUse& from, TensorUse& to) {
-  to.count += from.count;
-  to.high += from.high;
-  to.low += from.low;
-  to.negative += from.negative;
-  to.signal += from.signal;
-  to.clipped += from.clipped;
-  to.rounded += from.rounded;
-  to.channel_min.resize(from.channel_min.size());
-  to.channel_max.resize(from.channel_max.size());
-  for (std::size_t c = 0; c < from.channel_min.size(); ++c) {
-    to.channel_min[c] = std::min(to.channel_min[c], from.channel_min[c]);
-    to.channel_max[c] = std::max(to.channel_max[c], from.channel_max[c]);
-  }
 }
 
 // Deviations of the rows, from their means or from 0, in steps.
@@ -104,10 +66,8 @@ class ImageProbe {
              const std::set<std::string>& differing)
       : bundle_(bundle), network_(network), remade_(remade), differing_(differing) {}
 
-  Probe Run(std::int64_t image) const {
+  Probe Run(const MixedState& exact) const {
     Probe probe;
-    const MixedState exact =
-        network_.Run(network_.ExactInputs(image), network_.AllOf(Exactness::All()));
     for (std::size_t node = 0; node < network_.nodes(); ++node) {
       const std::string& name = network_.NameOf(node);
       if (bundle_.program.Tensor(name).dtype != DType::kInt32 &&
@@ -146,12 +106,12 @@ class ImageProbe {
       const auto& layer = std::get<network::LayerNorm>(network_.model().NodeOf(name)->function);
       in.deviation = DeviationsInSteps(exact.at(read)->real(), layer.centred,
                                        *std::min_element(scale.begin(), scale.end()));
-      in.signal = Power(exact.at(name)->real());
+      in.signal = SumOfSquares(exact.at(name)->real());
       in.noise = SquaredError(exact.at(name)->real(), wanted);
     }
     if (!differing_.contains(name)) return;
     StepNoise& step = probe.steps[name];
-    step.signal = Power(wanted);
+    step.signal = SumOfSquares(wanted);
     step.noise = SquaredError(wanted, network_.Compute(node, Exactness::Golden(), inputs)->real());
     step.remade = SquaredError(wanted, remade_->Compute(node, Exactness::Golden(), inputs)->real());
   }
@@ -185,6 +145,49 @@ void Merge(const Probe& from, Probe& to) {
 
 }  // namespace
 
+TensorUse UseOf(const FloatTensor& x, const Grid& grid) {
+  TensorUse use;
+  const auto channels = static_cast<std::size_t>(x.shape.back());
+  use.channel_min.assign(channels, 0);
+  use.channel_max.assign(channels, 0);
+  use.count = static_cast<std::int64_t>(x.data.size());
+  grid.ForEach([&](std::size_t i, Quantization q) {
+    const auto v = static_cast<double>(x.data[i]);
+    const double units = std::nearbyint(grid.Units(q, v));
+    const double kept = grid.Clamped(units);
+    const double error = grid.Real(q, kept) - v;
+    use.signal += v * v;
+    use.mass += std::fabs(v);
+    if (grid.Real(q, kept) == 0) use.lost += std::fabs(v);
+    use.negative += v < 0;
+    // A value that rounds to the code beside the range is saturated by design.
+    use.high += units > kept + 1;
+    use.low += units < kept - 1;
+    (std::fabs(units - kept) > 1 ? use.clipped : use.rounded) += error * error;
+    use.channel_min[i % channels] = std::min(use.channel_min[i % channels], v);
+    use.channel_max[i % channels] = std::max(use.channel_max[i % channels], v);
+  });
+  return use;
+}
+
+void Merge(const TensorUse& from, TensorUse& to) {
+  to.count += from.count;
+  to.high += from.high;
+  to.low += from.low;
+  to.negative += from.negative;
+  to.signal += from.signal;
+  to.clipped += from.clipped;
+  to.rounded += from.rounded;
+  to.mass += from.mass;
+  to.lost += from.lost;
+  to.channel_min.resize(from.channel_min.size());
+  to.channel_max.resize(from.channel_max.size());
+  for (std::size_t c = 0; c < from.channel_min.size(); ++c) {
+    to.channel_min[c] = std::min(to.channel_min[c], from.channel_min[c]);
+    to.channel_max[c] = std::max(to.channel_max[c], from.channel_max[c]);
+  }
+}
+
 double TensorUse::Min() const { return *std::min_element(channel_min.begin(), channel_min.end()); }
 double TensorUse::Max() const { return *std::max_element(channel_max.begin(), channel_max.end()); }
 double TensorUse::ClippedShare() const {
@@ -199,9 +202,10 @@ Probe RunProbe(const DiagnosisSubject& subject, const ModelInputs& inputs, const
   if (!differing.empty()) other.emplace(remade, subject.model, inputs);
   const ImageProbe image_probe(subject.bundle, network, other ? &*other : nullptr, differing);
   const std::int64_t images = ImagesToProbe(subject.model, inputs);
+  const BaseRuns runs(network, images, &inputs == &subject.inputs ? subject.runs : nullptr);
   std::vector<Probe> probes(static_cast<std::size_t>(images));
   ParallelFor(images, threads, [&](std::int64_t image, int) {
-    probes[static_cast<std::size_t>(image)] = image_probe.Run(image);
+    probes[static_cast<std::size_t>(image)] = image_probe.Run(runs.Exact(image));
   });
   Probe all;
   for (const Probe& probe : probes) Merge(probe, all);

@@ -19,6 +19,7 @@ struct TensorUse {
   std::int64_t negative = 0;
   double signal = 0;
   double clipped = 0, rounded = 0;  // noise power of the elements that are, and of the others
+  double mass = 0, lost = 0;        // sum of the magnitudes, and of those that become 0
   // Of each channel of the last axis.
   std::vector<double> channel_min, channel_max;
   double Min() const;
@@ -49,6 +50,9 @@ struct Probe {
   std::map<std::string, std::vector<double>>
       column_power;  // mean square, of linear layers' inputs, by output
 };
+
+TensorUse UseOf(const FloatTensor& x, const Grid& grid);
+void Merge(const TensorUse& from, TensorUse& to);
 
 // `remade` is the subject's bundle with the operations `differing` (by output) as they should be;
 // both may be empty. `inputs` are some of the model's.
