@@ -72,12 +72,12 @@ TEST_F(NamedArithmetic, ABundleKeepsItsContract) {
   OnModel({"calibrate", "--output", "bundle", "--set", "numerics.contract=tflite-double", "--set",
            "blocks.1.numerics.softmax=ibert"});
   const ModelContracts contracts = ReadContractsYaml(Path("bundle") / "contract.yaml");
-  EXPECT_EQ(contracts.Label(), "tflite-double 1 (block 1: custom 1)");
+  EXPECT_EQ(contracts.Label(), "tflite-double 2 (block 1: custom 2)");
   const ProcessResult run = Qsim({"run", "--bundle", "bundle", "--rtl", "off", "--output", "out"});
   EXPECT_EQ(run.exit_status, 0) << run.err;
   EXPECT_EQ(ReadContractsYaml(Path("out") / "contract.yaml").Hash(), contracts.Hash());
   const ProcessResult header = Qsim({"export", "--bundle", "bundle", "--format", "svh"});
-  EXPECT_THAT(header.out, HasSubstr("tflite-double 1 (block 1: custom 1)"));
+  EXPECT_THAT(header.out, HasSubstr("tflite-double 2 (block 1: custom 2)"));
   EXPECT_THAT(header.out, HasSubstr("tflite_double"));
 }
 
@@ -87,7 +87,7 @@ TEST_F(NamedArithmetic, DiffComparesContractsFirst) {
       {"run", "--images", "1", "--rtl", "off", "--output", "b", "--set", "numerics.softmax=ibert"});
   const ProcessResult diff = Qsim({"diff", "a/golden", "b/golden"});
   EXPECT_EQ(diff.exit_status, 1);
-  EXPECT_THAT(diff.out, HasSubstr("different numerics contracts: a default 1, b custom 1"));
+  EXPECT_THAT(diff.out, HasSubstr("different numerics contracts: a default 2, b custom 2"));
   EXPECT_THAT(diff.out, HasSubstr("  softmax                 ibert_rn                ibert\n"));
   EXPECT_THAT(diff.out, Not(HasSubstr("first at")));
   EXPECT_THAT(Qsim({"diff", "a/golden", "b/golden", "--tensors"}).out, HasSubstr("first at"));
