@@ -49,8 +49,8 @@ step "qsim calibrate --config $config --input $model --output $bundle"
 step "qsim eval --config $config --input $model --images $images"
 "$qsim" eval --config "$config" --input "$model" --images "$images"
 
-step "qsim run --bundle $bundle --images 1 --output build/real_model/report"
-"$qsim" run --bundle "$bundle" --images 1 --output build/real_model/report --rtl off | tail -n 4
+step "qsim run --config $config --input $model --images 1 --rtl off --output build/real_model/report"
+"$qsim" run --config "$config" --input "$model" --images 1 --rtl off --output build/real_model/report | tail -n 4
 
 step "qsim run --config $config --input $model --scope block --blocks 0,11 --images 1"
 "$qsim" run --config "$config" --input "$model" --scope block --blocks 0,11 --images 1 | tail -n 4

@@ -49,7 +49,8 @@ TEST_P(EveryContract, RunsTheWholeModel) {
       {"run", "--scope", "model", "--images", "1", "--json", "--realise", "nearest", "--set",
        "numerics.contract=" + GetParam(), "--rtl", cosim::BuiltWithRtl() ? "on" : "off"});
   const auto report = nlohmann::json::parse(run.out);
-  EXPECT_EQ(report["provenance"]["contract"], GetParam() + " 1");
+  EXPECT_EQ(report["provenance"]["contract"],
+            GetParam() + " " + std::to_string(LoadContract(GetParam()).version));
   EXPECT_EQ(report["provenance"]["contract_sha256"], LoadContract(GetParam()).Hash());
   if (cosim::BuiltWithRtl()) {
     EXPECT_EQ(report["total_mismatches"], 0);
