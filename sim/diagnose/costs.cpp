@@ -23,8 +23,9 @@ namespace {
 
 constexpr int kMostCosts = 4;
 constexpr int kMostKinds = 6;  // of one round whose repairs are tried
-// What is worth a name, in dB at the output; without a setting that helps it takes more.
-constexpr double kGain = 1;
+// What is worth a name, in dB at the output: more than whatever changes an integer network moves it
+// by. Without a setting that helps it takes more.
+constexpr double kGain = 2;
 constexpr double kIrreparableGain = 3;
 // Signs that bring a kind of tensor under suspicion.
 constexpr double kMassLost = 0.01;
