@@ -24,6 +24,13 @@ struct LoweringNote {
   std::string text;
   bool operator==(const LoweringNote&) const = default;
 };
+constexpr auto NamesOf(LoweringNote::Kind /*enum*/) {
+  return std::to_array<NamedValue<LoweringNote::Kind>>({
+      {LoweringNote::Kind::kInfo, "info"},
+      {LoweringNote::Kind::kSubstitution, "substitution"},
+      {LoweringNote::Kind::kRaisedScale, "raised_scale"},
+  });
+}
 
 struct HardwareParams {
   int array_rows = 16;

@@ -21,13 +21,6 @@ constexpr auto NamesOf(TensorScale::Kind /*enum*/) {
       {TensorScale::Kind::kLog2, "log2"},
   });
 }
-constexpr auto NamesOf(LoweringNote::Kind /*enum*/) {
-  return std::to_array<NamedValue<LoweringNote::Kind>>({
-      {LoweringNote::Kind::kInfo, "info"},
-      {LoweringNote::Kind::kSubstitution, "substitution"},
-      {LoweringNote::Kind::kRaisedScale, "raised_scale"},
-  });
-}
 
 }  // namespace qsim::bundle
 

@@ -77,18 +77,6 @@ Json CycleJson(const CycleReport& entry) {
   return json;
 }
 
-std::string_view KindName(LoweringNote::Kind kind) {
-  switch (kind) {
-    case LoweringNote::Kind::kInfo:
-      return "info";
-    case LoweringNote::Kind::kSubstitution:
-      return "substitution";
-    case LoweringNote::Kind::kRaisedScale:
-      return "raised_scale";
-  }
-  return "";
-}
-
 }  // namespace
 
 Json RunReportToJson(const RunReport& report) {
@@ -109,7 +97,7 @@ Json RunReportToJson(const RunReport& report) {
   json["accumulators"] = ListJson(report.accumulators, AccumulatorJson);
   json["cycles"] = ListJson(report.cycles, CycleJson);
   json["notes"] = ListJson(report.notes, [](const LoweringNote& note) {
-    return Json{{"kind", KindName(note.kind)}, {"tensor", note.tensor}, {"text", note.text}};
+    return Json{{"kind", Name(note.kind)}, {"tensor", note.tensor}, {"text", note.text}};
   });
   json["profile"] =
       report.profile && report.profile->requested() ? ProfileJson(*report.profile) : Json(nullptr);

@@ -146,16 +146,10 @@ std::string FormatCycles(const RunReport& report, bool color) {
   return out + table.Row("total", cells(total));
 }
 
-std::string_view NoteKind(LoweringNote::Kind kind) {
-  switch (kind) {
-    case LoweringNote::Kind::kInfo:
-      return "info";
-    case LoweringNote::Kind::kSubstitution:
-      return "substitution";
-    case LoweringNote::Kind::kRaisedScale:
-      return "raised scale";
-  }
-  return "";
+std::string InWords(LoweringNote::Kind kind) {
+  std::string words(Name(kind));
+  std::replace(words.begin(), words.end(), '_', ' ');
+  return words;
 }
 
 // Notes that say the same of several tensors, in the order of their first appearance.
@@ -180,7 +174,7 @@ std::string FormatNotes(const RunReport& report, bool verbose) {
   std::string out = fmt::format("\nnotes of the lowering ({})\n", report.notes.size());
   if (verbose) {
     for (const LoweringNote& note : report.notes)
-      out += WrapText("  ", fmt::format("{}: {}: {}", NoteKind(note.kind), note.tensor, note.text));
+      out += WrapText("  ", fmt::format("{}: {}: {}", InWords(note.kind), note.tensor, note.text));
     return out;
   }
   constexpr std::size_t kShown = 8;
@@ -196,7 +190,7 @@ std::string FormatNotes(const RunReport& report, bool verbose) {
     const LoweringNote& note = *order[i]->first;
     std::string who = note.tensor;
     if (order[i]->count > 1) who += fmt::format(" and {} more", order[i]->count - 1);
-    out += WrapText("  ", fmt::format("{}: {}: {}", NoteKind(note.kind), who, note.text));
+    out += WrapText("  ", fmt::format("{}: {}: {}", InWords(note.kind), who, note.text));
   }
   if (order.size() > kShown) {
     out += fmt::format("  and {} other kinds of note\n", order.size() - kShown);
