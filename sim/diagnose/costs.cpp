@@ -130,9 +130,7 @@ class Search {
 
  private:
   double OutputDb(const MixedExecutor& network) const {
-    return std::clamp(
-        MeasureOutput(network, *subject_.runs, subject_.inputs, options_.threads).Db(), -200.0,
-        200.0);
+    return Finite(MeasureOutput(network, *subject_.runs, subject_.inputs, options_.threads).Db());
   }
 
   // ---- what is suspicious ----
@@ -279,7 +277,7 @@ class Search {
       for (const OutputPower& power : powers[k]) all.Merge(power);
       for (Cost& cost : kinds[k].costs) {
         cost.before = now_.output_db;
-        cost.exact = std::min(all.Db(), 200.0);
+        cost.exact = Finite(all.Db());
         if (cost.exact - cost.before >= kGain) candidates.push_back(std::move(cost));
       }
     }

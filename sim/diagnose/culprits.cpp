@@ -37,8 +37,6 @@ constexpr double kGainOfSplitting = 3;  // of one scale over Q, K and V, which n
 constexpr double kDominant = 0.5;
 constexpr double kOddOneOut = 15;
 
-double Finite(double db) { return std::clamp(db, -200.0, 200.0); }
-
 class Hunt {
  public:
   Hunt(const DiagnosisSubject& subject, const Measurement& measured, const DiagnoseOptions& options)

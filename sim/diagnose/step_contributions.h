@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "sim/diagnose/base_runs.h"
-#include "sim/diagnose/signal_to_noise.h"
+#include "sim/diagnose/output_power.h"
 #include "sim/diagnose/steps.h"
 #include "sim/semantics/mixed.h"
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "sim/diagnose/signal_to_noise.h"
+#include "sim/diagnose/output_power.h"
 #include "sim/semantics/mixed.h"
 
 namespace qsim::diagnose {

@@ -3,18 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
-#include <numeric>
 #include <set>
 #include <utility>
 
 #include "golden/kernels/fast_backend.h"
 #include "golden/program/executor.h"
-#include "golden/program/queries.h"
 #include "sim/error.h"
 #include "sim/parallel.h"
 #include "sim/run/float_taps.h"
+#include "sim/statistics/signal_to_noise.h"
 #include "sim/sweep/sweep.h"
 #include "sim/text/progress.h"
 
@@ -23,8 +20,14 @@ namespace {
 
 constexpr double kLeastGain = 0.02;  // dB; what is less is left as it was
 
-double Db(double noise) {
-  return noise == 0 ? std::numeric_limits<double>::infinity() : -10 * std::log10(noise);
+Power PowerOf(const std::vector<float>& reference, const std::vector<double>& value,
+              std::size_t begin, std::size_t count) {
+  Power power;
+  for (std::size_t i = begin; i < begin + count; ++i) {
+    const double x = static_cast<double>(reference[i]);
+    power.Add(x, x - value[i]);
+  }
+  return power;
 }
 
 // Noise of the rows, each relative to its own signal, as the norm behind them sees it; the first
@@ -35,14 +38,8 @@ double RelativeNoise(const std::vector<float>& reference, const std::vector<doub
   double sum = 0;
   const std::size_t rows = value.size() / width;
   for (std::size_t row = 0; row < rows; ++row) {
-    double signal = 0;
-    double noise = 0;
-    for (std::size_t i = row * width; i < (row + 1) * width; ++i) {
-      const double x = static_cast<double>(reference[i]);
-      signal += x * x;
-      noise += (x - value[i]) * (x - value[i]);
-    }
-    const double relative = signal == 0 ? (noise == 0 ? 0 : 1) : noise / signal;
+    const Power power = PowerOf(reference, value, row * width, width);
+    const double relative = power.signal == 0 && power.noise != 0 ? 1 : power.Ratio();
     sum += relative;
     if (row == 0) first = relative;
   }
@@ -128,46 +125,28 @@ class Bench {
     const std::optional<Observations> observed = seen_.Of(calibrator.plan());
     if (!observed) throw InputError("it would need another pass over the calibration inputs");
     const Bundle bundle = calibrator.Lower(*observed, subject_.calibration.source);
-    const std::vector<std::string> outputs = Unread(bundle.program);
     const auto images = subject_.images.count();
-    // By image, and by output.
-    std::vector<std::vector<double>> noise(static_cast<std::size_t>(images));
-    std::vector<std::vector<double>> signal(noise.size());
+    // By image, of each tensor that nothing reads.
+    std::vector<std::map<std::string, Power>> powers(static_cast<std::size_t>(images));
     ParallelFor(images, subject_.calibrate.threads, [&](std::int64_t image, int) {
       const auto i = static_cast<std::size_t>(image);
       golden::FastBackend backend;
-      const TensorMap values =
+      const TensorMap outputs =
           ExecuteForOutputs(bundle.program, Inputs(bundle, image), image, backend);
-      for (const std::string& name : outputs) {
+      for (const auto& [name, codes] : outputs) {
         const FloatTensor& reference = floats_[i].at(subject_.model.NodeOf(name)->name);
-        std::vector<double> real = bundle.GridOf(name).Dequantize(values.at(name));
+        const std::vector<double> real = bundle.GridOf(name).Dequantize(codes);
         const auto width = static_cast<std::size_t>(reference.shape.back());
-        if (!first_rows) {
-          noise[i].push_back(RelativeNoise(reference.data, real, width));
-          signal[i].push_back(1);
-          continue;
-        }
-        double sum = 0;
-        double squares = 0;
-        for (std::size_t c = 0; c < width; ++c) {
-          const double x = static_cast<double>(reference.data[c]);
-          sum += (x - real[c]) * (x - real[c]);
-          squares += x * x;
-        }
-        noise[i].push_back(sum);
-        signal[i].push_back(squares);
+        powers[i][name] = first_rows ? PowerOf(reference.data, real, 0, width)
+                                     : Power{1, RelativeNoise(reference.data, real, width)};
       }
     });
-    std::map<std::string, double> db;
-    for (std::size_t o = 0; o < outputs.size(); ++o) {
-      double n = 0;
-      double s = 0;
-      for (std::size_t i = 0; i < noise.size(); ++i) {
-        n += noise[i][o];
-        s += signal[i][o];
-      }
-      db[outputs[o]] = Db(n / s);
+    std::map<std::string, Power> all;
+    for (const auto& of_image : powers) {
+      for (const auto& [name, power] : of_image) all[name].Merge(power);
     }
+    std::map<std::string, double> db;
+    for (const auto& [name, power] : all) db[name] = Decibel(power.Ratio());
     return db;
   }
 
@@ -182,14 +161,6 @@ class Bench {
       }
     }
     return inputs;
-  }
-
-  static std::vector<std::string> Unread(const Program& program) {
-    std::vector<std::string> unread;
-    for (const Op& op : program.ops) {
-      if (ReadersOf(program, OutputOf(op)).empty()) unread.push_back(OutputOf(op));
-    }
-    return unread;
   }
 
   SearchSubject subject_;

@@ -1,33 +1,17 @@
-// Signal and noise power, and what they are at a network's output.
+// Signal and noise power at a network's output.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <vector>
 
+#include "sim/statistics/signal_to_noise.h"
+
 namespace qsim::diagnose {
 
-// Sums over elements; summed image by image and merged in image order, so that they depend on
-// nothing else.
-struct Power {
-  double signal = 0;  // sum x^2
-  double noise = 0;   // sum (x - y)^2
-  void Add(std::span<const float> reference, std::span<const float> value);
-  void Add(double reference, double error) {
-    signal += reference * reference;
-    noise += error * error;
-  }
-  void Merge(const Power& later) {
-    signal += later.signal;
-    noise += later.noise;
-  }
-  // Noise to signal; 0 without noise, infinite for noise without signal.
-  double Ratio() const;
-};
-
-// -10 log10(ratio): a QSNR in dB; infinite for 0.
-double Decibel(double noise_to_signal);
+// A QSNR for comparisons: without noise, and without signal, 200 dB are as good as more.
+inline double Finite(double db) { return std::clamp(db, -200.0, 200.0); }
 
 // The output: the logits of a chained program, else the last tensor of each block, of which each
 // counts alike.
