@@ -10,16 +10,26 @@
 namespace qsim::derivation {
 namespace {
 
-Draw From(Comparison& comparison) {
-  return [&](std::int64_t lo, std::int64_t hi) { return comparison.Between(lo, hi); };
-}
+// A random instance of an operation and all its tensors, run.
+template <typename T>
+struct Ran {
+  explicit Ran(Comparison& comparison)
+      : instance(Arbitrary(
+            std::type_identity<T>(),
+            [&](std::int64_t lo, std::int64_t hi) { return comparison.Between(lo, hi); })),
+        op(std::get<T>(instance.program.ops.front())) {
+    GoldenBackend golden;
+    tensors = Execute(instance.program, instance.inputs, 0, golden);
+  }
+  Instance instance;
+  const T& op;
+  TensorMap tensors;
+};
 
 void CompareRowSum(Comparison& comparison) {
   for (int i = 0; i < 200; ++i) {
-    const Instance instance = Arbitrary(std::type_identity<RowSumOp>(), From(comparison));
-    const auto& op = std::get<RowSumOp>(instance.program.ops.front());
-    GoldenBackend golden;
-    const TensorMap tensors = Execute(instance.program, instance.inputs, 0, golden);
+    const Ran<RowSumOp> ran(comparison);
+    const auto& [instance, op, tensors] = ran;
     const IntTensor &x = tensors.at(op.input), &y = tensors.at(op.output);
     const std::int64_t width = x.shape()[2];
     for (std::int64_t row = 0; row < y.size(); ++row) {
@@ -66,10 +76,8 @@ void CompareReciprocal(Comparison& comparison) {
 
 void CompareRowDivide(Comparison& comparison) {
   for (int i = 0; i < 300; ++i) {
-    const Instance instance = Arbitrary(std::type_identity<RowDivideOp>(), From(comparison));
-    const auto& op = std::get<RowDivideOp>(instance.program.ops.front());
-    GoldenBackend golden;
-    const TensorMap tensors = Execute(instance.program, instance.inputs, 0, golden);
+    const Ran<RowDivideOp> ran(comparison);
+    const auto& [instance, op, tensors] = ran;
     const IntTensor &x = tensors.at(op.input), &d = tensors.at(op.divisor);
     const IntTensor& y = tensors.at(op.output);
     const QuantRange range = instance.program.Tensor(op.output).range;

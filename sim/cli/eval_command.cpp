@@ -31,17 +31,11 @@ namespace {
 
 constexpr int kUnreadable = 2;  // some images could not be read
 
-// The classes of a network; 0 where it ends in features.
-std::int64_t ClassesOf(const network::Network& model) {
-  const network::Node* logits = model.Logits();
-  return logits == nullptr ? 0 : logits->shape.back();
-}
-
 // Evaluation images, one at a time: memory does not grow with their number.
 class EvaluationImages {
  public:
   EvaluationImages(const EvalOptions& options, const LoadedModel& loaded)
-      : classes_(ClassesOf(loaded.model)) {
+      : classes_(loaded.model.classes()) {
     const InputSpec& spec = loaded.manifest.Evaluation();
     if (options.data.empty()) {
       reader_.emplace(loaded.manifest, spec, InputUse::kEvaluation);
@@ -147,7 +141,7 @@ class Judge {
       return bundle_.GridOf(name).Dequantize(integers.at(name));
     };
     const Ending integer = {real(last_.name), real(tokens_.name)};
-    if (ClassesOf(model_) > 0) {
+    if (model_.classes() > 0) {
       verdict.reference = TopFive({last.begin(), last.end()});
       verdict.ideal = TopFive(ideal.last);
       verdict.integer = TopFive(integer.last);

@@ -145,6 +145,7 @@ class Network {
   const Node* Head() const;
   // The head where it gives one number for each class, or null: then its rows are features.
   const Node* Logits() const;
+  std::int64_t classes() const { return Logits() == nullptr ? 0 : Logits()->shape.back(); }
   // The last tensor with a row for each token: the end of the network, or what its head reads.
   // Null for a network without nodes.
   const Node* TokenFeatures() const;

@@ -8,12 +8,8 @@ namespace {
 
 constexpr double kLeast = 1.0 / 1024;
 
-double Largest(const std::vector<double>& values) {
-  return *std::max_element(values.begin(), values.end());
-}
-
 void Bound(std::vector<double>& values) {
-  const double largest = Largest(values);
+  const double largest = std::ranges::max(values);
   for (double& v : values) v = largest == 0 ? 1 : std::max(v, largest * kLeast);
 }
 
@@ -40,7 +36,7 @@ std::vector<double> SmoothingFactors(const std::vector<RealRange>& channels,
   std::vector<double> factors;
   for (std::size_t c = 0; c < x.size(); ++c)
     factors.push_back(std::pow(x[c], exponent) / std::pow(w[c], 1 - exponent));
-  const double largest = Largest(factors);
+  const double largest = std::ranges::max(factors);
   for (double& f : factors) f /= largest;
   return factors;
 }

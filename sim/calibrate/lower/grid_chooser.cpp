@@ -20,13 +20,6 @@
 namespace qsim::calibrate {
 namespace {
 
-double Largest(const std::vector<double>& values) {
-  return *std::max_element(values.begin(), values.end());
-}
-double Smallest(const std::vector<double>& values) {
-  return *std::min_element(values.begin(), values.end());
-}
-
 double Extent(const RealRange& range, bool has_zero_point) {
   return has_zero_point ? range.max - range.min : std::max(-range.min, range.max);
 }
@@ -281,7 +274,7 @@ class Chooser {
       scales.push_back(QuantizationOf(range, a.range, section.has_zero_point).scale);
     }
     if (PowerOfTwo(plan)) {
-      const double u = unit.value_or(Largest(scales));
+      const double u = unit.value_or(std::ranges::max(scales));
       for (double& s : scales) s = SnapUp(s, u);
     }
     std::vector<std::int32_t> zeros;
@@ -297,7 +290,7 @@ class Chooser {
   Activation Stream(const NodePlan& plan, std::optional<double> unit = std::nullopt) {
     Activation a = Plain(plan, RangesOf(plan), unit);
     if (!ChannelWise(*plan.section)) return a;
-    double base = std::max(Smallest(a.scale), Largest(a.scale) / 128);
+    double base = std::max(std::ranges::min(a.scale), std::ranges::max(a.scale) / 128);
     if (unit && PowerOfTwo(plan)) base = SnapUp(base, *unit);
     for (double& s : a.scale) s = SnapUp(std::max(s, base), base);
     return a;
