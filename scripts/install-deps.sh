@@ -13,6 +13,7 @@ build_packages=(
   libpng-dev libjpeg-dev # image folders
   libgmp-dev             # the second derivations: tests and selftest
   libjs-chart.js         # the plots of report.html
+  libhwy-dev             # vectors for every instruction set: the fast kernels
   libeigen3-dev libyaml-cpp-dev libcli11-dev libfmt-dev nlohmann-json3-dev
 )
 test_packages=(
