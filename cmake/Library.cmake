@@ -39,3 +39,9 @@ function(qsim_precompile target flags)
     set_property(GLOBAL PROPERTY "QSIM_PRECOMPILED_${flags}" ${target})
   endif()
 endfunction()
+
+# qsim_vectors(SOURCES...): sources that Highway compiles once for each instruction set, which takes a translation
+# unit of their own.
+function(qsim_vectors)
+  set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+endfunction()

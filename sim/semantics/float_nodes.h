@@ -4,7 +4,6 @@
 // number of threads, the cache sizes of the machine nor the compiler.
 #pragma once
 
-#include <cstdint>
 #include <span>
 
 #include "sim/io/tensors/float_tensor.h"
@@ -19,12 +18,5 @@ FloatTensor Compute(const network::Node& node, std::span<const FloatTensor* cons
 // The pieces, for what puts them together in other ways.
 FloatTensor FloatLinear(const network::Linear& layer, const FloatTensor& x);
 FloatTensor FloatLayerNorm(const network::Norm& norm, const FloatTensor& x);
-void FloatSoftmaxRow(std::span<const float> scores, std::span<float> out);
-
-// out[M, N] = a[M, K] * b[K, N] + bias[N] (bias may be empty), each element summed with k
-// ascending.
-void FloatMatmul(const float* a, std::int64_t a_stride, const float* b, std::int64_t b_stride,
-                 std::span<const float> bias, std::int64_t m, std::int64_t n, std::int64_t k,
-                 float* out, std::int64_t out_stride);
 
 }  // namespace qsim::semantics

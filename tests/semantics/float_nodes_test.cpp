@@ -1,6 +1,5 @@
 #include "sim/semantics/float_nodes.h"
 
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -19,35 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 
 const fs::path kVectors = fs::path(QSIM_SOURCE_DIR) / "vectors";
-
-TEST(FloatMatmul, EqualsANaiveSumInTheSameOrderForEveryShape) {
-  testing::SeededRandom random;
-  for (const std::int64_t m : {1, 3, 4, 5, 9}) {
-    for (const std::int64_t n : {1, 7, 8, 9, 17}) {
-      for (const std::int64_t k : {1, 2, 33}) {
-        std::vector<float> a(static_cast<std::size_t>(m * k));
-        std::vector<float> b(static_cast<std::size_t>(k * n));
-        std::vector<float> bias(static_cast<std::size_t>(n));
-        for (auto* values : {&a, &b, &bias}) {
-          for (float& v : *values) v = static_cast<float>(random.Between(-1000, 1000)) / 128.0F;
-        }
-        std::vector<float> out(static_cast<std::size_t>(m * n));
-        FloatMatmul(a.data(), k, b.data(), n, bias, m, n, k, out.data(), n);
-        for (std::int64_t i = 0; i < m; ++i) {
-          for (std::int64_t j = 0; j < n; ++j) {
-            float sum = 0;
-            for (std::int64_t l = 0; l < k; ++l) {
-              sum +=
-                  a[static_cast<std::size_t>(i * k + l)] * b[static_cast<std::size_t>(l * n + j)];
-            }
-            sum += bias[static_cast<std::size_t>(j)];
-            ASSERT_EQ(out[static_cast<std::size_t>(i * n + j)], sum);
-          }
-        }
-      }
-    }
-  }
-}
 
 // The taps of the shipped model for its first four evaluation images, computed by another program
 // in double precision.
