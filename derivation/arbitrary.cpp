@@ -407,34 +407,37 @@ Instance Arbitrary(std::type_identity<GeluOp>, const Draw& draw) {
   Builder b(draw);
   Shape shape = {b.Between(1, 5), b.Between(1, 9)};
   if (b.Coin()) shape.insert(shape.begin(), b.Between(1, 3));
-  const QuantRange in = b.Pick<QuantRange>({kInt8, kUint8, {-8, 7}});
+  const auto kind = static_cast<GeluKind>(b.Between(0, 4));
+  const bool wide = MostGeluInputBits(kind) > 8 && b.Coin();
+  QuantRange in = b.Pick<QuantRange>({kInt8, kUint8, {-8, 7}});
+  if (wide) in = kind == GeluKind::kTable ? QuantRange{-1000, 1200} : kInt16;
   const QuantRange out = b.Pick<QuantRange>({kInt8, kUint8, kInt16});
   b.Input("x", shape, in);
   GeluOp op;
   op.output = "y";
   op.input = "x";
-  switch (b.Between(0, 4)) {
-    case 0:
+  switch (kind) {
+    case GeluKind::kTable:
       op.params = GeluTableParams{b.Many(std::int64_t{in.qmax} - in.qmin + 1, out.qmin, out.qmax)};
       break;
-    case 1:
+    case GeluKind::kIbert:
       op.params = WithLastStep(b, GeluIbertParams{.b = -b.Between(1, kMaxGeluB),
                                                   .c = -b.Between(1, kMaxGeluC),
                                                   .shift_int = -b.Between(1, kMaxGeluC),
                                                   .n = static_cast<int>(b.Between(0, 30))});
       break;
-    case 2:
+    case GeluKind::kShiftGelu:
       op.params =
           WithLastStep(b, ShiftGeluParams{.x0 = -b.Between32(1, kMaxShiftGeluX0),
                                           .n = static_cast<int>(b.Between(0, 30)),
                                           .output_bits = static_cast<int>(b.Between(1, 16))});
       break;
-    case 3:
+    case GeluKind::kIta:
       op.params = WithLastStep(b, GeluItaParams{.q_1 = b.Between(-kMaxGeluC, kMaxGeluC),
                                                 .q_b = -b.Between(1, kMaxGeluB),
                                                 .q_c = b.Between(-kMaxGeluC, kMaxGeluC)});
       break;
-    default:
+    case GeluKind::kDeeploy:
       op.params = WithLastStep(b, GeluDeeployParams{.b = -b.Between(1, kMaxGeluB),
                                                     .one = b.Between(-kMaxGeluC, kMaxGeluC)});
   }

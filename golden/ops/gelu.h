@@ -49,6 +49,12 @@ inline constexpr std::int32_t kMaxShiftGeluX0 = 1 << 20;  // of x0
 inline constexpr int kMaxShiftGeluBits = 16;              // output_bits
 inline constexpr std::int64_t kMaxGeluAddend = std::int64_t{1} << 62;
 
+// The widest input that an algorithm stands for: ita reads int8, and shiftgelu's sum of two
+// exponentials keeps only 8 bits of inputs apart (section 7.6).
+constexpr int MostGeluInputBits(GeluKind kind) {
+  return kind == GeluKind::kIta || kind == GeluKind::kShiftGelu ? 8 : 16;
+}
+
 // In the order of GeluKind.
 using GeluParams = std::variant<GeluTableParams, GeluIbertParams, ShiftGeluParams, GeluItaParams,
                                 GeluDeeployParams>;

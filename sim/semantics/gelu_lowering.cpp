@@ -62,6 +62,12 @@ std::vector<std::int32_t> TableOf(double (*function)(double), Quantization in, Q
   return table;
 }
 
+double FinestGeluInput(GeluKind kind) {
+  // |b| of the polynomial is at most kMaxGeluB.
+  const bool polynomial = kind == GeluKind::kIbert || kind == GeluKind::kDeeploy;
+  return polynomial ? 1.415 * -kB / static_cast<double>(kMaxGeluB - 1) : 0;
+}
+
 double SetGeluConstants(double s, GeluParams& params) {
   return std::visit([s](auto& p) { return Set(s, p); }, params);
 }

@@ -14,6 +14,9 @@ namespace qsim::semantics {
 std::vector<std::int32_t> TableOf(double (*function)(double), Quantization in, QuantRange in_range,
                                   Quantization out, QuantRange out_range);
 
+// The finest input scale for which an algorithm has constants; 0: any.
+double FinestGeluInput(GeluKind kind);
+
 // Sets the constants of an algorithm (any but table) for inputs s (q - input_zero), and
 // returns the real scale of the algorithm's wide result y; negative for ibert and ita.
 double SetGeluConstants(double s, GeluParams& params);

@@ -1,5 +1,6 @@
 // The lowering of the shipped model, for a matrix of configurations.
 #include "sim/calibrate/lower/lowering.h"
+#include "sim/semantics/gelu_lowering.h"
 #include "sim/semantics/softmax_lowering.h"
 
 #include <gmock/gmock.h>
@@ -389,6 +390,53 @@ TEST(SoftmaxParams, FollowTheirDefinition) {
 
 // Scores that the integer exponential cannot take: all places in one line, with what would work;
 // and it does.
+// 16 bits of what GELU reads, for every algorithm that takes them: what is left of its step's loss
+// is its own output's rounding.
+TEST(Lowering, GeluReads16Bits) {
+  const Vectors vectors = Vectors::Shipped();
+  CalibrateOptions options;
+  options.scope = Scope::kBlock;
+  const auto db = [&](const std::string& gelu, const std::string& bits) {
+    const Bundle bundle = vectors.Calibrate(
+        {"numerics.gelu=" + gelu, "mlp_fc1.output.bit_type={bits: " + bits + ", symmetric: False}"},
+        options);
+    EXPECT_EQ(bundle.program.Tensor("blocks.0.mlp_fc1.quant").dtype,
+              bits == "16" ? DType::kUint16 : DType::kUint8);
+    RunSettings settings;
+    settings.images = 2;
+    return WorstQsnr(vectors.Run(bundle, settings).report, "mlp_gelu");
+  };
+  for (const char* gelu : {"table", "deeploy"}) EXPECT_GT(db(gelu, "16"), db(gelu, "8") + 0.5);
+  EXPECT_GT(db("ibert", "16"), 25);
+}
+
+TEST(Lowering, GeluInputsAreNeverFinerThanItsConstants) {
+  for (const GeluKind kind : {GeluKind::kIbert, GeluKind::kDeeploy}) {
+    auto params = Alternative<GeluParams>(static_cast<std::size_t>(kind));
+    SetGeluConstants(FinestGeluInput(kind), params);
+    EXPECT_NO_THROW(CheckGeluParams(params));
+    SetGeluConstants(FinestGeluInput(kind) / 1.01, params);
+    EXPECT_THROW(CheckGeluParams(params), std::invalid_argument);
+  }
+  // A layer of which nearly nothing comes out.
+  const Vectors vectors = Vectors::Shipped();
+  network::Network network = vectors.model();
+  auto& fc1 = std::get<network::Projection>(network.At("blocks.0.mlp_fc1").function).layer;
+  for (float& w : fc1.weight.data) w *= 1e-3F;
+  for (float& b : fc1.bias) b *= 1e-3F;
+  CalibrateOptions options;
+  options.scope = Scope::kBlock;
+  options.blocks = {0};
+  const Bundle bundle = calibrate::Calibrate(
+      network,
+      Vectors::ConfigWith(
+          {"mlp_fc1.output.bit_type={bits: 16, symmetric: False}", "numerics.gelu=ibert"}),
+      vectors.calibration(), options);
+  EXPECT_NO_THROW(Validate(bundle.program));
+  EXPECT_EQ(bundle.scales.at("blocks.0.mlp_fc1.quant").scale.front(),
+            FinestGeluInput(GeluKind::kIbert));
+}
+
 TEST(Lowering, NamesAllScoresThatNoSoftmaxTakes) {
   const Vectors vectors = Vectors::Shipped();
   const std::vector<std::string> few = {"attn_kv_out.bit_type={bits: 2, signed: True}",

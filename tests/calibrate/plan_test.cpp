@@ -8,6 +8,7 @@
 
 #include "sim/error.h"
 #include "sim/network/families/vit.h"
+#include "tests/io/io_test_util.h"
 #include "tests/namespaces.h"
 #include "tests/test_support.h"
 
@@ -119,7 +120,8 @@ std::vector<Refused> RefusedRequests() {
        "channel_wise on both Q and K",
        "layer_wise",
        [=](const Plan& p) {
-         return SectionOf(p, "attn_q_out").calibration_mode == kChannel && SectionOf(p, "attn_k_out").calibration_mode == kLayer;
+         return SectionOf(p, "attn_q_out").calibration_mode == kChannel &&
+                SectionOf(p, "attn_k_out").calibration_mode == kLayer;
        }},
       {{"norm1" + head},
        "norm1",
@@ -140,7 +142,9 @@ std::vector<Refused> RefusedRequests() {
        "residual1",
        "channel_wise residual stream with a zero point",
        "channel_wise symmetric",
-       [](const Plan& p) { return !SectionOf(p, "residual1").has_zero_point && SectionOf(p, "residual1").is_signed; }},
+       [](const Plan& p) {
+         return !SectionOf(p, "residual1").has_zero_point && SectionOf(p, "residual1").is_signed;
+       }},
       {{"attn_proj.weight" + head},
        "attn_proj.weight",
        "contraction axis",
@@ -179,22 +183,19 @@ std::vector<Refused> RefusedRequests() {
   all.push_back({{"attn_k_out" + nine}, "attn_k_out", bits, "bits: 8", [](const Plan& p) {
                    return SectionOf(p, "attn_k_out").bits == 8;
                  }});
-  all.push_back(
-      {{"attn_v_input" + nine}, "attn_v_input", bits, "bits: 8", [](const Plan& p) {
-         return SectionOf(p, "attn_v_input").bits == 8;
-       }});
+  all.push_back({{"attn_v_input" + nine}, "attn_v_input", bits, "bits: 8", [](const Plan& p) {
+                   return SectionOf(p, "attn_v_input").bits == 8;
+                 }});
   all.push_back({{"attn_v_out" + nine}, "attn_v_out", bits, "bits: 8", [](const Plan& p) {
                    return SectionOf(p, "attn_v_out").bits == 8;
                  }});
+  all.push_back({{"attn_qkv.weight" + nine}, "attn_qkv.weight", bits, "bits: 8", [](const Plan& p) {
+                   return WeightOf(p, "attn_qkv").bits == 8;
+                 }});
   all.push_back(
-      {{"attn_qkv.weight" + nine}, "attn_qkv.weight", bits, "bits: 8", [](const Plan& p) {
-         return WeightOf(p, "attn_qkv").bits == 8;
+      {{"attn_proj.weight" + nine}, "attn_proj.weight", bits, "bits: 8", [](const Plan& p) {
+         return WeightOf(p, "attn_proj").bits == 8;
        }});
-  all.push_back({{"attn_proj.weight" + nine},
-                 "attn_proj.weight",
-                 bits,
-                 "bits: 8",
-                 [](const Plan& p) { return WeightOf(p, "attn_proj").bits == 8; }});
   return all;
 }
 
@@ -256,6 +257,26 @@ TEST(Plan, RealisableRequestsPass) {
   };
   for (const auto& settings : accepted)
     EXPECT_EQ(ErrorOf(settings), "") << ::testing::PrintToString(settings);
+}
+
+// What the activation reads is no operand of the array: its algorithm says how wide it may be.
+TEST(Plan, ActivationsReadUpTo16Bits) {
+  const auto fc1 = [](const std::string& gelu, Realise realise) {
+    return *Plan(Shipped(),
+                 ConfigWith({"mlp_fc1.output.bit_type.bits=16", "numerics.gelu=" + gelu}),
+                 {Scope::kBlock, {1}}, realise)
+                .At("blocks.1.mlp_fc1")
+                .section;
+  };
+  for (const char* gelu : {"table", "ibert", "deeploy"})
+    EXPECT_EQ(fc1(gelu, Realise::kExact).bits, 16) << gelu;
+  for (const std::string gelu : {"ita", "shiftgelu"}) {
+    EXPECT_THAT(
+        testing::ErrorOf([&] { fc1(gelu, Realise::kExact); }),
+        HasSubstr("blocks.1.mlp_fc1.output: cannot be realised in integers: 16 bits: GELU " + gelu +
+                  " reads 8; table, ibert and deeploy read up to 16"));
+    EXPECT_EQ(fc1(gelu, Realise::kNearest).bits, 8) << gelu;
+  }
 }
 
 TEST(Plan, EveryObserverServesEveryTensor) {

@@ -133,7 +133,8 @@ inline std::vector<NetworkProgramOptions> AllNetworkOptions() {
   for (const GeluKind gelu : {GeluKind::kTable, GeluKind::kIbert}) {
     for (const bool per_channel : {false, true}) {
       for (const QuantRange stream : {kInt8Range, kInt16Range}) {
-        for (const QuantRange input : {kInt8Range, kUint8Range, QuantRange{-8, 7}}) {
+        for (const QuantRange input :
+             {kInt8Range, kUint8Range, QuantRange{-8, 7}, QuantRange{-900, 1100}}) {
           all.push_back({gelu, per_channel, stream, input});
         }
       }

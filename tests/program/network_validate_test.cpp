@@ -137,7 +137,7 @@ TEST(Validate, GeluTable) {
   ExpectRejected(
       Valid(),
       {
-          {"gelu 'gelu': 'fc1.acc' must be int8 or uint8",
+          {"gelu 'gelu': 'fc1.acc' must be at most 16 bits wide for table",
            [&](Program& p) { op(p).input = "fc1.acc"; }},
           {"'gelu' has the wrong shape",
            [](Program& p) {
@@ -161,7 +161,7 @@ TEST(Validate, GeluIbert) {
   ExpectRejected(
       Valid({.gelu = GeluKind::kIbert}),
       {
-          {"'fc1.acc' must be int8 or uint8",
+          {"'fc1.acc' must be at most 16 bits wide for ibert",
            [](Program& p) { OpNamed<GeluOp>(p, "gelu").input = "fc1.acc"; }},
           {"gelu 'gelu': Gelu: b must be in", [&](Program& p) { op(p).b = 0; }},
           {"b must be in", [&](Program& p) { op(p).b = -kMaxGeluB - 1; }},

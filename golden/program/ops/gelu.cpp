@@ -13,8 +13,12 @@ GeluShape ShapeOf(const TensorInfo& in, const TensorInfo& out) {
 }  // namespace
 
 void GeluOp::Check(const Checker& checker) const {
-  checker.RequireNarrow(input);
   const TensorInfo& in = checker.Tensor(input);
+  const GeluKind kind = KindOf(params);
+  const int most = MostGeluInputBits(kind);
+  checker.Require(BitsOf(in.dtype) <= most, "'" + input + "' must be at most " +
+                                                std::to_string(most) + " bits wide for " +
+                                                std::string(Name(kind)));
   const TensorInfo& out = checker.Tensor(output);
   checker.RequireShape(output, in.shape);
   if (const auto* lookup = std::get_if<GeluTableParams>(&params)) {

@@ -10,12 +10,12 @@ namespace qsim::golden {
 class Checker;
 class OperationRun;
 
-// GELU of a tensor of at most 8 bits, of any shape; shiftgelu works on rows of the last axis. A
-// table has one entry per code of the input's range, within the output's range. An int32 output
-// with scale 1 is the algorithm's own wide result.
+// GELU of a tensor of at most 16 bits (ita and shiftgelu: 8), of any shape; shiftgelu works on rows
+// of the last axis. A table has one entry per code of the input's range, within the output's range.
+// An int32 output with scale 1 is the algorithm's own wide result.
 struct GeluOp {
-  static constexpr Description kIs{"gelu", "7", /*clamps=*/true, /*formula=*/{}, /*float_vectors=*/0,
-                                   "GELU"};
+  static constexpr Description kIs{
+      "gelu", "7", /*clamps=*/true, /*formula=*/{}, /*float_vectors=*/0, "GELU"};
   std::string output, input;
   GeluParams params;
   bool operator==(const GeluOp&) const = default;

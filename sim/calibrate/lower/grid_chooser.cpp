@@ -142,8 +142,27 @@ class Chooser {
   void Choose(const network::Projection&, const NodePlan& plan) {
     if (!plan.section) return;
     const std::vector<const NodePlan*> readers = plan_.ReadersOf(Name(plan));
-    if (readers.empty() || !std::holds_alternative<network::Sum>(readers.front()->node->function))
-      Set(plan, Plain(plan, RangesOf(plan)));
+    if (!readers.empty() && std::holds_alternative<network::Sum>(readers.front()->node->function))
+      return;
+    Activation a = Plain(plan, RangesOf(plan));
+    for (const NodePlan* reader : readers) {
+      if (std::holds_alternative<network::Gelu>(reader->node->function))
+        RaiseForGelu(reader->numerics.gelu, plan, a);
+    }
+    Set(plan, std::move(a));
+  }
+
+  // Where the algorithm has no constants for so fine a scale.
+  void RaiseForGelu(GeluKind kind, const NodePlan& plan, Activation& a) {
+    const double finest = FinestGeluInput(kind);
+    if (a.scale[0] >= finest) return;
+    Note(LoweringNote::Kind::kRaisedScale, a.name,
+         fmt::format("scale {:.3g} raised to {:.3g}, the finest that GELU {} has constants for",
+                     a.scale[0], finest, golden::Name(kind)));
+    const std::int32_t zero =
+        ZeroPointFor(RangesOf(plan)[0], finest, a.range, plan.section->has_zero_point);
+    std::ranges::fill(a.scale, finest);
+    std::ranges::fill(a.zero, zero);
   }
 
   void Choose(const network::Columns&, const NodePlan& plan) {

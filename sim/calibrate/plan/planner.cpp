@@ -329,7 +329,14 @@ class Planner {
 
   Section TableInput(GeluKind gelu) {
     const std::string& name = node_->section->key;
-    Section section = Operand(*node_->section);
+    Section section = Get(*node_->section);
+    const int most = golden::MostGeluInputBits(gelu);
+    if (section.bits > most) {
+      Substitute(section, name,
+                 fmt::format("{} bits: GELU {} reads {}; table, ibert and deeploy read up to 16",
+                             section.bits, Name(gelu), most),
+                 fmt::format("bits: {}", most), [most](Section& s) { s.bits = most; });
+    }
     RequireLayerWise(section, name, "one table serves every channel of its input");
     if (gelu == GeluKind::kIta && section.has_zero_point) {
       Substitute(section, name, "GELU ita takes no zero point", "signed and symmetric",
@@ -377,7 +384,8 @@ class Planner {
     Substitute(
         section, tensor,
         fmt::format(
-            "{} bits: more than {} bits are for the residual stream, scores and norm inputs only",
+            "{} bits: more than {} bits are for the residual stream, scores and norm inputs, and "
+            "for what an activation reads",
             section.bits, limit),
         fmt::format("bits: {}", limit), [limit](Section& s) { s.bits = limit; });
   }
