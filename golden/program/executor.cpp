@@ -3,6 +3,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <variant>
 
 namespace qsim::golden {
 namespace {
@@ -12,13 +13,15 @@ void CheckInput(const TensorInfo& info, const IntTensor& tensor) {
   if (tensor.shape() != info.shape || tensor.dtype() != info.dtype) {
     throw ProgramError("input '" + info.name + "' has another shape or type than the program says");
   }
-  for (std::int64_t i = 0; i < tensor.size(); ++i) {
-    const std::int64_t value = tensor.At(i);
-    if (value < info.range.qmin || value > info.range.qmax) {
-      throw ProgramError("input '" + info.name + "' element " + std::to_string(i) + " is " +
-                         std::to_string(value) + ", outside its range");
-    }
-  }
+  std::visit(
+      [&](const auto& values) {
+        for (std::size_t i = 0; i < values.size(); ++i) {
+          if (values[i] >= info.range.qmin && values[i] <= info.range.qmax) continue;
+          throw ProgramError("input '" + info.name + "' element " + std::to_string(i) + " is " +
+                             std::to_string(values[i]) + ", outside its range");
+        }
+      },
+      tensor.storage());
 }
 
 }  // namespace

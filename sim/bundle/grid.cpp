@@ -43,39 +43,79 @@ Grid::Grid(const TensorInfo& info, const TensorScale& scale)
   }
 }
 
+GridLayout Grid::Layout() const {
+  GridLayout layout;
+  for (std::size_t c = 0; c < channels_; ++c) {
+    const Quantization q = At(c);
+    layout.scale.push_back(q.scale);
+    layout.zero.push_back(static_cast<double>(q.zero));
+  }
+  layout.inner = inner_;
+  layout.lowest = static_cast<double>(info_->range.qmin);
+  layout.highest = static_cast<double>(info_->range.qmax);
+  return layout;
+}
+
+bool Grid::ToUnits(std::span<const double> real, const Stepping& stepping,
+                   std::span<double> units) const {
+  if (!log2()) return UnitsOfEach(Layout(), real, stepping, units);
+  bool on_grid = stepping.round;
+  for (std::size_t i = 0; i < size_; ++i) {
+    double u = Units({}, real[i]);
+    if (stepping.round) u = std::nearbyint(u);
+    if (stepping.clamp) u = Clamped(u);
+    if (!stepping.error.empty()) u += stepping.error[i];
+    if (stepping.clamp) u = Clamped(u);
+    on_grid = on_grid && u == Clamped(u);
+    units[i] = u;
+  }
+  return on_grid;
+}
+
+void Grid::ToReal(std::span<double> units) const {
+  if (!log2()) return RealOfEach(Layout(), units);
+  for (double& u : units) u = Real({}, u);
+}
+
 IntTensor Grid::Codes(std::span<const double> units) const {
   IntTensor codes(info_->dtype, info_->shape);
-  std::visit(
-      [&](auto& values) {
-        using T = typename std::decay_t<decltype(values)>::value_type;
-        for (std::size_t i = 0; i < units.size(); ++i) values[i] = static_cast<T>(units[i]);
-      },
-      codes.storage());
+  CodesOfEach(units, codes);
   return codes;
 }
 
 IntTensor Grid::Quantize(std::span<const float> real, std::int64_t* saturated) const {
   std::vector<double> units(size_);
   std::int64_t changed = 0;
-  ForEach([&](std::size_t i, Quantization q) {
-    const double rounded = std::nearbyint(Units(q, static_cast<double>(real[i])));
-    units[i] = Clamped(rounded);
-    changed += units[i] != rounded;
-  });
+  if (log2()) {
+    for (std::size_t i = 0; i < size_; ++i) {
+      const double rounded = std::nearbyint(Units({}, static_cast<double>(real[i])));
+      units[i] = Clamped(rounded);
+      changed += units[i] != rounded;
+    }
+  } else {
+    changed = QuantizeEach(Layout(), real, units);
+  }
   if (saturated != nullptr) *saturated += changed;
   return Codes(units);
 }
 
-std::vector<double> Grid::Dequantize(const IntTensor& codes) const {
-  std::vector<double> real(size_);
-  std::visit(
-      [&](const auto& values) {
-        ForEach([&](std::size_t i, Quantization q) {
-          real[i] = Real(q, static_cast<double>(values[i]));
-        });
-      },
-      codes.storage());
+template <typename T>
+std::vector<T> Grid::RealOf(const IntTensor& codes) const {
+  std::vector<T> real(size_);
+  if (log2()) {
+    for (std::size_t i = 0; i < size_; ++i)
+      real[i] =
+          static_cast<T>(Real({}, static_cast<double>(codes.At(static_cast<std::int64_t>(i)))));
+  } else {
+    DequantizeEach(Layout(), codes, std::span<T>(real));
+  }
   return real;
+}
+
+std::vector<double> Grid::Dequantize(const IntTensor& codes) const { return RealOf<double>(codes); }
+
+std::vector<float> Grid::DequantizeToFloat(const IntTensor& codes) const {
+  return RealOf<float>(codes);
 }
 
 }  // namespace qsim::bundle

@@ -11,6 +11,7 @@
 
 #include "golden/ops/one_or_each.h"
 #include "golden/program/program.h"
+#include "sim/bundle/grid_vectors.h"
 #include "sim/namespaces.h"
 
 namespace qsim::bundle {
@@ -89,6 +90,12 @@ class Grid {
     }
   }
 
+  // Of all elements: Units, then rounded, clamped and shifted as asked. Returns whether every one
+  // is a whole number within the range.
+  bool ToUnits(std::span<const double> real, const Stepping& stepping,
+               std::span<double> units) const;
+  // Real, in place.
+  void ToReal(std::span<double> units) const;
   // Whole units within the range, as the tensor stores them.
   IntTensor Codes(std::span<const double> units) const;
   // Real numbers rounded and clamped, docs/numerics.md section 1. *saturated, if not null, is
@@ -96,10 +103,14 @@ class Grid {
   IntTensor Quantize(std::span<const float> real, std::int64_t* saturated = nullptr) const;
   // The real numbers that the codes of one image stand for.
   std::vector<double> Dequantize(const IntTensor& codes) const;
+  std::vector<float> DequantizeToFloat(const IntTensor& codes) const;
 
  private:
   bool log2() const { return scale_->kind == TensorScale::Kind::kLog2; }
   double zero_flag() const { return static_cast<double>(info_->range.qmax); }
+  GridLayout Layout() const;
+  template <typename T>
+  std::vector<T> RealOf(const IntTensor& codes) const;
 
   const TensorInfo* info_;
   const TensorScale* scale_;

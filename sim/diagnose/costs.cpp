@@ -64,8 +64,8 @@ struct Kind {
 // The network at hand: as it was given, and after every setting that has helped.
 struct Subject {
   std::optional<Config> config;
-  Bundle bundle;
-  std::unique_ptr<const MixedExecutor> network;
+  std::unique_ptr<const Bundle> bundle;
+  std::unique_ptr<const MixedExecutor> network;  // of the bundle
   std::unique_ptr<const BaseRuns> own_runs;
   const BaseRuns* runs = nullptr;
   double output_db = 0;
@@ -119,8 +119,6 @@ class Search {
       }
       costs.push_back(std::move(best));
       now_ = std::move(*mended);
-      now_.network =
-          std::make_unique<const MixedExecutor>(now_.bundle, subject_.model, subject_.inputs);
       now_.own_runs =
           std::make_unique<const BaseRuns>(*now_.network, subject_.inputs.count(), subject_.runs);
       now_.runs = now_.own_runs.get();
@@ -300,11 +298,13 @@ class Search {
       after.config = WithSettings(*now_.config, {setting});
       if (!after.config) continue;
       try {
-        after.bundle = options_.calibrate(*after.config);
+        after.bundle = std::make_unique<const Bundle>(options_.calibrate(*after.config));
       } catch (const InputError&) {
         continue;  // not what integers can do
       }
-      after.output_db = OutputDb(MixedExecutor(after.bundle, subject_.model, subject_.inputs));
+      after.network =
+          std::make_unique<const MixedExecutor>(*after.bundle, subject_.model, subject_.inputs);
+      after.output_db = OutputDb(*after.network);
       if (after.output_db - cost.before < kGain) continue;
       cost.trials.push_back({mend.text, {setting}, cost.before, after.output_db, 0, 0});
       if (!best || after.output_db > best->output_db) best = std::move(after);

@@ -28,12 +28,12 @@ FloatTensor Zeros(Shape shape) {
 
 }  // namespace
 
-FloatTensor FloatLinear(const network::Linear& layer, const FloatTensor& x) {
+FloatTensor FloatLinear(const network::Linear& layer, const FloatTensor& x, std::int64_t rows) {
   const std::int64_t outs = layer.out_features();
   const std::int64_t depth = layer.in_features();
-  FloatTensor out = Zeros({x.shape[0], outs});
-  FloatMatmul(x.data.data(), x.shape[1], {layer.weight.data.data(), 1, depth}, layer.bias,
-              x.shape[0], outs, depth, out.data.data(), outs);
+  FloatTensor out = Zeros({rows, outs});
+  FloatMatmul(x.data.data(), x.shape[1], {layer.weight.data.data(), 1, depth}, layer.bias, rows,
+              outs, depth, out.data.data(), outs);
   return out;
 }
 
@@ -78,10 +78,8 @@ struct Evaluate {
   }
 
   FloatTensor operator()(const network::Projection& projection) const {
-    if (projection.rows == 0) return FloatLinear(projection.layer, *in[0]);
-    FloatTensor first = Zeros({projection.rows, in[0]->shape[1]});
-    AsMatrix(first) = AsMatrix(*in[0]).topRows(projection.rows);
-    return FloatLinear(projection.layer, first);
+    return FloatLinear(projection.layer, *in[0],
+                       projection.rows == 0 ? in[0]->shape[0] : projection.rows);
   }
 
   FloatTensor operator()(const network::Positions& positions) const {

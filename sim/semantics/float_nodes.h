@@ -4,6 +4,7 @@
 // number of threads, the cache sizes of the machine nor the compiler.
 #pragma once
 
+#include <cstdint>
 #include <span>
 
 #include "sim/io/tensors/float_tensor.h"
@@ -15,8 +16,8 @@ namespace qsim::semantics {
 // of the network (Pixels, Activations) read nothing and have no function: InternalError.
 FloatTensor Compute(const network::Node& node, std::span<const FloatTensor* const> inputs);
 
-// The pieces, for what puts them together in other ways.
-FloatTensor FloatLinear(const network::Linear& layer, const FloatTensor& x);
+// The pieces, for what puts them together in other ways. A layer of the first rows.
+FloatTensor FloatLinear(const network::Linear& layer, const FloatTensor& x, std::int64_t rows);
 FloatTensor FloatLayerNorm(const network::Norm& norm, const FloatTensor& x);
 
 }  // namespace qsim::semantics

@@ -9,14 +9,14 @@
 #include "golden/program/queries.h"
 #include "sim/error.h"
 #include "sim/semantics/float_run.h"
+#include "sim/semantics/mixed_prepared.h"
 #include "sim/semantics/model_check.h"
 
 namespace qsim::semantics {
 
 const FloatTensor& MixedTensor::real() const {
   if (real_.shape.empty()) {
-    const std::vector<double> values = grid_->Dequantize(*codes_);
-    real_ = {codes_->shape(), std::vector<float>(values.begin(), values.end())};
+    real_ = {codes_->shape(), grid_->DequantizeToFloat(*codes_)};
   }
   return real_;
 }
@@ -28,7 +28,11 @@ Reals MixedTensor::Doubles() const {
 
 MixedExecutor::MixedExecutor(const Bundle& bundle, const network::Network& model,
                              const ModelInputs& inputs)
-    : bundle_(bundle), model_(model), inputs_(inputs), names_(bundle.program.inputs) {
+    : bundle_(bundle),
+      model_(model),
+      inputs_(inputs),
+      names_(bundle.program.inputs),
+      prepared_(std::make_unique<Prepared>()) {
   for (const Op& op : bundle.program.ops) names_.push_back(OutputOf(op));
   for (std::size_t n = 0; n < names_.size(); ++n) nodes_[names_[n]] = n;
   for (const Op& op : bundle.program.ops) {
@@ -42,6 +46,8 @@ MixedExecutor::MixedExecutor(const Bundle& bundle, const network::Network& model
   }
   CheckStandsFor(bundle, model, inputs);
 }
+
+MixedExecutor::~MixedExecutor() = default;
 
 const Op* MixedExecutor::OpOf(std::size_t node) const {
   const std::size_t inputs = bundle_.program.inputs.size();
@@ -67,15 +73,16 @@ const ImageInputs* MixedExecutor::PixelsIn(const std::string& tensor) const {
   return pixels ? std::get_if<ImageInputs>(&inputs_.data) : nullptr;
 }
 
-MixedState MixedExecutor::ExactInputs(std::int64_t image) const {
+MixedState MixedExecutor::ExactInputs(const ModelInputs& inputs, std::int64_t image) const {
   MixedState state;
   const FloatRun run(model_);
-  FloatRun::State values = run.Begin(inputs_, image);
+  FloatRun::State values = run.Begin(inputs, image);
   std::set<std::string> wanted(bundle_.program.inputs.begin(), bundle_.program.inputs.end());
   for (int part = 0; part < model_.parts() && !wanted.empty(); ++part) {
     run.Part(part, values, [&](const network::Node& node, const FloatTensor& value) {
       if (wanted.erase(node.name) == 0) return;
-      const ImageInputs* images = PixelsIn(node.name);
+      const bool of_pixels = PixelsIn(node.name) != nullptr;
+      const auto* images = of_pixels ? std::get_if<ImageInputs>(&inputs.data) : nullptr;
       if (images == nullptr) {
         state[node.name] = std::make_shared<MixedTensor>(value);
         return;

@@ -43,11 +43,15 @@ using MixedState = std::map<std::string, std::shared_ptr<const MixedTensor>, std
 // One entry for each node of the network: the program's inputs, then its operations.
 using Modes = std::vector<Exactness>;
 
+// May be used by several threads at once: what it prepares of a program, it prepares once.
 class MixedExecutor {
  public:
   // All must outlive this. Throws InputError where the program is not one of this model: a tensor
   // of another shape, an operation that the model does not have, inputs of another kind.
   MixedExecutor(const Bundle& bundle, const network::Network& model, const ModelInputs& inputs);
+  ~MixedExecutor();
+  MixedExecutor(const MixedExecutor&) = delete;
+  MixedExecutor& operator=(const MixedExecutor&) = delete;
 
   std::size_t nodes() const { return names_.size(); }
   const std::string& NameOf(std::size_t node) const { return names_[node]; }
@@ -68,8 +72,10 @@ class MixedExecutor {
   // normalised; null for any other tensor.
   const ImageInputs* PixelsIn(const std::string& tensor) const;
 
-  // The program's inputs for one image before they are quantized; pixels are on their grid.
-  MixedState ExactInputs(std::int64_t image) const;
+  // The program's inputs for one image before they are quantized; pixels are on their grid. Other
+  // inputs than those of the executor are of the same kind.
+  MixedState ExactInputs(std::int64_t image) const { return ExactInputs(inputs_, image); }
+  MixedState ExactInputs(const ModelInputs& inputs, std::int64_t image) const;
 
   // Every tensor of one image.
   MixedState Run(const MixedState& inputs, const Modes& modes) const;
@@ -106,18 +112,20 @@ class MixedExecutor {
     const MixedState& changed_;
     const MixedState* base_;
   };
+  struct Prepared;
   static bool OnGrids(const Op& op, const Lookup& values);  // whether all that it reads is
   std::shared_ptr<const MixedTensor> Node(std::size_t node, Exactness exactness,
                                           const Lookup& values) const;
-  std::shared_ptr<const MixedTensor> OffGrid(const std::string& name, const Reals& real) const;
-  Reals ExactOf(const Op& op, const Lookup& values, bool float_weights) const;
+  std::shared_ptr<const MixedTensor> OffGrid(const std::string& name, ExactValue value) const;
+  ExactValue ExactOf(const Op& op, const Lookup& values, bool float_weights) const;
+  const network::Linear& LayerOf(const GemmOp& op) const;
   std::shared_ptr<const MixedTensor> Golden(std::size_t node, const Lookup& values) const;
   std::shared_ptr<const MixedTensor> Product(std::size_t node, const Accumulator& acc, Exactness e,
                                              const Lookup& values) const;
   std::shared_ptr<const MixedTensor> Rounding(std::size_t node, Exactness e,
                                               const Lookup& values) const;
-  std::shared_ptr<const MixedTensor> FromReal(const std::string& name, const Reals& real,
-                                              Exactness e, const std::vector<double>& error) const;
+  std::shared_ptr<const MixedTensor> FromExact(const std::string& name, ExactValue value,
+                                               Exactness e, const Reals& error) const;
 
   const Bundle& bundle_;
   const network::Network& model_;
@@ -125,6 +133,7 @@ class MixedExecutor {
   std::vector<std::string> names_;
   std::map<std::string, std::size_t> nodes_;
   std::set<std::string> undivided_;
+  std::unique_ptr<Prepared> prepared_;
 };
 
 }  // namespace qsim::semantics

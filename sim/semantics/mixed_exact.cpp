@@ -7,19 +7,21 @@
 #include <utility>
 
 #include "sim/semantics/float_nodes.h"
-#include "sim/semantics/mixed.h"
+#include "sim/semantics/mixed_prepared.h"
 
 namespace qsim::semantics {
 namespace {
 
 Reals Widened(const FloatTensor& x) { return {x.data.begin(), x.data.end()}; }
 
-Reals Columns(const Reals& x, std::int64_t in_width, std::int64_t first, std::int64_t width) {
+template <typename T>
+std::vector<T> Columns(const std::vector<T>& x, std::int64_t in_width, std::int64_t first,
+                       std::int64_t width) {
   if (width == in_width) return x;
-  Reals out;
-  for (auto row = x.begin(); row != x.end(); row += in_width) {
+  std::vector<T> out;
+  out.reserve(x.size() / static_cast<std::size_t>(in_width) * static_cast<std::size_t>(width));
+  for (auto row = x.begin(); row != x.end(); row += in_width)
     out.insert(out.end(), row + first, row + first + width);
-  }
   return out;
 }
 
@@ -94,7 +96,7 @@ FloatTensor Normalised(const ImageInputs& images, FloatTensor patches) {
 }
 
 // The integers as a linear layer on real numbers.
-network::Linear LayerOf(const GemmOp& op, const Bundle& bundle) {
+network::Linear RealLayer(const GemmOp& op, const Bundle& bundle) {
   const IntTensor& weight = bundle.program.Constant(op.weight);
   const auto& bias = bundle.program.Constant(op.bias).As<std::int32_t>();
   const auto& codes = weight.As<std::int8_t>();
@@ -124,24 +126,22 @@ network::Linear LayerOf(const GemmOp& op, const Bundle& bundle) {
 
 // x / s + z - op_zero for every element: the number that the integer product would multiply.
 // `inner`: elements of one zero point side by side.
-FloatTensor Operand(const Grid& grid, FloatTensor x, const std::vector<std::int32_t>& op_zero,
-                    std::size_t inner) {
-  grid.ForEach([&](std::size_t i, Quantization q) {
-    const std::size_t z = i / inner % op_zero.size();
-    x.data[i] = static_cast<float>(grid.Units(q, static_cast<double>(x.data[i])) -
-                                   static_cast<double>(op_zero[z]));
-  });
-  return x;
+FloatTensor Operand(const Grid& grid, const FloatTensor& x,
+                    const std::vector<std::int32_t>& op_zero, std::size_t inner) {
+  Reals units = Widened(x);
+  grid.ToUnits(units, {.round = false, .clamp = false}, units);
+  FloatTensor operand{x.shape, std::vector<float>(units.size())};
+  std::size_t z = 0;
+  for (std::size_t begin = 0; begin < units.size(); begin += inner) {
+    const double zero = static_cast<double>(op_zero[z]);
+    for (std::size_t i = begin; i < begin + inner; ++i)
+      operand.data[i] = static_cast<float>(units[i] - zero);
+    z = (z + 1) % op_zero.size();
+  }
+  return operand;
 }
 
 // OnReals: these very integers, on operands that may lie off their grids.
-Reals OnReals(const GemmOp& op, const Bundle& bundle, const FloatTensor& x) {
-  network::Node node;
-  node.function = network::Projection{LayerOf(op, bundle), op.rows, {}};
-  const FloatTensor* input = &x;
-  return Widened(semantics::Compute(node, {&input, 1}));
-}
-
 Reals OnReals(const MatmulOp& op, const Bundle& bundle, FloatTensor lhs, const FloatTensor& rhs) {
   // Zero points run along heads: of columns side by side, or of planes.
   const auto inner = [&](const Shape& shape) {
@@ -151,7 +151,7 @@ Reals OnReals(const MatmulOp& op, const Bundle& bundle, FloatTensor lhs, const F
   if (op.mode == OperandMode::kShift) {
     for (float& v : lhs.data) v = std::ldexp(v, 15);
   } else {
-    lhs = Operand(bundle.GridOf(op.lhs), std::move(lhs), op.lhs_zero, inner(lhs.shape));
+    lhs = Operand(bundle.GridOf(op.lhs), lhs, op.lhs_zero, inner(lhs.shape));
   }
   const FloatTensor b =
       Operand(bundle.GridOf(op.rhs), rhs, op.rhs_zero, per_column ? 1 : inner(rhs.shape));
@@ -159,22 +159,32 @@ Reals OnReals(const MatmulOp& op, const Bundle& bundle, FloatTensor lhs, const F
   node.function = network::Product{op.heads, op.transpose_rhs, 1};
   const std::vector<const FloatTensor*> operands = {&lhs, &b};
   Reals out = Widened(semantics::Compute(node, operands));
-  const Grid grid = bundle.GridOf(op.output);
-  grid.ForEach([&](std::size_t i, Quantization q) { out[i] = grid.Real(q, out[i]); });
+  bundle.GridOf(op.output).ToReal(out);
   return out;
 }
 
 }  // namespace
 
-Reals MixedExecutor::ExactOf(const Op& op, const Lookup& values, bool float_weights) const {
+const network::Linear& MixedExecutor::LayerOf(const GemmOp& op) const {
+  const std::lock_guard lock(prepared_->layers_mutex);
+  const auto found = prepared_->layers.find(op.output);
+  if (found != prepared_->layers.end()) return found->second;
+  return prepared_->layers.emplace(op.output, RealLayer(op, bundle_)).first->second;
+}
+
+ExactValue MixedExecutor::ExactOf(const Op& op, const Lookup& values, bool float_weights) const {
   const auto real = [&](const std::string& name) -> const FloatTensor& {
     return values.At(name)->real();
   };
   const Program& program = bundle_.program;
   if (const auto* requantize = std::get_if<RequantizeOp>(&op)) {
-    return Columns(values.At(requantize->input)->Doubles(),
-                   program.Tensor(requantize->input).shape.back(), requantize->first_column,
-                   program.Tensor(requantize->output).shape.back());
+    const MixedTensor& input = *values.At(requantize->input);
+    const auto columns = [&](const auto& x) {
+      return Columns(x, program.Tensor(requantize->input).shape.back(), requantize->first_column,
+                     program.Tensor(requantize->output).shape.back());
+    };
+    if (input.codes() != nullptr) return columns(input.Doubles());
+    return FloatTensor{{}, columns(input.real().data)};
   }
   if (const auto* add = std::get_if<ResidualAddOp>(&op)) {
     return Plus(values.At(add->a)->Doubles(), values.At(add->b)->Doubles());
@@ -194,8 +204,10 @@ Reals MixedExecutor::ExactOf(const Op& op, const Lookup& values, bool float_weig
                 values.At(embed->a)->Doubles());
   }
   if (!float_weights) {
-    if (const auto* gemm = std::get_if<GemmOp>(&op))
-      return OnReals(*gemm, bundle_, real(gemm->input));
+    if (const auto* gemm = std::get_if<GemmOp>(&op)) {
+      const FloatTensor& x = real(gemm->input);
+      return FloatLinear(LayerOf(*gemm), x, gemm->rows == 0 ? x.shape[0] : gemm->rows);
+    }
     if (const auto* matmul = std::get_if<MatmulOp>(&op))
       return OnReals(*matmul, bundle_, real(matmul->lhs), real(matmul->rhs));
   }
@@ -208,11 +220,10 @@ Reals MixedExecutor::ExactOf(const Op& op, const Lookup& values, bool float_weig
       inputs.back() = &normalised;
     }
   }
-  Reals result = Widened(semantics::Compute(node, inputs));
+  FloatTensor result = semantics::Compute(node, inputs);
   const auto* softmax = std::get_if<SoftmaxOp>(&op);
-  return softmax != nullptr && softmax->division == SoftmaxDivision::kAfter
-             ? OverLargest(std::move(result), program.Tensor(softmax->output).shape.back())
-             : result;
+  if (softmax == nullptr || softmax->division != SoftmaxDivision::kAfter) return result;
+  return OverLargest(Widened(result), program.Tensor(softmax->output).shape.back());
 }
 
 }  // namespace qsim::semantics

@@ -3,9 +3,8 @@
 #include <cmath>
 #include <utility>
 
-#include "golden/kernels/fast_backend.h"
 #include "golden/program/queries.h"
-#include "sim/semantics/mixed.h"
+#include "sim/semantics/mixed_prepared.h"
 
 namespace qsim::semantics {
 namespace {
@@ -16,6 +15,12 @@ using Tensor = std::shared_ptr<const MixedTensor>;
 bool IsRatio(const Op& op) {
   return std::holds_alternative<RequantizeOp>(op) || std::holds_alternative<ResidualAddOp>(op) ||
          std::holds_alternative<EmbedOp>(op) || std::holds_alternative<RowDivideOp>(op);
+}
+
+Reals AsReals(ExactValue value) {
+  if (auto* doubles = std::get_if<Reals>(&value)) return std::move(*doubles);
+  const FloatTensor& floats = std::get<FloatTensor>(value);
+  return {floats.data.begin(), floats.data.end()};
 }
 
 // What an accumulator makes of sums that it cannot hold.
@@ -39,14 +44,14 @@ bool MixedExecutor::HasFunction(std::size_t node) const {
 }
 
 Tensor MixedExecutor::OnGrid(const std::string& tensor, const FloatTensor& real) const {
-  return FromReal(tensor, {real.data.begin(), real.data.end()}, Exactness::Golden(), {});
+  return FromExact(tensor, Reals(real.data.begin(), real.data.end()), Exactness::Golden(), {});
 }
 
 Tensor MixedExecutor::Node(std::size_t node, Exactness e, const Lookup& values) const {
   const Op* op = OpOf(node);
   if (op == nullptr) {
     const Tensor& value = values.At(names_[node]);
-    return value->codes() != nullptr ? value : FromReal(names_[node], value->Doubles(), e, {});
+    return value->codes() != nullptr ? value : FromExact(names_[node], value->Doubles(), e, {});
   }
   if (std::holds_alternative<PatchifyOp>(*op)) return Golden(node, values);
   if (std::holds_alternative<RowSumOp>(*op)) {  // exact on any grid
@@ -57,22 +62,30 @@ Tensor MixedExecutor::Node(std::size_t node, Exactness e, const Lookup& values) 
   return acc != nullptr ? Product(node, *acc, e, values) : Rounding(node, e, values);
 }
 
-Tensor MixedExecutor::OffGrid(const std::string& name, const Reals& real) const {
-  return std::make_shared<MixedTensor>(
-      FloatTensor{bundle_.program.Tensor(name).shape, {real.begin(), real.end()}});
+Tensor MixedExecutor::OffGrid(const std::string& name, ExactValue value) const {
+  FloatTensor real;
+  if (auto* floats = std::get_if<FloatTensor>(&value)) {
+    real = std::move(*floats);
+  } else {
+    const Reals& doubles = std::get<Reals>(value);
+    real.data.assign(doubles.begin(), doubles.end());
+  }
+  real.shape = bundle_.program.Tensor(name).shape;
+  return std::make_shared<MixedTensor>(std::move(real));
 }
 
 // From operands that are on their grids, or at the nearest point of them.
 Tensor MixedExecutor::Golden(std::size_t node, const Lookup& values) const {
   const Op& op = *OpOf(node);
-  FastBackend backend;
-  Execution execution(bundle_.program, 0, backend);
+  std::unique_ptr<golden::FastBackend> backend = prepared_->Borrow();
+  Execution execution(bundle_.program, 0, *backend);
   for (const std::string& name : InputsOf(op)) {
     const MixedTensor& value = *values.At(name);
     execution.Supply(
         name, value.codes() != nullptr ? *value.codes() : *OnGrid(name, value.real())->codes());
   }
   execution.Step(node - bundle_.program.inputs.size());
+  prepared_->Return(std::move(backend));
   return std::make_shared<MixedTensor>(std::move(execution).Take().at(names_[node]),
                                        bundle_.GridOf(names_[node]));
 }
@@ -89,9 +102,11 @@ Tensor MixedExecutor::Product(std::size_t node, const Accumulator& acc, Exactnes
   if (e.weights) return OffGrid(names_[node], ExactOf(op, values, true));
   const bool bounded = acc.policy != AccPolicy::kError;
   if (OnGrids(op, values) && !(bounded && e.unbounded)) return Golden(node, values);
-  Reals real = ExactOf(op, values, false);
-  if (bounded && !e.unbounded) Bound(acc, bundle_.GridOf(names_[node]), real);
-  return OffGrid(names_[node], real);
+  ExactValue exact = ExactOf(op, values, false);
+  if (!bounded || e.unbounded) return OffGrid(names_[node], std::move(exact));
+  Reals real = AsReals(std::move(exact));
+  Bound(acc, bundle_.GridOf(names_[node]), real);
+  return OffGrid(names_[node], std::move(real));
 }
 
 // Operations that round. Off the grid the golden operation has no answer: its own error, beyond the
@@ -100,7 +115,7 @@ Tensor MixedExecutor::Rounding(std::size_t node, Exactness e, const Lookup& valu
   const Op& op = *OpOf(node);
   const std::string& name = names_[node];
   if (IsRatio(op) ? e.ratio : e.function) {
-    return FromReal(name, ExactOf(op, values, e.weights), e, {});
+    return FromExact(name, ExactOf(op, values, e.weights), e, {});
   }
   const bool on_grid = OnGrids(op, values);
   if (on_grid && !e.unrounded && !e.unclipped) return Golden(node, values);
@@ -111,36 +126,32 @@ Tensor MixedExecutor::Rounding(std::size_t node, Exactness e, const Lookup& valu
   }
   const Lookup nearest(rounded);
   const Tensor golden = Golden(node, nearest);
-  Reals ideal = ExactOf(op, nearest, false);
+  Reals ideal = AsReals(ExactOf(op, nearest, false));
   const Grid grid = bundle_.GridOf(name);
-  std::vector<double> error(ideal.size());
-  grid.ForEach([&](std::size_t i, Quantization q) {
-    const double code = grid.Clamped(std::nearbyint(grid.Units(q, ideal[i])));
-    error[i] = static_cast<double>(golden->codes()->At(static_cast<std::int64_t>(i))) - code;
-  });
-  if (!on_grid || e.weights) ideal = ExactOf(op, values, e.weights);
-  return FromReal(name, ideal, e, error);
+  Reals error(ideal.size());
+  grid.ToUnits(ideal, {}, error);
+  std::visit(
+      [&](const auto& codes) {
+        for (std::size_t i = 0; i < error.size(); ++i)
+          error[i] = static_cast<double>(codes[i]) - error[i];
+      },
+      golden->codes()->storage());
+  if (!on_grid || e.weights) ideal = AsReals(ExactOf(op, values, e.weights));
+  return FromExact(name, std::move(ideal), e, error);
 }
 
 // `error`: in steps of the grid, empty or for each element.
-Tensor MixedExecutor::FromReal(const std::string& name, const Reals& real, Exactness e,
-                               const std::vector<double>& error) const {
-  if (e.unrounded && e.unclipped && error.empty()) return OffGrid(name, real);
+Tensor MixedExecutor::FromExact(const std::string& name, ExactValue value, Exactness e,
+                                const Reals& error) const {
+  if (e.unrounded && e.unclipped && error.empty()) return OffGrid(name, std::move(value));
   const Grid grid = bundle_.GridOf(name);
+  const Reals real = AsReals(std::move(value));
   Reals units(real.size());
-  bool on_grid = !e.unrounded;
-  grid.ForEach([&](std::size_t i, Quantization q) {
-    double u = grid.Units(q, real[i]);
-    if (!e.unrounded) u = std::nearbyint(u);
-    if (!e.unclipped) u = grid.Clamped(u);
-    if (!error.empty()) u += error[i];
-    if (!e.unclipped) u = grid.Clamped(u);
-    on_grid = on_grid && u == grid.Clamped(u);
-    units[i] = u;
-  });
-  if (on_grid) return std::make_shared<MixedTensor>(grid.Codes(units), grid);
-  grid.ForEach([&](std::size_t i, Quantization q) { units[i] = grid.Real(q, units[i]); });
-  return OffGrid(name, units);
+  const Stepping stepping = {.round = !e.unrounded, .clamp = !e.unclipped, .error = error};
+  if (grid.ToUnits(real, stepping, units))
+    return std::make_shared<MixedTensor>(grid.Codes(units), grid);
+  grid.ToReal(units);
+  return OffGrid(name, std::move(units));
 }
 
 }  // namespace qsim::semantics

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "sim/bundle/grid.h"
@@ -12,6 +13,9 @@ namespace qsim::semantics {
 
 // In storage order.
 using Reals = std::vector<double>;
+
+// What an operation is in real numbers: floats where the network's node computes them.
+using ExactValue = std::variant<FloatTensor, Reals>;
 
 // The values of one tensor for one image. Not to be shared between threads.
 class MixedTensor {
