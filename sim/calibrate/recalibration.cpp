@@ -2,10 +2,26 @@
 
 #include <utility>
 
+#include "sim/error.h"
+
 namespace qsim::calibrate {
 
-Bundle Recalibration::With(const Config& config) {
-  const Calibrator calibrator(network_, config, options_);
+CalibrateOptions Recalibration::OptionsIn(std::optional<Scope> scope) const {
+  CalibrateOptions options = options_;
+  options.scope = scope.value_or(options.scope);
+  return options;
+}
+
+void Recalibration::Expect(const Config& config, std::optional<Scope> scope) {
+  try {
+    plans_.push_back(Calibrator(network_, config, OptionsIn(scope)).plan());
+  } catch (const InputError&) {
+    return;  // said where it is asked for
+  }
+}
+
+Bundle Recalibration::With(const Config& config, std::optional<Scope> scope) {
+  const Calibrator calibrator(network_, config, OptionsIn(scope));
   std::optional<Observations> own;
   if (seen_) own = seen_->Of(calibrator.plan());
   if (!own) {

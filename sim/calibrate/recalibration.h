@@ -11,20 +11,25 @@ namespace qsim::calibrate {
 
 class Recalibration {
  public:
-  // All must outlive this.
-  Recalibration(const network::Network& network, const ModelInputs& inputs,
-                const CalibrateOptions& options)
-      : network_(network), inputs_(CalibrationInputs::From(inputs)), options_(options) {}
+  // The network must outlive this, and so must what the inputs are read from.
+  Recalibration(const network::Network& network, CalibrationInputs inputs, CalibrateOptions options)
+      : network_(network), inputs_(std::move(inputs)), options_(std::move(options)) {}
 
-  // The bundle of Calibrate(), bit for bit. Throws InputError as that does. Only where nobody has
-  // asked for such an observer yet do the inputs run again.
-  Bundle With(const Config& config);
+  // That a configuration will be asked for, so that one pass over the inputs serves it as well; one
+  // that cannot be planned is none.
+  void Expect(const Config& config, std::optional<Scope> scope = std::nullopt);
+
+  // The bundle of Calibrate(), bit for bit, in the options' scope or another. Throws InputError as
+  // that does. Only where nobody has asked for such an observer yet do the inputs run again.
+  Bundle With(const Config& config, std::optional<Scope> scope = std::nullopt);
 
  private:
+  CalibrateOptions OptionsIn(std::optional<Scope> scope) const;
+
   const network::Network& network_;
   const CalibrationInputs inputs_;
-  const CalibrateOptions& options_;
-  std::vector<Plan> plans_;  // those that the inputs ran for
+  const CalibrateOptions options_;
+  std::vector<Plan> plans_;  // those that the inputs ran for, or will
   std::optional<Observations> seen_;
 };
 

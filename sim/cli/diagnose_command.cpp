@@ -133,8 +133,8 @@ int RunDiagnose(const DiagnoseCommandOptions& options) {
     bundle = LoadBundle(options.bundle);
   } else {
     calibration = LoadCalibration(loaded);
-    const auto calibrations =
-        std::make_shared<Recalibration>(loaded.model, *calibration, loaded.calibrate);
+    const auto calibrations = std::make_shared<Recalibration>(
+        loaded.model, CalibrationInputs::From(*calibration), loaded.calibrate);
     // The flow's faults stay in it, whatever the configuration says.
     settings.calibrate = [&, calibrations](const Config& config) {
       Bundle result = calibrations->With(config);

@@ -8,6 +8,7 @@
 
 #include "golden/kernels/fast_backend.h"
 #include "golden/program/executor.h"
+#include "sim/calibrate/recalibration.h"
 #include "sim/error.h"
 #include "sim/parallel.h"
 #include "sim/run/float_taps.h"
@@ -50,7 +51,16 @@ double RelativeNoise(const std::vector<float>& reference, const std::vector<doub
 class Bench {
  public:
   Bench(const SearchSubject& subject, const Config& base, const std::vector<SearchMove>& moves)
-      : subject_(subject), seen_(Seen(base, moves)) {
+      : subject_(subject), calibrations_(subject.model, subject.calibration, subject.calibrate) {
+    // One pass over the inputs for whatever the changes may ask for.
+    Expect(base);
+    for (const SearchMove& move : moves) {
+      try {
+        Expect(ConfigOf(base, move.settings));
+      } catch (const InputError&) {
+        continue;  // said where the change is tried
+      }
+    }
     const std::set<std::string> wanted = [&] {
       std::set<std::string> names;
       for (const network::Node& node : subject.model.nodes()) {
@@ -75,11 +85,11 @@ class Bench {
 
   // Own noise of each block in dB, by the tensor that ends it; of the rest of the network nothing.
   // Throws InputError for a configuration that cannot be lowered.
-  std::map<std::string, double> Own(const Config& config) const {
-    return Measure(config, std::min(subject_.calibrate.scope, Scope::kBlock), false);
+  std::map<std::string, double> Own(const Config& config) {
+    return Measure(config, OwnScope(), false);
   }
   // Of the whole network: the first row of what ends it, all inputs together.
-  double End(const Config& config) const {
+  double End(const Config& config) {
     double sum = 0;
     const auto ends = Measure(config, subject_.calibrate.scope, true);
     for (const auto& [name, db] : ends) sum += db;
@@ -87,44 +97,15 @@ class Bench {
   }
 
  private:
-  CalibrateOptions Options(Scope scope) const {
-    CalibrateOptions options = subject_.calibrate;
-    options.scope = scope;
-    return options;
+  Scope OwnScope() const { return std::min(subject_.calibrate.scope, Scope::kBlock); }
+
+  void Expect(const Config& config) {
+    calibrations_.Expect(config);
+    calibrations_.Expect(config, OwnScope());
   }
 
-  // One pass for whatever the changes may ask for.
-  Observations Seen(const Config& base, const std::vector<SearchMove>& moves) const {
-    std::vector<Plan> plans;
-    const auto add = [&](const Config& config) {
-      for (const Scope scope :
-           {subject_.calibrate.scope, std::min(subject_.calibrate.scope, Scope::kBlock)}) {
-        try {
-          plans.push_back(Calibrator(subject_.model, config, Options(scope)).plan());
-        } catch (const InputError&) {
-          continue;  // said where the change is tried
-        }
-      }
-    };
-    add(base);
-    for (const SearchMove& move : moves) {
-      try {
-        add(ConfigOf(base, move.settings));
-      } catch (const InputError&) {
-        continue;
-      }
-    }
-    Observations seen = Observations::ForAny(plans);
-    ObserveInputs(subject_.model, subject_.calibration,
-                  {subject_.calibrate.batch, subject_.calibrate.threads}, seen);
-    return seen;
-  }
-
-  std::map<std::string, double> Measure(const Config& config, Scope scope, bool first_rows) const {
-    const Calibrator calibrator(subject_.model, config, Options(scope));
-    const std::optional<Observations> observed = seen_.Of(calibrator.plan());
-    if (!observed) throw InputError("it would need another pass over the calibration inputs");
-    const Bundle bundle = calibrator.Lower(*observed, subject_.calibration.source);
+  std::map<std::string, double> Measure(const Config& config, Scope scope, bool first_rows) {
+    const Bundle bundle = calibrations_.With(config, scope);
     const auto images = subject_.images.count();
     // By image, of each tensor that nothing reads.
     std::vector<std::map<std::string, Power>> powers(static_cast<std::size_t>(images));
@@ -164,7 +145,7 @@ class Bench {
   }
 
   SearchSubject subject_;
-  Observations seen_;
+  Recalibration calibrations_;
   std::vector<std::map<std::string, FloatTensor>> floats_;  // by image
 };
 

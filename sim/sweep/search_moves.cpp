@@ -10,6 +10,8 @@
 namespace qsim::sweep {
 namespace {
 
+constexpr int kWide = 16;  // bits of what no product reads
+
 // One section of the configuration that some tensor of the program has.
 struct Live {
   std::string key;
@@ -25,7 +27,7 @@ struct Live {
 
 class Moves {
  public:
-  explicit Moves(const Plan& plan) {
+  explicit Moves(const Plan& plan) : plan_(plan) {
     for (const NodePlan& node : plan.nodes()) {
       if (node.section && node.node->section)
         Add({node.node->section->key, node.node, *node.section, false});
@@ -37,6 +39,7 @@ class Moves {
     Algorithms();
     Together("every activation with a zero point", "bit_type.symmetric=False",
              [](const Live& live) { return IsOperand(live) && !live.section.has_zero_point; });
+    Wider();
     Together("every norm smoothed, 0.5", "smooth=0.5", [](const Live& live) {
       return live.Is<network::LayerNorm>() && CanSmooth(live.section);
     });
@@ -62,8 +65,12 @@ class Moves {
       return live.Is<network::Columns>() && !ChannelWise(live.section);
     });
     Each("the range of least error", "observer_type=HistogramOmseObserver", IsRanged);
-    EachOf("the range of 99.99 %",
-           {"observer_type=HistogramPercentileObserver", "percentile_alpha=0.9999"}, IsRanged);
+    for (const char* share : {"0.9999", "0.99999"}) {
+      EachOf(
+          fmt::format("the range of a share of {}", share),
+          {"observer_type=HistogramPercentileObserver", fmt::format("percentile_alpha={}", share)},
+          IsRanged);
+    }
     return std::move(moves_);
   }
 
@@ -84,6 +91,18 @@ class Moves {
     return IsOperand(live) && live.section.observer == ObserverKind::kMinmax;
   }
 
+  // Its readers are functions that take wide codes, a table or an exponential, and no products.
+  bool FeedsFunction(const Live& live) const {
+    if (live.weight || live.node->stream) return false;
+    const std::vector<const NodePlan*> readers = plan_.ReadersOf(live.node->name);
+    return !readers.empty() && std::all_of(readers.begin(), readers.end(), [](const NodePlan* r) {
+      const network::Function& of = r->node->function;
+      return std::holds_alternative<network::Softmax>(of) ||
+             std::holds_alternative<network::Gelu>(of) ||
+             std::holds_alternative<network::Elementwise>(of);
+    });
+  }
+
   void Add(Live live) {
     const auto same = [&](const Live& other) { return other.key == live.key; };
     if (std::none_of(live_.begin(), live_.end(), same)) live_.push_back(std::move(live));
@@ -99,6 +118,16 @@ class Moves {
     moves_.push_back({"softmax table, divided after the product",
                       {"numerics.softmax=table", "numerics.softmax_division=after"},
                       true});
+  }
+
+  // Of what functions read: no operand of the array becomes wider.
+  void Wider() {
+    for (const Live& live : live_) {
+      if (!FeedsFunction(live) || live.section.bits >= kWide) continue;
+      moves_.push_back({fmt::format("{}: {} bits, which a function reads", live.key, kWide),
+                        {fmt::format("{}.bit_type.bits={}", live.key, kWide)},
+                        true});
+    }
   }
 
   void Together(const std::string& name, const std::string& setting, const Wanted& wanted) {
@@ -122,6 +151,7 @@ class Moves {
     }
   }
 
+  const Plan& plan_;
   std::vector<Live> live_;
   std::vector<SearchMove> moves_;
 };

@@ -14,7 +14,8 @@ TEST(Recalibration, GivesTheBundleOfACalibrationOfItsOwn) {
   CalibrateOptions options;
   options.scope = Scope::kModel;
   options.threads = 2;
-  Recalibration recalibration(shipped.model(), shipped.calibration(), options);
+  Recalibration recalibration(shipped.model(), CalibrationInputs::From(shipped.calibration()),
+                              options);
   for (const std::vector<std::string>& settings : std::vector<std::vector<std::string>>{
            {"attn_v_input.observer_type=PercentileObserver"},
            {},
@@ -23,7 +24,8 @@ TEST(Recalibration, GivesTheBundleOfACalibrationOfItsOwn) {
            {"attn_v_input.observer_type=PercentileObserver", "mlp_gelu.bit_type.bits=6"},
            {"numerics.softmax_division=after"}}) {
     const Config config = ShippedModel::ConfigWith(settings);
-    const Bundle expected = Calibrate(shipped.model(), config, shipped.calibration(), options);
+    const Bundle expected =
+        Calibrate(shipped.model(), config, CalibrationInputs::From(shipped.calibration()), options);
     const Bundle bundle = recalibration.With(config);
     EXPECT_TRUE(bundle.program == expected.program);
     EXPECT_TRUE(bundle.scales == expected.scales);
@@ -34,7 +36,8 @@ TEST(Recalibration, GivesTheBundleOfACalibrationOfItsOwn) {
 TEST(Recalibration, WhatCannotBePlannedChangesNothing) {
   const ShippedModel shipped;
   const CalibrateOptions options;
-  Recalibration recalibration(shipped.model(), shipped.calibration(), options);
+  Recalibration recalibration(shipped.model(), CalibrationInputs::From(shipped.calibration()),
+                              options);
   EXPECT_THROW(recalibration.With(ShippedModel::ConfigWith({"norm1.calibration_mode=head_wise"})),
                InputError);
   const Config config = ShippedModel::ConfigWith();

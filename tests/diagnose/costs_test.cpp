@@ -21,7 +21,7 @@ using ::testing::HasSubstr;
 
 Diagnosis Of(const network::Network& model, const Config& config, const ModelInputs& calibration,
              const ModelInputs& evaluation, const CalibrateOptions& calibrate) {
-  Recalibration calibrations(model, calibration, calibrate);
+  Recalibration calibrations(model, CalibrationInputs::From(calibration), calibrate);
   DiagnoseOptions options;
   options.threads = 2;
   options.recognise = RecogniseCauses;

@@ -66,6 +66,22 @@ TEST_F(SearchTest, FindsABetterConfigurationAndSaysWhatBroughtIt) {
   for (const std::string& change : taken) EXPECT_THAT(FormatSearch(found, 4), HasSubstr(change));
 }
 
+// Operands of products keep their 8 bits.
+TEST_F(SearchTest, OnlyWhatFunctionsReadMayBecomeWider) {
+  CalibrateOptions options;
+  options.scope = Scope::kModel;
+  const Config base = Coarse();
+  const Plan plan = Calibrator(vectors_.model(), base, options).plan();
+  std::set<std::string> wider;
+  for (const SearchMove& move : MovesFor(plan)) {
+    for (const std::string& setting : move.settings) {
+      if (setting.find("bits=") != std::string::npos) wider.insert(setting);
+    }
+  }
+  EXPECT_EQ(wider, (std::set<std::string>{"attn_kv_out.bit_type.bits=16",
+                                          "mlp_fc1.output.bit_type.bits=16"}));
+}
+
 TEST_F(SearchTest, DependsOnHowManyChangesAreTriedOnly) {
   const SearchResult whole = Run(Coarse(), std::chrono::hours(1));
   const SearchResult alone = Run(Coarse(), std::chrono::hours(1), 1);

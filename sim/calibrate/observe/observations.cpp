@@ -85,14 +85,19 @@ ObserverState United(ObserverState state, std::int64_t groups) {
 }  // namespace
 
 SoftmaxErrors SoftmaxErrorsOf(const FloatTensor& probabilities) {
-  SoftmaxErrors errors{};
+  SoftmaxErrors errors{}, steps{}, inverse{};
   for (std::size_t j = 0; j < errors.size(); ++j) {
-    const double steps = std::ldexp(1.0, 8 + static_cast<int>(j));
-    for (const float p : probabilities.data) {
-      const double x = static_cast<double>(p);
+    steps[j] = std::ldexp(1.0, 8 + static_cast<int>(j));
+    inverse[j] = 1 / steps[j];
+  }
+  // Each scale's sum is a chain of additions: all of them run side by side.
+  for (const float p : probabilities.data) {
+    const double x = static_cast<double>(p);
+#pragma GCC unroll 8
+    for (std::size_t j = 0; j < errors.size(); ++j) {
       // x is not negative: the cast is a floor.
-      const double code = static_cast<double>(static_cast<std::int32_t>(x * steps + 0.5));
-      const double d = x - std::min(code, 255.0) / steps;
+      const double code = static_cast<double>(static_cast<std::int32_t>(x * steps[j] + 0.5));
+      const double d = x - std::min(code, 255.0) * inverse[j];
       errors[j] += d * d;
     }
   }
