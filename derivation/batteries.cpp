@@ -5,7 +5,8 @@ namespace qsim::derivation {
 std::vector<Battery> AllBatteries() {
   std::vector<Battery> all;
   for (const auto batteries : {RoundingBatteries, RequantizeBatteries, SoftmaxBatteries,
-                               LayernormBatteries, GeluBatteries, RmsnormBatteries, RowBatteries}) {
+                               LayernormBatteries, GeluBatteries, RmsnormBatteries, RowBatteries,
+                               KernelBatteries}) {
     const std::span<const Battery> family = batteries();
     all.insert(all.end(), family.begin(), family.end());
   }

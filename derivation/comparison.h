@@ -64,5 +64,7 @@ std::span<const Battery> LayernormBatteries();
 std::span<const Battery> RmsnormBatteries();
 std::span<const Battery> GeluBatteries();
 std::span<const Battery> RowBatteries();  // row_sum, row_divide
+// The fast kernels of every operation, which are derived from the specification.
+std::span<const Battery> KernelBatteries();
 
 }  // namespace qsim::derivation

@@ -49,6 +49,17 @@ AccumulatorProof Finish(AccumulatorProof proof) {
 AccRange ChannelRange(std::span<const std::int8_t> weights, Interval input, std::int64_t bias,
                       std::int64_t weight_zero) {
   AccRange range;
+  if (input.lo <= 0 && input.hi >= 0 && weight_zero == 0) {
+    // Every term's interval holds 0, so that those of the partial sums only grow.
+    std::int64_t positive = 0, sum = 0;
+    for (const std::int64_t w : weights) {
+      sum += w;
+      positive += w > 0 ? w : 0;
+    }
+    Include(range, Interval{bias, bias} + input * positive + input * (sum - positive));
+    range.Include(bias);
+    return range;
+  }
   Interval raw = {bias, bias};
   Interval corrected = raw;
   Include(range, raw);

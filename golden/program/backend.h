@@ -20,6 +20,13 @@ struct OpId {
 
 using LhsView = std::variant<MatrixView<const std::int8_t>, MatrixView<const std::uint8_t>>;
 
+// One matrix product: a linear layer, or one head of a product of tensors.
+struct ProductOperands {
+  LhsView lhs;
+  MatrixView<const std::int8_t> rhs;
+  GemmParams params;
+};
+
 // What executors differ in are the three calls below, which know nothing of programs. Everything
 // else is golden arithmetic, unless a backend takes the whole operation over.
 class Backend {

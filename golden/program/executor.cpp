@@ -5,6 +5,8 @@
 #include <utility>
 #include <variant>
 
+#include "golden/program/queries.h"
+
 namespace qsim::golden {
 namespace {
 
@@ -24,6 +26,30 @@ void CheckInput(const TensorInfo& info, const IntTensor& tensor) {
       tensor.storage());
 }
 
+// Of the accumulators beside those of `kept`, the requantizations that alone read them.
+SoleReaders SoleReadersIn(const Program& program, const std::set<std::string>& kept) {
+  SoleReaders readers;
+  for (const Op& op : program.ops) {
+    if (AccumulatorOf(op) != nullptr && !kept.contains(OutputOf(op))) readers[OutputOf(op)];
+  }
+  for (const Carried& carried : program.carried) readers.erase(carried.output);
+  for (const Op& op : program.ops) {
+    // A product's sums may go straight through a requantization, and through nothing else.
+    const auto* requantize = std::get_if<RequantizeOp>(&op);
+    for (const std::string& input : InputsOf(op)) {
+      const auto found = readers.find(input);
+      if (found == readers.end()) continue;
+      if (requantize == nullptr) {
+        readers.erase(found);
+      } else {
+        found->second.push_back(requantize);
+      }
+    }
+  }
+  std::erase_if(readers, [](const auto& of) { return of.second.empty(); });
+  return readers;
+}
+
 }  // namespace
 
 Execution::Execution(const Program& program, std::int64_t image, Backend& backend, RunStats* stats,
@@ -31,6 +57,7 @@ Execution::Execution(const Program& program, std::int64_t image, Backend& backen
     : program_(program), image_(image), backend_(backend), stats_(stats), options_(options) {
   for (const Carried& carried : program.carried)
     values_.emplace(carried.input, program.Constant(carried.initial));
+  if (options.kept != nullptr) sole_readers_ = SoleReadersIn(program, *options.kept);
 }
 
 void Execution::Supply(const std::string& name, IntTensor value) {
@@ -46,7 +73,7 @@ void Execution::Supply(const std::string& name, IntTensor value) {
 
 void Execution::Step(std::size_t index) {
   OperationRun run(program_, image_, backend_, values_, stats_, options_.track_accumulators,
-                   length_);
+                   length_, sole_readers_);
   backend_.Run(program_.ops[index], run);
 }
 
@@ -94,7 +121,7 @@ TensorMap Execute(const Program& program, const TensorMap& inputs, std::int64_t 
 
 TensorMap ExecuteForOutputs(const Program& program, const TensorMap& inputs, std::int64_t image,
                             Backend& backend, const std::set<std::string>& kept) {
-  Execution execution = Started(program, inputs, image, backend, nullptr, {});
+  Execution execution = Started(program, inputs, image, backend, nullptr, {.kept = &kept});
   const auto last_reads = LastReads(program);
   for (std::size_t i = 0; i < program.ops.size(); ++i) {
     execution.Step(i);

@@ -13,6 +13,8 @@ namespace qsim::golden {
 
 struct ExecuteOptions {
   bool track_accumulators = false;  // exact minimum and maximum over all partial sums; slower
+  // Where not null, the only tensors that will be looked at; others need not come to exist.
+  const std::set<std::string>* kept = nullptr;
 };
 
 // The program on one image, operation by operation, for a caller that looks at tensors as they
@@ -45,6 +47,7 @@ class Execution {
   RunStats* stats_;
   ExecuteOptions options_;
   std::int64_t length_ = 0;  // of this run; 0: not known yet
+  SoleReaders sole_readers_;
   TensorMap values_;
 };
 

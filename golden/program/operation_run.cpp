@@ -38,6 +38,12 @@ std::vector<std::int32_t> OperationRun::WideConstant(const std::string& name) co
   return Widen(Constant(name));
 }
 
+std::span<const RequantizeOp* const> OperationRun::SoleReadersOf(const std::string& output) const {
+  const auto found = sole_readers_.find(output);
+  if (found == sole_readers_.end()) return {};
+  return found->second;
+}
+
 AccRange* OperationRun::Tracked(const std::string& output) {
   return stats_ == nullptr || !track_ ? nullptr : &stats_->accumulators[output];
 }
@@ -82,6 +88,12 @@ void OperationRun::StoreClamped(const std::string& output, std::span<const std::
                                 std::int64_t saturated) {
   if (stats_ != nullptr) stats_->saturated[output] += saturated;
   Store(output, values);
+}
+
+void OperationRun::StoreClamped(const std::string& output, IntTensor value,
+                                std::int64_t saturated) {
+  if (stats_ != nullptr) stats_->saturated[output] += saturated;
+  Store(output, std::move(value));
 }
 
 }  // namespace qsim::golden

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "golden/kernels/fast_backend.h"
+#include "golden/kernels/choice.h"
 #include "golden/program/executor.h"
 #include "sim/error.h"
 #include "sim/inputs/image_folder.h"
@@ -24,6 +24,7 @@
 #include "sim/report/eval_report.h"
 #include "sim/run/float_taps.h"
 #include "sim/semantics/mixed.h"
+#include "sim/semantics/model_check.h"
 #include "sim/text/progress.h"
 
 namespace qsim::cli {
@@ -105,17 +106,30 @@ struct Ending {
   std::vector<double> tokens;  // the last with a row for each token
 };
 
+// Which executors are asked.
+struct Executors {
+  bool floats, ideal, integer;
+  explicit Executors(std::string_view only)
+      : floats(only.empty() || only == "float"),
+        ideal(only.empty() || only == "ideal"),
+        integer(only.empty() || only == "integer") {}
+  bool all() const { return floats && ideal && integer; }
+};
+
 class Judge {
  public:
-  Judge(const Bundle& bundle, const network::Network& model, const EvaluationImages& images)
+  Judge(const Bundle& bundle, const network::Network& model, const EvaluationImages& images,
+        const EvalOptions& options)
       : bundle_(bundle),
         model_(model),
         images_(images),
+        executors_(options.only),
+        golden_(KernelsOf(options.kernels), bundle.program),
         last_(*model.Head()),
         tokens_(*model.TokenFeatures()),
         kept_({last_.name, tokens_.name}) {}
 
-  ImageVerdict Verdict(std::int64_t i) const {
+  ImageVerdict Verdict(std::int64_t i) {
     ImageVerdict verdict;
     verdict.index = i;
     verdict.name = images_.Name(i);
@@ -128,24 +142,32 @@ class Judge {
     TensorMap program_inputs;
     for (const std::string& name : bundle_.program.inputs)
       program_inputs.emplace(name, ProgramInput(bundle_, source, 0, name, floats));
-    const std::vector<float> tokens = floats.Find(&tokens_)->data;
-    const std::vector<float> last = floats.Find(&last_)->data;
-    const MixedExecutor mixed(bundle_, model_, inputs);
-    const MixedState ideal_state =
-        mixed.RunForOutputs(mixed.ExactInputs(0), mixed.AllOf(Exactness::Ideal()), kept_);
-    const Ending ideal = {ideal_state.at(last_.name)->Doubles(),
-                          ideal_state.at(tokens_.name)->Doubles()};
-    FastBackend golden;
-    const TensorMap integers = ExecuteForOutputs(bundle_.program, program_inputs, i, golden, kept_);
-    const auto real = [&](const std::string& name) {
-      return bundle_.GridOf(name).Dequantize(integers.at(name));
-    };
-    const Ending integer = {real(last_.name), real(tokens_.name)};
+    std::vector<float> tokens, last;
+    if (executors_.floats) {
+      tokens = floats.Find(&tokens_)->data;
+      last = floats.Find(&last_)->data;
+    }
+    Ending ideal, integer;
+    if (executors_.ideal) {
+      const MixedExecutor mixed(bundle_, model_, inputs);
+      const MixedState state =
+          mixed.RunForOutputs(mixed.ExactInputs(0), mixed.AllOf(Exactness::Ideal()), kept_);
+      ideal = {state.at(last_.name)->Doubles(), state.at(tokens_.name)->Doubles()};
+    }
+    if (executors_.integer) {
+      const TensorMap integers =
+          ExecuteForOutputs(bundle_.program, program_inputs, i, *golden_, kept_);
+      const auto real = [&](const std::string& name) {
+        return bundle_.GridOf(name).Dequantize(integers.at(name));
+      };
+      integer = {real(last_.name), real(tokens_.name)};
+    }
     if (model_.classes() > 0) {
       verdict.reference = TopFive({last.begin(), last.end()});
       verdict.ideal = TopFive(ideal.last);
       verdict.integer = TopFive(integer.last);
     }
+    if (!executors_.all()) return verdict;
     if (i < kNeighbours) verdict.row = FirstRow(last);
     verdict.ideal_features = Features(i, ideal, last, tokens);
     verdict.integer_features = Features(i, integer, last, tokens);
@@ -172,6 +194,8 @@ class Judge {
   const Bundle& bundle_;
   const network::Network& model_;
   const EvaluationImages& images_;
+  Executors executors_;
+  ChosenBackend golden_;
   const network::Node& last_;
   const network::Node& tokens_;
   std::set<std::string> kept_;
@@ -198,8 +222,27 @@ Command AddEval(CommandLine& line, EvalOptions& options) {
   command.Remove("--scope");
   command.Remove("--until");
   command.Remove("--blocks");
-  command.Get("--config").Required();
   command.Get("--input").Required();
+  const Argument bundle =
+      command
+          .Add("--bundle", options.bundle,
+               "Evaluate this bundle, calibrated before, in the place of --config")
+          .Type("DIR");
+  command.Get("--config").Excludes(bundle);
+  for (const char* name : {"--set", "--realise", "--min-length", "--inject"})
+    command.Get(name).Excludes(bundle);
+  command.Check([&options] {
+    if (options.bundle.empty() && options.model.config.empty())
+      throw UsageError("eval needs --config FILE or --bundle DIR");
+    if (!options.only.empty() && !options.state.empty())
+      throw UsageError("--only and --state do not go together: a state holds all three");
+  });
+  command
+      .Add("--only", options.only,
+           "One executor alone: 'integer' computes nothing in float, and nothing is compared")
+      .OneOf({"float", "ideal", "integer"})
+      .Type("EXECUTOR");
+  AddKernelsOption(command, options.kernels);
   command
       .Add("--data", options.data,
            "Class folders of PNG and JPEG files instead of the manifest's evaluation inputs")
@@ -232,7 +275,9 @@ int RunEval(const EvalOptions& options) {
         fmt::format("--images {}: there are {} evaluation images", options.images, images.count()));
   }
   const std::int64_t count = options.images < 0 ? images.count() : options.images;
-  const Bundle bundle = CalibrateLoaded(loaded);
+  const Bundle bundle =
+      options.bundle.empty() ? CalibrateLoaded(loaded) : LoadBundleOfScope(options.bundle, "model");
+  if (!options.bundle.empty()) CheckStandsFor(bundle, loaded.model, images.Load(0));
   ResumeLog state(options.state, "qsim eval 3 " + Identity(bundle, images));
   std::map<std::int64_t, ImageVerdict> judged;
   for (const auto& [index, line] : state.done()) {
@@ -244,7 +289,7 @@ int RunEval(const EvalOptions& options) {
   for (std::int64_t i = 0; i < count; ++i) {
     if (!judged.contains(i)) missing.push_back(i);
   }
-  const Judge judge(bundle, loaded.model, images);
+  Judge judge(bundle, loaded.model, images, options);
   const auto todo = static_cast<std::int64_t>(missing.size());
   Progress progress("images", todo);
   std::vector<std::string> unreadable;
@@ -277,6 +322,10 @@ int RunEval(const EvalOptions& options) {
   // One bad image must not cost the others' result, nor pass unseen.
   for (const std::string& error : unreadable) std::cerr << "qsim: " << error << '\n';
   if (verdicts.empty()) throw InputError("eval: no image could be read");
+  if (!options.only.empty()) {
+    std::cout << FormatOnly(verdicts, options.only, options.json);
+    return unreadable.empty() ? 0 : kUnreadable;
+  }
   const EvalSummary summary =
       Summarise(verdicts, loaded.model.Head()->name, loaded.model.TokenFeatures()->name);
   std::cout << (options.json ? EvalJsonText(summary) : FormatEval(summary, options.verbose));

@@ -10,7 +10,10 @@
 namespace qsim::cli {
 
 struct EvalOptions {
-  ModelOptions model;
+  ModelOptions model;            // a configuration and a model to calibrate it on
+  std::filesystem::path bundle;  // or a bundle; without model.input on the inputs that it carries
+  std::string only;              // "float", "ideal" or "integer"; empty: all three
+  std::string kernels = "fast";
   std::filesystem::path
       data;  // class folders of PNG and JPEG files; empty: the manifest's evaluation inputs
   double crop_pct = 0.9;     // with data: timm's resize before the centre crop

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <thread>
 
+#include "golden/kernels/instruction_set.h"
 #include "sim/calibrate/plan/scope_coverage.h"
 #include "sim/error.h"
 #include "sim/inputs/input_reader.h"
@@ -119,6 +120,29 @@ void AddThreadsOption(const Command& command, int& threads) {
       .Type("N");
 }
 
+void AddKernelsOption(const Command& command, std::string& kernels) {
+  command
+      .Add("--kernels", kernels,
+           "Who runs the golden model: the 'fast' kernels, on the best instruction set or the one "
+           "named (avx512_vnni, avx512, avx2, sse4, neon, portable), or the 'reference'; the same "
+           "bits")
+      .Type("KERNELS")
+      .ShowDefault();
+}
+
+Kernels KernelsOf(const std::string& option) {
+  if (const auto kernels = FromName<Kernels>(option)) return *kernels;
+  try {
+    kernels::UseInstructionSet(option);
+  } catch (const std::invalid_argument&) {
+    throw InputError(
+        fmt::format("--kernels: '{}' is none of fast, reference and {}, which this "
+                    "machine can run",
+                    option, fmt::join(kernels::InstructionSets(), ", ")));
+  }
+  return Kernels::kFast;
+}
+
 int ThreadCount(int requested) {
   if (requested > 0) return requested;
   return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
@@ -176,7 +200,8 @@ LoadedModel LoadModel(const ModelOptions& options) {
   manifest.geometry = StatedBy(model, manifest.geometry);
   faults.PlantInConfig(model, config);
   CalibrateOptions calibrate;
-  calibrate.scope = ChosenScope(options, config, model);
+  // Without a configuration nothing is calibrated.
+  if (!options.config.empty()) calibrate.scope = ChosenScope(options, config, model);
   calibrate.until = options.until;
   calibrate.blocks = ParseBlocks(options.blocks, model.depth());
   calibrate.realise = options.realise == "nearest" ? Realise::kNearest : Realise::kExact;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "golden/kernels/choice.h"
 #include "sim/calibrate/calibrate.h"
 #include "sim/cli/command_line.h"
 #include "sim/diagnose/faults.h"
@@ -32,6 +33,10 @@ void AddModelOptions(const Command& command, ModelOptions& options);
 // --threads alone, for commands that run a bundle.
 void AddThreadsOption(const Command& command, int& threads);
 int ThreadCount(int requested);
+// --kernels: fast, reference or an instruction set, which KernelsOf then makes the one to use.
+// Throws InputError where the machine does not have it.
+void AddKernelsOption(const Command& command, std::string& kernels);
+Kernels KernelsOf(const std::string& option);
 
 // For commands that read a bundle or calibrate one: --bundle, and the model's options, of which
 // either the bundle or config and input must be given.

@@ -180,6 +180,7 @@ Command AddRun(CommandLine& line, RunOptions& options) {
       .OneOf({"on", "off"})
       .Type("on|off")
       .ShowDefault();
+  AddKernelsOption(command, options.kernels);
   command
       .Add("--stall-probability", options.stall_probability,
            "Random bubbles and back-pressure on every RTL stream; changes no result")
@@ -209,6 +210,7 @@ int RunRun(const RunOptions& options) {
   settings.images = subject.images;
   settings.batch = options.batch;
   settings.threads = ThreadCount(options.model.threads);
+  settings.kernels = KernelsOf(options.kernels);
   const Config* config = subject.loaded ? &subject.loaded->config : nullptr;
   ProfileRequest profile = RequestProfile(config, options.profile);
   // report.html shows the statistics of every tensor, asked for or not.

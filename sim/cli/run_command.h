@@ -17,6 +17,7 @@ struct RunOptions {
   std::int64_t images = -1;      // < 0: the first 8; with a bundle: all that it carries
   std::int64_t batch = 32;
   std::string rtl = "on";
+  std::string kernels = "fast";
   double stall_probability = 0;
   std::uint64_t stall_seed = 1;
   std::filesystem::path output;

@@ -67,9 +67,9 @@ std::string FeaturesText(const std::vector<FeatureRow>& rows) {
     text += fmt::format("{}, {}\n", row.tensor, row.rows);
     for (const bool integer : {false, true}) {
       const FeatureSummary& s = integer ? row.integer : row.ideal;
-      text += fmt::format("  {:<8}{:<21}{:<27}{}\n", integer ? "integer" : "ideal",
-                          Text(s.qsnr_db, 2), Text(s.cosine, 5),
-                          s.nearest ? Text(*s.nearest, 1, 100) : "-");
+      text +=
+          fmt::format("  {:<8}{:<21}{:<27}{}\n", integer ? "integer" : "ideal", Text(s.qsnr_db, 2),
+                      Text(s.cosine, 5), s.nearest ? Text(*s.nearest, 1, 100) : "-");
     }
   }
   return text;
@@ -126,6 +126,12 @@ ImageFeatures FeaturesFrom(const Json& json) {
 Json ToJson(const Estimate& e) {
   const auto real = [](double v) { return std::isfinite(v) ? Json(v) : Json(); };
   return {{"value", real(e.value)}, {"interval95", {real(e.low), real(e.high)}}};
+}
+Json ToJson(const Accuracy& a, std::int64_t images) {
+  return {{"top1", a.top1},
+          {"top5", a.top5},
+          {"top1_percent", Percent(a.top1, images)},
+          {"top5_percent", Percent(a.top5, images)}};
 }
 Json ToJson(const FeatureSummary& s) {
   return {{"qsnr_db", ToJson(s.qsnr_db)},
@@ -209,6 +215,36 @@ EvalSummary Summarise(const std::vector<ImageVerdict>& verdicts, const std::stri
   return s;
 }
 
+std::string FormatOnly(const std::vector<ImageVerdict>& verdicts, const std::string& executor,
+                       bool json) {
+  const auto of = executor == "float"   ? &ImageVerdict::reference
+                  : executor == "ideal" ? &ImageVerdict::ideal
+                                        : &ImageVerdict::integer;
+  const auto images = static_cast<std::int64_t>(verdicts.size());
+  const bool classes = !(verdicts.front().*of).empty();
+  const bool labels = classes && verdicts.front().label.has_value();
+  Accuracy accuracy;
+  Json first = Json::array();
+  for (const ImageVerdict& v : verdicts) {
+    CountHit(v.*of, v.label.value_or(-1), accuracy);
+    if (classes) first.push_back((v.*of).front());
+  }
+  if (json) {
+    Json summary = {{"images", images}};
+    if (labels) summary[executor] = ToJson(accuracy, images);
+    if (classes) summary["classes"] = first;
+    return summary.dump(2) + "\n";
+  }
+  std::string text = fmt::format("{}, {} alone\n", Count(images, "image", "images"), executor);
+  if (labels) {
+    text += fmt::format("  top-1 {:.2f} %, top-5 {:.2f} %\n", Percent(accuracy.top1, images),
+                        Percent(accuracy.top5, images));
+  } else if (classes) {
+    text += WrapText("  ", "classes " + first.dump());
+  }
+  return text;
+}
+
 std::string FormatEval(const EvalSummary& s, bool verbose) {
   std::string text = fmt::format("{} images", s.images);
   if (s.labels)
@@ -222,16 +258,10 @@ std::string FormatEval(const EvalSummary& s, bool verbose) {
 std::string EvalJsonText(const EvalSummary& s) {
   Json json;
   json["images"] = s.images;
-  const auto accuracy = [&](const Accuracy& a) {
-    return Json{{"top1", a.top1},
-                {"top5", a.top5},
-                {"top1_percent", Percent(a.top1, s.images)},
-                {"top5_percent", Percent(a.top5, s.images)}};
-  };
   if (s.labels) {
-    json["float"] = accuracy(s.reference);
-    json["ideal"] = accuracy(s.ideal);
-    json["integer"] = accuracy(s.integer);
+    json["float"] = ToJson(s.reference, s.images);
+    json["ideal"] = ToJson(s.ideal, s.images);
+    json["integer"] = ToJson(s.integer, s.images);
     json["top1_drop_points"] = s.drop_points;
     json["top1_drop_interval95"] = {s.drop_points - s.drop_interval,
                                     s.drop_points + s.drop_interval};

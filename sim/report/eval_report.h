@@ -73,6 +73,11 @@ EvalSummary Summarise(const std::vector<ImageVerdict>& verdicts, const std::stri
 std::string LineOf(const ImageVerdict& verdict);
 std::optional<ImageVerdict> ParseVerdict(std::int64_t index, const std::string& line);
 
+// Of one executor alone, "float", "ideal" or "integer": its accuracy where labels are known, and
+// what it ranks first.
+std::string FormatOnly(const std::vector<ImageVerdict>& verdicts, const std::string& executor,
+                       bool json);
+
 std::string FormatEval(const EvalSummary& summary, bool verbose);
 std::string EvalJsonText(const EvalSummary& summary);
 

@@ -19,6 +19,13 @@ Json HardwareJson(const HardwareParams& hardware) {
           {"power_of_two", hardware.power_of_two}};
 }
 
+Json KernelsJson(const KernelReport& kernels) {
+  return {
+      {"kind", Name(kernels.kernels)},
+      {"instruction_set", kernels.instruction_set.empty() ? Json() : Json(kernels.instruction_set)},
+      {"by_reference", kernels.by_reference}};
+}
+
 Json ProvenanceJson(const Provenance& provenance) {
   return {{"qsim_version", provenance.qsim_version},
           {"config_sha256", provenance.config_hash},
@@ -88,6 +95,7 @@ Json RunReportToJson(const RunReport& report) {
                {"input", TextOrNull(report.input)},
                {"rtl", report.rtl},
                {"stall_seed", OrNull(report.stall_seed)},
+               {"kernels", KernelsJson(report.kernels)},
                {"total_mismatches", nullptr},
                {"hardware", HardwareJson(report.hardware)},
                {"provenance", ProvenanceJson(report.provenance)}};

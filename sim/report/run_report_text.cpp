@@ -32,6 +32,10 @@ std::string FormatHeader(const RunReport& report) {
   }
   std::string out = WrapText(
       "", fmt::format("{}, {}, {}", report.scope, Count(report.images, "image", "images"), rtl));
+  if (!report.kernels.by_reference.empty()) {
+    out += WrapText(
+        "  ", fmt::format("no fast kernel  {}", fmt::join(report.kernels.by_reference, ", ")));
+  }
   for (const std::string& file : report.config_files) out += "  config  " + file + "\n";
   if (!report.input.empty()) out += "  input   " + report.input + "\n";
   return out;

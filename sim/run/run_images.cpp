@@ -11,7 +11,6 @@
 #include <utility>
 #include <vector>
 
-#include "golden/kernels/fast_backend.h"
 #include "golden/program/executor.h"
 #include "sim/cosim/rtl_backend.h"
 #include "sim/error.h"
@@ -74,6 +73,7 @@ class Runner {
         program_(bundle.program),
         floats_(floats),
         settings_(settings),
+        golden_(settings.kernels, program_),
         last_reads_(LastReads(program_)) {
     if (settings_.rtl) {
       rtl_options_.array = {bundle.hardware.array_rows, bundle.hardware.array_cols};
@@ -121,8 +121,7 @@ class Runner {
 
   ImageResult RunImage(std::int64_t image, int worker) {
     ImageResult r;
-    FastBackend golden_backend;
-    Execution golden(program_, image, golden_backend, &r.stats, {.track_accumulators = true});
+    Execution golden(program_, image, *golden_, &r.stats, {.track_accumulators = true});
     Executors e;
     e.golden = &golden;
     std::optional<FloatTaps> floats;
@@ -313,6 +312,7 @@ class Runner {
     report.hardware = bundle_.hardware;
     report.provenance = bundle_.provenance;
     report.notes = bundle_.notes;
+    report.kernels = golden_.Report();
     report.rtl = settings_.rtl.has_value();
     if (settings_.rtl && settings_.rtl->stall_probability > 0)
       report.stall_seed = settings_.rtl->stall_seed;
@@ -345,6 +345,7 @@ class Runner {
   const Program& program_;
   const FloatSource* floats_;
   const RunSettings& settings_;
+  ChosenBackend golden_;
   cosim::RtlOptions rtl_options_;
   std::vector<std::unique_ptr<cosim::RtlBackend>> backends_;  // one per worker
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "golden/kernels/choice.h"
 #include "sim/bundle/bundle.h"
 #include "sim/inputs/manifest.h"
 #include "sim/network/network.h"
@@ -41,7 +42,8 @@ struct RunSettings {
   std::int64_t images = 0;
   std::int64_t batch = 32;  // images in memory at once; no result depends on it
   int threads = 1;
-  std::optional<RtlSettings> rtl;  // absent: golden only
+  Kernels kernels = Kernels::kFast;  // of the golden executor; no result depends on it
+  std::optional<RtlSettings> rtl;    // absent: golden only
   TensorSink* sink = nullptr;
   std::optional<ProfileRequest> profile;  // absent: no statistics
 };

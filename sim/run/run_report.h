@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "golden/kernels/choice.h"
 #include "golden/program/accumulator_proof.h"
 #include "sim/bundle/bundle.h"
 #include "sim/bundle/size_report.h"
@@ -68,6 +69,7 @@ struct RunReport {
   std::vector<CycleReport> cycles;
   std::vector<AccumulatorReport> accumulators;
   std::vector<LoweringNote> notes;
+  KernelReport kernels;  // of the golden executor
   bool rtl = false;
   std::optional<std::uint64_t> stall_seed;  // set when random stalls were on
   std::optional<SizeReport> size;

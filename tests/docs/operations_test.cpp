@@ -26,22 +26,14 @@ constexpr bool Overrides(Mine, Base) {
   return !std::is_same_v<Mine, Base>;
 }
 
-struct Executors {
-  bool rtl = false, fast = false;
-};
-
-const std::map<std::string, Executors>& ExecutorsOfCalls() {
+// Whether RTL computes a call.
+const std::map<std::string, bool>& RtlOfCalls() {
   using Golden = GoldenBackend;
-  using Fast = FastBackend;
   using Rtl = RtlBackend;
-  static const std::map<std::string, Executors> calls = {
-      {"gemm", {Overrides(&Rtl::Gemm, &Golden::Gemm), Overrides(&Fast::Gemm, &Golden::Gemm)}},
-      {"requantize",
-       {Overrides(&Rtl::Requantize, &Golden::Requantize),
-        Overrides(&Fast::Requantize, &Golden::Requantize)}},
-      {"residual_add",
-       {Overrides(&Rtl::ResidualAdd, &Golden::ResidualAdd),
-        Overrides(&Fast::ResidualAdd, &Golden::ResidualAdd)}},
+  static const std::map<std::string, bool> calls = {
+      {"gemm", Overrides(&Rtl::Gemm, &Golden::Gemm)},
+      {"requantize", Overrides(&Rtl::Requantize, &Golden::Requantize)},
+      {"residual_add", Overrides(&Rtl::ResidualAdd, &Golden::ResidualAdd)},
   };
   return calls;
 }
@@ -99,6 +91,7 @@ struct Table {
 
   Table() {
     for (const derivation::Battery& battery : derivation::AllBatteries()) {
+      if (battery.scheme == "kernels") continue;
       std::string operation(battery.operation);
       // The same operation on a tensor.
       operation = operation.substr(0, operation.find("_tensor"));
@@ -122,16 +115,14 @@ struct Table {
     });
   }
 
-  void Row(const Op& op, const std::set<std::string>& calls, const std::string& field,
+  void Row(const Op& op, const std::set<std::string>& calls, bool fast, const std::string& field,
            const std::string& choice, const std::vector<std::string_view>& choices = {}) {
-    const auto all = [&](bool Executors::*by) {
-      return !calls.empty() && std::all_of(calls.begin(), calls.end(), [&](const auto& call) {
-        return ExecutorsOfCalls().at(call).*by;
-      });
-    };
+    const bool rtl = !calls.empty() && std::all_of(calls.begin(), calls.end(), [&](const auto& c) {
+      return RtlOfCalls().at(c);
+    });
     text << "| " << KindName(op) << " | " << SectionOf(op) << " | "
-         << (choice.empty() ? "" : field + " `" + choice + "`") << " | yes | "
-         << YesNo(all(&Executors::fast)) << " | " << YesNo(all(&Executors::rtl)) << " | "
+         << (choice.empty() ? "" : field + " `" + choice + "`") << " | yes | " << YesNo(fast)
+         << " | " << YesNo(rtl) << " | "
          << YesNo(Derived(calls.empty() ? std::set{std::string(KindName(op))} : calls, choice,
                           choices))
          << " |\n";
@@ -140,19 +131,23 @@ struct Table {
   template <typename T>
   void Add(SeededRandom& random) {
     Listener listener;
+    bool fast = true;
     for (int i = 0; i < 20; ++i) {
       const derivation::Instance instance = derivation::Arbitrary(
           std::type_identity<T>(),
           [&](std::int64_t lo, std::int64_t hi) { return random.Between(lo, hi); });
       Execute(instance.program, instance.inputs, 0, listener);
+      FastBackend kernels(instance.program);
+      Execute(instance.program, instance.inputs, 0, kernels);
+      fast = fast && kernels.ByReference().empty();
     }
     Choices choices;
     const T op;
     ForEachField(op, choices);
-    if (choices.fields.empty()) Row(op, listener.calls, "", "");
+    if (choices.fields.empty()) Row(op, listener.calls, fast, "", "");
     for (const auto& [field, names] : choices.fields) {
       for (const std::string_view name : names) {
-        Row(op, listener.calls, field, std::string(name), names);
+        Row(op, listener.calls, fast, field, std::string(name), names);
       }
     }
   }

@@ -12,7 +12,7 @@ namespace qsim::derivation {
 namespace {
 
 constexpr std::string_view kPinnedDigest =
-    "4c3eee02adf320100c6dd8da4ce9e234d80f7c561698d9faf2e2c03bd9725c29";
+    "4d237bc39550cab8f498544260aa80ab5bd58b9a837c08084bf6baa56e5706bd";
 
 class Derivation : public ::testing::TestWithParam<Battery> {};
 

@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <limits>
 #include <stdexcept>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <vector>
 
 #include "golden/kernels/gemm.h"
+#include "golden/kernels/instruction_set.h"
 #include "golden/ops/int128.h"
 #include "tests/namespaces.h"
 #include "tests/test_support.h"
@@ -141,7 +143,11 @@ void CheckPolicies(Problem<Lhs>& p, int bits, Exercised& exercised) {
         }
       }
     }
-    for (const bool fast : {false, true})
+    // The specification, and the kernel on every instruction set.
+    std::vector<std::string_view> kernels = {""};
+    const auto sets = kernels::InstructionSets();
+    kernels.insert(kernels.end(), sets.begin(), sets.end());
+    for (const std::string_view kernel : kernels)
       for (const bool track : {false, true}) {
         // One more column than needed, to see that nothing else is written.
         std::vector<std::int32_t> out(static_cast<std::size_t>(p.m * (p.n + 1)), 12345);
@@ -149,7 +155,10 @@ void CheckPolicies(Problem<Lhs>& p, int bits, Exercised& exercised) {
         AccRange seen;
         AccRange* const seen_or_null = track ? &seen : nullptr;
         const auto run = [&] {
-          if (fast) return kernels::Gemm(p.lhs, p.rhs, p.params, view, seen_or_null);
+          if (!kernel.empty()) {
+            kernels::UseInstructionSet(kernel);
+            return kernels::Gemm(p.lhs, p.rhs, p.params, view, seen_or_null);
+          }
           Gemm(p.lhs, p.rhs, p.params, view, seen_or_null);
         };
         if (policy == AccPolicy::kError && overflow) {
@@ -162,15 +171,17 @@ void CheckPolicies(Problem<Lhs>& p, int bits, Exercised& exercised) {
           for (std::int64_t n = 0; n < p.n; ++n) {
             ASSERT_EQ(view(m, n), expected[static_cast<std::size_t>(m * p.n + n)].value)
                 << "element " << m << "," << n << " of " << p.m << "x" << p.k << "x" << p.n
-                << " bits " << bits << " " << Name(policy) << (track ? " tracked" : "")
-                << (fast ? " fast" : "");
+                << " bits " << bits << " " << Name(policy) << (track ? " tracked" : "") << " "
+                << kernel;
             ++exercised.compared;
           }
           ASSERT_EQ(out[static_cast<std::size_t>(m * (p.n + 1) + p.n)], 12345);
         }
         if (track) {
-          EXPECT_EQ(seen.min, expected_seen.min);
-          EXPECT_EQ(seen.max, expected_seen.max);
+          EXPECT_EQ(seen.min, expected_seen.min) << kernel << " " << Name(policy) << bits;
+          EXPECT_EQ(seen.max, expected_seen.max)
+              << kernel << " " << Name(policy) << bits << " " << p.m << "x" << p.k << "x" << p.n
+              << " zeros " << p.params.lhs_zero << " " << p.rhs_zero.size();
         }
       }
   }

@@ -49,19 +49,25 @@ std::string EmbedOp::Formula(const Program& program) const {
   return text;
 }
 
-void EmbedOp::Run(OperationRun& run) const {
-  const TensorInfo& info = run.Info(output);
-  const std::span<const std::int32_t> table = run.Constant(position).As<std::int32_t>();
-  const std::vector<std::int32_t> patches = run.Wide(a);
-  const std::size_t in_front = table.size() - patches.size();
+ResidualAddParams EmbedOp::Params(const TensorInfo& info, std::int64_t patches) const {
   ResidualAddParams params;
-  params.layout = {static_cast<std::int64_t>(patches.size()) / info.shape[1], info.shape[1], 1};
+  params.layout = {patches, info.shape[1], 1};
   params.a_multiplier = a_multiplier;
   params.b_multiplier = {&b_multiplier, 1};
   params.shift = shift;
   params.out_zero = out_zero;
   params.rounding = rounding;
   params.range = info.range;
+  return params;
+}
+
+void EmbedOp::Run(OperationRun& run) const {
+  const TensorInfo& info = run.Info(output);
+  const std::span<const std::int32_t> table = run.Constant(position).As<std::int32_t>();
+  const std::vector<std::int32_t> patches = run.Wide(a);
+  const std::size_t in_front = table.size() - patches.size();
+  const ResidualAddParams params =
+      Params(info, static_cast<std::int64_t>(patches.size()) / info.shape[1]);
   std::vector<std::int32_t> out(table.begin(), table.end());
   const std::int64_t saturated =
       run.backend().ResidualAdd(run.Id(output), patches, table.subspan(in_front), info.shape[1],

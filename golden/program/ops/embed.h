@@ -11,6 +11,7 @@ namespace qsim::golden {
 
 class Checker;
 class OperationRun;
+struct TensorInfo;
 struct Program;
 
 // Class token and its like (in float vectors of their own) and positions in the residual stream's
@@ -42,6 +43,8 @@ struct EmbedOp {
     v(Field{"rounding", Role::kChoice}, self.rounding);
   }
   std::string Formula(const Program& program) const;
+  // Views of these members, for this output and so many patches.
+  ResidualAddParams Params(const TensorInfo& info, std::int64_t patches) const;
   void Check(const Checker& checker) const;
   void Run(OperationRun& run) const;
 };

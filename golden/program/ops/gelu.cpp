@@ -4,13 +4,10 @@
 #include "golden/program/operation_run.h"
 
 namespace qsim::golden {
-namespace {
 
-GeluShape ShapeOf(const TensorInfo& in, const TensorInfo& out) {
+GeluShape GeluOp::ShapeOf(const TensorInfo& in, const TensorInfo& out) {
   return {.range = out.range, .input_qmin = in.range.qmin, .row_length = in.shape.back()};
 }
-
-}  // namespace
 
 void GeluOp::Check(const Checker& checker) const {
   const TensorInfo& in = checker.Tensor(input);

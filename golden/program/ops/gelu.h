@@ -9,6 +9,7 @@ namespace qsim::golden {
 
 class Checker;
 class OperationRun;
+struct TensorInfo;
 
 // GELU of a tensor of at most 16 bits (ita and shiftgelu: 8), of any shape; shiftgelu works on rows
 // of the last axis. A table has one entry per code of the input's range, within the output's range.
@@ -26,6 +27,8 @@ struct GeluOp {
     v(Field{"input", Role::kReads}, self.input);
     v(Field{"algorithm", Role::kAlgorithm}, self.params);
   }
+  // What its tensors say of it.
+  static GeluShape ShapeOf(const TensorInfo& in, const TensorInfo& out);
   void Check(const Checker& checker) const;
   void Run(OperationRun& run) const;
 };

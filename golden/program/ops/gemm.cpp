@@ -37,19 +37,25 @@ std::string GemmOp::Formula(const Program& program) const {
          (rows == 0 ? "" : "\nt < " + std::to_string(rows) + ": the first rows only");
 }
 
-void GemmOp::Run(OperationRun& run) const {
+ProductOperands GemmOp::Operands(const OperationRun& run) const {
   const IntTensor& in = run.Value(input);
   const IntTensor& w = run.Constant(weight);
-  const std::int64_t m = rows == 0 ? in.shape()[0] : rows;
   const std::int64_t depth = w.shape()[1];
-  const std::int64_t cols = w.shape()[0];
-  GemmParams params;
-  params.bias = run.Constant(bias).As<std::int32_t>();
-  params.rhs_zero = weight_zero;
-  params.acc = acc;
-  IntTensor out(DType::kInt32, {m, cols});
-  run.backend().Gemm(run.Id(output), LhsViewOf(in, 0, m, depth, depth),
-                     Transposed(ViewOf(w.As<std::int8_t>(), 0, cols, depth, depth)), params,
+  ProductOperands product{
+      .lhs = LhsViewOf(in, 0, rows == 0 ? in.shape()[0] : rows, depth, depth),
+      .rhs = Transposed(ViewOf(w.As<std::int8_t>(), 0, w.shape()[0], depth, depth)),
+      .params = {}};
+  product.params.bias = run.Constant(bias).As<std::int32_t>();
+  product.params.rhs_zero = weight_zero;
+  product.params.acc = acc;
+  return product;
+}
+
+void GemmOp::Run(OperationRun& run) const {
+  const ProductOperands product = Operands(run);
+  IntTensor out(DType::kInt32, run.Info(output).shape);
+  const std::int64_t m = out.shape()[0], cols = out.shape()[1];
+  run.backend().Gemm(run.Id(output), product.lhs, product.rhs, product.params,
                      {out.As<std::int32_t>().data(), m, cols, cols, 1}, run.Tracked(output));
   run.Store(output, std::move(out));
 }

@@ -11,6 +11,7 @@ namespace qsim::golden {
 
 class Checker;
 class OperationRun;
+struct ProductOperands;
 struct Program;
 
 // output[R, N] = input[R, K] x weight[N, K]^T, where R is `rows`: the first rows of the input only,
@@ -37,6 +38,8 @@ struct GemmOp {
     v(Field{"acc", Role::kAccumulator}, self.acc);
   }
   std::string Formula(const Program& program) const;
+  // Views of these members and of the run's values.
+  ProductOperands Operands(const OperationRun& run) const;
   void Check(const Checker& checker) const;
   void Run(OperationRun& run) const;
 };

@@ -12,7 +12,8 @@ class OperationRun;
 
 // Layer norm over the last axis of [T, C].
 struct LayernormOp {
-  static constexpr Description kIs{"layernorm", "6", /*clamps=*/true, "over the last axis",
+  static constexpr Description kIs{"layernorm",         "6",
+                                   /*clamps=*/true,     "over the last axis",
                                    /*float_vectors=*/2, "layer norm"};
   std::string output, input;
   LayernormParams params;

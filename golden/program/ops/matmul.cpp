@@ -75,26 +75,32 @@ std::string MatmulOp::Formula(const Program& program) const {
          " - rhs_zero)";
 }
 
-void MatmulOp::Run(OperationRun& run) const {
+ProductOperands MatmulOp::Operands(const OperationRun& run, std::int64_t head) const {
   const IntTensor& left = run.Value(lhs);
   const IntTensor& right = rhs.empty() ? run.Constant(weight) : run.Value(rhs);
-  IntTensor product(DType::kInt32, run.Info(output).shape);
-  const Matrices a = *MatricesOf(left.shape(), heads), b = *MatricesOf(right.shape(), heads),
-                 y = *MatricesOf(product.shape(), heads);
+  const Matrices a = *MatricesOf(left.shape(), heads), b = *MatricesOf(right.shape(), heads);
+  const auto of_right =
+      ViewOf(right.As<std::int8_t>(), head * b.next, b.rows, b.cols, b.row_stride);
+  ProductOperands product{.lhs = LhsViewOf(left, head * a.next, a.rows, a.cols, a.row_stride),
+                          .rhs = transpose_rhs ? Transposed(of_right) : of_right,
+                          .params = {}};
   const std::span<const std::int32_t> zeros = rhs_zero;
-  const std::size_t zeros_per_head = transpose_rhs ? 1 : static_cast<std::size_t>(y.cols);
+  const auto at = static_cast<std::size_t>(head);
+  const std::size_t of_head = transpose_rhs ? 1 : static_cast<std::size_t>(b.cols);
+  product.params.mode = mode;
+  product.params.acc = acc;
+  product.params.lhs_zero = EntryFor(lhs_zero, at);
+  product.params.rhs_zero = zeros.size() == 1 ? zeros : zeros.subspan(at * of_head, of_head);
+  return product;
+}
+
+void MatmulOp::Run(OperationRun& run) const {
+  IntTensor product(DType::kInt32, run.Info(output).shape);
+  const Matrices y = *MatricesOf(product.shape(), heads);
   for (std::int64_t h = 0; h < heads; ++h) {
-    const auto head = static_cast<std::size_t>(h);
-    GemmParams params;
-    params.mode = mode;
-    params.acc = acc;
-    params.lhs_zero = EntryFor(lhs_zero, head);
-    params.rhs_zero =
-        zeros.size() == 1 ? zeros : zeros.subspan(head * zeros_per_head, zeros_per_head);
-    const auto of_right = ViewOf(right.As<std::int8_t>(), h * b.next, b.rows, b.cols, b.row_stride);
+    const ProductOperands head = Operands(run, h);
     run.backend().Gemm(
-        run.Id(output, h), LhsViewOf(left, h * a.next, a.rows, a.cols, a.row_stride),
-        transpose_rhs ? Transposed(of_right) : of_right, params,
+        run.Id(output, h), head.lhs, head.rhs, head.params,
         {product.As<std::int32_t>().data() + h * y.next, y.rows, y.cols, y.row_stride, 1},
         run.Tracked(output));
   }

@@ -13,6 +13,7 @@ namespace qsim::golden {
 
 class Checker;
 class OperationRun;
+struct ProductOperands;
 struct Program;
 
 // The matrices that a tensor holds, one for each head. Of rank 2: side by side in its columns. Of a
@@ -61,6 +62,8 @@ struct MatmulOp {
   std::string Formula(const Program& program) const;
   // Section 3 has one of its own for products of log2 codes.
   std::string_view Section() const { return mode == OperandMode::kShift ? "3.4" : kIs.section; }
+  // One head's: views of these members and of the run's values.
+  ProductOperands Operands(const OperationRun& run, std::int64_t head) const;
   void Check(const Checker& checker) const;
   void Run(OperationRun& run) const;
 };

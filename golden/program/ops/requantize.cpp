@@ -20,20 +20,20 @@ std::vector<std::int32_t> Columns(const std::vector<std::int32_t>& in, std::int6
   return out;
 }
 
-RequantizeParams ParamsOf(const RequantizeOp& op, const ChannelLayout& layout, QuantRange range) {
+}  // namespace
+
+RequantizeParams RequantizeOp::Params(const ChannelLayout& layout, QuantRange range) const {
   RequantizeParams params;
   params.layout = layout;
-  params.scale = op.scale;
-  params.zero = op.zero;
-  params.input_zero = op.input_zero;
-  params.rounding = op.rounding;
-  params.scheme = op.scheme;
-  params.addend = op.addend;
+  params.scale = scale;
+  params.zero = zero;
+  params.input_zero = input_zero;
+  params.rounding = rounding;
+  params.scheme = scheme;
+  params.addend = addend;
   params.range = range;
   return params;
 }
-
-}  // namespace
 
 void RequantizeOp::Check(const Checker& checker) const {
   const TensorInfo& in = checker.Tensor(input);
@@ -50,7 +50,7 @@ void RequantizeOp::Check(const Checker& checker) const {
   checker.Require(in.dtype == DType::kInt32 ? input_zero == 0
                                             : input_zero >= -kMaxZero && input_zero <= kMaxZero,
                   "input_zero out of range");
-  checker.RequireLegal([&] { CheckRequantizeParams(ParamsOf(*this, layout, out.range)); });
+  checker.RequireLegal([&] { CheckRequantizeParams(Params(layout, out.range)); });
 }
 
 std::string RequantizeOp::Formula(const Program& program) const {
@@ -71,7 +71,7 @@ void RequantizeOp::Run(OperationRun& run) const {
   if (in_width != width) in = Columns(in, in_width, first_column, width);
   std::vector<std::int32_t> out(in.size());
   const std::int64_t saturated = run.backend().Requantize(
-      run.Id(output), in, width, ParamsOf(*this, LayoutOf(info.shape, axis), info.range), out);
+      run.Id(output), in, width, Params(LayoutOf(info.shape, axis), info.range), out);
   run.StoreClamped(output, out, saturated);
 }
 

@@ -46,6 +46,8 @@ struct RequantizeOp {
     v(Field{"addend", Role::kAddend, 64, true, lists, true}, self.addend);
   }
   std::string Formula(const Program& program) const;
+  // Views of these members, for an output of this layout and range.
+  RequantizeParams Params(const ChannelLayout& layout, QuantRange range) const;
   void Check(const Checker& checker) const;
   void Run(OperationRun& run) const;
 };

@@ -22,8 +22,7 @@ void ResidualAddOp::Check(const Checker& checker) const {
   checker.RequireWithin({a_zero, b_zero, out_zero}, -kMaxZero, kMaxZero, "zero point");
 }
 
-void ResidualAddOp::Run(OperationRun& run) const {
-  const TensorInfo& info = run.Info(output);
+ResidualAddParams ResidualAddOp::Params(const TensorInfo& info) const {
   ResidualAddParams params;
   params.layout = LayoutOf(info.shape, ChannelAxis::kLast);
   params.a_multiplier = a_multiplier;
@@ -34,6 +33,12 @@ void ResidualAddOp::Run(OperationRun& run) const {
   params.out_zero = out_zero;
   params.rounding = rounding;
   params.range = info.range;
+  return params;
+}
+
+void ResidualAddOp::Run(OperationRun& run) const {
+  const TensorInfo& info = run.Info(output);
+  const ResidualAddParams params = Params(info);
   std::vector<std::int32_t> out(static_cast<std::size_t>(params.layout.size()));
   const std::int64_t saturated = run.backend().ResidualAdd(run.Id(output), run.Wide(a), run.Wide(b),
                                                            info.shape.back(), params, out);

@@ -11,6 +11,7 @@ namespace qsim::golden {
 
 class Checker;
 class OperationRun;
+struct TensorInfo;
 
 struct ResidualAddOp {
   static constexpr Description kIs{"residual_add", "8", /*clamps=*/true,
@@ -39,6 +40,8 @@ struct ResidualAddOp {
     v(Field{"zero", Role::kOutputZero}, self.out_zero);
     v(Field{"rounding", Role::kChoice}, self.rounding);
   }
+  // Views of these members, for this output.
+  ResidualAddParams Params(const TensorInfo& info) const;
   void Check(const Checker& checker) const;
   void Run(OperationRun& run) const;
 };

@@ -33,20 +33,27 @@ std::string RowDivideOp::Formula(const Program& program) const {
          "n = ceil_log2(d); d = max(b[h][i][0], 1)";
 }
 
-void RowDivideOp::Run(OperationRun& run) const {
-  const TensorInfo info = run.Info(output);
-  const std::vector<std::int32_t> in = run.Wide(input), divisors = run.Wide(divisor);
+std::vector<Multiplier> RowDivideOp::Reciprocals(const OperationRun& run) const {
+  const std::vector<std::int32_t> divisors = run.Wide(divisor);
   const std::int64_t heads = run.Info(divisor).shape[0], rows = run.Info(divisor).shape[1];
-  const bool planes = info.shape.size() > 2;
-  std::vector<Multiplier> scale;
+  const bool planes = run.Info(output).shape.size() > 2;
+  std::vector<Multiplier> reciprocals;
   for (std::int64_t i = 0; i < heads * rows; ++i) {
     const std::int64_t at = planes ? i : i % heads * rows + i / heads;
-    scale.push_back(
+    reciprocals.push_back(
         RowReciprocal(divisors[static_cast<std::size_t>(at)], fraction_bits, reciprocal_rounding));
   }
+  return reciprocals;
+}
+
+void RowDivideOp::Run(OperationRun& run) const {
+  const TensorInfo info = run.Info(output);
+  const std::vector<std::int32_t> in = run.Wide(input);
+  const std::vector<Multiplier> scale = Reciprocals(run);
+  const auto rows = static_cast<std::int64_t>(scale.size());
   const std::vector<std::int32_t> zero = {0};
   RequantizeParams params;
-  params.layout = {1, heads * rows, static_cast<std::int64_t>(in.size()) / (heads * rows)};
+  params.layout = {1, rows, static_cast<std::int64_t>(in.size()) / rows};
   params.scale = scale;
   params.zero = zero;
   params.rounding = rounding;

@@ -1,9 +1,10 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "golden/ops/fields.h"
-#include "golden/ops/rounding.h"
+#include "golden/ops/requantize.h"
 
 namespace qsim::golden {
 
@@ -33,6 +34,8 @@ struct RowDivideOp {
     v(Field{"rounding", Role::kChoice}, self.rounding);
   }
   std::string Formula(const Program& program) const;
+  // The multiplier of each row of each head, in the order of the output's elements.
+  std::vector<Multiplier> Reciprocals(const OperationRun& run) const;
   void Check(const Checker& checker) const;
   void Run(OperationRun& run) const;
 };

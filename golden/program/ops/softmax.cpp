@@ -8,24 +8,19 @@
 #include "golden/program/operation_run.h"
 
 namespace qsim::golden {
-namespace {
-
-// For each row and column of one head; empty where every row sees everything.
-std::vector<std::uint8_t> Visible(const SoftmaxOp& op, const OperationRun& run) {
-  if (op.mask.empty() && !op.causal) return {};
-  const std::int64_t rows = run.Info(op.input).shape[1], columns = run.Info(op.input).shape[2];
+std::vector<std::uint8_t> SoftmaxOp::Visible(const OperationRun& run) const {
+  if (mask.empty() && !causal) return {};
+  const std::int64_t rows = run.Info(input).shape[1], columns = run.Info(input).shape[2];
   std::vector<std::uint8_t> visible;
   for (std::int64_t t = 0; t < rows; ++t) {
     for (std::int64_t s = 0; s < columns; ++s)
-      visible.push_back(!op.causal || s <= t + columns - rows);
+      visible.push_back(!causal || s <= t + columns - rows);
   }
-  if (op.mask.empty()) return visible;
-  const std::vector<std::uint8_t>& seen = run.Value(op.mask).As<std::uint8_t>();
+  if (mask.empty()) return visible;
+  const std::vector<std::uint8_t>& seen = run.Value(mask).As<std::uint8_t>();
   for (std::size_t i = 0; i < visible.size(); ++i) visible[i] &= seen[i % seen.size()];
   return visible;
 }
-
-}  // namespace
 
 void SoftmaxOp::Check(const Checker& checker) const {
   const TensorInfo& in = checker.Tensor(input);
@@ -92,7 +87,7 @@ void SoftmaxOp::Run(OperationRun& run) const {
   const std::vector<std::int32_t> scores = run.Wide(input);
   const auto width = static_cast<std::size_t>(shape[2]);
   const auto rows_per_head = static_cast<std::size_t>(shape[1]);
-  const std::vector<std::uint8_t> visible = Visible(*this, run);
+  const std::vector<std::uint8_t> visible = Visible(run);
   std::vector<std::int32_t> out(scores.size());
   std::int64_t saturated = 0;
   for (std::size_t row = 0; row * width < scores.size(); ++row) {

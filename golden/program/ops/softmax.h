@@ -53,6 +53,8 @@ struct SoftmaxOp {
   std::string_view Section() const {
     return division == SoftmaxDivision::kAfter ? "5.11" : kIs.section;
   }
+  // For each row and column of one head; empty where every row sees everything.
+  std::vector<std::uint8_t> Visible(const OperationRun& run) const;
   void Check(const Checker& checker) const;
   void Run(OperationRun& run) const;
 
