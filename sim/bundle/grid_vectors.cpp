@@ -175,7 +175,7 @@ struct FromCodes {
 template <typename Real>
 void Dequantize(const GridLayout& grid, const IntTensor& codes, std::span<Real> real) {
   std::visit(
-      [&](const auto& values) {
+      [&](const auto& values) HWY_ATTR {
         using T = typename std::decay_t<decltype(values)>::value_type;
         if constexpr (sizeof(T) < sizeof(std::int64_t)) {
           ForEachRun(grid, real.size(), FromCodes<T, Real>{values.data(), real.data()});
@@ -199,7 +199,7 @@ void DequantizeToFloat(const GridLayout& grid, const IntTensor& codes, std::span
 
 void CodesOfEach(std::span<const double> units, IntTensor& codes) {
   std::visit(
-      [&](auto& values) {
+      [&](auto& values) HWY_ATTR {
         using T = typename std::decay_t<decltype(values)>::value_type;
         std::size_t i = 0;
         if constexpr (sizeof(T) < sizeof(std::int64_t)) {

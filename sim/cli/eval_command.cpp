@@ -6,6 +6,7 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <span>
@@ -149,9 +150,9 @@ class Judge {
     }
     Ending ideal, integer;
     if (executors_.ideal) {
-      const MixedExecutor mixed(bundle_, model_, inputs);
+      const MixedExecutor& mixed = Executor(inputs);
       const MixedState state =
-          mixed.RunForOutputs(mixed.ExactInputs(0), mixed.AllOf(Exactness::Ideal()), kept_);
+          mixed.RunForOutputs(mixed.ExactInputs(inputs, 0), mixed.AllOf(Exactness::Ideal()), kept_);
       ideal = {state.at(last_.name)->Doubles(), state.at(tokens_.name)->Doubles()};
     }
     if (executors_.integer) {
@@ -175,6 +176,15 @@ class Judge {
   }
 
  private:
+  const MixedExecutor& Executor(const ModelInputs& inputs) {
+    const std::lock_guard lock(mutex_);
+    if (!mixed_) {
+      first_ = inputs;
+      mixed_.emplace(bundle_, model_, first_);
+    }
+    return *mixed_;
+  }
+
   std::vector<float> FirstRow(const auto& values) const {
     return {values.begin(), values.begin() + last_.shape.back()};
   }
@@ -199,6 +209,10 @@ class Judge {
   const network::Node& last_;
   const network::Node& tokens_;
   std::set<std::string> kept_;
+  // The one mixed executor, made with the first inputs that could be read: all of them are alike.
+  std::mutex mutex_;
+  ModelInputs first_;
+  std::optional<MixedExecutor> mixed_;
 };
 
 // What a verdict depends on. The scales stand for the calibration inputs.

@@ -28,7 +28,37 @@ void Pack(const StridedMatrix& b, std::int64_t first, std::int64_t count, std::i
   constexpr std::int64_t kBlock = 16;
   for (std::int64_t row = 0; row < k; row += kBlock) {
     const std::int64_t rows = std::min(kBlock, k - row);
-    for (std::int64_t c = 0; c < count; ++c) {
+    std::int64_t packed = 0;
+#if HWY_TARGET != HWY_SCALAR
+    constexpr std::int64_t kSquare = 4;
+    if (b.down == 1 && rows == kBlock) {
+      const hn::FixedTag<float, kSquare> d;
+      const hn::FixedTag<double, kSquare / 2> pairs;
+      const auto low = [&](auto x, auto y) HWY_ATTR {
+        return hn::BitCast(d, hn::InterleaveLower(hn::BitCast(pairs, x), hn::BitCast(pairs, y)));
+      };
+      const auto high = [&](auto x, auto y) HWY_ATTR {
+        return hn::BitCast(
+            d, hn::InterleaveUpper(pairs, hn::BitCast(pairs, x), hn::BitCast(pairs, y)));
+      };
+      for (; packed + kSquare <= count; packed += kSquare) {
+        const float* from = b.data + row + (first + packed) * b.right;
+        float* to = panel + row * width + packed;
+        for (std::int64_t r = 0; r < kBlock; r += kSquare) {
+          const auto c0 = hn::LoadU(d, from + r), c1 = hn::LoadU(d, from + r + b.right);
+          const auto c2 = hn::LoadU(d, from + r + 2 * b.right);
+          const auto c3 = hn::LoadU(d, from + r + 3 * b.right);
+          const auto low01 = hn::InterleaveLower(d, c0, c1), low23 = hn::InterleaveLower(d, c2, c3);
+          const auto up01 = hn::InterleaveUpper(d, c0, c1), up23 = hn::InterleaveUpper(d, c2, c3);
+          hn::StoreU(low(low01, low23), d, to + r * width);
+          hn::StoreU(high(low01, low23), d, to + (r + 1) * width);
+          hn::StoreU(low(up01, up23), d, to + (r + 2) * width);
+          hn::StoreU(high(up01, up23), d, to + (r + 3) * width);
+        }
+      }
+    }
+#endif
+    for (std::int64_t c = packed; c < count; ++c) {
       const float* from = b.data + row * b.down + (first + c) * b.right;
       float* to = panel + row * width + c;
       for (std::int64_t r = 0; r < rows; ++r) to[r * width] = from[r * b.down];
@@ -36,10 +66,11 @@ void Pack(const StridedMatrix& b, std::int64_t first, std::int64_t count, std::i
   }
 }
 
-// Sums of kDown rows of a and kAcross vectors of columns.
+// kDown rows of a and kAcross vectors of columns; `bias` may be null.
 template <std::size_t kDown, std::size_t kAcross>
 void Tile(const float* HWY_RESTRICT a, std::int64_t a_stride, const float* HWY_RESTRICT panel,
-          std::int64_t k, float* HWY_RESTRICT sums) {
+          std::int64_t k, const float* HWY_RESTRICT bias, float* HWY_RESTRICT out,
+          std::int64_t out_stride) {
   const Floats d;
   const std::size_t lanes = hn::Lanes(d);
   hn::Vec<Floats> acc[kDown][kAcross];
@@ -62,13 +93,18 @@ void Tile(const float* HWY_RESTRICT a, std::int64_t a_stride, const float* HWY_R
   }
 #pragma GCC unroll 8
   for (std::size_t r = 0; r < kDown; ++r) {
+    float* const row = out + static_cast<std::int64_t>(r) * out_stride;
 #pragma GCC unroll 3
-    for (std::size_t v = 0; v < kAcross; ++v)
-      hn::StoreU(acc[r][v], d, sums + (r * kAcross + v) * lanes);
+    for (std::size_t v = 0; v < kAcross; ++v) {
+      const auto sum = acc[r][v];
+      hn::StoreU(bias == nullptr ? sum : hn::Add(sum, hn::LoadU(d, bias + v * lanes)), d,
+                 row + v * lanes);
+    }
   }
 }
 
-using TileFunction = void (*)(const float*, std::int64_t, const float*, std::int64_t, float*);
+using TileFunction = void (*)(const float*, std::int64_t, const float*, std::int64_t, const float*,
+                              float*, std::int64_t);
 
 template <std::size_t kDown>
 TileFunction TileOf(std::int64_t across) {
@@ -86,11 +122,15 @@ void Matmul(const float* a, std::int64_t a_stride, const StridedMatrix& b,
   const std::int64_t most = static_cast<std::int64_t>(kVectors) * lanes;
   std::vector<float> panel(static_cast<std::size_t>(k * most));
   std::vector<float> sums(static_cast<std::size_t>(kMostRows * most));
+  std::vector<float> offsets(static_cast<std::size_t>(bias.empty() ? 0 : most));
   for (std::int64_t first = 0; first < n; first += most) {
     const std::int64_t columns = std::min(most, n - first);
     const std::int64_t across = (columns + lanes - 1) / lanes;
     const std::int64_t width = across * lanes;
     Pack(b, first, columns, k, width, panel.data());
+    if (!bias.empty()) std::copy_n(bias.data() + first, columns, offsets.data());
+    const float* const offset = bias.empty() ? nullptr : offsets.data();
+    const bool whole = columns == width;
     for (std::int64_t row = 0; row < m;) {
       const std::int64_t left = m - row;
       const std::int64_t rows = left >= kMostRows ? kMostRows : left >= 4 ? 4 : left >= 2 ? 2 : 1;
@@ -98,14 +138,11 @@ void Matmul(const float* a, std::int64_t a_stride, const StridedMatrix& b,
                                 : rows == 4       ? TileOf<4>(across)
                                 : rows == 2       ? TileOf<2>(across)
                                                   : TileOf<1>(across);
-      tile(a + row * a_stride, a_stride, panel.data(), k, sums.data());
-      for (std::int64_t r = 0; r < rows; ++r) {
-        const float* from = sums.data() + r * width;
-        float* to = out + (row + r) * out_stride + first;
-        for (std::int64_t c = 0; c < columns; ++c) {
-          to[c] = bias.empty() ? from[c] : from[c] + bias[static_cast<std::size_t>(first + c)];
-        }
-      }
+      float* const to = out + row * out_stride + first;
+      tile(a + row * a_stride, a_stride, panel.data(), k, offset, whole ? to : sums.data(),
+           whole ? out_stride : width);
+      for (std::int64_t r = 0; r < (whole ? 0 : rows); ++r)
+        std::copy_n(sums.data() + r * width, columns, to + r * out_stride);
       row += rows;
     }
   }

@@ -32,7 +32,7 @@ MixedExecutor::MixedExecutor(const Bundle& bundle, const network::Network& model
       model_(model),
       inputs_(inputs),
       names_(bundle.program.inputs),
-      prepared_(std::make_unique<Prepared>()) {
+      prepared_(std::make_unique<Prepared>(bundle.program)) {
   for (const Op& op : bundle.program.ops) names_.push_back(OutputOf(op));
   for (std::size_t n = 0; n < names_.size(); ++n) nodes_[names_[n]] = n;
   for (const Op& op : bundle.program.ops) {

@@ -166,7 +166,7 @@ Reals OnReals(const MatmulOp& op, const Bundle& bundle, FloatTensor lhs, const F
 }  // namespace
 
 const network::Linear& MixedExecutor::LayerOf(const GemmOp& op) const {
-  const std::lock_guard lock(prepared_->layers_mutex);
+  const std::lock_guard lock(prepared_->mutex);
   const auto found = prepared_->layers.find(op.output);
   if (found != prepared_->layers.end()) return found->second;
   return prepared_->layers.emplace(op.output, RealLayer(op, bundle_)).first->second;

@@ -77,15 +77,13 @@ Tensor MixedExecutor::OffGrid(const std::string& name, ExactValue value) const {
 // From operands that are on their grids, or at the nearest point of them.
 Tensor MixedExecutor::Golden(std::size_t node, const Lookup& values) const {
   const Op& op = *OpOf(node);
-  std::unique_ptr<golden::FastBackend> backend = prepared_->Borrow();
-  Execution execution(bundle_.program, 0, *backend);
+  Execution execution(bundle_.program, 0, prepared_->backend);
   for (const std::string& name : InputsOf(op)) {
     const MixedTensor& value = *values.At(name);
     execution.Supply(
         name, value.codes() != nullptr ? *value.codes() : *OnGrid(name, value.real())->codes());
   }
   execution.Step(node - bundle_.program.inputs.size());
-  prepared_->Return(std::move(backend));
   return std::make_shared<MixedTensor>(std::move(execution).Take().at(names_[node]),
                                        bundle_.GridOf(names_[node]));
 }

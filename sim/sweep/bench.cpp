@@ -126,7 +126,7 @@ SweepResult SweepBench::Try(const Config& config) const {
   }
   result.cost = CostOf(bundle);
   TensorMetrics metrics;
-  FastBackend backend;
+  FastBackend backend(bundle.program);
   for (std::size_t image = 0; image < floats_.size(); ++image) {
     const TensorMap values = ExecuteForOutputs(bundle.program, ProgramInputs(bundle, image),
                                                static_cast<std::int64_t>(image), backend);

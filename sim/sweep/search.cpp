@@ -109,9 +109,9 @@ class Bench {
     const auto images = subject_.images.count();
     // By image, of each tensor that nothing reads.
     std::vector<std::map<std::string, Power>> powers(static_cast<std::size_t>(images));
+    golden::FastBackend backend(bundle.program);
     ParallelFor(images, subject_.calibrate.threads, [&](std::int64_t image, int) {
       const auto i = static_cast<std::size_t>(image);
-      golden::FastBackend backend;
       const TensorMap outputs =
           ExecuteForOutputs(bundle.program, Inputs(bundle, image), image, backend);
       for (const auto& [name, codes] : outputs) {
