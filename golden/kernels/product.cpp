@@ -160,33 +160,80 @@ void CorrectOf(const Corrections& corrections, std::int64_t rows, std::int32_t* 
   if (seen != nullptr) range.Widen(*seen);
 }
 
-// acc = step(acc + a[k] b[k]) for each vector of columns and `depth` k, ascending.
-template <Group kGroup, typename Step>
-HWY_INLINE void StepRow(const std::uint8_t* a, const std::uint8_t* b, std::int64_t depth,
-                        bool biased, V* acc, Step step) {
+// A vector of sums on their way: a row's groups, one vector of columns of its panel's.
+struct Walk {
+  const std::uint8_t* a;
+  const std::uint8_t* b;
+};
+constexpr std::int64_t kWalks = 4;  // side by side, since a step waits for the one before
+
+// acc = step(acc + a[k] b[k]) for each of the walks and `depth` k, ascending.
+template <Group kGroup, bool kBiased, typename Step>
+HWY_INLINE void StepWalks(const Walk* walks, std::int64_t depth, V* acc, Step step) {
   constexpr std::int64_t kMembers = kGroup == Group::kBytes ? 4 : 2;
   constexpr std::uint32_t kFirst = kGroup == Group::kBytes ? 0xFF : 0xFFFF;
   const D d;
   const V excess = hn::Set(d, static_cast<std::int32_t>(0x80808080));
-  for (std::int64_t g = 0; g * kMembers < depth; ++g) {
-    const V left = LeftGroup(a + 4 * g);
-    V right[kVectors];
-    for (std::int64_t v = 0; v < kVectors; ++v) right[v] = RightGroup(b + 4 * kPanel * g, v);
-    const std::int64_t members = std::min(kMembers, depth - g * kMembers);
-    for (std::int64_t member = 0; member < members; ++member) {
-      const V mask = hn::Set(d, static_cast<std::int32_t>(kFirst << (member * 32 / kMembers)));
+  V masks[static_cast<std::size_t>(kMembers)];
+  for (std::int64_t i = 0; i < kMembers; ++i)
+    masks[i] = hn::Set(d, static_cast<std::int32_t>(kFirst << (i * 32 / kMembers)));
+  const auto group = [&](std::int64_t g, std::int64_t members) HWY_ATTR {
+    V left[kWalks], right[kWalks];
 #pragma GCC unroll 4
-      for (std::int64_t v = 0; v < kVectors; ++v) {
-        const V one = hn::And(right[v], mask);
-        acc[v] = Dot<kGroup>(acc[v], left, one);
-        if (biased) acc[v] = hn::Sub(acc[v], Dot<kGroup>(hn::Zero(d), excess, one));
-        acc[v] = step(acc[v]);
+    for (std::int64_t w = 0; w < kWalks; ++w) {
+      left[w] = LeftGroup(walks[w].a + 4 * g);
+      right[w] = RightGroup(walks[w].b + 4 * kPanel * g, 0);
+    }
+#pragma GCC unroll 4
+    for (std::int64_t i = 0; i < members; ++i) {
+#pragma GCC unroll 4
+      for (std::int64_t w = 0; w < kWalks; ++w) {
+        const V one = hn::And(right[w], masks[i]);
+        acc[w] = Dot<kGroup>(acc[w], left[w], one);
+        if (kBiased) acc[w] = hn::Sub(acc[w], Dot<kGroup>(hn::Zero(d), excess, one));
+        acc[w] = step(acc[w]);
       }
     }
-  }
+  };
+  std::int64_t g = 0;
+  for (; (g + 1) * kMembers <= depth; ++g) group(g, kMembers);
+  if (g * kMembers < depth) group(g, depth - g * kMembers);
 }
 
-template <Group kGroup>
+// What of a block could widen the range, some walks at a time.
+template <Group kGroup, bool kBiased>
+class Suspects {
+ public:
+  Suspects(std::int64_t depth, AccRange& seen) : depth_(depth), seen_(seen) {}
+  HWY_INLINE void Add(Walk walk, V sum) {
+    walks_[count_] = walk;
+    sums_[count_] = sum;
+    if (++count_ == kWalks) Step();
+  }
+  void Step() {
+    if (count_ == 0) return;
+    for (std::int64_t w = count_; w < kWalks; ++w) {
+      walks_[w] = walks_[0];
+      sums_[w] = sums_[0];
+    }
+    count_ = 0;
+    Range range{sums_[0], sums_[0]};
+    StepWalks<kGroup, kBiased>(walks_, depth_, sums_, [&](V sum) HWY_ATTR {
+      range.Include(sum);
+      return sum;
+    });
+    range.Widen(seen_);
+  }
+
+ private:
+  std::int64_t depth_;
+  AccRange& seen_;
+  std::int64_t count_ = 0;
+  Walk walks_[kWalks];
+  V sums_[kWalks];
+};
+
+template <Group kGroup, bool kBiased>
 void Watch(const LeftOperand& left, const RightOperand& right, std::int64_t first_column,
            const std::int32_t* init, std::int32_t* out, std::int64_t stride, AccRange& seen) {
   const D d;
@@ -206,52 +253,52 @@ void Watch(const LeftOperand& left, const RightOperand& right, std::int64_t firs
     const std::int32_t* norms = right.block_norms.data() + block * right.padded + first_column;
     for (std::int64_t n = 0; n < kPanel; ++n) excess[n] = -left.bias * block_sums[n];
     Multiply<kGroup>(left, b, first, last, excess, sums.data(), kPanel);
+    Suspects<kGroup, kBiased> suspects(std::min(kBlock, left.depth - block * kBlock), seen);
     for (std::int64_t m = 0; m < left.rows; ++m) {
       const std::int32_t* added = sums.data() + m * kPanel;
       std::int32_t* at = out + m * stride;
       const V low = hn::Set(d, static_cast<std::int32_t>(seen.min));
       const V high = hn::Set(d, static_cast<std::int32_t>(seen.max));
       const V norm = hn::Set(d, left.block_norms[static_cast<std::size_t>(block * left.rows + m)]);
-      auto wider = hn::MaskFromVec(hn::Zero(d));
-      for (std::int64_t n = 0; n < kPanel; n += kLanes) {
+      for (std::int64_t v = 0; v < kVectors; ++v) {
+        const std::int64_t n = v * kLanes;
         const V before = hn::LoadU(d, at + n), sum = hn::LoadU(d, added + n);
         // By Cauchy and Schwarz the absolute values of the block's products add up to at most this;
         // the positive ones to half of it and of the sum.
         const V most = hn::Mul(norm, hn::LoadU(d, norms + n));
         const V up = hn::ShiftRight<1>(hn::Add(hn::Add(most, sum), hn::Set(d, 1)));
         const V down = hn::ShiftRight<1>(hn::Sub(sum, most));
-        wider = hn::Or(
-            wider, hn::Or(hn::Gt(hn::Add(before, up), high), hn::Lt(hn::Add(before, down), low)));
+        const auto wider =
+            hn::Or(hn::Gt(hn::Add(before, up), high), hn::Lt(hn::Add(before, down), low));
+        if (!hn::AllFalse(d, wider)) {
+          suspects.Add(
+              {left.data + m * left.stride + 4 * first, b + 4 * kPanel * first + 4 * kLanes * v},
+              before);
+        }
+        hn::StoreU(hn::Add(before, sum), d, at + n);
       }
-      if (!hn::AllFalse(d, wider)) {
-        V acc[kVectors];
-        for (std::int64_t v = 0; v < kVectors; ++v) acc[v] = hn::LoadU(d, at + v * kLanes);
-        Range range{low, high};
-        StepRow<kGroup>(left.data + m * left.stride + 4 * first, b + 4 * kPanel * first,
-                        std::min(kBlock, left.depth - block * kBlock), left.bias != 0, acc,
-                        [&](V sum) {
-                          range.Include(sum);
-                          return sum;
-                        });
-        range.Widen(seen);
-      }
-      for (std::int64_t n = 0; n < kPanel; n += kLanes)
-        hn::StoreU(hn::Add(hn::LoadU(d, at + n), hn::LoadU(d, added + n)), d, at + n);
     }
+    suspects.Step();
   }
+}
+
+// Calls run<group, whether the left operand is biased>().
+template <typename Run>
+void ByKind(const LeftOperand& left, Run run) {
+  if (left.group == Group::kWords) return run.template operator()<Group::kWords, false>();
+  if (left.bias != 0) return run.template operator()<Group::kBytes, true>();
+  run.template operator()<Group::kBytes, false>();
 }
 
 void WatchPanelOf(const LeftOperand& left, const RightOperand& right, std::int64_t first_column,
                   const std::int32_t* init, std::int32_t* out, std::int64_t stride,
                   AccRange& seen) {
-  if (right.group == Group::kBytes) {
-    Watch<Group::kBytes>(left, right, first_column, init, out, stride, seen);
-  } else {
-    Watch<Group::kWords>(left, right, first_column, init, out, stride, seen);
-  }
+  ByKind(left, [&]<Group kGroup, bool kBiased>() {
+    Watch<kGroup, kBiased>(left, right, first_column, init, out, stride, seen);
+  });
 }
 
-template <Group kGroup>
+template <Group kGroup, bool kBiased>
 void StepAll(const LeftOperand& left, const std::uint8_t* b, const std::int32_t* init,
              Accumulator width, std::int32_t* out, std::int64_t stride, AccRange& seen) {
   const D d;
@@ -259,23 +306,30 @@ void StepAll(const LeftOperand& left, const std::uint8_t* b, const std::int32_t*
   const V low = hn::Set(d, -most - 1), high = hn::Set(d, most);
   const int unused_bits = 32 - width.bits;
   Range range{hn::Zero(d), hn::Zero(d)};
-  for (std::int64_t m = 0; m < left.rows; ++m) {
-    V acc[kVectors];
-    for (std::int64_t v = 0; v < kVectors; ++v) acc[v] = hn::LoadU(d, init + v * kLanes);
-    const std::uint8_t* a = left.data + m * left.stride;
+  // A row's vectors of columns one after another, as many side by side as there are walks.
+  const std::int64_t total = left.rows * kVectors;
+  for (std::int64_t first = 0; first < total; first += kWalks) {
+    Walk walks[kWalks];
+    V acc[kWalks];
+    std::int32_t* to[kWalks];
+    for (std::int64_t w = 0; w < kWalks; ++w) {
+      const std::int64_t i = std::min(first + w, total - 1), v = i % kVectors, m = i / kVectors;
+      walks[w] = {left.data + m * left.stride, b + 4 * kLanes * v};
+      acc[w] = hn::LoadU(d, init + v * kLanes);
+      to[w] = out + m * stride + v * kLanes;
+    }
     if (width.policy == AccPolicy::kWrap) {
-      StepRow<kGroup>(a, b, left.depth, left.bias != 0, acc, [&](V sum) {
+      StepWalks<kGroup, kBiased>(walks, left.depth, acc, [&](V sum) HWY_ATTR {
         range.Include(sum);
         return hn::ShiftRightSame(hn::ShiftLeftSame(sum, unused_bits), unused_bits);
       });
     } else {
-      StepRow<kGroup>(a, b, left.depth, left.bias != 0, acc, [&](V sum) {
+      StepWalks<kGroup, kBiased>(walks, left.depth, acc, [&](V sum) HWY_ATTR {
         range.Include(sum);
         return hn::Min(hn::Max(sum, low), high);
       });
     }
-    for (std::int64_t v = 0; v < kVectors; ++v)
-      hn::StoreU(acc[v], d, out + m * stride + v * kLanes);
+    for (std::int64_t w = 0; w < kWalks; ++w) hn::StoreU(acc[w], d, to[w]);
   }
   range.Widen(seen);
 }
@@ -283,12 +337,9 @@ void StepAll(const LeftOperand& left, const std::uint8_t* b, const std::int32_t*
 void StepPanelOf(const LeftOperand& left, const RightOperand& right, std::int64_t first_column,
                  const std::int32_t* init, Accumulator acc, std::int32_t* out, std::int64_t stride,
                  AccRange& seen) {
-  const std::uint8_t* b = right.Panel(first_column);
-  if (right.group == Group::kBytes) {
-    StepAll<Group::kBytes>(left, b, init, acc, out, stride, seen);
-  } else {
-    StepAll<Group::kWords>(left, b, init, acc, out, stride, seen);
-  }
+  ByKind(left, [&]<Group kGroup, bool kBiased>() {
+    StepAll<kGroup, kBiased>(left, right.Panel(first_column), init, acc, out, stride, seen);
+  });
 }
 
 }  // namespace HWY_NAMESPACE

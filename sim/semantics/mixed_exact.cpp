@@ -96,7 +96,7 @@ FloatTensor Normalised(const ImageInputs& images, FloatTensor patches) {
 }
 
 // The integers as a linear layer on real numbers.
-network::Linear RealLayer(const GemmOp& op, const Bundle& bundle) {
+network::Linear RealLinear(const GemmOp& op, const Bundle& bundle) {
   const IntTensor& weight = bundle.program.Constant(op.weight);
   const auto& bias = bundle.program.Constant(op.bias).As<std::int32_t>();
   const auto& codes = weight.As<std::int8_t>();
@@ -169,7 +169,7 @@ const network::Linear& MixedExecutor::LayerOf(const GemmOp& op) const {
   const std::lock_guard lock(prepared_->mutex);
   const auto found = prepared_->layers.find(op.output);
   if (found != prepared_->layers.end()) return found->second;
-  return prepared_->layers.emplace(op.output, RealLayer(op, bundle_)).first->second;
+  return prepared_->layers.emplace(op.output, RealLinear(op, bundle_)).first->second;
 }
 
 ExactValue MixedExecutor::ExactOf(const Op& op, const Lookup& values, bool float_weights) const {
