@@ -22,7 +22,6 @@ class WideRows {
   explicit WideRows(const IntTensor& tensor)
       : tensor_(tensor), width_(static_cast<std::size_t>(tensor.shape().back())) {}
   // Valid until the next call.
-  std::span<const std::int32_t> Row(std::size_t row) { return Rows(row, 1); }
   std::span<const std::int32_t> Rows(std::size_t first, std::size_t count) {
     return std::visit(
         [&]<typename T>(const std::vector<T>& values) -> std::span<const std::int32_t> {
@@ -49,31 +48,20 @@ class WideRows {
   std::vector<std::int32_t> copy_;
 };
 
-// A result that is computed row by row in 32 bits, in the tensor's own type.
-class NarrowRows {
- public:
-  NarrowRows(const TensorInfo& info)
-      : tensor_(info.dtype, info.shape), row_(static_cast<std::size_t>(info.shape.back())) {}
-  // Where to compute a row, and what puts it into its place.
-  std::span<std::int32_t> row() { return row_; }
-  void Store(std::size_t row) {
-    std::visit(
-        [&]<typename T>(std::vector<T>& values) {
-          T* to = values.data() + row * row_.size();
-          if constexpr (sizeof(T) < 4) {
-            kernels::Narrow(row_, to);
-          } else {
-            std::copy(row_.begin(), row_.end(), to);
-          }
-        },
-        tensor_.storage());
-  }
-  IntTensor Take() && { return std::move(tensor_); }
-
- private:
-  IntTensor tensor_;
-  std::vector<std::int32_t> row_;
-};
+// A result that was computed in 32 bits, in the tensor's own type.
+IntTensor Narrowed(const TensorInfo& info, std::span<const std::int32_t> values) {
+  IntTensor tensor(info.dtype, info.shape);
+  std::visit(
+      [&]<typename T>(std::vector<T>& to) {
+        if constexpr (sizeof(T) < 4) {
+          kernels::Narrow(values, to.data());
+        } else {
+          std::copy(values.begin(), values.end(), to.begin());
+        }
+      },
+      tensor.storage());
+  return tensor;
+}
 
 std::size_t RowCount(const IntTensor& tensor) {
   return static_cast<std::size_t>(tensor.size() / std::max<std::int64_t>(tensor.shape().back(), 1));
@@ -327,7 +315,8 @@ struct FastBackend::Kernel {
     const std::int64_t distances = std::int64_t{in_info.range.qmax} - in_info.range.qmin + 1;
     const std::vector<std::uint8_t> visible = op.Visible(run);
     WideRows wide(in);
-    NarrowRows out(run.Info(op.output));
+    const auto all = wide.Rows(0, RowCount(in));
+    std::vector<std::int32_t> out(all.size());
     std::unique_ptr<kernels::SoftmaxRows> rows;
     std::vector<std::int32_t> seen, result;
     std::int64_t saturated = 0;
@@ -335,9 +324,10 @@ struct FastBackend::Kernel {
       const SoftmaxParams& params = EntryFor(op.params, r / rows_per_head);
       if (r == 0 || (r % rows_per_head == 0 && op.params.size() > 1))
         rows = kernels::MakeSoftmaxRows(params, op.division, distances);
-      const auto scores = wide.Row(r);
+      const auto scores = all.subspan(r * width, width);
+      const auto row = std::span(out).subspan(r * width, width);
       if (visible.empty()) {
-        saturated += rows->Row(scores, out.row());
+        saturated += rows->Row(scores, row);
       } else {
         const auto mask = std::span(visible).subspan(r % rows_per_head * width, width);
         seen.clear();
@@ -348,48 +338,42 @@ struct FastBackend::Kernel {
         if (!seen.empty()) saturated += rows->Row(seen, result);
         auto next = result.begin();
         const std::int32_t zero = SoftmaxZero(params, op.division);
-        for (std::size_t i = 0; i < width; ++i) out.row()[i] = mask[i] != 0 ? *next++ : zero;
+        for (std::size_t i = 0; i < width; ++i) row[i] = mask[i] != 0 ? *next++ : zero;
       }
-      out.Store(r);
     }
-    run.StoreClamped(op.output, std::move(out).Take(), saturated);
+    run.StoreClamped(op.output, Narrowed(run.Info(op.output), out), saturated);
     return true;
   }
 
   bool operator()(const LayernormOp& op) const {
     const TensorInfo info = run.Info(op.output);
     const IntTensor& in = run.Value(op.input);
-    kernels::LayernormRows norm(op.params, run.Info(op.input).range, info.range, info.shape.back());
     WideRows wide(in);
-    NarrowRows out(info);
-    std::int64_t saturated = 0;
-    for (std::size_t r = 0; r < RowCount(in); ++r) {
-      saturated += norm.Row(wide.Row(r), out.row());
-      out.Store(r);
-    }
-    if (norm.by_reference()) backend.NoteReference(op.output);
-    run.StoreClamped(op.output, std::move(out).Take(), saturated);
+    std::vector<std::int32_t> out(static_cast<std::size_t>(in.size()));
+    bool by_reference = false;
+    const std::int64_t saturated =
+        kernels::LayernormOf(wide.Rows(0, RowCount(in)), info.shape.back(), op.params,
+                             run.Info(op.input).range, info.range, out, by_reference);
+    if (by_reference) backend.NoteReference(op.output);
+    run.StoreClamped(op.output, Narrowed(info, out), saturated);
     return true;
   }
 
   bool operator()(const RmsnormOp& op) const {
     const TensorInfo info = run.Info(op.output);
     const IntTensor& in = run.Value(op.input);
-    const QuantRange gate = op.gate.empty() ? QuantRange{0, 1} : run.Info(op.gate).range;
-    kernels::RmsnormRows norm(op.params, run.Info(op.input).range, gate, info.range,
-                              info.shape.back());
     WideRows wide(in);
     std::optional<WideRows> gates;
     if (!op.gate.empty()) gates.emplace(run.Value(op.gate));
-    NarrowRows out(info);
-    std::int64_t saturated = 0;
-    for (std::size_t r = 0; r < RowCount(in); ++r) {
-      saturated +=
-          norm.Row(wide.Row(r), gates ? gates->Row(r) : std::span<const std::int32_t>(), out.row());
-      out.Store(r);
-    }
-    if (norm.by_reference()) backend.NoteReference(op.output);
-    run.StoreClamped(op.output, std::move(out).Take(), saturated);
+    const QuantRange gate = gates ? run.Info(op.gate).range : QuantRange{0, 1};
+    std::vector<std::int32_t> out(static_cast<std::size_t>(in.size()));
+    bool by_reference = false;
+    const std::int64_t saturated = kernels::RmsnormOf(
+        wide.Rows(0, RowCount(in)),
+        gates ? gates->Rows(0, RowCount(in)) : std::span<const std::int32_t>(), info.shape.back(),
+        op.params, run.Info(op.input).range, gate, info.range, out, by_reference);
+    if (by_reference) backend.NoteReference(op.output);
+    run.StoreClamped(op.output, Narrowed(info, out), saturated);
     return true;
   }
 
@@ -494,10 +478,12 @@ struct FastBackend::Kernel {
     };
     std::map<std::int32_t, std::vector<Entry>> tables;
     WideRows wide(in);
-    NarrowRows out(run.Info(op.output));
+    const auto all = wide.Rows(0, RowCount(in));
+    const auto width = static_cast<std::size_t>(in.shape().back());
+    std::vector<std::int32_t> out(all.size());
     std::int64_t saturated = 0;
     for (std::size_t r = 0; r < RowCount(in); ++r) {
-      const auto x = wide.Row(r);
+      const auto x = all.subspan(r * width, width);
       const std::int32_t largest = kernels::Largest(x);
       std::vector<Entry>& table = tables[largest];
       for (std::int32_t code = first; table.empty() || code <= largest; ++code) {
@@ -513,12 +499,11 @@ struct FastBackend::Kernel {
       }
       for (std::size_t i = 0; i < x.size(); ++i) {
         const Entry& entry = table[static_cast<std::size_t>(x[i] - first)];
-        out.row()[i] = entry.y;
+        out[r * width + i] = entry.y;
         saturated += entry.saturates;
       }
-      out.Store(r);
     }
-    run.StoreClamped(op.output, std::move(out).Take(), saturated);
+    run.StoreClamped(op.output, Narrowed(run.Info(op.output), out), saturated);
     return true;
   }
 };

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdlib>
 
-#include "golden/kernels/vectors.h"
 #include "golden/ops/integer_sqrt.h"
 #include "golden/ops/rounding.h"
 
@@ -30,14 +29,79 @@ bool Small(QuantRange x, std::int64_t zero, int shift) {
 int LargestShift(const std::vector<std::int32_t>& shifts) {
   return shifts.empty() ? 0 : *std::max_element(shifts.begin(), shifts.end());
 }
-
-// Whether a factor is one that ScaleNormRow takes, and no product behind it leaves 63 bits.
-bool Fits(std::int64_t largest, std::int64_t factor, std::int64_t largest_bias,
-          std::int64_t further) {
-  if (factor >= std::int64_t{1} << 31) return false;
-  const std::int64_t y = (largest * factor >> 1) + 1 + largest_bias;  // below 2^57 + 2^62
-  return y < kMost / std::max<std::int64_t>(further, 1);
+const std::int32_t* OrNull(const std::vector<std::int32_t>& shifts) {
+  return shifts.empty() ? nullptr : shifts.data();
 }
+
+// The rows of one norm: what each has of its own, and which of them 64 bits hold.
+class Rows {
+ public:
+  Rows(std::span<const std::int32_t> x, std::int64_t channels)
+      : x_(x),
+        width_(static_cast<std::size_t>(channels)),
+        d_(x.size()),
+        factors_(x.size() / width_),
+        held_(factors_.size()) {}
+
+  std::size_t count() const { return factors_.size(); }
+  std::span<const std::int32_t> x(std::size_t row) const { return Of(x_, row); }
+  std::span<std::int32_t> d(std::size_t row) { return std::span(d_).subspan(row * width_, width_); }
+
+  // d * factor >> 1 + bias, times what follows: whether the row's factor is one that the tiles
+  // take, and no product behind it leaves 63 bits.
+  void Take(std::size_t row, std::int64_t largest, std::int64_t factor, std::int64_t largest_bias,
+            std::int64_t further) {
+    if (factor >= std::int64_t{1} << 31) return;
+    const std::int64_t y = (largest * factor >> 1) + 1 + largest_bias;  // below 2^57 + 2^62
+    if (y >= kMost / std::max<std::int64_t>(further, 1)) return;
+    factors_[row] = static_cast<std::int32_t>(factor);
+    held_[row] = true;
+  }
+
+  // Tile by tile where the rows are held, `reference(row)` for the others.
+  template <typename Reference>
+  std::int64_t Finish(const Ratios& ratios, const Alternate* bias, const std::int32_t* gate,
+                      std::span<std::int32_t> out, bool& by_reference, Reference reference) {
+    const auto width = static_cast<std::int64_t>(width_);
+    std::int64_t saturated = 0;
+    for (std::size_t row = 0; row < count();) {
+      if (!held_[row]) {
+        by_reference = true;
+        saturated += reference(row++);
+        continue;
+      }
+      std::size_t end = row;
+      while (end < count() && held_[end]) ++end;
+      for (std::int64_t column = 0; column < width; column += Ratios::kTile) {
+        const NormTile tile{.column = column,
+                            .rows = static_cast<std::int64_t>(end - row),
+                            .columns = std::min(Ratios::kTile, width - column),
+                            .d = d_.data() + row * width_,
+                            .factors = factors_.data() + row,
+                            .bias = bias,
+                            .gate = gate == nullptr ? nullptr : gate + row * width_,
+                            .stride = width};
+        saturated += ScaleNormTile(ratios, tile, out.data() + row * width_);
+      }
+      row = end;
+    }
+    return saturated;
+  }
+
+  std::span<const std::int32_t> Of(std::span<const std::int32_t> values, std::size_t row) const {
+    return values.empty() ? values : values.subspan(row * width_, width_);
+  }
+  std::span<std::int32_t> Of(std::span<std::int32_t> values, std::size_t row) const {
+    return values.subspan(row * width_, width_);
+  }
+
+ private:
+  std::span<const std::int32_t> x_;
+  std::size_t width_;
+  std::vector<std::int32_t> d_;
+  std::vector<std::int32_t> factors_;
+  std::vector<bool> held_;
+};
 
 std::int64_t Std(const IbertLayernormParams& p, std::int64_t squares) {
   return IbertStd({}, p.std_shift, squares);
@@ -48,125 +112,117 @@ int StdShift(const IvitLayernormParams&) { return 0; }
 std::int64_t Numerator(const IbertLayernormParams&) { return kIbertNumerator; }
 std::int64_t Numerator(const IvitLayernormParams&) { return kIvitNumerator; }
 
+// ibert and ivit.
+template <typename Params>
+std::int64_t Rooted(const Params& params, const LayernormParams& all, Rows& rows,
+                    std::int64_t channels, QuantRange input, QuantRange range,
+                    std::span<std::int32_t> out, bool& by_reference) {
+  const Ratios ratios(params.scale, params.zero, params.rounding, range, channels);
+  Alternate bias(ratios.m_a.size());
+  std::int64_t largest_bias = 0;
+  for (std::size_t c = 0; c < params.bias.size(); ++c) {
+    bias[c] = params.bias[c];
+    largest_bias = std::max(largest_bias, std::abs(params.bias[c]));
+  }
+  const std::int64_t largest_m = LargestMultiplier(params.scale);
+  const bool small = channels <= kMostChannels &&
+                     Small(input, params.input_zero, LargestShift(params.input_shift));
+  for (std::size_t row = 0; small && row < rows.count(); ++row) {
+    const std::int64_t sum =
+        ShiftedSum(rows.x(row), params.input_zero, OrNull(params.input_shift), rows.d(row).data());
+    const std::int64_t mean = RoundDivide(sum, channels, Rounding::kHalfEven);
+    const Spread spread = Centre(rows.d(row), static_cast<std::int32_t>(mean), StdShift(params));
+    // Of at most 2^12 2^50 and eps: what the roots take for an eps is the whole sum here.
+    if (spread.squares > kMost - params.eps) continue;
+    rows.Take(row, spread.largest, Numerator(params) / Std(params, spread.squares + params.eps),
+              largest_bias, largest_m);
+  }
+  return rows.Finish(ratios, &bias, nullptr, out, by_reference, [&](std::size_t row) {
+    return Layernorm(rows.x(row), all, range, rows.Of(out, row));
+  });
+}
+
+std::int64_t Deeploy(const DeeployLayernormParams& params, const LayernormParams& all, Rows& rows,
+                     std::int64_t channels, QuantRange input, QuantRange range,
+                     std::span<std::int32_t> out, bool& by_reference) {
+  std::int64_t saturated = 0;
+  // Products of 32-bit weights stay within 63 bits.
+  const bool small = channels <= kMostChannels && Small(input, params.input_zero, 0);
+  by_reference = by_reference || !small;
+  for (std::size_t row = 0; row < rows.count(); ++row) {
+    const auto y = rows.Of(out, row);
+    if (!small) {
+      saturated += Layernorm(rows.x(row), all, range, y);
+      continue;
+    }
+    const auto d = rows.d(row);
+    const std::int64_t sum =
+        ShiftedSum(rows.x(row), static_cast<std::int32_t>(params.input_zero), nullptr, d.data());
+    const Spread spread = Centre(d, static_cast<std::int32_t>(sum / channels), 0);
+    const UInt128 squares = static_cast<UInt128>(spread.squares) + static_cast<UInt128>(params.eps);
+    const auto std_int =
+        static_cast<std::int64_t>(IntegerSqrt(squares / static_cast<UInt128>(channels) + 1));
+    for (std::size_t c = 0; c < d.size(); ++c) {
+      const std::int64_t scaled = std::int64_t{d[c]} * params.weight[c] / std_int;
+      std::int64_t value = (scaled + params.bias[c]) >> params.log2d;
+      if (params.wrap) value = static_cast<std::int8_t>(value);
+      const std::int64_t clamped =
+          std::clamp(value, std::int64_t{range.qmin}, std::int64_t{range.qmax});
+      saturated += clamped != value;
+      y[c] = static_cast<std::int32_t>(clamped);
+    }
+  }
+  return saturated;
+}
+
 }  // namespace
 
-LayernormRows::LayernormRows(const LayernormParams& params, QuantRange input, QuantRange range,
-                             std::int64_t channels)
-    : params_(params), range_(range), d_(static_cast<std::size_t>(channels)) {
-  std::visit(
+std::int64_t LayernormOf(std::span<const std::int32_t> x, std::int64_t channels,
+                         const LayernormParams& params, QuantRange input, QuantRange range,
+                         std::span<std::int32_t> out, bool& by_reference) {
+  Rows rows(x, channels);
+  return std::visit(
       [&](const auto& p) {
-        int shift = 0;
-        if constexpr (requires { p.input_shift; }) shift = LargestShift(p.input_shift);
-        small_ = channels <= kMostChannels && Small(input, p.input_zero, shift);
         if constexpr (requires { p.scale; }) {
-          rooted_.emplace(Rooted{Ratios(p.scale, p.zero, p.rounding, range, channels), Alternate(0),
-                                 0, LargestMultiplier(p.scale)});
-          rooted_->bias = Alternate(rooted_->ratios.m_a.size());
-          for (std::size_t c = 0; c < p.bias.size(); ++c) {
-            rooted_->bias[c] = p.bias[c];
-            rooted_->largest_bias = std::max(rooted_->largest_bias, std::abs(p.bias[c]));
-          }
+          return Rooted(p, params, rows, channels, input, range, out, by_reference);
+        } else {
+          return Deeploy(p, params, rows, channels, input, range, out, by_reference);
         }
       },
       params);
 }
 
-template <typename Params>
-std::int64_t LayernormRows::RootedRow(const Params& params, std::span<const std::int32_t> x,
-                                      std::span<std::int32_t> out) {
-  const auto reference = [&] {
-    by_reference_ = true;
-    return Layernorm(x, params_, range_, out);
-  };
-  if (!small_) return reference();
-  const std::int64_t sum =
-      ShiftedSum(x, params.input_zero,
-                 params.input_shift.empty() ? nullptr : params.input_shift.data(), d_.data());
-  const std::int64_t mean =
-      RoundDivide(sum, static_cast<std::int64_t>(x.size()), Rounding::kHalfEven);
-  const Spread spread = Centre(d_, static_cast<std::int32_t>(mean), StdShift(params));
-  // Of at most 2^12 2^50 and eps: what the roots take for an eps is the whole sum here.
-  if (spread.squares > kMost - params.eps) return reference();
-  const std::int64_t factor = Numerator(params) / Std(params, spread.squares + params.eps);
-  if (!Fits(spread.largest, factor, rooted_->largest_bias, rooted_->largest_m)) return reference();
-  return ScaleNormRow(rooted_->ratios, static_cast<std::int64_t>(x.size()), d_.data(), factor,
-                      &rooted_->bias, nullptr, out.data());
-}
-
-std::int64_t LayernormRows::DeeployRow(const DeeployLayernormParams& params,
-                                       std::span<const std::int32_t> x,
-                                       std::span<std::int32_t> out) {
-  // Products of 32-bit weights stay within 63 bits.
-  if (!small_) {
-    by_reference_ = true;
-    return Layernorm(x, params_, range_, out);
+std::int64_t RmsnormOf(std::span<const std::int32_t> x, std::span<const std::int32_t> gate,
+                       std::int64_t channels, const RmsnormParams& params, QuantRange input,
+                       QuantRange gate_range, QuantRange range, std::span<std::int32_t> out,
+                       bool& by_reference) {
+  const Ratios ratios(params.scale, params.zero, params.rounding, range, channels);
+  const std::int64_t largest_m = LargestMultiplier(params.scale);
+  const bool small = channels <= kMostChannels &&
+                     Small(input, params.input_zero, LargestShift(params.input_shift)) &&
+                     Small(gate_range, params.gate_zero, 0);
+  Rows rows(x, channels);
+  std::vector<std::int32_t> gates(gate.size());
+  for (std::size_t row = 0; small && row < rows.count(); ++row) {
+    ShiftedSum(rows.x(row), params.input_zero, OrNull(params.input_shift), rows.d(row).data());
+    const Spread spread = Centre(rows.d(row), 0, params.rms_shift);
+    if (spread.squares > kMost - params.eps) continue;
+    std::int64_t largest_gate = 1;
+    if (!gate.empty()) {
+      const auto of_row = rows.Of(std::span(gates), row);
+      ShiftedSum(rows.Of(gate, row), params.gate_zero, nullptr, of_row.data());
+      for (const std::int32_t g : of_row)
+        largest_gate = std::max(largest_gate, std::abs(std::int64_t{g}));
+    }
+    rows.Take(row, spread.largest,
+              kIbertNumerator / IbertStd({}, params.rms_shift, spread.squares + params.eps), 0,
+              largest_gate * largest_m);
   }
-  const auto channels = static_cast<std::int64_t>(x.size());
-  const std::int64_t sum =
-      ShiftedSum(x, static_cast<std::int32_t>(params.input_zero), nullptr, d_.data());
-  const Spread spread = Centre(d_, static_cast<std::int32_t>(sum / channels), 0);
-  const UInt128 squares = static_cast<UInt128>(spread.squares) + static_cast<UInt128>(params.eps);
-  const auto std_int =
-      static_cast<std::int64_t>(IntegerSqrt(squares / static_cast<UInt128>(channels) + 1));
-  std::int64_t saturated = 0;
-  for (std::size_t c = 0; c < x.size(); ++c) {
-    const std::int64_t scaled = std::int64_t{d_[c]} * params.weight[c] / std_int;
-    std::int64_t y = (scaled + params.bias[c]) >> params.log2d;
-    if (params.wrap) y = static_cast<std::int8_t>(y);
-    const std::int64_t clamped =
-        std::clamp(y, std::int64_t{range_.qmin}, std::int64_t{range_.qmax});
-    saturated += clamped != y;
-    out[c] = static_cast<std::int32_t>(clamped);
-  }
-  return saturated;
-}
-
-std::int64_t LayernormRows::Row(std::span<const std::int32_t> x, std::span<std::int32_t> out) {
-  return std::visit(
-      [&](const auto& p) {
-        if constexpr (requires { p.scale; }) {
-          return RootedRow(p, x, out);
-        } else {
-          return DeeployRow(p, x, out);
-        }
-      },
-      params_);
-}
-
-RmsnormRows::RmsnormRows(const RmsnormParams& params, QuantRange input, QuantRange gate,
-                         QuantRange range, std::int64_t channels)
-    : params_(params),
-      range_(range),
-      small_(channels <= kMostChannels &&
-             Small(input, params.input_zero, LargestShift(params.input_shift)) &&
-             Small(gate, params.gate_zero, 0)),
-      ratios_(params.scale, params.zero, params.rounding, range, channels),
-      largest_m_(LargestMultiplier(params.scale)),
-      d_(static_cast<std::size_t>(channels)),
-      gate_(static_cast<std::size_t>(channels)) {}
-
-std::int64_t RmsnormRows::Row(std::span<const std::int32_t> x, std::span<const std::int32_t> gate,
-                              std::span<std::int32_t> out) {
-  const auto reference = [&] {
-    by_reference_ = true;
-    return Rmsnorm(x, gate, params_, range_, out);
-  };
-  if (!small_) return reference();
-  ShiftedSum(x, params_.input_zero,
-             params_.input_shift.empty() ? nullptr : params_.input_shift.data(), d_.data());
-  const Spread spread = Centre(d_, 0, params_.rms_shift);
-  if (spread.squares > kMost - params_.eps) return reference();
-  const std::int64_t factor =
-      kIbertNumerator / IbertStd({}, params_.rms_shift, spread.squares + params_.eps);
-  std::int64_t largest_gate = 1;
-  if (!gate.empty()) {
-    ShiftedSum(gate, params_.gate_zero, nullptr, gate_.data());
-    for (const std::int32_t g : gate_)
-      largest_gate = std::max(largest_gate, std::abs(std::int64_t{g}));
-  }
-  if (!Fits(spread.largest, factor, 0, largest_gate * largest_m_)) return reference();
-  return ScaleNormRow(ratios_, static_cast<std::int64_t>(x.size()), d_.data(), factor, nullptr,
-                      gate.empty() ? nullptr : gate_.data(), out.data());
+  return rows.Finish(ratios, nullptr, gate.empty() ? nullptr : gates.data(), out, by_reference,
+                     [&](std::size_t row) {
+                       return Rmsnorm(rows.x(row), rows.Of(gate, row), params, range,
+                                      rows.Of(out, row));
+                     });
 }
 
 }  // namespace qsim::golden::kernels

@@ -88,11 +88,19 @@ std::int64_t ScaleTile(const Ratios& ratios, const Tile& tile, std::uint16_t* ou
 std::int64_t ScaleTile(const Ratios& ratios, const Tile& tile, std::int32_t* out,
                        std::int64_t stride);
 
-// A row of a norm: d * factor >> 1, plus bias (null: none), times gate (null: none), and then as
-// above. d of at most 26 bits, factor below 2^31; no product may leave 63 bits.
-std::int64_t ScaleNormRow(const Ratios& ratios, std::int64_t columns, const std::int32_t* d,
-                          std::int64_t factor, const Alternate* bias, const std::int32_t* gate,
-                          std::int32_t* out);
+// Rows of a norm, as many columns as a tile's: d * factor >> 1, plus bias (null: none), times gate
+// (null: none), and then as above. d of at most 26 bits, a factor for each row, below 2^31; no
+// product may leave 63 bits.
+struct NormTile {
+  std::int64_t column = 0;  // of the parameters, d and gate: even
+  std::int64_t rows = 0, columns = 0;
+  const std::int32_t* d = nullptr;
+  const std::int32_t* factors = nullptr;
+  const Alternate* bias = nullptr;
+  const std::int32_t* gate = nullptr;
+  std::int64_t stride = 0;  // of d, gate and the output
+};
+std::int64_t ScaleNormTile(const Ratios& ratios, const NormTile& tile, std::int32_t* out);
 
 // What a norm's row needs first: the sum of d = (x - zero) << shift[c] (shift null: none), values
 // of at most 25 bits.

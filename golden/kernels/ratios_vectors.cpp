@@ -154,31 +154,33 @@ QSIM_SCALE_TILE(ScaleTileToUint16, std::uint16_t)
 QSIM_SCALE_TILE(ScaleTileToInt32, std::int32_t)
 #undef QSIM_SCALE_TILE
 
-std::int64_t ScaleNormRowOf(const Ratios& ratios, std::int64_t columns, const std::int32_t* d,
-                            std::int64_t factor, const Alternate* bias, const std::int32_t* gate,
-                            std::int32_t* out) {
+std::int64_t ScaleNormTileOf(const Ratios& ratios, const NormTile& tile, std::int32_t* out) {
   const D d32;
-  const V times = hn::Set(d32, static_cast<std::int32_t>(factor));
   std::int64_t saturated = 0;
-  for (std::int64_t n = 0; n < columns; n += kLanes) {
-    const std::int64_t count = HWY_MIN(kLanes, columns - n);
+  for (std::int64_t i = 0; i < tile.columns; i += kLanes) {
+    const std::int64_t n = tile.column + i, count = HWY_MIN(kLanes, tile.columns - i);
     const Vector of(ratios, n);
-    const V x = LoadFirst(d + n, count);
-    V64 even = hn::ShiftRight<1>(hn::MulEven(x, times));
-    V64 odd = hn::ShiftRight<1>(hn::MulEven(Odd(x), times));
-    if (bias != nullptr) {
-      even = hn::Add(even, of.even.Of(*bias));
-      odd = hn::Add(odd, of.odd.Of(*bias));
+    const Counted counted = FirstColumns(count);
+    const V64 m_even = of.even.Of(ratios.wide_m), m_odd = of.odd.Of(ratios.wide_m);
+    for (std::int64_t r = 0; r < tile.rows; ++r) {
+      const V x = LoadFirst(tile.d + r * tile.stride + n, count);
+      const V times = hn::Set(d32, tile.factors[r]);
+      V64 even = hn::ShiftRight<1>(hn::MulEven(x, times));
+      V64 odd = hn::ShiftRight<1>(hn::MulEven(Odd(x), times));
+      if (tile.bias != nullptr) {
+        even = hn::Add(even, of.even.Of(*tile.bias));
+        odd = hn::Add(odd, of.odd.Of(*tile.bias));
+      }
+      if (tile.gate != nullptr) {
+        // MulEven's other use: by 1, a lane becomes 64 bits wide.
+        const V g = LoadFirst(tile.gate + r * tile.stride + n, count), one = hn::Set(d32, 1);
+        even = hn::Mul(even, hn::MulEven(g, one));
+        odd = hn::Mul(odd, hn::MulEven(Odd(g), one));
+      }
+      even = hn::Mul(even, m_even);
+      odd = hn::Mul(odd, m_odd);
+      Store(of.Result(even, odd, counted, saturated), count, out + r * tile.stride + n);
     }
-    if (gate != nullptr) {
-      // MulEven's other use: by 1, a lane becomes 64 bits wide.
-      const V g = LoadFirst(gate + n, count), one = hn::Set(d32, 1);
-      even = hn::Mul(even, hn::MulEven(g, one));
-      odd = hn::Mul(odd, hn::MulEven(Odd(g), one));
-    }
-    even = hn::Mul(even, of.even.Of(ratios.wide_m));
-    odd = hn::Mul(odd, of.odd.Of(ratios.wide_m));
-    Store(of.Result(even, odd, FirstColumns(count), saturated), count, out + n);
   }
   return saturated;
 }
@@ -251,14 +253,12 @@ QSIM_SCALE_TILE(ScaleTileToUint16, std::uint16_t)
 QSIM_SCALE_TILE(ScaleTileToInt32, std::int32_t)
 #undef QSIM_SCALE_TILE
 
-HWY_EXPORT(ScaleNormRowOf);
+HWY_EXPORT(ScaleNormTileOf);
 HWY_EXPORT(ShiftedSumOf);
 HWY_EXPORT(CentreOf);
 
-std::int64_t ScaleNormRow(const Ratios& ratios, std::int64_t columns, const std::int32_t* d,
-                          std::int64_t factor, const Alternate* bias, const std::int32_t* gate,
-                          std::int32_t* out) {
-  return HWY_DYNAMIC_DISPATCH(ScaleNormRowOf)(ratios, columns, d, factor, bias, gate, out);
+std::int64_t ScaleNormTile(const Ratios& ratios, const NormTile& tile, std::int32_t* out) {
+  return HWY_DYNAMIC_DISPATCH(ScaleNormTileOf)(ratios, tile, out);
 }
 
 std::int64_t ShiftedSum(std::span<const std::int32_t> x, std::int32_t zero,

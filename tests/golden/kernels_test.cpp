@@ -336,12 +336,20 @@ TEST_P(Kernels, NormRows) {
     const std::int64_t eps = Draw(0, 1) == 0 ? 0 : std::int64_t{1} << Draw(0, 62);
     const auto rounding = static_cast<Rounding>(Draw(0, 4));
     const QuantRange range = RangeOf<std::int8_t>(), input = RangeOf<std::int16_t>();
-    std::vector<std::int32_t> expected(channels), out(channels);
+    std::vector<std::int32_t> expected(channels), both(2 * channels);
+    const auto twice = [](std::vector<std::int32_t> row) {
+      row.insert(row.end(), row.begin(), row.end());
+      return row;
+    };
     const auto compare = [&](const LayernormParams& params) {
+      // Twice the row, so that rows of both kinds may follow one another.
       const std::int64_t saturated = Layernorm(x, params, range, expected);
-      kernels::LayernormRows rows(params, input, range, width);
-      EXPECT_EQ(rows.Row(x, out), saturated) << i;
-      ASSERT_EQ(out, expected) << i << " algorithm " << params.index() << " width " << width;
+      bool by_reference = false;
+      EXPECT_EQ(kernels::LayernormOf(twice(x), width, params, input, range, both, by_reference),
+                2 * saturated)
+          << i;
+      ASSERT_EQ(both, twice(expected))
+          << i << " algorithm " << params.index() << " width " << width;
     };
     compare(IbertLayernormParams{Corner(-65536, 65536), bias, shifts, Draw(0, 15), eps, scales(),
                                  Row(1, -65536, 65536), rounding});
@@ -354,9 +362,12 @@ TEST_P(Kernels, NormRows) {
     for (const bool gated : {false, true}) {
       const auto gate = gated ? Row(width, -32768, 32767) : std::vector<std::int32_t>();
       const std::int64_t saturated = Rmsnorm(x, gate, rms, range, expected);
-      kernels::RmsnormRows rows(rms, input, input, range, width);
-      EXPECT_EQ(rows.Row(x, gate, out), saturated) << i;
-      ASSERT_EQ(out, expected) << i << (gated ? " gated" : "") << " width " << width;
+      bool by_reference = false;
+      EXPECT_EQ(kernels::RmsnormOf(twice(x), twice(gate), width, rms, input, input, range, both,
+                                   by_reference),
+                2 * saturated)
+          << i;
+      ASSERT_EQ(both, twice(expected)) << i << (gated ? " gated" : "") << " width " << width;
     }
   }
 }
