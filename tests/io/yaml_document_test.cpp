@@ -67,6 +67,44 @@ TEST(YamlDocumentTest, SyntaxErrorsNameTheLine) {
   EXPECT_THAT(ErrorFor("a: *nowhere\n"), HasSubstr("c.yaml:1: invalid YAML"));
 }
 
+// Lists of many numbers do not go through the parser; nothing may tell.
+TEST(YamlDocumentTest, LongListsOfNumbersReadAsShortOnes) {
+  std::string numbers;
+  std::vector<std::string> expected;
+  for (int i = 0; i < 1000; ++i) {
+    expected.push_back(i % 3 == 0 ? fmt::format("{}", -i) : fmt::format("{}.5e-{}", i, i % 7));
+    numbers += (i == 0 ? "" : ", ") + expected.back();
+  }
+  for (const std::string& list :
+       {"[" + numbers + "]", "[" + numbers + ",]", "[ " + numbers + " ]"}) {
+    const YamlPtr root = ParseYaml(
+        "first: 1\nmap:\n  scale: " + list + "\n  next: [7, 8]\nlast: \"it's: [a]\"\n", "f.yaml");
+    const YamlPtr scale = root->Find("map")->Find("scale");
+    ASSERT_EQ(scale->kind, YamlNode::Kind::kSequence);
+    EXPECT_EQ(scale->line, 3);
+    std::vector<std::string> read;
+    for (const YamlPtr& item : scale->items) {
+      EXPECT_EQ(item->line, 3);
+      read.push_back(item->scalar);
+    }
+    EXPECT_EQ(read, expected);
+    EXPECT_EQ(root->Find("map")->Find("next")->items.size(), 2);
+    EXPECT_EQ(root->Find("map")->Find("next")->line, 4);
+    EXPECT_EQ(root->Find("last")->scalar, "it's: [a]");
+  }
+  // A line of a text is no list.
+  const std::string inside = "text: \"a\n  key: [" + numbers + "]\n  b\"\n";
+  EXPECT_THAT(ParseYaml(inside, "f.yaml")->Find("text")->scalar, HasSubstr(numbers));
+  const std::string block = "text: |\n  key: [" + numbers + "]\n";
+  EXPECT_THAT(ParseYaml(block, "f.yaml")->Find("text")->scalar, HasSubstr(numbers));
+  try {
+    ParseYaml("scale: [" + numbers + "]\nbad: [1\n", "f.yaml");
+    FAIL() << "an open list";
+  } catch (const InputError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("f.yaml:"));
+  }
+}
+
 TEST(YamlDocumentTest, AnchorsAndMergeKeys) {
   const YamlPtr root = Parse(
       "base: &b {bits: 8, name: int8}\n"

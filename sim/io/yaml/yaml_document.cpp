@@ -4,9 +4,11 @@
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <sstream>
+#include <string>
 
 #include "sim/error.h"
 #include "sim/io/files/input_file.h"
@@ -20,10 +22,63 @@ constexpr std::size_t kDeepest = 64;
 // Merge keys can multiply entries; no honest file comes near.
 constexpr std::size_t kMostMergedEntries = 100'000;
 
+// A bundle's scales are lists of thousands of numbers, for each of which the parser takes
+// microseconds. It is given a list of one in their place.
+struct Shortened {
+  std::string text;
+  std::map<int, std::vector<std::string_view>> lists;  // of the original text, by line
+};
+
+// The numbers of "key: [1, 2, 3]", or nothing where a line is anything else.
+std::vector<std::string_view> NumbersOf(std::string_view line, std::size_t& open) {
+  const std::size_t key = line.find_first_not_of(' ');
+  open = line.find(": [");
+  if (key == std::string_view::npos || open == std::string_view::npos || !line.ends_with(']') ||
+      line.substr(key, open - key).find_first_of(" -?#&*!\"'[]{},:") != std::string_view::npos)
+    return {};
+  open += 2;
+  std::string_view rest = line.substr(open + 1, line.size() - open - 2);
+  if (rest.find_first_not_of("0123456789+-.e, ") != std::string_view::npos) return {};
+  std::vector<std::string_view> numbers;
+  while (true) {
+    const std::size_t comma = rest.find(',');
+    std::string_view number = rest.substr(0, comma);
+    number.remove_prefix(std::min(number.find_first_not_of(' '), number.size()));
+    if (number.empty() || number.find(' ') != std::string_view::npos) return {};
+    numbers.push_back(number);
+    if (comma == std::string_view::npos) return numbers;
+    rest.remove_prefix(comma + 1);
+  }
+}
+
+Shortened Shorten(std::string_view text) {
+  constexpr std::size_t kLong = 64;
+  Shortened result;
+  // What could make such a line part of a text: only then is the whole file the parser's.
+  if (text.find_first_of("|>'\t") != std::string_view::npos) return {std::string(text), {}};
+  int number = 1;
+  for (std::size_t begin = 0; begin < text.size(); ++number) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string_view line = text.substr(begin, end - begin);
+    if (std::count(line.begin(), line.end(), '"') % 2 != 0) return {std::string(text), {}};
+    std::size_t open = 0;
+    auto numbers = line.size() > kLong ? NumbersOf(line, open) : std::vector<std::string_view>();
+    if (numbers.size() > kLong) {
+      result.text.append(line.substr(0, open)).append("[0]");
+      result.lists.emplace(number, std::move(numbers));
+    } else {
+      result.text.append(line);
+    }
+    if (end < text.size()) result.text.push_back('\n');
+    begin = end + 1;
+  }
+  return result;
+}
+
 // Builds the tree from the parser's events. yaml-cpp's own tree would drop duplicate keys silently.
 class TreeBuilder : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(std::string_view file) : file_(file) {}
+  TreeBuilder(std::string_view file, const Shortened& source) : file_(file), source_(source) {}
 
   YamlPtr Take() { return root_; }
   // Where the last quoted scalar begins, in bytes, and its line; -1 without one.
@@ -63,7 +118,20 @@ class TreeBuilder : public YAML::EventHandler {
     CheckTag(mark, tag);
     Open(Make(YamlNode::Kind::kSequence, mark), mark, anchor);
   }
-  void OnSequenceEnd() override { CloseTop(); }
+  void OnSequenceEnd() override {
+    YamlNode& list = *open_.back().node;
+    if (const auto longer = source_.lists.find(list.line); longer != source_.lists.end()) {
+      list.items.clear();
+      for (const std::string_view number : longer->second) {
+        auto item = std::make_shared<YamlNode>();
+        item->kind = YamlNode::Kind::kScalar;
+        item->line = list.line;
+        item->scalar = number;
+        list.items.push_back(std::move(item));
+      }
+    }
+    CloseTop();
+  }
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value) override {
     CheckTag(mark, tag);
@@ -164,6 +232,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   std::string_view file_;
+  const Shortened& source_;
   YamlPtr root_;
   std::vector<OpenNode> open_;
   std::map<YAML::anchor_t, YamlPtr> anchors_;
@@ -217,19 +286,20 @@ std::string YamlNode::Describe() const {
 }
 
 YamlPtr ParseYaml(std::string_view text, std::string_view file_name) {
-  TreeBuilder builder(file_name);
+  const Shortened source = Shorten(text);
+  TreeBuilder builder(file_name, source);
   try {
-    std::istringstream stream{std::string(text)};
+    std::istringstream stream(source.text);
     YAML::Parser parser(stream);
     if (!parser.HandleNextDocument(builder)) {
       throw InputError(fmt::format("{}: is empty", file_name));
     }
-    if (LacksClosingQuote(text, builder.last_quote())) {
+    if (LacksClosingQuote(source.text, builder.last_quote())) {
       throw InputError(fmt::format("{}:{}: invalid YAML: text without its closing quote", file_name,
                                    builder.last_quote_line()));
     }
     YamlPtr root = builder.Take();
-    TreeBuilder rest(file_name);
+    TreeBuilder rest(file_name, source);
     if (parser.HandleNextDocument(rest)) {
       const YamlPtr second = rest.Take();
       throw InputError(fmt::format("{}:{}: a second document; expected one per file", file_name,
