@@ -47,14 +47,13 @@ class Moves {
          [](const Live& live) { return live.Is<network::Columns>() && CanSmooth(live.section); });
     Each("a scale for each output channel", "calibration_mode=channel_wise",
          [](const Live& live) { return live.weight && !ChannelWise(live.section); });
+    Each("the range of least error", "observer_type=HistogramOmseObserver", IsRanged);
     Each("a scale for each head", "calibration_mode=head_wise", [](const Live& live) {
       return IsOperand(live) && live.node->heads > 1 && IsLayerWise(live.section);
     });
     Together("biases corrected", "bias_correction=True",
              [](const Live& live) { return live.weight && !live.section.bias_correction; });
-    Each("the range of least error", "observer_type=HistogramOmseObserver",
-         [](const Live& live) { return live.weight; });
-    for (const char* exponent : {"0.35", "0.65", "0.8"}) {
+    for (const char* exponent : {"0.65", "0.35", "0.8"}) {
       Each(fmt::format("smoothed, {}", exponent), fmt::format("smooth={}", exponent),
            [](const Live& live) {
              return live.Is<network::LayerNorm>() && live.node->block >= 0 &&
@@ -64,13 +63,15 @@ class Moves {
     Each("factors between channels", "calibration_mode=channel_wise", [](const Live& live) {
       return live.Is<network::Columns>() && !ChannelWise(live.section);
     });
-    Each("the range of least error", "observer_type=HistogramOmseObserver", IsRanged);
     for (const char* share : {"0.9999", "0.99999"}) {
       EachOf(
           fmt::format("the range of a share of {}", share),
           {"observer_type=HistogramPercentileObserver", fmt::format("percentile_alpha={}", share)},
           IsRanged);
     }
+    // Last: each row of the weights is searched, in this change and in all that follow it.
+    Each("the range of least error", "observer_type=HistogramOmseObserver",
+         [](const Live& live) { return live.weight; });
     return std::move(moves_);
   }
 

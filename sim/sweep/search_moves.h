@@ -17,8 +17,8 @@ struct SearchMove {
   bool everywhere = false;
 };
 
-// In the order in which they are tried, from what the plan of the base configuration holds: an
-// algorithm, then types, then scales, then ranges.
+// In the order in which they are tried, from what the plan of the base configuration holds: what
+// most networks gain most by first.
 std::vector<SearchMove> MovesFor(const Plan& plan);
 
 }  // namespace qsim::sweep

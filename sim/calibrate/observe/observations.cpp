@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "sim/error.h"
 
@@ -47,6 +48,15 @@ Observed Unseen(const NodePlan& plan, const Section& section) {
 
 bool CountsValues(ObserverKind kind) {
   return kind != ObserverKind::kMinmax && Observer::IsMergeable(kind);
+}
+
+// Whether both ask for one and the same observer, and so for the same ranges.
+bool SameObserver(const Section& a, const Section& b) {
+  const auto of = [](const Section& s) {
+    return std::tie(s.observer, s.calibration_mode, s.bits, s.is_signed, s.has_zero_point, s.method,
+                    s.percentile_alpha, s.percentile_sigma, s.kl_bins);
+  };
+  return of(a) == of(b);
 }
 
 // Whether what one has seen of the same node is all that the other needs to have seen.
@@ -168,9 +178,17 @@ std::optional<Observations> Observations::Of(const Plan& plan) const {
     if (wanted.observer == nullptr) continue;
     if (!Observer::IsMergeable(wanted.section.observer)) {
       wanted.observer = found->observer;
-    } else {
-      wanted.observer->Merge(United(found->observer->State(), wanted.groups));
+      continue;
     }
+    const auto given = std::find_if(given_.begin(), given_.end(), [&](const Observed& other) {
+      return other.node == wanted.node && SameObserver(other.section, wanted.section);
+    });
+    if (given != given_.end()) {
+      wanted.observer = given->observer;
+      continue;
+    }
+    wanted.observer->Merge(United(found->observer->State(), wanted.groups));
+    given_.push_back(wanted);
   }
   return of;
 }

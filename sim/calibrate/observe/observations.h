@@ -42,10 +42,14 @@ class Observations {
   // Enough for each of several plans of one network, and for any other that asks for the same kinds
   // of observers: extremes by channel, histograms once.
   static Observations ForAny(std::span<const Plan> plans);
-  // What one of them has seen; nothing where another observer would be needed.
+  // What one of them has seen; nothing where another observer would be needed. Results share
+  // observers, so that a range is searched once: nothing may be added to them, and one thread asks.
   std::optional<Observations> Of(const Plan& plan) const;
 
-  std::vector<Observed>& tensors() { return tensors_; }  // in the network's order
+  std::vector<Observed>& tensors() {  // in the network's order
+    given_.clear();
+    return tensors_;
+  }
   const std::vector<Observed>& tensors() const { return tensors_; }
   // Null for a node that is not observed.
   const Observed* Find(const std::string& node) const;
@@ -68,6 +72,7 @@ class Observations {
   Observations() = default;
 
   std::vector<Observed> tensors_;
+  mutable std::vector<Observed> given_;  // by Of, with what was merged for them
 };
 
 }  // namespace qsim::calibrate

@@ -22,6 +22,7 @@ HistogramObserver::HistogramObserver(const ChannelLayout& layout, ObserverStyle 
       histograms_(groups(), DoublingHistogram(HalfBins(layout, half_bins))) {}
 
 void HistogramObserver::AddValues(std::span<const float> values, const ChannelLayout& layout) {
+  ranges_.clear();
   if (layout.inner == 1) {
     ForEach(layout, values, [&](std::size_t group, float x) { histograms_[group].Add(x); });
     return;
@@ -33,11 +34,11 @@ void HistogramObserver::AddValues(std::span<const float> values, const ChannelLa
 }
 
 std::vector<RealRange> HistogramObserver::Ranges() const {
-  std::vector<RealRange> ranges;
-  for (const DoublingHistogram& histogram : histograms_) {
-    ranges.push_back(Styled(RangeOfGroup(histogram), style_));
+  if (ranges_.empty()) {
+    for (const DoublingHistogram& histogram : histograms_)
+      ranges_.push_back(Styled(RangeOfGroup(histogram), style_));
   }
-  return ranges;
+  return ranges_;
 }
 
 ObserverState HistogramObserver::State() const {
@@ -52,6 +53,7 @@ void HistogramObserver::MergeState(const ObserverState& state) {
   if (state.histograms.size() != groups() || !state.extremes.empty()) {
     throw InputError("not a histogram for each of its groups");
   }
+  ranges_.clear();
   for (std::size_t g = 0; g < groups(); ++g) {
     const DoublingHistogram histogram = DoublingHistogram::FromState(state.histograms[g]);
     if (histogram.count() == 0) throw InputError("a histogram of no values");

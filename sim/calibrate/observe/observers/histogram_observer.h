@@ -22,6 +22,7 @@ class HistogramObserver : public Observer {
 
   ObserverStyle style_;
   std::vector<DoublingHistogram> histograms_;
+  mutable std::vector<RealRange> ranges_;  // of what has been seen; empty: not known yet
 };
 
 }  // namespace qsim::calibrate
