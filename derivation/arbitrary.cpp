@@ -211,6 +211,7 @@ Instance Arbitrary(std::type_identity<GemmOp>, const Draw& draw) {
   op.bias = "c";
   if (b.Coin()) op.weight_zero = b.Many(b.OneOr(channels), -128, 127);
   if (b.Coin()) op.rows = b.Between(1, tokens);
+  if (op.rows > 0 && b.Coin()) op.first_row = b.Between(0, tokens - op.rows);
   b.GiveAccumulator(op);
   b.Output({op.rows == 0 ? tokens : op.rows, channels}, kInt32, DType::kInt32);
   return b.Take(op);
@@ -554,6 +555,16 @@ Instance Arbitrary(std::type_identity<RowSumOp>, const Draw& draw) {
   b.Input("a", {heads, rows, b.Between(1, 40)}, range,
           range.qmin < 0 ? DType::kInt8 : DType::kUint8);
   b.Output({heads, rows, 1}, kInt32, DType::kInt32);
+  return b.Take(op);
+}
+
+Instance Arbitrary(std::type_identity<ColumnSumOp>, const Draw& draw) {
+  Builder b(draw);
+  const std::int64_t rows = b.Between(1, 40), columns = b.Between(1, 6);
+  ColumnSumOp op{"y", "x", b.Coin() ? 0 : b.Between(0, rows - 1)};
+  op.input_zero = b.Many(b.OneOr(columns), -65536, 65536);
+  b.Input("x", {rows, columns}, b.Pick<QuantRange>({kInt8, kUint8, kInt16, {-1000, 1200}}));
+  b.Output({1, columns}, kInt32, DType::kInt32);
   return b.Take(op);
 }
 

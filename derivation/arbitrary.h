@@ -38,6 +38,7 @@ Instance Arbitrary(std::type_identity<MultiplyOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<ViewOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<ConcatOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<RowSumOp>, const Draw& draw);
+Instance Arbitrary(std::type_identity<ColumnSumOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<RowDivideOp>, const Draw& draw);
 
 }  // namespace qsim::derivation

@@ -1,4 +1,4 @@
-// Section 16 in arbitrary precision: sums of rows, and the division by them.
+// Section 16 in arbitrary precision: sums of rows and columns, and the division by them.
 #include <array>
 #include <string>
 
@@ -39,6 +39,22 @@ void CompareRowSum(Comparison& comparison) {
         if (op.mode == OperandMode::kShift && x.At(k) < 16) sum += Power2(15 - x.At(k));
       }
       comparison.Check(y.At(row), Small(sum), [&] { return "row " + std::to_string(row); });
+    }
+  }
+}
+
+void CompareColumnSum(Comparison& comparison) {
+  for (int i = 0; i < 400; ++i) {
+    const Ran<ColumnSumOp> ran(comparison);
+    const auto& [instance, op, tensors] = ran;
+    const IntTensor &x = tensors.at(op.input), &y = tensors.at(op.output);
+    const std::int64_t rows = x.shape()[0], width = x.shape()[1];
+    for (std::int64_t c = 0; c < width; ++c) {
+      mpz_class sum = 0;
+      for (std::int64_t t = op.first; t < rows; ++t) sum += Big(x.At(t * width + c));
+      const auto zero = op.input_zero[op.input_zero.size() == 1 ? 0 : static_cast<std::size_t>(c)];
+      sum -= Big(rows - op.first) * Big(zero);
+      comparison.Check(y.At(c), Small(sum), [&] { return "column " + std::to_string(c); });
     }
   }
 }
@@ -100,8 +116,9 @@ void CompareRowDivide(Comparison& comparison) {
   }
 }
 
-constexpr std::array<Battery, 3> kRowBatteries = {{
+constexpr std::array<Battery, 4> kRowBatteries = {{
     {"row_sum", "codes", CompareRowSum},
+    {"column_sum", "codes", CompareColumnSum},
     {"row_divide", "reciprocal", CompareReciprocal},
     {"row_divide", "rows", CompareRowDivide},
 }};

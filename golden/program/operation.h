@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "golden/program/ops/add.h"
+#include "golden/program/ops/column_sum.h"
 #include "golden/program/ops/concat.h"
 #include "golden/program/ops/embed.h"
 #include "golden/program/ops/gelu.h"
@@ -32,7 +33,7 @@ struct Program;
 
 using Op = std::variant<GemmOp, MatmulOp, RequantizeOp, SoftmaxOp, LayernormOp, ResidualAddOp,
                         PatchifyOp, EmbedOp, GeluOp, AddOp, TableOp, RmsnormOp, MultiplyOp, ViewOp,
-                        ConcatOp, RowSumOp, RowDivideOp>;
+                        ConcatOp, RowSumOp, RowDivideOp, ColumnSumOp>;
 
 // What every operation is asked for: a kind and its section of docs/numerics.md, its parameters
 // (fields.h), what a program must satisfy to hold it, and how it runs.

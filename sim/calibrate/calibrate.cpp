@@ -20,23 +20,16 @@ namespace {
 constexpr std::int64_t kFirstLook = 2;
 constexpr std::int64_t kWorthAFirstLook = 8;
 
-void CheckScope(const network::Network& network, const CalibrateOptions& options) {
-  if (options.scope != Scope::kModel) return;
-  if (!options.blocks.empty()) {
+void CheckScope(const CalibrateOptions& options) {
+  if (options.scope == Scope::kModel && !options.blocks.empty())
     throw InputError("scope model chains every block: --blocks does not apply");
-  }
-  if (network.Head() == nullptr) {
-    throw InputError(
-        fmt::format("scope model needs a head: the network ends with its blocks, at '{}'",
-                    network.nodes().back().name));
-  }
 }
 
 // What only the whole configuration can tell is checked before anything is planned.
 const Config& Checked(const network::Network& network, const Config& config,
                       const CalibrateOptions& options) {
   config.CheckBlocks(static_cast<int>(network.depth()));
-  CheckScope(network, options);
+  CheckScope(options);
   return config;
 }
 

@@ -27,6 +27,7 @@ void WriteSearched(const LoadedModel& loaded, std::int64_t seconds,
       Search({loaded.model, calibration, images, loaded.calibrate}, loaded.config, deadline);
   WriteFileAtomically(file,
                       SearchYaml(result, images.count(), static_cast<int>(loaded.model.depth())));
+  SayFileNotes(loaded);
   std::cout << FormatSearch(result, images.count()) << "written to " << file.string() << '\n';
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -51,8 +52,13 @@ class EvaluationImages {
       stddev_ = spec.stddev;
       ResizeSpec resize;
       resize.size = image.shape[1];
-      resize.crop_pct = options.crop_pct;
-      source_ = fmt::format("{} {}", options.data.string(), options.crop_pct);
+      if (options.crop_pct != 0) {
+        resize.crop_pct = options.crop_pct;
+      } else {
+        TakeStated(loaded.manifest, resize);
+      }
+      source_ = fmt::format("{} {} {} {}", options.data.string(), resize.crop_pct, resize.edge,
+                            static_cast<int>(resize.filter));
       folder_ = std::make_unique<ImageFolder>(options.data, image.shape[0], resize);
       if (folder_->class_count() > classes_) {
         throw InputError(fmt::format("{}: {} class folders, but the model has {} classes",
@@ -93,6 +99,21 @@ class EvaluationImages {
   }
 
  private:
+  // What the files beside the weights say of the resize, for the size that the model has here.
+  static void TakeStated(const Manifest& manifest, ResizeSpec& resize) {
+    if (manifest.resize.filter) resize.filter = *manifest.resize.filter;
+    if (manifest.resize.edge == 0) return;
+    // timm's floor of size / crop_pct; a quotient of two whole sizes comes back as it was.
+    resize.edge = static_cast<std::int64_t>(
+        std::floor(manifest.resize.edge * static_cast<double>(resize.size) + 1e-6));
+    std::cerr << fmt::format(
+        "note: the shorter side of images is resized to {}, and {} x {} are "
+        "cropped ({}), as {} says\n",
+        resize.edge, resize.size, resize.size,
+        resize.filter == ResizeFilter::kBicubic ? "bicubic" : "bilinear",
+        manifest.Origin("resize"));
+  }
+
   std::int64_t classes_ = 0;
   std::int64_t count_ = 0;
   std::optional<InputReader> reader_;
@@ -126,7 +147,7 @@ class Judge {
         images_(images),
         executors_(options.only),
         golden_(KernelsOf(options.kernels), bundle.program),
-        last_(*model.Head()),
+        last_(model.End()),
         tokens_(*model.TokenFeatures()),
         kept_({last_.name, tokens_.name}) {}
 
@@ -215,6 +236,14 @@ class Judge {
   std::optional<MixedExecutor> mixed_;
 };
 
+// What the first row of the network's end stands for.
+std::string FirstRowOf(const network::Network& model) {
+  const bool mean = std::any_of(model.nodes().begin(), model.nodes().end(), [](const auto& node) {
+    return std::holds_alternative<network::MeanRows>(node.function);
+  });
+  return mean ? "mean of patches" : "class token";
+}
+
 // What a verdict depends on. The scales stand for the calibration inputs.
 std::string Identity(const Bundle& bundle, const EvaluationImages& images) {
   const Provenance& p = bundle.provenance;
@@ -263,10 +292,10 @@ Command AddEval(CommandLine& line, EvalOptions& options) {
       .Type("DIR");
   command
       .Add("--crop-pct", options.crop_pct,
-           "With --data: share of the resized image that the centre crop keeps")
+           "With --data: share of the resized image that the centre crop keeps (default: as the "
+           "files beside the weights say, else 0.9)")
       .BetweenReals(0.1, 1.0)
-      .Type("P")
-      .ShowDefault();
+      .Type("P");
   command.Add("--images", options.images, "Images to evaluate (default: all)").Positive().Type("N");
   command.Add("--batch", options.batch, "Images in memory at once; results do not depend on it")
       .Positive()
@@ -340,8 +369,8 @@ int RunEval(const EvalOptions& options) {
     std::cout << FormatOnly(verdicts, options.only, options.json);
     return unreadable.empty() ? 0 : kUnreadable;
   }
-  const EvalSummary summary =
-      Summarise(verdicts, loaded.model.Head()->name, loaded.model.TokenFeatures()->name);
+  const EvalSummary summary = Summarise(verdicts, loaded.model.End().name, FirstRowOf(loaded.model),
+                                        loaded.model.TokenFeatures()->name);
   std::cout << (options.json ? EvalJsonText(summary) : FormatEval(summary, options.verbose));
   return unreadable.empty() ? 0 : kUnreadable;
 }

@@ -16,7 +16,9 @@ struct EvalOptions {
   std::string kernels = "fast";
   std::filesystem::path
       data;  // class folders of PNG and JPEG files; empty: the manifest's evaluation inputs
-  double crop_pct = 0.9;     // with data: timm's resize before the centre crop
+  // With data: timm's resize before the centre crop; 0: as the files beside the weights say it,
+  // else timm's 0.9.
+  double crop_pct = 0;
   std::int64_t images = -1;  // < 0: all
   std::int64_t batch = 64;
   std::filesystem::path state;  // resume from and record to this file

@@ -82,20 +82,29 @@ Geometry StatedBy(const network::Network& model, Geometry geometry) {
   return geometry;
 }
 
-// What was assumed, rewritten or left out of files, and what of them is hardly meant, is said by
-// every command and stays in the bundle, in front. Behind the work: a calibration that fails leaves
-// its one line of error.
-void NoteFiles(const LoadedModel& loaded, const InputReader& calibration, Bundle& bundle) {
+std::vector<LoweringNote> FileNotes(const LoadedModel& loaded) {
   std::vector<LoweringNote> notes;
   for (const std::string& text : loaded.model.notes)
     notes.push_back({LoweringNote::Kind::kInfo, "model", text});
   for (const std::string& text : loaded.manifest.notes)
     notes.push_back({LoweringNote::Kind::kInfo, "inputs", text});
-  bundle.notes.insert(bundle.notes.begin(), notes.begin(), notes.end());
-  for (const LoweringNote& note : bundle.notes) {
+  return notes;
+}
+
+void Say(const std::vector<LoweringNote>& notes) {
+  for (const LoweringNote& note : notes) {
     if (note.tensor == "model" || note.tensor == "inputs")
       std::cerr << "note: " << note.text << '\n';
   }
+}
+
+// What was assumed, rewritten or left out of files, and what of them is hardly meant, is said by
+// every command and stays in the bundle, in front. Behind the work: a calibration that fails leaves
+// its one line of error.
+void NoteFiles(const LoadedModel& loaded, const InputReader& calibration, Bundle& bundle) {
+  const std::vector<LoweringNote> notes = FileNotes(loaded);
+  bundle.notes.insert(bundle.notes.begin(), notes.begin(), notes.end());
+  Say(bundle.notes);
   if (!calibration.lengths()) return;
   const std::string text = Format(*calibration.lengths(), "calibration");
   std::cerr << text << '\n';
@@ -242,6 +251,8 @@ Bundle CalibrateLoaded(const LoadedModel& loaded) {
   FinishBundle(loaded, reader, bundle);
   return bundle;
 }
+
+void SayFileNotes(const LoadedModel& loaded) { Say(FileNotes(loaded)); }
 
 void FinishBundle(const LoadedModel& loaded, const InputReader& reader, Bundle& bundle) {
   NoteFiles(loaded, reader, bundle);

@@ -67,6 +67,8 @@ InputReader CalibrationReader(const LoadedModel& loaded);
 CalibrationInputs CalibrationShare(const LoadedModel& loaded, const InputReader& reader,
                                    std::int64_t first, std::int64_t count);
 void FinishBundle(const LoadedModel& loaded, const InputReader& reader, Bundle& bundle);
+// For what makes many bundles and finishes none: the notes on the files that were loaded.
+void SayFileNotes(const LoadedModel& loaded);
 
 // The program and its scales, from the manifest's calibration inputs; without bundle inputs. The
 // lengths of token inputs go to stderr and into the notes.

@@ -126,6 +126,7 @@ int RunSweep(const SweepOptions& options) {
     output->Commit();
     report.best_file = (options.output / kBestFile).string();
   }
+  SayFileNotes(loaded);
   std::cout << (options.json ? SweepJsonText(report) : FormatSweep(report));
   return 0;
 }

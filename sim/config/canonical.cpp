@@ -38,10 +38,13 @@ std::vector<std::string> Lines(const Config& config, int block) {
     lines.push_back(fmt::format("numerics: softmax_division={}", Name(numerics.softmax_division)));
   if (numerics.layernorm_eps != LayernormEps::kIgnore)
     lines.push_back(fmt::format("numerics: layernorm_eps={}", Name(numerics.layernorm_eps)));
+  const Config plain = Config::Defaults(config.sections());
   for (const SectionKind& kind : config.sections()) {
-    if (block < 0 || kind.is_per_block) {
-      lines.push_back(Line(kind.key, config.Get(block, kind.key)));
-    }
+    if (block >= 0 && !kind.is_per_block) continue;
+    const std::string line = Line(kind.key, config.Get(block, kind.key));
+    // What few networks have stands in no line either, unless something is asked of it.
+    if (kind.presence != Presence::kFew || line != Line(kind.key, plain.Get(-1, kind.key)))
+      lines.push_back(line);
   }
   return lines;
 }

@@ -59,8 +59,15 @@ std::string ConfigYaml(const Config& config, int depth) {
   const std::string common_hardware = HardwareText("", hardware);
   const std::string common_numerics = NumericsText("", contract_of(-1), config.NumericsFor(-1));
   text += common_hardware + common_numerics;
+  const Config plain = Config::Defaults(config.sections());
   for (const SectionKind& kind : config.sections()) {
-    text += SectionText("", kind, config.Get(-1, kind.key));
+    const std::string section = SectionText("", kind, config.Get(-1, kind.key));
+    // The network may have no such tensor.
+    if (kind.presence == Presence::kFew &&
+        section == SectionText("", kind, plain.Get(-1, kind.key))) {
+      continue;
+    }
+    text += section;
   }
   for (int block = 0; block < depth; ++block) {
     const std::string prefix = fmt::format("blocks.{}.", block);

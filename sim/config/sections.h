@@ -15,6 +15,9 @@ namespace qsim::config {
 // What a section describes, as far as the rules of a configuration ask.
 enum class Describes : std::uint8_t { kWeight, kLinearOutput, kNorm, kSoftmax, kTensor };
 
+// Which networks of the family have it: every one; all but a few, which end before it; a few.
+enum class Presence : std::uint8_t { kEvery, kMost, kFew };
+
 struct SectionKind {
   // "attn_q_out", "attn_qkv.weight": as configurations name it, and as a program names the tensor,
   // or the layer before the dot.
@@ -31,6 +34,8 @@ struct SectionKind {
   bool is_signed = true;
   bool is_stream = false;     // member of the residual stream: hardware.residual_bits is its width
   bool enters_block = false;  // the stream that enters a block is this tensor, and has its section
+
+  Presence presence = Presence::kEvery;
 
   bool operator==(const SectionKind&) const = default;
   bool IsWeight() const { return describes == Describes::kWeight; }

@@ -109,7 +109,7 @@ class Builder {
     const std::vector<std::int8_t>& weights = weight.As<std::int8_t>();
     spec.rhs.assign(weights.begin(), weights.end());
     for (std::int64_t i = 0; i < images_; ++i) {
-      spec.lhs_start.push_back(i * input.shape[0] * spec.depth);
+      spec.lhs_start.push_back((i * input.shape[0] + op.first_row) * spec.depth);
       spec.rhs_start.push_back(0);
       AddZeros(spec, 0, op.weight_zero, 0);
     }

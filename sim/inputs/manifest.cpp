@@ -128,6 +128,8 @@ class ManifestReader {
     take("eps", files.geometry.eps, manifest_.geometry.eps);
     take("activation", files.geometry.activation, manifest_.geometry.activation);
     take("pool", files.geometry.pool, manifest_.geometry.pool);
+    manifest_.resize = files.resize;
+    if (files.origin.contains("resize")) manifest_.origin["resize"] = files.origin.at("resize");
     if (manifest_.name.empty()) manifest_.name = files.name;
     for (const auto& [key, from, to] :
          {std::tuple("mean", &files.mean, &mean_), std::tuple("std", &files.stddev, &stddev_)}) {
@@ -192,10 +194,12 @@ class ManifestReader {
       manifest_.geometry.eps = *eps;
       return true;
     }
-    if (entry.key == "activation") {
-      if (manifest_.geometry.activation) FailKey(entry, "is given twice");
-      manifest_.geometry.activation = AsText(*entry.value);
-      if (!manifest_.geometry.activation)
+    for (const auto& [key, member] :
+         {std::pair("activation", &Geometry::activation), std::pair("pool", &Geometry::pool)}) {
+      if (entry.key != key) continue;
+      if (manifest_.geometry.*member) FailKey(entry, "is given twice");
+      manifest_.geometry.*member = AsText(*entry.value);
+      if (!(manifest_.geometry.*member))
         FailKey(entry, fmt::format("expected a name, got {}", entry.value->Describe()));
       return true;
     }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "golden/program/tensor.h"
+#include "sim/io/images/resize.h"
 #include "sim/io/tensors/float_tensor.h"
 
 namespace qsim::inputs {
@@ -29,7 +30,14 @@ struct Geometry {
   std::optional<std::int64_t> classes;
   std::optional<double> eps;              // of the layer norms
   std::optional<std::string> activation;  // of the MLP: "gelu", "quick_gelu", ...
-  std::optional<std::string> pool;        // what the head reads, where it is not a token: "avg"
+  std::optional<std::string> pool;        // what the head reads: "token", "avg"
+};
+
+// How images of any size become the model's, where the files beside the weights say it.
+struct ImageResize {
+  // The shorter side before the centre crop, over the side of the crop; 0: not stated.
+  double edge = 0;
+  std::optional<ResizeFilter> filter;
 };
 
 // One `calibration:` or `evaluation:` section.
@@ -58,6 +66,7 @@ struct Manifest {
   Geometry geometry;
   // Where what manifest.yaml does not say comes from, by its key.
   std::map<std::string, std::filesystem::path> origin;
+  ImageResize resize;
   std::vector<std::string> notes;  // what is legal and hardly meant: one line each
   std::optional<InputSpec> calibration;
   std::optional<InputSpec> evaluation;

@@ -22,8 +22,8 @@ using Integer = std::optional<std::int64_t> Geometry::*;
 constexpr std::uint64_t kLongest = 16 << 20;
 
 // transformers' architectures that are plain vision transformers.
-constexpr std::string_view kModelTypes[] = {"vit",     "deit",  "dinov2", "dinov2_with_registers",
-                                            "vit_msn", "ijepa", "vit_mae"};
+constexpr std::string_view kModelTypes[] = {"vit",     "deit",  "dinov2",  "dinov2_with_registers",
+                                            "vit_msn", "ijepa", "vit_mae", "clip_vision_model"};
 
 // transformers' keys. A size may be a pair, of which both must be the same.
 constexpr std::pair<const char*, std::pair<const char*, Integer>> kKeys[] = {
@@ -160,8 +160,7 @@ class Reader {
     if (architecture.find("quickgelu") != std::string::npos)
       State("activation", &Geometry::activation, Json("quick_gelu"));
     const auto pool = json_.find("global_pool");
-    if (pool != json_.end() && *pool != Json("token") && *pool != Json(""))
-      State("pool", &Geometry::pool, *pool);
+    if (pool != json_.end() && *pool != Json("")) State("pool", &Geometry::pool, *pool);
     const auto pretrained = json_.find("pretrained_cfg");
     if (pretrained == json_.end() || !pretrained->is_object()) return;
     const auto size = pretrained->find("input_size");
@@ -172,6 +171,17 @@ class Reader {
       State("image", &Geometry::image, Side("input_size", Json({(*size)[1], (*size)[2]})));
     }
     Normalisation(*pretrained, "mean", "std", 1);
+    const auto crop = pretrained->find("crop_pct");
+    if (crop != pretrained->end() && !crop->is_null()) {
+      if (!crop->is_number() || crop->get<double>() < 0.1 || crop->get<double>() > 1)
+        FailKey("crop_pct", *crop, "a number in 0.1..1");
+      StateEdge(1 / crop->get<double>());
+    }
+    const auto filter = pretrained->find("interpolation");
+    if (filter != pretrained->end() && *filter == Json("bilinear"))
+      files_.resize.filter = ResizeFilter::kBilinear;
+    if (filter != pretrained->end() && *filter == Json("bicubic"))
+      files_.resize.filter = ResizeFilter::kBicubic;
   }
 
   // Pixels p enter as (p factor - mean) / std.
@@ -209,13 +219,28 @@ class Reader {
       files_.stddev.assign(channels, 1 / factor);
       files_.origin["mean"] = files_.origin["std"] = path_;
     }
-    const auto crop = json_.find("crop_size");
-    const auto size = json_.find("size");
-    if (crop != json_.end() && !crop->is_null() && !is_false("do_center_crop")) {
-      State("image", &Geometry::image, Side("crop_size", *crop));
-    } else if (size != json_.end() && !size->is_null()) {
-      State("image", &Geometry::image, Side("size", *size));
-    }
+    const auto stated_size = [&](const char* key) -> std::optional<std::int64_t> {
+      const auto value = json_.find(key);
+      if (value == json_.end() || value->is_null()) return std::nullopt;
+      return Side(key, *value);
+    };
+    const auto crop = is_false("do_center_crop") ? std::nullopt : stated_size("crop_size");
+    const auto size = is_false("do_resize") ? std::nullopt : stated_size("size");
+    const auto image = crop ? crop : stated_size("size");
+    if (image) State("image", &Geometry::image, *image);
+    // A size of both sides is taken for that of the shorter one: no image is distorted here.
+    if (image && size && *size >= *image)
+      StateEdge(static_cast<double>(*size) / static_cast<double>(*image));
+    const auto resample = json_.find("resample");  // Pillow's numbers
+    if (resample != json_.end() && *resample == Json(2))
+      files_.resize.filter = ResizeFilter::kBilinear;
+    if (resample != json_.end() && *resample == Json(3))
+      files_.resize.filter = ResizeFilter::kBicubic;
+  }
+
+  void StateEdge(double edge) {
+    files_.resize.edge = edge;
+    files_.origin["resize"] = path_;
   }
 
   std::filesystem::path path_;

@@ -17,6 +17,7 @@ struct ModelFiles {
   std::map<std::string, std::filesystem::path>
       origin;                        // of each key of the geometry, and of these:
   std::vector<double> mean, stddev;  // on a 0..1 scale; empty: not stated
+  ImageResize resize;                // its origin: "resize"
   std::string name;                  // of the model; may be empty
   bool found = false;                // any of the files
 

@@ -69,7 +69,10 @@ const Node* Network::Head() const {
 
 const Node* Network::Logits() const {
   const Node* head = Head();
-  return head != nullptr && std::holds_alternative<Projection>(head->function) ? head : nullptr;
+  const bool layers =
+      head != nullptr && (std::holds_alternative<Projection>(head->function) ||
+                          (std::holds_alternative<Sum>(head->function) && !head->stream));
+  return layers ? head : nullptr;
 }
 
 const Node* Network::TokenFeatures() const {
@@ -135,7 +138,8 @@ Sections Network::Vocabulary() const {
     } else if (!layer || !ReadersOf(node).empty()) {
       kind.tensor = SplitBlock(node.name).rest + std::string(layer ? kNarrowSuffix : "");
     }
-    kind.is_stream = node.stream && !FeedsArray(node);
+    const bool mean = std::holds_alternative<MeanRows>(node.function);
+    kind.is_stream = (node.stream || mean) && !FeedsArray(node);
     if (kind.is_stream) kind.bits = kStreamBits;
     add(*node.section, node, std::move(kind));
   }

@@ -43,12 +43,13 @@ struct Entry {};
 struct Patches {
   std::int64_t size = 1;
 };
-// A linear layer of the first `rows` rows of its input (0: of all). `accumulator`: the name of its
-// products in integers, where that is not the node's own.
+// A linear layer of `rows` rows of its input, from `first` on (0: of all). `accumulator`: the name
+// of its products in integers, where that is not the node's own.
 struct Projection {
   Linear layer;
   std::int64_t rows = 0;
   std::string accumulator = {};
+  std::int64_t first = 0;
 };
 // [patches, channels] with rows in front (class token, registers; maybe none), plus positions:
 // y[r] = front[r] + position[r], y[rows + t] = x[t] + position[rows + t].
@@ -86,9 +87,13 @@ struct Elementwise {
   double (*of)(double) = nullptr;
 };
 struct Sum {};
+// The mean of the rows from `first` on: [T, C] -> [1, C].
+struct MeanRows {
+  std::int64_t first = 0;
+};
 
 using Function = std::variant<Pixels, Activations, Entry, Patches, Projection, Positions, LayerNorm,
-                              Columns, Product, Softmax, Gelu, Elementwise, Sum>;
+                              Columns, Product, Softmax, Gelu, Elementwise, Sum, MeanRows>;
 
 // ---- how it is spoken of ----
 
@@ -140,10 +145,12 @@ class Network {
   // The words by which a configuration speaks of this network's tensors. A stream is wide by
   // default, and a weight channel_wise.
   Sections Vocabulary() const;
-  std::int64_t depth() const;  // blocks
-  // The node that ends the whole network behind its blocks, or null: then it ends with them.
+  std::int64_t depth() const;                        // blocks
+  const Node& End() const { return nodes_.back(); }  // of a network that has nodes
+  // The end where it lies behind the blocks, or null: then the network ends with them.
   const Node* Head() const;
-  // The head where it gives one number for each class, or null: then its rows are features.
+  // The head where it gives one number for each class, a layer or the sum of two; or null: then its
+  // rows are features.
   const Node* Logits() const;
   std::int64_t classes() const { return Logits() == nullptr ? 0 : Logits()->shape.back(); }
   // The last tensor with a row for each token: the end of the network, or what its head reads.
@@ -161,7 +168,8 @@ class Network {
 };
 
 // Names that the program's tensors have beside the node's own.
-inline constexpr std::string_view kProductSuffix = ".acc";  // of a Product: its accumulator
+inline constexpr std::string_view kProductSuffix =
+    ".acc";  // of a Product or MeanRows: its accumulator
 inline constexpr std::string_view kNarrowSuffix =
     ".quant";                                           // of a Projection: its optional int8 step
 inline constexpr std::string_view kSumSuffix = ".sum";  // of a Softmax: what its rows add up to

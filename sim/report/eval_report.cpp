@@ -43,11 +43,12 @@ FeatureSummary SummaryOf(const std::vector<ImageVerdict>& verdicts,
 }
 
 std::vector<FeatureRow> FeaturesOf(const std::vector<ImageVerdict>& verdicts,
-                                   const std::string& last, const std::string& tokens) {
+                                   const std::string& last, const std::string& first_row,
+                                   const std::string& tokens) {
   std::vector<FeatureRow> rows;
   for (const bool first : {true, false}) {
     const auto which = first ? &ImageFeatures::first : &ImageFeatures::tokens;
-    rows.push_back({first ? last : tokens, first ? "class token" : "each token",
+    rows.push_back({first ? last : tokens, first ? first_row : "each token",
                     SummaryOf(verdicts, &ImageVerdict::ideal_features, which),
                     SummaryOf(verdicts, &ImageVerdict::integer_features, which)});
   }
@@ -184,12 +185,12 @@ TopClasses TopFive(const std::vector<double>& logits) {
 }
 
 EvalSummary Summarise(const std::vector<ImageVerdict>& verdicts, const std::string& last,
-                      const std::string& tokens) {
+                      const std::string& first_row, const std::string& tokens) {
   EvalSummary s;
   s.images = static_cast<std::int64_t>(verdicts.size());
   s.classes = !verdicts.front().reference.empty();
   s.labels = s.classes && verdicts.front().label.has_value();
-  s.features = FeaturesOf(verdicts, last, tokens);
+  s.features = FeaturesOf(verdicts, last, first_row, tokens);
   if (!s.classes) return s;
   double sum = 0;
   double squares = 0;

@@ -44,7 +44,7 @@ struct Accuracy {
 // What is compared: `tensor`, its first row or each of its tokens.
 struct FeatureRow {
   std::string tensor;
-  std::string rows;  // "class token", "each token"
+  std::string rows;  // "class token", "mean of patches", "each token"
   FeatureSummary ideal, integer;
 };
 
@@ -65,9 +65,10 @@ struct EvalSummary {
 // The five largest of the logits, ties to the smaller class.
 TopClasses TopFive(const std::vector<double>& logits);
 
-// `last` and `tokens`: the names of the tensors whose features these are.
+// `last` and `tokens`: the names of the tensors whose features these are; `first_row`: what the
+// first row of the last one stands for, "class token".
 EvalSummary Summarise(const std::vector<ImageVerdict>& verdicts, const std::string& last,
-                      const std::string& tokens);
+                      const std::string& first_row, const std::string& tokens);
 
 // One line that a resumed run reads again; nothing for a text that LineOf does not write.
 std::string LineOf(const ImageVerdict& verdict);

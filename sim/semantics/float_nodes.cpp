@@ -28,12 +28,13 @@ FloatTensor Zeros(Shape shape) {
 
 }  // namespace
 
-FloatTensor FloatLinear(const network::Linear& layer, const FloatTensor& x, std::int64_t rows) {
+FloatTensor FloatLinear(const network::Linear& layer, const FloatTensor& x, std::int64_t rows,
+                        std::int64_t first) {
   const std::int64_t outs = layer.out_features();
   const std::int64_t depth = layer.in_features();
   FloatTensor out = Zeros({rows, outs});
-  FloatMatmul(x.data.data(), x.shape[1], {layer.weight.data.data(), 1, depth}, layer.bias, rows,
-              outs, depth, out.data.data(), outs);
+  FloatMatmul(x.data.data() + first * x.shape[1], x.shape[1], {layer.weight.data.data(), 1, depth},
+              layer.bias, rows, outs, depth, out.data.data(), outs);
   return out;
 }
 
@@ -41,6 +42,16 @@ FloatTensor FloatLayerNorm(const network::Norm& norm, const FloatTensor& x) {
   FloatTensor out = Zeros(x.shape);
   LayerNormRows(x.data, norm.gamma, norm.beta, norm.eps, out.data);
   return out;
+}
+
+std::vector<double> MeanOfRows(const std::vector<double>& x, std::int64_t width,
+                               std::int64_t first) {
+  std::vector<double> mean(static_cast<std::size_t>(width), 0.0);
+  const std::size_t begin = static_cast<std::size_t>(first) * mean.size();
+  for (std::size_t i = begin; i < x.size(); ++i) mean[i % mean.size()] += x[i];
+  const auto rows = static_cast<double>((x.size() - begin) / mean.size());
+  for (double& sum : mean) sum /= rows;
+  return mean;
 }
 
 namespace {
@@ -79,7 +90,7 @@ struct Evaluate {
 
   FloatTensor operator()(const network::Projection& projection) const {
     return FloatLinear(projection.layer, *in[0],
-                       projection.rows == 0 ? in[0]->shape[0] : projection.rows);
+                       projection.rows == 0 ? in[0]->shape[0] : projection.rows, projection.first);
   }
 
   FloatTensor operator()(const network::Positions& positions) const {
@@ -157,6 +168,12 @@ struct Evaluate {
     FloatTensor out = Zeros(in[0]->shape);
     AsMatrix(out) = AsMatrix(*in[0]) + AsMatrix(*in[1]);
     return out;
+  }
+
+  FloatTensor operator()(const network::MeanRows& mean) const {
+    const std::vector<double> values =
+        MeanOfRows({in[0]->data.begin(), in[0]->data.end()}, in[0]->shape[1], mean.first);
+    return {{1, in[0]->shape[1]}, {values.begin(), values.end()}};
   }
 
  private:

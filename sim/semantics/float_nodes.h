@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "sim/io/tensors/float_tensor.h"
 #include "sim/network/network.h"
@@ -16,8 +17,12 @@ namespace qsim::semantics {
 // of the network (Pixels, Activations) read nothing and have no function: InternalError.
 FloatTensor Compute(const network::Node& node, std::span<const FloatTensor* const> inputs);
 
-// The pieces, for what puts them together in other ways. A layer of the first rows.
-FloatTensor FloatLinear(const network::Linear& layer, const FloatTensor& x, std::int64_t rows);
+// The pieces, for what puts them together in other ways. A layer of so many rows, from `first` on.
+FloatTensor FloatLinear(const network::Linear& layer, const FloatTensor& x, std::int64_t rows,
+                        std::int64_t first);
 FloatTensor FloatLayerNorm(const network::Norm& norm, const FloatTensor& x);
+// Of [T, width] from a row on.
+std::vector<double> MeanOfRows(const std::vector<double>& x, std::int64_t width,
+                               std::int64_t first);
 
 }  // namespace qsim::semantics

@@ -192,6 +192,10 @@ ExactValue MixedExecutor::ExactOf(const Op& op, const Lookup& values, bool float
   if (const auto* sum = std::get_if<RowSumOp>(&op)) {
     return RowSums(values.At(sum->input)->Doubles(), program.Tensor(sum->input).shape.back());
   }
+  if (const auto* sum = std::get_if<ColumnSumOp>(&op)) {  // its scale is that of the mean
+    return MeanOfRows(values.At(sum->input)->Doubles(), program.Tensor(sum->input).shape.back(),
+                      sum->first);
+  }
   if (const auto* divide = std::get_if<RowDivideOp>(&op)) {
     return RowQuotients(values.At(divide->input)->Doubles(), program.Tensor(divide->input).shape,
                         values.At(divide->divisor)->Doubles(),
@@ -206,7 +210,8 @@ ExactValue MixedExecutor::ExactOf(const Op& op, const Lookup& values, bool float
   if (!float_weights) {
     if (const auto* gemm = std::get_if<GemmOp>(&op)) {
       const FloatTensor& x = real(gemm->input);
-      return FloatLinear(LayerOf(*gemm), x, gemm->rows == 0 ? x.shape[0] : gemm->rows);
+      return FloatLinear(LayerOf(*gemm), x, gemm->rows == 0 ? x.shape[0] : gemm->rows,
+                         gemm->first_row);
     }
     if (const auto* matmul = std::get_if<MatmulOp>(&op))
       return OnReals(*matmul, bundle_, real(matmul->lhs), real(matmul->rhs));

@@ -23,6 +23,11 @@ Reals AsReals(ExactValue value) {
   return {floats.data.begin(), floats.data.end()};
 }
 
+// Exact on any grid.
+bool IsSum(const Op& op) {
+  return std::holds_alternative<RowSumOp>(op) || std::holds_alternative<ColumnSumOp>(op);
+}
+
 // What an accumulator makes of sums that it cannot hold.
 void Bound(const Accumulator& acc, const Grid& grid, Reals& real) {
   const double half = std::ldexp(1.0, acc.bits - 1);
@@ -40,7 +45,7 @@ void Bound(const Accumulator& acc, const Grid& grid, Reals& real) {
 bool MixedExecutor::HasFunction(std::size_t node) const {
   const Op* op = OpOf(node);
   return op != nullptr && AccumulatorOf(*op) == nullptr && !IsRatio(*op) &&
-         !std::holds_alternative<PatchifyOp>(*op) && !std::holds_alternative<RowSumOp>(*op);
+         !std::holds_alternative<PatchifyOp>(*op) && !IsSum(*op);
 }
 
 Tensor MixedExecutor::OnGrid(const std::string& tensor, const FloatTensor& real) const {
@@ -54,7 +59,7 @@ Tensor MixedExecutor::Node(std::size_t node, Exactness e, const Lookup& values) 
     return value->codes() != nullptr ? value : FromExact(names_[node], value->Doubles(), e, {});
   }
   if (std::holds_alternative<PatchifyOp>(*op)) return Golden(node, values);
-  if (std::holds_alternative<RowSumOp>(*op)) {  // exact on any grid
+  if (IsSum(*op)) {
     return OnGrids(*op, values) ? Golden(node, values)
                                 : OffGrid(names_[node], ExactOf(*op, values, false));
   }

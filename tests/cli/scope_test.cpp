@@ -195,6 +195,26 @@ TEST_F(Scopes, ABundleWithoutTheLayersOfAScopeIsAnErrorThatNamesThemAll) {
               HasSubstr("mlp_gelu"));
 }
 
+// A network may end in its features: then the bundle has all that there is.
+TEST_F(Scopes, ANetworkWithoutAHeadHasAScopeModel) {
+  const fs::path vectors = sandbox_.path() / "vectors";
+  fs::copy(kSourceDir / "vectors", vectors);
+  testing::WriteBytes(vectors / "manifest.yaml", testing::ReadBytes(vectors / "manifest.yaml") +
+                                                     "\nignore_tensors: ['head.*']\n");
+  const std::string configs = (kSourceDir / "configs" / "pretrained.yaml").string();
+  const auto run = [&](const std::vector<std::string>& arguments) {
+    return testing::RunQsim(arguments, sandbox_.path());
+  };
+  const ProcessResult made = run({"calibrate", "--scope", "model", "--config", configs, "--input",
+                                  "vectors", "--output", "b"});
+  ASSERT_EQ(made.exit_status, 0) << made.err;
+  EXPECT_THAT(made.err, HasSubstr("note: no head: the network ends in features, 'norm'"));
+  const ProcessResult model =
+      run({"run", "--bundle", "b", "--scope", "model", "--rtl", "off", "--images", "1"});
+  EXPECT_EQ(model.exit_status, 0) << model.err;
+  EXPECT_THAT(model.out, HasSubstr("norm"));
+}
+
 TEST_F(Scopes, TheResidualWidthIsASettingOfItsOwn) {
   const auto widths = [&](std::vector<std::string> settings) {
     std::vector<std::string> command = {"run", "--images", "1", "--rtl", Rtl(), "--json"};
@@ -276,7 +296,7 @@ TEST_F(Scopes, EvalComparesFeaturesWithAndWithoutLabels) {
   EXPECT_FALSE(bare.contains("integer"));
   const std::string text = unlabelled({});
   EXPECT_THAT(text, AllOf(HasSubstr("logits, class token\n"), HasSubstr("norm, each token\n"),
-                              Not(HasSubstr("top-1"))));
+                          Not(HasSubstr("top-1"))));
   for (const std::string& line : testing::Lines(text)) EXPECT_LE(line.size(), 80u) << line;
 }
 
@@ -307,6 +327,32 @@ TEST_F(Scopes, AStateFileOfOtherImagesIsRefused) {
   const ProcessResult result = Qsim({"eval", "--data", "data", "--state", "state"});
   EXPECT_EQ(result.exit_status, 2);
   EXPECT_THAT(result.err, HasSubstr("belongs to another model, configuration or data"));
+}
+
+TEST_F(Scopes, ImagesAreResizedAsTheFilesBesideTheWeightsSay) {
+  const fs::path vectors = sandbox_.path() / "vectors", digit = sandbox_.path() / "data" / "0";
+  fs::copy(kSourceDir / "vectors", vectors);
+  fs::create_directories(digit);
+  fs::copy(kSourceDir / "tests" / "io" / "data" / "decode" / "gray8.png", digit / "a.png");
+  testing::WriteBytes(vectors / "preprocessor_config.json",
+                      R"({"size": {"shortest_edge": 10}, "crop_size": 8, "resample": 2})");
+  const auto eval = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {
+        "eval",    "--json",  "--data",   "data",
+        "--input", "vectors", "--config", (kSourceDir / "configs" / "pretrained.yaml").string()};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const ProcessResult result = testing::RunQsim(arguments, sandbox_.path());
+    EXPECT_EQ(result.exit_status, 0) << result.err;
+    return result;
+  };
+  const ProcessResult stated = eval({});
+  EXPECT_THAT(stated.err, AllOf(HasSubstr("note: the shorter side of images is resized to 10, and "
+                                          "8 x 8 are cropped (bilinear), as"),
+                                HasSubstr("preprocessor_config.json says")));
+  // One that is asked for wins, in silence.
+  const ProcessResult asked = eval({"--crop-pct", "0.5"});
+  EXPECT_THAT(asked.err, Not(HasSubstr("shorter side")));
+  EXPECT_NE(asked.out, stated.out);
 }
 
 TEST_F(Scopes, EvalNamesAnImageThatCannotBeReadAndEvaluatesTheOthers) {

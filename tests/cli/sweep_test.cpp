@@ -82,6 +82,18 @@ TEST_F(Sweep, FindsWhatNothingBeatsAndWritesTheBest) {
   EXPECT_TRUE(found);
 }
 
+TEST_F(Sweep, SaysWhatLoadingAssumed) {
+  const fs::path vectors = sandbox_.path() / "vectors";
+  fs::copy(kSourceDir / "vectors", vectors);
+  testing::WriteBytes(vectors / "manifest.yaml", testing::ReadBytes(vectors / "manifest.yaml") +
+                                                     "\nignore_tensors: ['head.*']\n");
+  std::vector<std::string> command = Command({});
+  *std::find(command.begin(), command.end(), (kSourceDir / "vectors").string()) = "vectors";
+  const ProcessResult sweep = testing::RunQsim(command, sandbox_.path());
+  EXPECT_EQ(sweep.exit_status, 0) << sweep.err;
+  EXPECT_THAT(sweep.err, HasSubstr("note: no head: the network ends in features, 'norm'"));
+}
+
 TEST_F(Sweep, IsTheSameForEveryThreadCount) {
   const ProcessResult one = Qsim({"--json", "--threads", "1"});
   ASSERT_EQ(one.exit_status, 0) << one.err;

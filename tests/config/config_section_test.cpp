@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 
 #include "sim/config/config.h"
@@ -16,7 +17,8 @@ TEST(ConfigSectionTest, DefaultsOfEveryTensor) {
   const Config config = Config::Defaults();
   for (const SectionKind& kind : config.sections()) {
     const Section section = config.Get(0, kind.key);
-    const bool wide = kind.key == "embed" || kind.key == "residual1" || kind.key == "residual2";
+    const std::set<std::string> streams = {"embed", "norm_pre", "residual1", "residual2", "pool"};
+    const bool wide = streams.contains(kind.key);
     EXPECT_EQ(section.bits, wide ? 16 : 8) << kind.key;
     EXPECT_EQ(section.is_signed, kind.key != "intSoft") << kind.key;
     EXPECT_FALSE(section.has_zero_point) << kind.key;

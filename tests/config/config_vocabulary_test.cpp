@@ -71,7 +71,7 @@ TEST(ConfigVocabulary, EveryKeyOfTheVisionTransformerIsFound) {
     EXPECT_EQ(&VitSections().At(kind.key), &kind);
     ++kinds;
   }
-  EXPECT_EQ(kinds, 25u);
+  EXPECT_EQ(kinds, 30u);
   EXPECT_EQ(VitSections().Find("attn_qkv"), nullptr);
   EXPECT_EQ(VitSections().FindOfLayer("attn_qkv", Describes::kWeight)->key, "attn_qkv.weight");
   EXPECT_EQ(VitSections().FindOfLayer("norm1", Describes::kWeight), nullptr);

@@ -221,6 +221,7 @@ TEST(DescribedOperations, Gemm) {
     instance.Constant(op.bias, DType::kInt32, {channels}, {-999, 999});
     const std::int64_t rows = instance.Draw(0, 1);
     op.rows = rows;
+    if (rows == 1) op.first_row = instance.Draw(0, 2);
     instance.Output({rows == 0 ? 3 : rows, channels}, kInt32);
     instance.Add(op);
   });
@@ -339,6 +340,15 @@ TEST(DescribedOperations, RowSum) {
     instance.Input("x", {2, 3, 5}, shift ? QuantRange{0, 16} : kUint8, {0, shift ? 16 : 255});
     instance.Output({2, 3, 1}, kInt32);
     instance.Add(RowSumOp{{}, "x", shift ? OperandMode::kShift : OperandMode::kMultiply});
+  });
+}
+
+TEST(DescribedOperations, ColumnSum) {
+  CheckInstances([](Instance& instance) {
+    const std::int32_t first = instance.Draw(0, 3);
+    instance.Input("x", {5, 4}, kInt16, {-3000, 3000});
+    instance.Output({1, 4}, kInt32);
+    instance.Add(ColumnSumOp{{}, "x", first, {instance.Draw(-9, 9)}});
   });
 }
 

@@ -12,7 +12,7 @@ namespace qsim::derivation {
 namespace {
 
 constexpr std::string_view kPinnedDigest =
-    "4d237bc39550cab8f498544260aa80ab5bd58b9a837c08084bf6baa56e5706bd";
+    "853516c128cefad41de081e0084d5445bcd19e7e56806556516a233ea0ee69e0";
 
 class Derivation : public ::testing::TestWithParam<Battery> {};
 

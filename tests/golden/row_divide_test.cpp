@@ -1,6 +1,8 @@
 // Sums of rows and the division by them: docs/numerics.md section 16, by hand and at its edges.
 #include "golden/ops/row_divide.h"
 
+#include "golden/ops/column_sum.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -24,6 +26,28 @@ TEST(RowSum, AddsCodesOrWhatTheyStandFor) {
   EXPECT_THROW(RowSum(Values{1, 2, 3}, 2, OperandMode::kMultiply, sums), std::invalid_argument);
   Values one(1);
   EXPECT_THROW(RowSum(Values(65536, 0), 65536, OperandMode::kShift, one), std::invalid_argument);
+}
+
+TEST(ColumnSum, AddsRowsWithoutZeroPoints) {
+  const Values x = {1, -20000, 2, 300, 5, 70, 7, 65535};  // 4 x 2
+  Values sums(2);
+  ColumnSum(x, 0, Values{0}, sums);
+  EXPECT_EQ(sums, (Values{15, 45905}));
+  ColumnSum(x, 1, Values{0}, sums);
+  EXPECT_EQ(sums, (Values{14, 65905}));
+  ColumnSum(x, 2, Values{5, -65536}, sums);
+  EXPECT_EQ(sums, (Values{2, 196677}));
+  ColumnSum(x, 3, Values{5}, sums);
+  EXPECT_EQ(sums, (Values{2, 65530}));
+  EXPECT_THROW(ColumnSum(x, 4, Values{0}, sums), std::invalid_argument);
+  EXPECT_THROW(ColumnSum(x, -1, Values{0}, sums), std::invalid_argument);
+  Values three(3);
+  EXPECT_THROW(ColumnSum(x, 0, Values{0}, three), std::invalid_argument);
+  EXPECT_THROW(ColumnSum(x, 0, Values{0, 0, 0}, sums), std::invalid_argument);
+  Values one(1);
+  ColumnSum(Values(32768, 65535), 0, Values{0}, one);
+  EXPECT_EQ(one, (Values{2147450880}));
+  EXPECT_THROW(ColumnSum(Values(32770, 65535), 0, Values{0}, one), std::invalid_argument);
 }
 
 TEST(RowReciprocal, ByHand) {

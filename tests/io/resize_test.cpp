@@ -144,6 +144,18 @@ TEST(ResizeTest, AnImageOfTheModelsSizeStays) {
   ExpectSameImage(ResizeForModel(image, {32, 1.0, ResizeFilter::kBicubic}), image, "as it is");
 }
 
+// The shorter side may be stated itself.
+TEST(ResizeTest, AnEdgeStandsForItsCropPct) {
+  SeededRandom random;
+  const Image image = RandomImage(random, 50, 40, 3);
+  ExpectSameImage(ResizeForModel(image, {28, 0.9, ResizeFilter::kBicubic, 32}),
+                  ResizeForModel(image, {28, 0.875, ResizeFilter::kBicubic}), "32 of 28");
+  EXPECT_THAT(ErrorOf([&] {
+                ResizeForModel(image, {28, 0.9, ResizeFilter::kBicubic, 27});
+              }),
+              HasSubstr("shorter side: 27, expected 28..16384"));
+}
+
 TEST(ResizeTest, BadSpecs) {
   const Image image{1, 1, 1, {0}};
   const auto error = [&](std::int64_t size, double crop_pct) {

@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <regex>
+#include <span>
 
 #include "sim/io/tensors/safetensors.h"
 #include "sim/network/families/activations.h"
@@ -14,6 +16,7 @@
 #include "sim/network/families/vit.h"
 #include "tests/io/io_test_util.h"
 #include "tests/namespaces.h"
+#include "tests/support/checkpoints.h"
 #include "tests/support/float_values.h"
 #include "tests/test_support.h"
 
@@ -27,62 +30,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 const fs::path kVectors = fs::path(QSIM_SOURCE_DIR) / "vectors";
-constexpr std::int64_t kDim = 64;
-
-using Items = std::map<std::string, SafetensorsItem>;
-
-Items Shipped() {
-  Items items;
-  const Safetensors file = Safetensors::Open(kVectors / "model.safetensors");
-  for (const std::string& name : file.names())
-    items[name] = {name, WeightDType::kF32, file.Load(name)};
-  return items;
-}
-
-SafetensorsItem Tensor(const std::string& name, const Shape& shape, float value) {
-  const auto count = static_cast<std::size_t>(ElementCount(shape));
-  return {name, WeightDType::kF32, {shape, std::vector<float>(count, value)}};
-}
-
-// Names as sed would change them, one expression after the other.
-using Renaming = std::vector<std::pair<std::string, std::string>>;
-Items Renamed(const Items& items, const Renaming& renaming) {
-  Items renamed;
-  for (const auto& [name, item] : items) {
-    std::string other = name;
-    for (const auto& [from, to] : renaming) other = std::regex_replace(other, std::regex(from), to);
-    renamed[other] = item;
-    renamed[other].name = other;
-  }
-  return renamed;
-}
-
-// attn.qkv.* as three tensors each, "part" in the name for q, k and v.
-Items Split(Items items, const std::string& kind) {
-  const std::string from = "attn.qkv." + kind;
-  for (auto item = items.begin(); item != items.end();) {
-    if (!item->first.ends_with(from)) {
-      ++item;
-      continue;
-    }
-    const FloatTensor whole = item->second.tensor;
-    const std::string block = item->first.substr(0, item->first.size() - from.size());
-    const std::size_t third = whole.data.size() / 3;
-    std::size_t n = 0;
-    for (const char* part : {"q", "k", "v"}) {
-      FloatTensor tensor = whole;
-      tensor.shape[0] = kDim;
-      tensor.data.assign(whole.data.begin() + static_cast<std::ptrdiff_t>(n * third),
-                         whole.data.begin() + static_cast<std::ptrdiff_t>((n + 1) * third));
-      const std::string name = block + "attn." + part + "." + kind;
-      items[name] = {name, item->second.dtype, tensor};
-      ++n;
-    }
-    item = items.erase(item);
-  }
-  return items;
-}
-Items Split(Items items) { return Split(Split(std::move(items), "weight"), "bias"); }
 
 class CheckpointTest : public ::testing::Test {
  protected:
@@ -93,11 +40,7 @@ class CheckpointTest : public ::testing::Test {
   }
   void Manifest(const std::string& yaml) const { WriteBytes(dir_.path() / "manifest.yaml", yaml); }
 
-  void Write(const Items& items) const {
-    std::vector<SafetensorsItem> all;
-    for (const auto& [name, item] : items) all.push_back(item);
-    WriteSafetensors(dir_.path() / "model.safetensors", all);
-  }
+  void Write(const Items& items) const { WriteCheckpoint(dir_.path(), items); }
 
   network::Network Load(const Items& items) const {
     Write(items);
@@ -271,19 +214,195 @@ TEST_F(CheckpointTest, TokensInFrontOfThePatches) {
   stored.insert(stored.begin() + kDim, 3 * kDim, 0.0F);
   items.at("pos_embed").tensor.shape = {1, 20, kDim};
   EXPECT_EQ(Output(Load(Renamed(items, {{"register_tokens", "reg_token"}}))), with_registers);
-  // No class token: there is nothing for the head to read.
-  items = Shipped();
-  items.erase("cls_token");
-  items.at("pos_embed")
-      .tensor.data.erase(items.at("pos_embed").tensor.data.begin(),
-                         items.at("pos_embed").tensor.data.begin() + kDim);
-  items.at("pos_embed").tensor.shape = {1, 16, kDim};
-  EXPECT_THAT(Error(items), AllOf(HasSubstr("cls_token"), HasSubstr("mean of the patches")));
+  // No class token, and no head that would read the mean of the patches.
+  items = WithoutClassToken(Shipped());
   std::erase_if(items, [](const auto& item) { return item.first.starts_with("head"); });
   model = Load(items);
   EXPECT_EQ(model.At("embed").shape, (Shape{16, kDim}));
   EXPECT_EQ(model.nodes().back().name, "norm");
   EXPECT_EQ(Output(model).size(), 16u * kDim);
+}
+
+// ---- what lies before the blocks and behind them, by hand ----
+
+using Row = std::vector<double>;
+
+std::span<const float> ValuesOf(const Items& items, const std::string& name) {
+  return items.at(name).tensor.data;
+}
+
+std::vector<Row> RowsOf(const FloatTensor& tokens, std::size_t first = 0) {
+  std::vector<Row> rows;
+  for (auto row = tokens.data.begin() + static_cast<std::ptrdiff_t>(first) * kDim;
+       row != tokens.data.end(); row += kDim)
+    rows.emplace_back(row, row + kDim);
+  return rows;
+}
+
+Row MeanOf(const std::vector<Row>& rows) {
+  Row mean(rows.front().size(), 0.0);
+  for (const Row& row : rows) {
+    for (std::size_t c = 0; c < mean.size(); ++c)
+      mean[c] += row[c] / static_cast<double>(rows.size());
+  }
+  return mean;
+}
+
+Row NormOf(const Row& x, const Items& items, const std::string& norm) {
+  const auto count = static_cast<double>(x.size());
+  double mean = 0, variance = 0;
+  for (const double v : x) mean += v / count;
+  for (const double v : x) variance += (v - mean) * (v - mean) / count;
+  Row y;
+  for (std::size_t c = 0; c < x.size(); ++c) {
+    y.push_back((x[c] - mean) / std::sqrt(variance + 1e-6) *
+                    double{ValuesOf(items, norm + ".weight")[c]} +
+                double{ValuesOf(items, norm + ".bias")[c]});
+  }
+  return y;
+}
+
+Row HeadOf(const Row& x, const Items& items, const std::string& head) {
+  Row y;
+  for (const float bias : ValuesOf(items, head + ".bias")) {
+    y.push_back(double{bias});
+    for (std::size_t c = 0; c < x.size(); ++c) {
+      const std::size_t at = (y.size() - 1) * x.size() + c;
+      y.back() += x[c] * double{ValuesOf(items, head + ".weight")[at]};
+    }
+  }
+  return y;
+}
+
+void ExpectNear(std::span<const float> value, const Row& by_hand) {
+  ASSERT_EQ(value.size(), by_hand.size());
+  double largest = 0;
+  for (const double v : by_hand) largest = std::max(largest, std::fabs(v));
+  for (std::size_t i = 0; i < by_hand.size(); ++i)
+    EXPECT_NEAR(value[i], by_hand[i], 2e-6 * largest) << i;
+}
+
+TEST_F(CheckpointTest, AHeadMayReadTheMeanOfThePatches) {
+  const auto values = [](const network::Network& model) {
+    const inputs::Manifest manifest = inputs::Manifest::Load(kVectors);
+    return FloatValues(model, LoadInputs(manifest, manifest.Evaluation(), InputUse::kEvaluation),
+                       3);
+  };
+  const auto said = [](const std::string& rows) {
+    return Contains(HasSubstr("the mean of the patches, rows " + rows + ","));
+  };
+  // timm's fc_norm: of the mean.
+  const Items items = Renamed(Shipped(), {{"^norm", "fc_norm"}});
+  network::Network model = Load(items);
+  auto all = values(model);
+  const std::vector<Row> tokens = RowsOf(all.at("blocks.3.residual2"), 1);
+  ASSERT_EQ(tokens.size(), 16u);
+  ExpectNear(all.at("logits").data,
+             HeadOf(NormOf(MeanOf(tokens), items, "fc_norm"), items, "head"));
+  EXPECT_THAT(model.notes, said("1 to 16"));
+  EXPECT_EQ(model.TokenFeatures()->name, "blocks.3.residual2");
+  EXPECT_EQ(model.classes(), 10);
+  // Without it, of all tokens before the mean.
+  Manifest(std::string(kManifest) + "pool: avg\n");
+  model = Load(Shipped());
+  all = values(model);
+  ExpectNear(all.at("logits").data, HeadOf(MeanOf(RowsOf(all.at("norm"), 1)), Shipped(), "head"));
+  EXPECT_EQ(model.TokenFeatures()->name, "norm");
+  // Registers are no patches.
+  Items with_registers = items;
+  with_registers["reg_token"] = Tensor("reg_token", {1, 3, kDim}, 0.5F);
+  model = Load(with_registers);
+  all = values(model);
+  ExpectNear(all.at("logits").data,
+             HeadOf(NormOf(MeanOf(RowsOf(all.at("blocks.3.residual2"), 4)), items, "fc_norm"),
+                    items, "head"));
+  EXPECT_THAT(model.notes, said("4 to 19"));
+  // No class token: there is nothing else for the head to read.
+  Manifest(kManifest);
+  model = Load(WithoutClassToken(Shipped()));
+  all = values(model);
+  ExpectNear(all.at("logits").data, HeadOf(MeanOf(RowsOf(all.at("norm"))), Shipped(), "head"));
+  EXPECT_THAT(model.notes, said("0 to 15"));
+  // Without a head the network ends in the norm of the mean.
+  Items headless = items;
+  std::erase_if(headless, [](const auto& item) { return item.first.starts_with("head"); });
+  model = Load(headless);
+  ExpectNear(Output(model), NormOf(MeanOf(tokens), items, "fc_norm"));
+  Manifest(std::string(kManifest) + "ignore_tensors: ['head.*']\n");
+  EXPECT_EQ(Output(Load(items)), Output(model));
+  // The norm of the class token alone is that of all.
+  Manifest(std::string(kManifest) + "pool: token\n");
+  ExpectTheShippedModel(items);
+  EXPECT_THAT(Error(WithoutClassToken(Shipped())),
+              AllOf(HasSubstr("manifest.yaml: pool is token"), HasSubstr("no tensor 'cls_token'")));
+  Manifest(std::string(kManifest) + "pool: max\n");
+  EXPECT_THAT(Error(items), HasSubstr("pooling 'max' before the head is not supported; avg"));
+}
+
+TEST_F(CheckpointTest, ADistilledModelHasTheMeanOfTwoHeads) {
+  const Items items = Distilled(Shipped());
+  const network::Network model = Load(items);
+  const inputs::Manifest manifest = inputs::Manifest::Load(kVectors);
+  const auto all =
+      FloatValues(model, LoadInputs(manifest, manifest.Evaluation(), InputUse::kEvaluation), 3);
+  const std::vector<Row> rows = RowsOf(all.at("norm"));
+  ASSERT_EQ(rows.size(), 18u);
+  EXPECT_NE(rows[0], rows[1]);
+  ExpectNear(all.at("logits").data,
+             MeanOf({HeadOf(rows[0], items, "head"), HeadOf(rows[1], items, "head_dist")}));
+  EXPECT_THAT(model.notes, Contains(HasSubstr("the mean of two heads")));
+  EXPECT_EQ(model.classes(), 10);
+  // transformers' DeiTForImageClassificationWithTeacher.
+  const Items teacher = Renamed(Renamed(Split(items), kHuggingFace),
+                                {{"^classifier_dist", "distillation_classifier"},
+                                 {"^classifier", "cls_classifier"},
+                                 {"dist_token", "embeddings.distillation_token"}});
+  EXPECT_EQ(Output(Load(teacher)), Output(model));
+  Items part = items;
+  part.erase("dist_token");
+  EXPECT_NE(Error(part), "");
+  Manifest(std::string(kManifest) + "ignore_tensors: ['head_dist.*']\n");
+  EXPECT_THAT(Error(items), HasSubstr("with which the network computes"));
+  Manifest(std::string(kManifest) + "pool: avg\n");
+  EXPECT_THAT(Error(items), HasSubstr("tensor 'head_dist.weight': a head on the distillation"));
+}
+
+TEST_F(CheckpointTest, ANormMayStandBeforeTheBlocks) {
+  const Items items = WithNormBefore(Shipped());
+  const network::Network model = Load(items);
+  const inputs::Manifest manifest = inputs::Manifest::Load(kVectors);
+  const auto all =
+      FloatValues(model, LoadInputs(manifest, manifest.Evaluation(), InputUse::kEvaluation), 3);
+  EXPECT_EQ(model.FunctionOf<network::Projection>("patch_embed")->layer.bias,
+            std::vector<float>(kDim, 0.0F));
+  EXPECT_THAT(model.notes, Contains(HasSubstr("no patch_embed.proj.bias: 0")));
+  const std::vector<Row> embed = RowsOf(all.at("embed"));
+  for (std::size_t row = 0; row < embed.size(); ++row) {
+    const Row by_hand = NormOf(embed[row], items, "norm_pre");
+    ExpectNear(std::span(all.at("norm_pre").data).subspan(row * kDim, kDim), by_hand);
+    ExpectNear(std::span(all.at("blocks.0.norm1").data).subspan(row * kDim, kDim),
+               NormOf(by_hand, items, "blocks.0.norm1"));
+  }
+  // It is what the first block adds to.
+  const std::vector<float>& sum = all.at("blocks.0.residual1").data;
+  for (std::size_t i = 0; i < sum.size(); ++i)
+    EXPECT_EQ(sum[i], all.at("norm_pre").data[i] + all.at("blocks.0.attn_proj").data[i]);
+  // CLIP's vision model.
+  const Items clip = Renamed(Split(items), {{"patch_embed.proj", "embeddings.patch_embedding"},
+                                            {"cls_token", "embeddings.class_embedding"},
+                                            {"pos_embed", "embeddings.position_embedding.weight"},
+                                            {"^norm_pre", "pre_layrnorm"},
+                                            {"^norm", "post_layernorm"},
+                                            {"blocks", "encoder.layers"},
+                                            {"\\.norm", ".layer_norm"},
+                                            {"attn\\.proj", "self_attn.out_proj"},
+                                            {"\\.attn\\.([qkv])\\.", ".self_attn.$1_proj."},
+                                            {"^head", "classifier"},
+                                            {"^(embed|enc|pre|post)", "vision_model.$1"}});
+  EXPECT_EQ(Output(Load(clip)), Output(model));
+  Items without = Shipped();
+  without.erase("patch_embed.proj.bias");
+  EXPECT_THAT(Error(without), HasSubstr("no tensor 'patch_embed.proj.bias'"));
 }
 
 TEST_F(CheckpointTest, WithoutAHeadTheNetworkEndsInFeatures) {
@@ -390,6 +509,15 @@ TEST_F(CheckpointTest, FilesBesideTheWeightsSayWhatAManifestWould) {
   EXPECT_EQ(manifest.Calibration().mean, (std::vector<double>{0.3053}));
   EXPECT_EQ(manifest.Calibration().stddev, (std::vector<double>{0.376}));
   EXPECT_EQ(LoadInputs(manifest, manifest.Evaluation(), InputUse::kEvaluation).labels.size(), 500u);
+  EXPECT_EQ(manifest.resize.edge, 1);
+  write("preprocessor_config.json",
+        R"({"image_mean": [0.3053], "image_std": [0.376], "size": {"shortest_edge": 10},
+            "crop_size": {"height": 8, "width": 8}, "do_center_crop": true, "resample": 2})");
+  const inputs::Manifest cropped = inputs::Manifest::Load(dir_.path());
+  EXPECT_EQ(cropped.resize.edge, 1.25);
+  EXPECT_EQ(cropped.resize.filter, ResizeFilter::kBilinear);
+  EXPECT_EQ(cropped.Origin("resize"), (dir_.path() / "preprocessor_config.json").string());
+  EXPECT_EQ(cropped.geometry.image, 8);
   // A manifest may say more, but nothing else.
   Manifest("model: model.safetensors\nheads: 4\ncalibration: {images: calib_images.npy}\n");
   EXPECT_THAT(Error(items), AllOf(HasSubstr("manifest.yaml: heads is 4"), HasSubstr("config.json"),
@@ -418,7 +546,8 @@ TEST_F(CheckpointTest, TimmsConfigurationIsRead) {
   fs::remove(dir_.path() / "manifest.yaml");
   const std::string config =
       R"({"architecture": "vit_tiny_patch2_8", "num_classes": 10, "global_pool": "token",
-          "pretrained_cfg": {"input_size": [1, 8, 8], "mean": [0.3053], "std": [0.376]}})";
+          "pretrained_cfg": {"input_size": [1, 8, 8], "mean": [0.3053], "std": [0.376],
+                             "crop_pct": 0.8, "interpolation": "bicubic"}})";
   WriteBytes(dir_.path() / "config.json", config);
   EXPECT_THAT(Error(Shipped()), HasSubstr("config.json: heads: 3 does not divide dim 64"));
   WriteBytes(dir_.path() / "config.json",
@@ -426,9 +555,14 @@ TEST_F(CheckpointTest, TimmsConfigurationIsRead) {
   EXPECT_THAT(Error(Shipped()), HasSubstr("heads is missing"));
   Manifest("model: model.safetensors\nheads: 2\ncalibration: {images: calib_images.npy}\n");
   ExpectTheShippedModel(Shipped());
+  EXPECT_EQ(inputs::Manifest::Load(dir_.path()).resize.edge, 1.25);
+  EXPECT_EQ(inputs::Manifest::Load(dir_.path()).resize.filter, ResizeFilter::kBicubic);
   WriteBytes(dir_.path() / "config.json",
-             std::regex_replace(config, std::regex("\"token\""), "\"avg\""));
-  EXPECT_NE(Error(Shipped()), "");
+             std::regex_replace(config, std::regex("vit_tiny(.*)\"token\""), "vit_nano$1\"avg\""));
+  EXPECT_EQ(Load(Shipped()).nodes().back().inputs, std::vector<std::string>{"norm_pool"});
+  WriteBytes(dir_.path() / "config.json",
+             std::regex_replace(config, std::regex("vit_tiny(.*)\"token\""), "vit_nano$1\"map\""));
+  EXPECT_THAT(Error(Shipped()), HasSubstr("config.json: pooling 'map' before the head"));
 }
 
 TEST(Activations, AreTheFunctionsOfTheirNames) {

@@ -179,10 +179,8 @@ TEST(LoadVit, NamesTheFirstNanOfAnyTensorUsedOrNot) {
 // built: checkpoint_test.cpp.
 TEST(LoadVit, RejectsVariantsThatComputeSomethingElse) {
   const std::pair<const char*, const char*> cases[] = {
-      {"head_dist.weight", "a second head, on the distillation token"},
       {"blocks.1.attn.q_norm.weight", "normalised queries"},
-      {"norm_pre.weight", "before the first block"},
-      {"fc_norm.weight", "the mean of the patches"},
+      {"fc_norm.weight", "a second norm behind the last block"},
       {"attn_pool.q.weight", "attention pooling"},
       {"pre_logits.fc.weight", "between the final norm and the head"},
       {"blocks.0.attn.relative_position_bias_table", "relative position"},
@@ -199,15 +197,11 @@ TEST(LoadVit, RejectsVariantsThatComputeSomethingElse) {
                 AllOf(HasSubstr("model.safetensors"), HasSubstr(name), HasSubstr(what)));
   }
   EXPECT_THAT(ErrorFor([](auto& items) {
-                for (const char* name : {"rope.freqs", "head_dist.weight", "norm_pre.weight"})
+                for (const char* name : {"rope.freqs", "fc_norm.weight", "attn_pool.q.weight"})
                   items.push_back({name, WeightDType::kF32, {{1}, {1}}});
               }),
-              HasSubstr("tensor 'norm_pre.weight': a norm before the first block is not supported; "
-                        "nor is what is in 'head_dist.weight', 'rope.freqs'"));
-  EXPECT_THAT(ErrorFor([](auto& items) {
-                std::erase_if(items, [](const auto& i) { return i.name == "cls_token"; });
-              }),
-              AllOf(HasSubstr("cls_token"), HasSubstr("without a class token")));
+              HasSubstr("tensor 'fc_norm.weight': a second norm behind the last block is not "
+                        "supported; nor is what is in 'attn_pool.q.weight', 'rope.freqs'"));
   // 16 positions are those of the patches alone: the class token has none.
   EXPECT_THAT(ErrorFor(
                   [](auto& items) {

@@ -20,6 +20,9 @@ void GemmOp::Check(const Checker& checker) const {
   checker.Require(rows >= 0 && rows <= in[0], "rows is " + std::to_string(rows) +
                                                   ", must be 0 (all) or up to the input's " +
                                                   std::to_string(in[0]));
+  checker.Require(first_row >= 0 && first_row <= (rows == 0 ? 0 : in[0] - rows),
+                  "first_row is " + std::to_string(first_row) + ", must be in 0.." +
+                      std::to_string(rows == 0 ? 0 : in[0] - rows));
   checker.RequireShape(output, {rows == 0 ? in[0] : rows, channels});
   const IntTensor& b = checker.program().Constant(bias);
   checker.Require(b.dtype() == DType::kInt32 && b.shape() == Shape{channels},
@@ -32,9 +35,11 @@ void GemmOp::Check(const Checker& checker) const {
 
 std::string GemmOp::Formula(const Program& program) const {
   const Shape& shape = program.Constant(weight).shape();
-  return "y[t][n] = bias[n] + sum_k x[t][k] (weight[n][k] - weight_zero), n < " +
-         std::to_string(shape[0]) + ", k < " + std::to_string(shape[1]) +
-         (rows == 0 ? "" : "\nt < " + std::to_string(rows) + ": the first rows only");
+  return "y[t][n] = bias[n] + sum_k x[t" +
+         (first_row == 0 ? "" : " + " + std::to_string(first_row)) +
+         "][k] (weight[n][k] - weight_zero), n < " + std::to_string(shape[0]) + ", k < " +
+         std::to_string(shape[1]) +
+         (rows == 0 ? "" : "\nt < " + std::to_string(rows) + ": these rows only");
 }
 
 ProductOperands GemmOp::Operands(const OperationRun& run) const {
@@ -42,7 +47,7 @@ ProductOperands GemmOp::Operands(const OperationRun& run) const {
   const IntTensor& w = run.Constant(weight);
   const std::int64_t depth = w.shape()[1];
   ProductOperands product{
-      .lhs = LhsViewOf(in, 0, rows == 0 ? in.shape()[0] : rows, depth, depth),
+      .lhs = LhsViewOf(in, first_row * depth, rows == 0 ? in.shape()[0] : rows, depth, depth),
       .rhs = Transposed(ViewOf(w.As<std::int8_t>(), 0, w.shape()[0], depth, depth)),
       .params = {}};
   product.params.bias = run.Constant(bias).As<std::int32_t>();

@@ -139,10 +139,31 @@ class Chooser {
     Set(plan, std::move(out));
   }
 
+  void Choose(const network::MeanRows& mean, const NodePlan& plan) {
+    const NodePlan& input = plan_.At(plan.inputs.at(0));
+    const std::vector<double> smoothing = Smoothing(input);
+    const std::vector<RealRange> ranges =
+        smoothing.empty() ? RangesOf(plan) : Divided(plan, smoothing);
+    Activation out = Plain(plan, ranges);
+    Scale(out, smoothing);
+    if (PowerOfTwo(plan)) {
+      const auto rows = static_cast<double>(input.node->shape[0] - mean.first);
+      const std::vector<RealRange> each = Expanded(ranges, out.scale.size());
+      for (std::size_t c = 0; c < out.scale.size(); ++c) {
+        const double factor = smoothing.empty() ? 1 : smoothing[c];
+        out.scale[c] = SnapUp(out.scale[c], Input(plan, 0).scale[c] / rows);
+        out.zero[c] =
+            ZeroPointFor(each[c], out.scale[c] / factor, out.range, plan.section->has_zero_point);
+      }
+    }
+    Set(plan, std::move(out));
+  }
+
   void Choose(const network::Projection&, const NodePlan& plan) {
     if (!plan.section) return;
     const std::vector<const NodePlan*> readers = plan_.ReadersOf(Name(plan));
-    if (!readers.empty() && std::holds_alternative<network::Sum>(readers.front()->node->function))
+    if (!readers.empty() && std::holds_alternative<network::Sum>(readers.front()->node->function) &&
+        readers.front()->inputs.at(0) == Name(plan))
       return;
     Activation a = Plain(plan, RangesOf(plan));
     for (const NodePlan* reader : readers) {

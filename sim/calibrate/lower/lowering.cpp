@@ -163,6 +163,7 @@ class Deriver {
     if (std::ranges::any_of(stated.zero, [](std::int32_t zero) { return zero != 0; }))
       op.weight_zero = Compressed(stated.zero);
     op.rows = projection.rows;
+    op.first_row = projection.first;
     Define(Products(plan), plan, ChannelAxis::kLast, DType::kInt32);
     bundle_.scales[op.weight] = stated;
     bundle_.program.constants[op.weight] = std::move(q.weight);
@@ -371,6 +372,21 @@ class Deriver {
     op.rounding = plan.numerics.residual_add;
     Define(out, plan);
     Emit(std::move(op));
+  }
+
+  void Of(const network::MeanRows& mean, const NodePlan& plan) {
+    if (Wanted(plan.Products())) {
+      ColumnSumOp op;
+      op.output = plan.Products();
+      op.input = Input(plan, 0).name;
+      op.first = mean.first;
+      op.input_zero = Compressed(Input(plan, 0).zero);
+      Define(Products(plan), plan, ChannelAxis::kLast, DType::kInt32);
+      Emit(std::move(op));
+    }
+    if (!Wanted(Name(plan))) return;
+    Define(Grid(plan), plan);
+    Requantize(plan, Products(plan), Grid(plan));
   }
 
   void Of(const network::Positions& positions, const NodePlan& plan) {

@@ -27,7 +27,7 @@ class Rederivation::Session {
     if (ProducerOf(bundle_.program, tensor) == nullptr) return;  // an input of the program
     const NodePlan& node = NodeOf(tensor);
     if (tensor == node.Products()) {
-      if (std::holds_alternative<network::Product>(node.node->function)) {
+      if (!node.weight) {
         State(ProductsGrid(plan_, node, grids_));
       } else if (!grids_.contains(node.Weights())) {
         grids_[node.Weights()] = StatedWeights(bundle_, node.Weights());

@@ -91,6 +91,7 @@ class WeightChooser {
     for (const NodePlan* reader : plan_.ReadersOf(node_.node->name)) {
       const network::Function& function = reader->node->function;
       const bool sum = std::holds_alternative<network::Sum>(function);
+      if (sum && reader->inputs.at(0) != node_.node->name) continue;  // it reads a grid of our own
       if (const auto* columns = std::get_if<network::Columns>(&function)) {
         if (!power_of_two_) continue;
         target.unit.resize(rows);
@@ -198,6 +199,12 @@ Activation ProductsGrid(const Plan& plan, const NodePlan& node, const Grids& gri
     } else {
       for (const double s : rhs.scale) acc.scale.push_back(s * lhs.scale[0]);
     }
+  } else if (const auto* mean = std::get_if<network::MeanRows>(&node.node->function)) {
+    // What is summed stands for the mean: the division is the scale's.
+    const NodePlan& input = plan.At(node.inputs.at(0));
+    const auto rows = static_cast<double>(input.node->shape[0] - mean->first);
+    acc.range = {INT32_MIN, INT32_MAX};
+    for (const double s : lhs.scale) acc.scale.push_back(s / rows);
   } else {
     for (const double s : grids.at(node.Weights()).scale) acc.scale.push_back(s * lhs.Absorbed());
     acc.factor = RowFactors(plan, node, grids);
@@ -231,7 +238,7 @@ Activation QuotientGrid(const Plan& plan, const NodePlan& product, const Grids& 
 void ChooseProducts(const Plan& plan, const NodePlan& node, const InputSource& source, Grids& grids,
                     std::vector<LoweringNote>& notes) {
   const bool layer = std::holds_alternative<network::Projection>(node.node->function);
-  if (!layer && !std::holds_alternative<network::Product>(node.node->function)) return;
+  if (!layer && node.Products().empty()) return;
   if (layer) {
     // Embeddings enter the program of a network of images behind its patches.
     if (source.mean.empty() && ReadsPixels(plan.network(), *node.node)) return;

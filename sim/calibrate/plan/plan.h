@@ -50,9 +50,11 @@ struct NodePlan {
     if (!std::holds_alternative<network::Projection>(node->function)) return node->name;
     return section ? network::NarrowName(*node) : network::AccumulatorName(*node);
   }
-  // The accumulator of a Projection or a Product; of another node "". And a Projection's weights.
+  // The accumulator of a Projection, a Product or a mean; of another node "". And a Projection's
+  // weights.
   std::string Products() const {
-    if (std::holds_alternative<network::Product>(node->function))
+    if (std::holds_alternative<network::Product>(node->function) ||
+        std::holds_alternative<network::MeanRows>(node->function))
       return node->name + std::string(network::kProductSuffix);
     return std::holds_alternative<network::Projection>(node->function)
                ? network::AccumulatorName(*node)

@@ -87,10 +87,18 @@ class Planner {
   void Choose(const network::Entry&, NodePlan& plan) { plan.section = Stream(); }
   void Choose(const network::Activations&, NodePlan& plan) { plan.section = Stream(); }
   void Choose(const network::Positions&, NodePlan& plan) { plan.section = Stream(); }
-  void Choose(const network::Sum&, NodePlan& plan) { plan.section = Stream(); }
+  // Of the stream, or of two heads.
+  void Choose(const network::Sum&, NodePlan& plan) {
+    plan.section = node_->stream ? Stream() : UnreadSection();
+  }
+  void Choose(const network::MeanRows&, NodePlan& plan) {
+    plan.section = network_.FeedsArray(*node_) ? Operand(*node_->section) : Get(*node_->section);
+    RequireHeads(*plan.section, *node_->section);
+  }
 
   void Choose(const network::LayerNorm&, NodePlan& plan) {
-    plan.section = Operand(*node_->section);
+    // The stream may begin with a norm, or a norm be added to it.
+    plan.section = network_.FeedsArray(*node_) ? Operand(*node_->section) : Get(*node_->section);
     RequireHeads(*plan.section, *node_->section);
     if (node_->stream) {
       RequireOneZeroPoint(*plan.section);
@@ -138,6 +146,8 @@ class Planner {
       plan.section = TableInput(GeluKind::kTable);
     } else if (std::holds_alternative<network::LayerNorm>(reader)) {
       plan.section = Operand(*node_->section);
+    } else if (!AddsAccumulators(*readers.front(), *node_)) {
+      plan.section = UnreadSection();
     } else {
       plan.section = OptionalStep();
     }
@@ -221,43 +231,49 @@ class Planner {
       section.smooth = 0;
       return;
     }
-    NodePlan* absorbed = &plan;
-    if (std::holds_alternative<network::Columns>(node_->function)) {
-      const auto readers = plan_.ReadersOf(node_->name);
-      const auto* product = readers.size() != 1
-                                ? nullptr
-                                : std::get_if<network::Product>(&readers.front()->node->function);
-      const bool values = product != nullptr && !product->transpose_rhs && plan.second_operand;
-      absorbed = values ? &plan_.Mutable(readers.front()->node->name) : nullptr;
-    } else if (!std::holds_alternative<network::LayerNorm>(node_->function)) {
-      absorbed = nullptr;
-    }
-    if (absorbed != nullptr) {
-      for (const NodePlan* reader : plan_.ReadersOf(absorbed->node->name)) {
-        const bool sum =
-            absorbed == &plan && std::holds_alternative<network::Sum>(reader->node->function);
-        if (std::holds_alternative<network::Projection>(reader->node->function)) {
-          plan.smoothed_into.push_back(reader->node);
-        } else if (!sum) {  // a residual add has a multiplier for each channel
-          absorbed = nullptr;
-          break;
-        }
-      }
-    }
-    if (absorbed == nullptr || plan.smoothed_into.empty()) {
+    const network::Function& function = node_->function;
+    const bool values = std::holds_alternative<network::Columns>(function) && plan.second_operand;
+    std::vector<NodePlan*> carriers;
+    if ((!values && !std::holds_alternative<network::LayerNorm>(function)) ||
+        !CollectReaders(plan, plan.smoothed_into, carriers) || plan.smoothed_into.empty()) {
       plan.smoothed_into.clear();
       return RefuseSmooth(section, key, kNothingAbsorbs);
     }
-    if (absorbed != &plan && ChannelWise(*absorbed->section)) {
-      Substitute(*absorbed->section, absorbed->node->section->key,
+    for (NodePlan* carrier : carriers) {
+      if (carrier == &plan || !ChannelWise(*carrier->section)) continue;
+      Substitute(*carrier->section, carrier->node->section->key,
                  fmt::format("channel_wise: {} is smoothed, whose factors its channels have", key),
                  "layer_wise",
                  [](Section& s) { s.calibration_mode = CalibrationMode::kLayerWise; });
     }
-    for (NodePlan* seen : {&plan, absorbed}) {
+    for (NodePlan* seen : carriers) {
       seen->observed = seen->section;
       seen->observed->calibration_mode = CalibrationMode::kChannelWise;
     }
+  }
+
+  // The layers that absorb the factors of a tensor's channels, and the tensors that have these
+  // factors: itself, and sums over its rows. False where something else reads them.
+  bool CollectReaders(NodePlan& of, std::vector<const Node*>& layers,
+                      std::vector<NodePlan*>& carriers) {
+    carriers.push_back(&of);
+    for (const NodePlan* reader : plan_.ReadersOf(of.node->name)) {
+      const network::Function& function = reader->node->function;
+      const auto* product = std::get_if<network::Product>(&function);
+      const bool rows = std::holds_alternative<network::MeanRows>(function) ||
+                        (product != nullptr && !product->transpose_rhs && of.second_operand);
+      // A residual add has a multiplier for each channel.
+      const bool sum = std::holds_alternative<network::Sum>(function) &&
+                       std::holds_alternative<network::LayerNorm>(of.node->function);
+      if (std::holds_alternative<network::Projection>(function)) {
+        layers.push_back(reader->node);
+      } else if (rows) {
+        if (!CollectReaders(plan_.Mutable(reader->node->name), layers, carriers)) return false;
+      } else if (!sum) {
+        return false;
+      }
+    }
+    return true;
   }
 
   void RefuseSmooth(Section& section, const std::string& key, const std::string& why) {
@@ -346,6 +362,12 @@ class Planner {
                  });
     }
     return section;
+  }
+
+  // Whether a sum adds the layer's accumulators, not a narrow tensor of its own.
+  static bool AddsAccumulators(const NodePlan& reader, const Node& layer) {
+    return !std::holds_alternative<network::Sum>(reader.node->function) ||
+           reader.inputs.at(0) == layer.name;
   }
 
   // Whether the network ends here, not only the program.

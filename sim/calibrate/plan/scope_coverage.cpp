@@ -89,11 +89,14 @@ void RequireScope(const Program& program, Scope scope, const std::string& source
     for (const SectionKind& kind : sections) {
       const std::string_view layer = kind.Layer();
       if (kind.is_per_block != (block >= 0) || kind.scope > scope) continue;
+      if (kind.presence == Presence::kFew) continue;
       if (found != layers.end() && found->second.contains(layer)) {
         // A model of token embeddings begins behind its patches.
         if (block < 0 && kind.enters_block) missing.clear();
         continue;
       }
+      // A network may end before it; named beside what no network lacks.
+      if (kind.presence == Presence::kMost && missing.empty()) continue;
       if (missing.empty() || missing.back() != layer) missing.emplace_back(layer);
     }
   };

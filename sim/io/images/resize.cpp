@@ -166,13 +166,19 @@ void CheckResizeSpec(const ResizeSpec& spec) {
   if (!(spec.crop_pct >= kMinCropPct && spec.crop_pct <= 1.0)) {
     throw InputError(fmt::format("crop_pct: {}, expected {}..1", spec.crop_pct, kMinCropPct));
   }
+  if (spec.edge != 0 && (spec.edge < spec.size || spec.edge > kMaxSize)) {
+    throw InputError(
+        fmt::format("shorter side: {}, expected {}..{}", spec.edge, spec.size, kMaxSize));
+  }
 }
 
 Image ResizeForModel(const Image& image, const ResizeSpec& spec) {
   CheckResizeSpec(spec);
   if (image.width == spec.size && image.height == spec.size) return image;
   const std::int64_t shorter =
-      static_cast<std::int64_t>(std::floor(static_cast<double>(spec.size) / spec.crop_pct));
+      spec.edge != 0
+          ? spec.edge
+          : static_cast<std::int64_t>(std::floor(static_cast<double>(spec.size) / spec.crop_pct));
   const bool wide = image.height < image.width;
   const std::int64_t longer =
       wide ? shorter * image.width / image.height : shorter * image.height / image.width;

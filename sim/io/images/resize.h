@@ -33,13 +33,14 @@ struct ResizeSpec {
   std::int64_t size = 224;  // pixels per side of the result, 1..16384
   double crop_pct = 0.9;    // 0.01..1; timm's default for ViT, 0.875 elsewhere
   ResizeFilter filter = ResizeFilter::kBicubic;
+  std::int64_t edge = 0;  // the shorter side before the crop, at least `size`; 0: by crop_pct
 };
 
 // Throws InputError for a value outside the ranges above.
 void CheckResizeSpec(const ResizeSpec& spec);
 
-// Resizes the shorter side to floor(size / crop_pct) and crops size x size from the centre. An
-// image that is size x size already stays as it is, whatever crop_pct says. Throws as
+// Resizes the shorter side to `edge`, or to floor(size / crop_pct), and crops size x size from the
+// centre. An image that is size x size already stays as it is, whatever crop_pct says. Throws as
 // CheckResizeSpec.
 Image ResizeForModel(const Image& image, const ResizeSpec& spec);
 

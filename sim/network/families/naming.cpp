@@ -14,6 +14,7 @@ constexpr NameRule kTimm[] = {
     {"reg_token", "reg_token"},
     {"register_tokens", "reg_token"},
     {"pos_embed", "pos_embed"},
+    {"norm_pre.*", "norm_pre.*"},
     {"blocks.#.norm1.*", "blocks.#.norm1.*"},
     {"blocks.#.attn.qkv.*", "blocks.#.attn.qkv.*"},
     {"blocks.#.attn.q.*", "blocks.#.attn.q.*"},
@@ -47,7 +48,8 @@ constexpr NameRule kTimm[] = {
     {"blocks.%.#.ls2.gamma", "blocks.#.ls2.gamma"},
 };
 
-// transformers: ViT and DeiT (intermediate, output) and Dinov2 (mlp, layer_scale).
+// transformers: ViT and DeiT (intermediate, output), Dinov2 (mlp, layer_scale) and CLIP's vision
+// model (class_embedding, self_attn).
 constexpr NameRule kHuggingFace[] = {
     {"embeddings.patch_embeddings.projection.*", "patch_embed.proj.*"},
     {"embeddings.cls_token", "cls_token"},
@@ -69,12 +71,26 @@ constexpr NameRule kHuggingFace[] = {
     {"encoder.layer.#.mlp.fc2.*", "blocks.#.mlp.fc2.*"},
     {"encoder.layer.#.layer_scale2.lambda1", "blocks.#.ls2.gamma"},
     {"layernorm.*", "norm.*"},
+    {"embeddings.class_embedding", "cls_token"},
+    {"embeddings.patch_embedding.*", "patch_embed.proj.*"},
+    {"embeddings.position_embedding.weight", "pos_embed"},
+    {"pre_layrnorm.*", "norm_pre.*"},
+    {"encoder.layers.#.layer_norm1.*", "blocks.#.norm1.*"},
+    {"encoder.layers.#.self_attn.q_proj.*", "blocks.#.attn.q.*"},
+    {"encoder.layers.#.self_attn.k_proj.*", "blocks.#.attn.k.*"},
+    {"encoder.layers.#.self_attn.v_proj.*", "blocks.#.attn.v.*"},
+    {"encoder.layers.#.self_attn.out_proj.*", "blocks.#.attn.proj.*"},
+    {"encoder.layers.#.layer_norm2.*", "blocks.#.norm2.*"},
+    {"encoder.layers.#.mlp.fc1.*", "blocks.#.mlp.fc1.*"},
+    {"encoder.layers.#.mlp.fc2.*", "blocks.#.mlp.fc2.*"},
+    {"post_layernorm.*", "norm.*"},
     {"classifier.*", "head.*"},
     {"cls_classifier.*", "head.*"},
     {"distillation_classifier.*", "head_dist.*"},
 };
 constexpr std::string_view kHuggingFaceBodies[] = {
-    "vit.", "deit.", "dinov2.", "dinov2_with_registers.", "ijepa.", "model.", "backbone."};
+    "vit.",   "deit.",  "vision_model.", "dinov2.", "dinov2_with_registers.",
+    "ijepa.", "model.", "backbone."};
 
 constexpr NameRule kTorchvision[] = {
     {"conv_proj.*", "patch_embed.proj.*"},

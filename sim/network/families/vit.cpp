@@ -31,9 +31,18 @@ class Loader {
     ResolveGeometry();
     Embedding();
     std::string stream = "embed";
+    if (parts_.norm_pre) {
+      stream = "norm_pre";
+      Add({.name = stream,
+           .function = LoadNorm(stream),
+           .inputs = {"embed"},
+           .shape = {tokens_, dim_},
+           .section = {{stream}},
+           .stream = true});
+    }
     for (std::int64_t n = 0; n < parts_.depth; ++n) stream = Block(n, stream);
-    if (parts_.norm) FinalNorm(stream);
-    if (parts_.head) Head();
+    if (parts_.norm) stream = Features(stream);
+    if (parts_.head) Head(stream);
     Notes();
     net_.weights_hash = Sha256HexOfFile(manifest_.model);
     return std::move(net_);
@@ -67,8 +76,7 @@ class Loader {
         file_.Load("patch_embed.proj.weight", Shape{dim_, channels_, patch_, patch_});
     weight.shape = {dim_, depth};
     Add({.name = "patch_embed",
-         .function =
-             Projection{{std::move(weight), file_.Load("patch_embed.proj.bias", Shape{dim_}).data}},
+         .function = Projection{{std::move(weight), PatchBias()}},
          .inputs = {"patches"},
          .shape = {patches, dim_},
          .section = {{"patch_embed.output"}},
@@ -83,6 +91,13 @@ class Loader {
          .shape = stream,
          .section = {{"embed"}},
          .stream = true});
+  }
+
+  std::vector<float> PatchBias() const {
+    const char* name = "patch_embed.proj.bias";
+    if (parts_.norm_pre && !file_.Has(name))
+      return std::vector<float>(static_cast<std::size_t>(dim_), 0.0F);
+    return file_.Load(name, Shape{dim_}).data;
   }
 
   // Of every row, for the grid of patches that the image has.
@@ -124,7 +139,7 @@ class Loader {
          .function = Entry{},
          .inputs = {stream},
          .shape = tokens,
-         .section = n == 0 ? SectionKey{"embed"} : SectionKey{"residual2", block_ - 1},
+         .section = n == 0 ? SectionKey{stream} : SectionKey{"residual2", block_ - 1},
          .stream = true});
     Add({.name = p + "norm1",
          .function = LoadNorm(p + "norm1"),
@@ -181,20 +196,36 @@ class Loader {
     return p + "residual2";
   }
 
-  // Features: the network's end where there is no head.
-  void FinalNorm(const std::string& stream) {
+  // The network's end where there is no head: the normalised tokens, or their mean. timm takes the
+  // mean first where the norm is called fc_norm.
+  std::string Features(const std::string& stream) {
     block_ = -1;
     ++part_;
     scope_ = Scope::kModel;
+    const bool first = parts_.pooled && parts_.norm_name == "fc_norm";
+    const std::string pool = first ? MeanOfPatches("pool", stream) : stream;
     Add({.name = "norm",
-         .function = LoadNorm("norm"),
-         .inputs = {stream},
-         .shape = {tokens_, dim_},
+         .function = LoadNorm(std::string(parts_.norm_name)),
+         .inputs = {pool},
+         .shape = {first ? 1 : tokens_, dim_},
          .section = {{"norm"}}});
+    return parts_.pooled && !first ? MeanOfPatches("norm_pool", "norm") : "norm";
   }
 
-  // The class token's logits.
-  void Head() {
+  std::string MeanOfPatches(const std::string& name, const std::string& tokens) {
+    Add({.name = name,
+         .function = MeanRows{FrontRows()},
+         .inputs = {tokens},
+         .shape = {1, dim_},
+         .section = {{name}}});
+    Note(fmt::format("the mean of the patches, rows {} to {}, goes on behind the last block",
+                     FrontRows(), tokens_ - 1));
+    return name;
+  }
+
+  // The logits: of the class token or of the mean of the patches; or the mean of two heads, on the
+  // class token and on the distillation token behind it.
+  void Head(const std::string& features) {
     const std::int64_t in = file_.ShapeOf("head.weight").back();
     if (in == 2 * dim_) {
       Fail(
@@ -204,12 +235,26 @@ class Loader {
     }
     const std::int64_t classes =
         Agreed("classes", manifest_.geometry.classes, RowsOf("head.weight"), "head.weight");
+    const auto head = [&](const std::string& name, const std::string& layer, float factor,
+                          std::int64_t row) {
+      Linear linear = LoadLinear(layer, classes, dim_);
+      for (std::vector<float>* values : {&linear.weight.data, &linear.bias})
+        for (float& value : *values) value *= factor;
+      Add({.name = name,
+           .function = Projection{std::move(linear), 1, layer, row},
+           .inputs = {features},
+           .shape = {1, classes},
+           .section = {{layer + ".output"}},
+           .weight_section = {{layer + ".weight"}}});
+    };
+    if (!parts_.head_dist) return head("logits", "head", 1, 0);
+    head("head", "head", 0.5F, 0);
+    head("head_dist", "head_dist", 0.5F, 1);
     Add({.name = "logits",
-         .function = Projection{LoadLinear("head", classes, dim_), 1, "head"},
-         .inputs = {"norm"},
-         .shape = {1, classes},
-         .section = {{"head.output"}},
-         .weight_section = {{"head.weight"}}});
+         .function = Sum{},
+         .inputs = {"head_dist", "head"},
+         .shape = {1, classes}});
+    Note("the logits are the mean of two heads, on the class and on the distillation token");
   }
 
   // What a reader must know who has only the file.
@@ -224,6 +269,7 @@ class Loader {
     }
     if (without.size() == 1 || without.size() == 2)
       Note(fmt::format("no {} in any block: 0", fmt::join(without, ", ")));
+    if (parts_.patches && !file_.Has("patch_embed.proj.bias")) Note("no patch_embed.proj.bias: 0");
     if (parts_.optional.contains("ls1.gamma") || parts_.optional.contains("ls2.gamma"))
       Note("LayerScale is multiplied into the weights of attn_proj and mlp_fc2");
     if (!parts_.head)
@@ -316,6 +362,9 @@ class Loader {
       throw InputError(fmt::format("{}: heads: {} does not divide dim {}",
                                    manifest_.Origin("heads"), heads_, dim_));
     }
+    for (const char* front : {"cls_token", "dist_token", "reg_token"}) {
+      if (file_.Has(front)) front_.push_back({front, RowsOf(front)});
+    }
     if (parts_.patches) {
       ResolveImage(stated);
     } else if (stated.tokens) {
@@ -337,10 +386,8 @@ class Loader {
     channels_ = Agreed("channels", stated.channels, shape[1], name);
     patch_ = Agreed("patch", stated.patch, shape[2], name);
     std::int64_t tokens = 0;  // class token and its like; registers may have no positions
-    for (const char* front : {"cls_token", "dist_token", "reg_token"}) {
-      if (!file_.Has(front)) continue;
-      front_.push_back({front, RowsOf(front)});
-      if (std::string_view(front) != "reg_token") tokens += front_.back().rows;
+    for (const FrontTensor& front : front_) {
+      if (front.name != "reg_token") tokens += front.rows;
     }
     const std::int64_t positions = RowsOf("pos_embed");
     const std::int64_t wanted =

@@ -35,9 +35,7 @@ constexpr std::pair<std::string_view, std::string_view> kVariants[] = {
     {".fc1_g.", "a gated MLP (SwiGLU)"},
     {".fc1_x.", "a gated MLP (SwiGLU)"},
     {".mlp.gate", "a gated MLP (SwiGLU)"},
-    {"norm_pre.", "a norm before the first block"},
-    {"pre_layrnorm.", "a norm before the first block"},
-    {"patch_embed.norm.", "a norm before the first block"},
+    {"patch_embed.norm.", "a norm of the patches before their positions"},
     {"patch_embed.backbone.", "a convolutional network before the patches"},
     {"attn_pool.", "attention pooling before the head"},
     {"pre_logits.", "a layer between the final norm and the head"},
@@ -45,12 +43,6 @@ constexpr std::pair<std::string_view, std::string_view> kVariants[] = {
     {"rel_pos", "relative position biases"},
     {"rope", "rotary positions"},
     {"lora_", "adapters (LoRA), which their library can merge into the weights,"},
-};
-
-// The same of what lies behind the features, by our names.
-constexpr std::pair<std::string_view, std::string_view> kHeadVariants[] = {
-    {"head_dist.weight", "a second head, on the distillation token, averaged with the first,"},
-    {"fc_norm.weight", "a head that reads the mean of the patches, not the class token,"},
 };
 
 // By the last part of a name, or (with a dot at its end) by one in the middle: what no inference
@@ -73,10 +65,20 @@ constexpr std::string_view kOptional[] = {"attn.qkv.bias", "attn.q.bias", "attn.
                                           "attn.v.bias",   "ls1.gamma",   "ls2.gamma"};
 constexpr std::string_view kPatchTensors[] = {"patch_embed.proj.weight", "patch_embed.proj.bias",
                                               "pos_embed"};
+// A norm follows, and timm leaves it out there.
+constexpr std::string_view kOptionalPatchTensor = "patch_embed.proj.bias";
 // In front of the patches, in this order, where the file has them.
 constexpr std::string_view kFrontTensors[] = {"cls_token", "dist_token", "reg_token"};
-constexpr std::string_view kNormTensors[] = {"norm.weight", "norm.bias"};
-constexpr std::string_view kHeadTensors[] = {"head.weight", "head.bias"};
+constexpr std::string_view kPairs[] = {"weight", "bias"};
+
+void Add(std::string_view layer, std::set<std::string>& names) {
+  for (const std::string_view of : kPairs) names.insert(fmt::format("{}.{}", layer, of));
+}
+bool HasAny(const Checkpoint& checkpoint, std::string_view layer) {
+  return std::any_of(std::begin(kPairs), std::end(kPairs), [&](std::string_view of) {
+    return checkpoint.Has(fmt::format("{}.{}", layer, of));
+  });
+}
 
 [[noreturn]] void Fail(const Checkpoint& checkpoint, const std::string& what) {
   throw InputError(fmt::format("{}: {}", checkpoint.file().path().string(), what));
@@ -92,8 +94,7 @@ std::string Counted(const std::vector<std::string>& names) {
 }
 
 bool IsOfHead(std::string_view ours) {
-  return ours.starts_with("head.") || ours.starts_with("head_dist.") ||
-         ours.starts_with("fc_norm.");
+  return ours.starts_with("head.") || ours.starts_with("head_dist.");
 }
 
 bool IsSplit(const Checkpoint& checkpoint, const NetworkParts& parts) {
@@ -125,12 +126,19 @@ std::set<std::string> Needed(const Checkpoint& checkpoint, const NetworkParts& p
   }
   if (parts.patches) {
     names.insert(std::begin(kPatchTensors), std::end(kPatchTensors));
+    if (parts.norm_pre && !checkpoint.Has(kOptionalPatchTensor))
+      names.erase(std::string(kOptionalPatchTensor));
     for (const std::string_view front : kFrontTensors) {
       if (checkpoint.Has(front)) names.emplace(front);
     }
   }
-  if (parts.norm || parts.head) names.insert(std::begin(kNormTensors), std::end(kNormTensors));
-  if (parts.head) names.insert(std::begin(kHeadTensors), std::end(kHeadTensors));
+  if (parts.norm_pre) Add("norm_pre", names);
+  if (parts.norm || parts.head) Add(parts.norm_name, names);
+  if (parts.head) Add("head", names);
+  if (parts.head_dist) {
+    Add("head_dist", names);
+    if (parts.patches) names.insert({"cls_token", "dist_token"});
+  }
   return names;
 }
 
@@ -228,6 +236,33 @@ void CheckIgnored(const Checkpoint& checkpoint, const Manifest& manifest,
   }
 }
 
+// What the head reads, or would read. Nothing says it where the file has a final norm and a class
+// token: then the token.
+bool IsPooled(const Checkpoint& checkpoint, const Manifest& manifest, const NetworkParts& parts) {
+  const bool mean_norm = parts.norm_name == "fc_norm";
+  if (!parts.head && !mean_norm) return false;
+  const std::optional<std::string>& stated = manifest.geometry.pool;
+  const bool no_token = parts.patches && !checkpoint.Has("cls_token");
+  const bool pooled = stated ? *stated == "avg" : mean_norm || no_token;
+  if (stated && !pooled && *stated != "token") {
+    throw InputError(
+        fmt::format("{}: pooling '{}' before the head is not supported; avg (the mean of the "
+                    "patches) and token are",
+                    manifest.Origin("pool"), Printable(*stated)));
+  }
+  if (!pooled && no_token) {
+    throw InputError(fmt::format("{}: pool is token, but {} has no tensor '{}'",
+                                 manifest.Origin("pool"), checkpoint.file().path().string(),
+                                 checkpoint.Stored("cls_token")));
+  }
+  if (pooled && parts.head_dist) {
+    Fail(checkpoint, fmt::format("tensor '{}': a head on the distillation token beside one on the "
+                                 "mean of the patches is not supported",
+                                 checkpoint.Stored("head_dist.weight")));
+  }
+  return pooled;
+}
+
 }  // namespace
 
 void RejectVariants(const Checkpoint& checkpoint, const Manifest& manifest) {
@@ -240,15 +275,8 @@ void RejectVariants(const Checkpoint& checkpoint, const Manifest& manifest) {
       break;
     }
   }
-  const bool headless = HeadIsIgnored(checkpoint, manifest);
-  for (const auto& [ours, what] : kHeadVariants) {
-    if (checkpoint.Has(ours) && !headless) found[what].push_back(checkpoint.Stored(ours));
-  }
-  if (found.empty() && manifest.geometry.pool && checkpoint.Has("head.weight") && !headless) {
-    throw InputError(
-        fmt::format("{}: pooling '{}' before the head is not supported: it must read "
-                    "the class token",
-                    manifest.Origin("pool"), Printable(*manifest.geometry.pool)));
+  if (HasAny(checkpoint, "norm") && HasAny(checkpoint, "fc_norm")) {
+    found["a second norm behind the last block"].push_back(checkpoint.Stored("fc_norm.weight"));
   }
   if (found.empty()) return;
   const auto& [what, names] = *found.begin();
@@ -274,14 +302,21 @@ NetworkParts PartsOf(const Checkpoint& checkpoint, const Manifest& manifest, boo
       last = stored;
     }
     if (Among(kOptional, of.rest)) parts.optional.insert(of.rest);
-    parts.norm = parts.norm || Among(kNormTensors, ours);
-    parts.head = parts.head || Among(kHeadTensors, ours);
+  }
+  parts.norm_pre = HasAny(checkpoint, "norm_pre");
+  parts.norm = HasAny(checkpoint, "norm");
+  if (!parts.norm && HasAny(checkpoint, "fc_norm")) {
+    parts.norm = true;
+    parts.norm_name = "fc_norm";
   }
   if (parts.optional.contains("attn.qkv.bias")) {
     for (const char* apart : {"attn.q.bias", "attn.k.bias", "attn.v.bias"})
       parts.optional.erase(apart);
   }
-  parts.head = parts.head && !HeadIsIgnored(checkpoint, manifest);
+  const bool headless = HeadIsIgnored(checkpoint, manifest);
+  parts.head_dist = HasAny(checkpoint, "head_dist") && !headless;
+  parts.head = (HasAny(checkpoint, "head") && !headless) || parts.head_dist;
+  parts.pooled = IsPooled(checkpoint, manifest, parts);
   parts.depth = manifest.geometry.depth.value_or(std::max<std::int64_t>(blocks, 1));
   if (blocks > parts.depth) {
     Fail(checkpoint, fmt::format("holds tensor '{}', but {} says depth {}: blocks 0..{}", last,
@@ -299,12 +334,6 @@ void RequireTensors(const Checkpoint& checkpoint, const Manifest& manifest,
     if (checkpoint.Has(ours)) continue;
     missing.push_back(ours);
     ++per_block[SplitBlock(ours).number];
-  }
-  if (parts.patches && parts.head && !checkpoint.Has("cls_token")) {
-    Fail(checkpoint,
-         fmt::format("no tensor '{}': without a class token the head reads the mean of the "
-                     "patches, which is not supported",
-                     checkpoint.Stored("cls_token")));
   }
   if (missing.empty()) return;
   std::vector<std::string> unused = checkpoint.unknown();

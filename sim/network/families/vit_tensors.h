@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sim/inputs/manifest.h"
@@ -15,9 +16,14 @@ namespace qsim::network {
 // What of a network there is beside its blocks.
 struct NetworkParts {
   std::int64_t depth = 0;
-  bool patches = false;  // images enter it, not token embeddings
-  bool norm = false;     // behind the last block
+  bool patches = false;   // images enter it, not token embeddings
+  bool norm_pre = false;  // before the first block
+  // Behind the last block; whose tensors: "norm" or "fc_norm".
+  bool norm = false;
+  std::string_view norm_name = "norm";
+  bool pooled = false;  // it goes on with the mean of the patches, not with all tokens
   bool head = false;
+  bool head_dist = false;  // a second head, on the distillation token
   // Of a block, the tensors that not every model has: "attn.qkv.bias", "ls1.gamma".
   std::set<std::string, std::less<>> optional;
 };
