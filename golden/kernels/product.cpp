@@ -57,65 +57,79 @@ HWY_INLINE V RightGroup(const std::uint8_t* b, std::int64_t vector) {
   return hn::BitCast(D(), hn::Load(hn::Repartition<std::uint8_t, D>(), b + 4 * kLanes * vector));
 }
 
-template <Group kGroup, std::int64_t kCount>
+// kCount rows and the panel's first kWidth vectors of columns.
+template <Group kGroup, std::int64_t kCount, std::int64_t kWidth>
 HWY_INLINE void MultiplyRows(const std::uint8_t* a, std::int64_t a_stride, const std::uint8_t* b,
                              std::int64_t groups, const std::int32_t* init, std::int32_t* out,
                              std::int64_t stride) {
   const D d;
-  V acc[static_cast<std::size_t>(kCount)][static_cast<std::size_t>(kVectors)];
+  V acc[static_cast<std::size_t>(kCount)][static_cast<std::size_t>(kWidth)];
 #pragma GCC unroll 8
   for (std::int64_t r = 0; r < kCount; ++r) {
 #pragma GCC unroll 4
-    for (std::int64_t v = 0; v < kVectors; ++v) acc[r][v] = hn::LoadU(d, init + v * kLanes);
+    for (std::int64_t v = 0; v < kWidth; ++v) acc[r][v] = hn::LoadU(d, init + v * kLanes);
   }
   for (std::int64_t g = 0; g < groups; ++g) {
-    V right[kVectors];
+    V right[static_cast<std::size_t>(kWidth)];
 #pragma GCC unroll 4
-    for (std::int64_t v = 0; v < kVectors; ++v) right[v] = RightGroup(b + 4 * kPanel * g, v);
+    for (std::int64_t v = 0; v < kWidth; ++v) right[v] = RightGroup(b + 4 * kPanel * g, v);
 #pragma GCC unroll 8
     for (std::int64_t r = 0; r < kCount; ++r) {
       const V left = LeftGroup(a + r * a_stride + 4 * g);
 #pragma GCC unroll 4
-      for (std::int64_t v = 0; v < kVectors; ++v)
-        acc[r][v] = Dot<kGroup>(acc[r][v], left, right[v]);
+      for (std::int64_t v = 0; v < kWidth; ++v) acc[r][v] = Dot<kGroup>(acc[r][v], left, right[v]);
     }
   }
 #pragma GCC unroll 8
   for (std::int64_t r = 0; r < kCount; ++r) {
 #pragma GCC unroll 4
-    for (std::int64_t v = 0; v < kVectors; ++v)
+    for (std::int64_t v = 0; v < kWidth; ++v)
       hn::StoreU(acc[r][v], d, out + r * stride + v * kLanes);
   }
 }
 
-template <Group kGroup>
-void Multiply(const LeftOperand& left, const std::uint8_t* b, std::int64_t first, std::int64_t last,
-              const std::int32_t* init, std::int32_t* out, std::int64_t stride) {
+template <Group kGroup, std::int64_t kWidth>
+void MultiplyWidth(const LeftOperand& left, const std::uint8_t* b, std::int64_t first,
+                   std::int64_t last, const std::int32_t* init, std::int32_t* out,
+                   std::int64_t stride) {
   b += 4 * kPanel * first;
   const std::uint8_t* a = left.data + 4 * first;
   if (left.rows < kRows) {
     for (std::int64_t m = 0; m < left.rows; ++m) {
-      MultiplyRows<kGroup, 1>(a + m * left.stride, left.stride, b, last - first, init,
-                              out + m * stride, stride);
+      MultiplyRows<kGroup, 1, kWidth>(a + m * left.stride, left.stride, b, last - first, init,
+                                      out + m * stride, stride);
     }
     return;
   }
   // The last rows are computed twice where their number is no multiple.
   for (std::int64_t m = 0; m < left.rows; m += kRows) {
     const std::int64_t row = std::min(m, left.rows - kRows);
-    MultiplyRows<kGroup, kRows>(a + row * left.stride, left.stride, b, last - first, init,
-                                out + row * stride, stride);
+    MultiplyRows<kGroup, kRows, kWidth>(a + row * left.stride, left.stride, b, last - first, init,
+                                        out + row * stride, stride);
   }
+}
+
+// No more vectors of the panel than hold its columns.
+template <Group kGroup, std::int64_t kWidth = kVectors>
+void Multiply(const LeftOperand& left, const std::uint8_t* b, std::int64_t columns,
+              std::int64_t first, std::int64_t last, const std::int32_t* init, std::int32_t* out,
+              std::int64_t stride) {
+  if constexpr (kWidth > 1) {
+    if (columns <= (kWidth - 1) * kLanes)
+      return Multiply<kGroup, kWidth - 1>(left, b, columns, first, last, init, out, stride);
+  }
+  MultiplyWidth<kGroup, kWidth>(left, b, first, last, init, out, stride);
 }
 
 void MultiplyPanelOf(const LeftOperand& left, const RightOperand& right, std::int64_t first_column,
                      std::int64_t first, std::int64_t last, const std::int32_t* init,
                      std::int32_t* out, std::int64_t stride) {
   const std::uint8_t* b = right.Panel(first_column);
+  const std::int64_t columns = right.columns - first_column;
   if (right.group == Group::kBytes) {
-    Multiply<Group::kBytes>(left, b, first, last, init, out, stride);
+    Multiply<Group::kBytes>(left, b, columns, first, last, init, out, stride);
   } else {
-    Multiply<Group::kWords>(left, b, first, last, init, out, stride);
+    Multiply<Group::kWords>(left, b, columns, first, last, init, out, stride);
   }
 }
 
@@ -252,7 +266,7 @@ void Watch(const LeftOperand& left, const RightOperand& right, std::int64_t firs
     const std::int32_t* block_sums = right.block_sums.data() + block * right.padded + first_column;
     const std::int32_t* norms = right.block_norms.data() + block * right.padded + first_column;
     for (std::int64_t n = 0; n < kPanel; ++n) excess[n] = -left.bias * block_sums[n];
-    Multiply<kGroup>(left, b, first, last, excess, sums.data(), kPanel);
+    Multiply<kGroup>(left, b, kPanel, first, last, excess, sums.data(), kPanel);
     Suspects<kGroup, kBiased> suspects(std::min(kBlock, left.depth - block * kBlock), seen);
     for (std::int64_t m = 0; m < left.rows; ++m) {
       const std::int32_t* added = sums.data() + m * kPanel;

@@ -59,7 +59,8 @@ struct LeftOperand {
 };
 
 // out[m][n] = init[n] + sum of the groups first..last of left times one panel, modulo 2^32. `out`
-// holds a whole panel's width in every row; so does `init`.
+// holds a whole panel's width in every row; so does `init`. Behind the right operand's last column
+// nothing has to be written.
 void MultiplyPanel(const LeftOperand& left, const RightOperand& right, std::int64_t first_column,
                    std::int64_t first, std::int64_t last, const std::int32_t* init,
                    std::int32_t* out, std::int64_t stride);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/cli/bench_command.h"
 #include "sim/cli/calibrate_command.h"
 #include "sim/cli/command_line.h"
 #include "sim/cli/conform_command.h"
@@ -39,6 +40,7 @@ int Dispatch(int argc, char** argv) {
   qsim::cli::DescribeOptions describe;
   qsim::cli::SelftestOptions selftest;
   qsim::cli::SweepOptions sweep;
+  qsim::cli::BenchOptions bench;
   const qsim::cli::Command calibrate_command = qsim::cli::AddCalibrate(line, calibrate);
   const qsim::cli::Command run_command = qsim::cli::AddRun(line, run);
   const qsim::cli::Command eval_command = qsim::cli::AddEval(line, eval);
@@ -50,8 +52,10 @@ int Dispatch(int argc, char** argv) {
   const qsim::cli::Command describe_command = qsim::cli::AddDescribe(line, describe);
   const qsim::cli::Command conform_command = qsim::cli::AddConform(line, conform);
   const qsim::cli::Command selftest_command = qsim::cli::AddSelftest(line, selftest);
+  const qsim::cli::Command bench_command = qsim::cli::AddBench(line, bench);
   if (!line.Parse({argv + 1, argv + argc})) return 0;
   if (calibrate_command.given()) return qsim::cli::RunCalibrate(calibrate);
+  if (bench_command.given()) return qsim::cli::RunBench(bench);
   if (run_command.given()) return qsim::cli::RunRun(run);
   if (eval_command.given()) return qsim::cli::RunEval(eval);
   if (sweep_command.given()) return qsim::cli::RunSweep(sweep);

@@ -47,7 +47,7 @@ TEST_F(Commands, HelpFitsAScreen) {
   for (const char* word : {"run", "calibrate", "diff", "export", "Exit status", "Examples"})
     EXPECT_THAT(top.out, HasSubstr(word));
   for (const char* command : {"", "run", "calibrate", "eval", "diff", "explain", "diagnose",
-                              "export", "describe", "conform", "selftest"}) {
+                              "export", "describe", "conform", "selftest", "bench"}) {
     const ProcessResult help = command[0] == '\0' ? top : Qsim({command, "--help"});
     EXPECT_EQ(help.exit_status, 0);
     EXPECT_EQ(help.err, "");
