@@ -206,8 +206,7 @@ module mac_array #(
   // Control //
   /////////////
 
-  logic            feed, step, load, unload, correct_ready, correct_busy;
-  logic [Rows-1:0] row_load;
+  logic feed, step, load, unload, correct_ready, correct_busy;
 
   assign feed       = state_q == StFeed && lhs_valid && rhs_valid;
   assign step       = feed || state_q == StFlush;
@@ -217,10 +216,6 @@ module mac_array #(
   assign init_ready = state_q == StLoad;
   assign lhs_ready  = feed;
   assign rhs_ready  = feed;
-
-  for (genvar row = 0; row < Rows; row++) begin : gen_row_load
-    assign row_load[row] = load && (first_q || count_q == 16'(row));
-  end
 
   always_comb begin
     state_d = state_q;
@@ -288,8 +283,8 @@ module mac_array #(
   // Operands //
   //////////////
 
-  logic [Rows*LhsExtWidth-1:0] lhs_skewed;
-  logic [Cols*RhsWidth-1:0]    rhs_skewed;
+  logic [Rows*LhsExtWidth-1:0] lhs_fed;
+  logic [Cols*RhsWidth-1:0]    rhs_fed;
   logic [Rows*RowSumWidth-1:0] row_sums;
   logic [Cols*ColSumWidth-1:0] col_sums;
   logic [RowSumWidth-1:0]      row_sum;
@@ -306,13 +301,14 @@ module mac_array #(
     .rst_ni,
     .clear_i     (cmd_accept && cmd_first_i),
     .feed_i      (feed),
-    .step_i      (step),
     .mode_i      (mode_q),
     .lhs_signed_i(lhs_signed_q),
+    .row_enable_i(row_enable_q),
+    .col_enable_i(col_enable_q),
     .lhs_i       (lhs_data),
     .rhs_i       (rhs_data),
-    .lhs_o       (lhs_skewed),
-    .rhs_o       (rhs_skewed),
+    .lhs_o       (lhs_fed),
+    .rhs_o       (rhs_fed),
     .row_sums_o  (row_sums),
     .col_sums_o  (col_sums)
   );
@@ -321,40 +317,35 @@ module mac_array #(
   // Array //
   ///////////
 
-  // Element r of these is what enters row r from above and from below.
-  logic [(Rows+1)*Cols*RhsWidth-1:0] rhs_chain;
-  logic [(Rows+1)*Cols*32-1:0]       acc_chain;
-  logic [Rows-1:0]                   row_overflow;
-  logic                              unused_last_rhs;
+  logic [Cols*32-1:0] init_used, leaving_row;
+  logic               core_overflow;
 
-  assign rhs_chain[0 +: Cols*RhsWidth]     = rhs_skewed;
-  assign unused_last_rhs                   = ^rhs_chain[Rows*Cols*RhsWidth +: Cols*RhsWidth];
-  assign acc_chain[Rows*Cols*32 +: Cols*32] = '0;
-
-  for (genvar row = 0; row < Rows; row++) begin : gen_row
-    mac_row #(
-      .Cols    (Cols),
-      .LhsWidth(LhsWidth),
-      .RhsWidth(RhsWidth)
-    ) u_row (
-      .clk_i,
-      .rst_ni,
-      .step_i      (step),
-      .load_i      (row_load[row]),
-      .unload_i    (unload),
-      .mode_i      (mode_q),
-      .limit_i     (limit_q),
-      .policy_i    (policy_q),
-      .col_enable_i(col_enable_q),
-      .lhs_i       (lhs_skewed[row*LhsExtWidth +: LhsExtWidth]),
-      .rhs_i       (rhs_chain[row*Cols*RhsWidth +: Cols*RhsWidth]),
-      .rhs_o       (rhs_chain[(row+1)*Cols*RhsWidth +: Cols*RhsWidth]),
-      .init_i      (init_data),
-      .acc_below_i (acc_chain[(row+1)*Cols*32 +: Cols*32]),
-      .acc_o       (acc_chain[row*Cols*32 +: Cols*32]),
-      .overflow_o  (row_overflow[row])
-    );
+  for (genvar col = 0; col < Cols; col++) begin : gen_init
+    assign init_used[col*32 +: 32] = init_data[col*32 +: 32] & {32{col_enable_q[col]}};
   end
+
+  mac_core #(
+    .Rows    (Rows),
+    .Cols    (Cols),
+    .LhsWidth(LhsWidth),
+    .RhsWidth(RhsWidth)
+  ) u_core (
+    .clk_i,
+    .rst_ni,
+    .step_i    (step),
+    .load_i    (load),
+    .unload_i  (unload),
+    .load_all_i(first_q),
+    .load_row_i(count_q),
+    .mode_i    (mode_q),
+    .limit_i   (limit_q),
+    .policy_i  (policy_q),
+    .lhs_i     (lhs_fed),
+    .rhs_i     (rhs_fed),
+    .init_i    (init_used),
+    .acc_o     (leaving_row),
+    .overflow_o(core_overflow)
+  );
 
   /////////////////
   // Corrections //
@@ -391,7 +382,7 @@ module mac_array #(
     .k_i         (k_total_q),
     .valid_i     (state_q == StUnload),
     .ready_o     (correct_ready),
-    .acc_i       (acc_chain[0 +: Cols*32]),
+    .acc_i       (leaving_row),
     .row_sum_i   (row_sum),
     .valid_o     (out_valid),
     .ready_i     (out_ready),
@@ -411,7 +402,7 @@ module mac_array #(
       overflow_q <= 1'b0;
     end else if (cmd_accept && cmd_first_i) begin
       overflow_q <= 1'b0;
-    end else if (|(row_overflow & row_enable_q) || correct_overflow) begin
+    end else if (core_overflow || correct_overflow) begin
       overflow_q <= 1'b1;
     end
   end

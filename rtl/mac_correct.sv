@@ -38,7 +38,7 @@ module mac_correct #(
   output logic [Cols*32-1:0]          acc_o,
 
   output logic                        busy_o,
-  output logic                        overflow_o  // a sum being stored left the accumulator
+  output logic                        overflow_o  // a sum stored by the last edge left the accumulator
 );
 
   // |rhs_zero * row_sum| <= 2^7 * 2^31, |lhs_zero * col_sum| <= 2^8 * 2^23,
@@ -49,86 +49,93 @@ module mac_correct #(
           LhsWidth + RhsWidth + 16 < SumWidth,
       "a correction must fit 40 bits")
 
-  logic                     move;
-  logic [2:0]               valid_q;
-  logic [Cols*32-1:0]       acc0_d, acc0_q, acc1_d, acc1_q, acc2_d, acc2_q;
-  logic [Cols-1:0]          overflow0, overflow1, overflow2;
-  logic [SumWidth-1:0]      row_sum, lhs_zero, k_lhs_zero;
+  `include "acc_policy.svh"
 
-  assign move     = !valid_q[2] || ready_i;
-  assign ready_o  = move;
-  assign valid_o  = valid_q[2];
-  assign acc_o    = acc2_q;
-  assign busy_o   = |valid_q;
+  logic                move;
+  logic [2:0]          valid_q;
+  logic [Cols*32-1:0]  acc0_q, acc1_q, acc2_q;
+  logic [SumWidth-1:0] row_sum, lhs_zero, k_lhs_zero;
+  logic [31:0]         wrap, saturate;
+
+  assign move    = !valid_q[2] || ready_i;
+  assign ready_o = move;
+  assign valid_o = valid_q[2];
+  assign acc_o   = acc2_q;
+  assign busy_o  = |valid_q;
 
   assign row_sum    = {{(SumWidth - RowSumWidth){row_sum_i[RowSumWidth-1]}}, row_sum_i};
   assign lhs_zero   = {{(SumWidth - LhsWidth - 1){lhs_zero_i[LhsWidth]}}, lhs_zero_i};
   assign k_lhs_zero = {{(SumWidth - 16){1'b0}}, k_i} * lhs_zero;
+  assign wrap       = {32{policy_i == qsim_pkg::PolicyWrap}};
+  assign saturate   = {32{policy_i == qsim_pkg::PolicySaturate}};
 
-  for (genvar col = 0; col < Cols; col++) begin : gen_col
-    logic [SumWidth-1:0] rhs_zero, col_sum, term0, term1, term2, sum0, sum1, sum2;
+  function automatic logic [SumWidth-1:0] rhs_zero(input int unsigned col);
+    rhs_zero = {{(SumWidth - RhsWidth){rhs_zero_i[col*RhsWidth + RhsWidth - 1]}},
+                rhs_zero_i[col*RhsWidth +: RhsWidth]};
+  endfunction
 
-    assign rhs_zero = {{(SumWidth - RhsWidth){rhs_zero_i[col*RhsWidth + RhsWidth - 1]}},
-                       rhs_zero_i[col*RhsWidth +: RhsWidth]};
-    assign col_sum  = {{(SumWidth - ColSumWidth){col_sums_i[col*ColSumWidth + ColSumWidth - 1]}},
-                       col_sums_i[col*ColSumWidth +: ColSumWidth]};
+  function automatic logic [SumWidth-1:0] col_sum(input int unsigned col);
+    col_sum = {{(SumWidth - ColSumWidth){col_sums_i[col*ColSumWidth + ColSumWidth - 1]}},
+               col_sums_i[col*ColSumWidth +: ColSumWidth]};
+  endfunction
 
-    assign term0 = enable_i ? rhs_zero * row_sum : '0;
-    assign term1 = enable_i ? lhs_zero * col_sum : '0;
-    assign term2 = enable_i ? k_lhs_zero * rhs_zero : '0;
+  function automatic logic [SumWidth-1:0] extend(input logic [31:0] acc);
+    extend = {{(SumWidth - 32){acc[31]}}, acc};
+  endfunction
 
-    assign sum0 = {{(SumWidth - 32){acc_i[col*32 + 31]}}, acc_i[col*32 +: 32]} - term0;
-    assign sum1 = {{(SumWidth - 32){acc0_q[col*32 + 31]}}, acc0_q[col*32 +: 32]} - term1;
-    assign sum2 = {{(SumWidth - 32){acc1_q[col*32 + 31]}}, acc1_q[col*32 +: 32]} + term2;
+  function automatic logic overflows(input logic [SumWidth-1:0] sum);
+    overflows = sum[SumWidth-1:31] != {(SumWidth - 31){sum[SumWidth-1]}} ||
+                acc_excess(sum[31:0], {32{sum[SumWidth-1]}}, limit_i) != '0;
+  endfunction
 
-    acc_policy #(
-      .SumWidth(SumWidth)
-    ) u_policy0 (
-      .sum_i     (sum0),
-      .limit_i,
-      .policy_i,
-      .acc_o     (acc0_d[col*32 +: 32]),
-      .overflow_o(overflow0[col])
-    );
+  function automatic logic [31:0] result(input logic [SumWidth-1:0] sum);
+    result = acc_result(sum[31:0], {32{sum[SumWidth-1]}}, {32{overflows(sum)}}, limit_i, wrap,
+                        saturate);
+  endfunction
 
-    acc_policy #(
-      .SumWidth(SumWidth)
-    ) u_policy1 (
-      .sum_i     (sum1),
-      .limit_i,
-      .policy_i,
-      .acc_o     (acc1_d[col*32 +: 32]),
-      .overflow_o(overflow1[col])
-    );
-
-    acc_policy #(
-      .SumWidth(SumWidth)
-    ) u_policy2 (
-      .sum_i     (sum2),
-      .limit_i,
-      .policy_i,
-      .acc_o     (acc2_d[col*32 +: 32]),
-      .overflow_o(overflow2[col])
-    );
-  end
+  // A stage is computed only for a row: that is one in ten cycles.
+  logic [SumWidth-1:0] sum;
+  logic                overflow;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      valid_q <= '0;
-      acc0_q  <= '0;
-      acc1_q  <= '0;
-      acc2_q  <= '0;
-    end else if (move) begin
-      valid_q <= {valid_q[1:0], valid_i};
-      acc0_q  <= acc0_d;
-      acc1_q  <= acc1_d;
-      acc2_q  <= acc2_d;
+      valid_q    <= '0;
+      acc0_q     <= '0;
+      acc1_q     <= '0;
+      acc2_q     <= '0;
+      overflow_o <= 1'b0;
+    end else begin
+      overflow = 1'b0;
+      if (move) begin
+        valid_q <= {valid_q[1:0], valid_i};
+        if (valid_i) begin
+          for (int unsigned col = 0; col < Cols; col++) begin
+            sum      = extend(acc_i[col*32 +: 32]) -
+                       (rhs_zero(col) * row_sum & {SumWidth{enable_i}});
+            overflow = overflow || (col_enable_i[col] && overflows(sum));
+            acc0_q[col*32 +: 32] <= result(sum);
+          end
+        end
+        if (valid_q[0]) begin
+          for (int unsigned col = 0; col < Cols; col++) begin
+            sum      = extend(acc0_q[col*32 +: 32]) -
+                       (lhs_zero * col_sum(col) & {SumWidth{enable_i}});
+            overflow = overflow || (col_enable_i[col] && overflows(sum));
+            acc1_q[col*32 +: 32] <= result(sum);
+          end
+        end
+        if (valid_q[1]) begin
+          for (int unsigned col = 0; col < Cols; col++) begin
+            sum      = extend(acc1_q[col*32 +: 32]) +
+                       (k_lhs_zero * rhs_zero(col) & {SumWidth{enable_i}});
+            overflow = overflow || (col_enable_i[col] && overflows(sum));
+            acc2_q[col*32 +: 32] <= result(sum);
+          end
+        end
+      end
+      overflow_o <= overflow;
     end
   end
-
-  assign overflow_o = move && ((valid_i    && |(overflow0 & col_enable_i)) ||
-                               (valid_q[0] && |(overflow1 & col_enable_i)) ||
-                               (valid_q[1] && |(overflow2 & col_enable_i)));
 
   ////////////////
   // Assertions //

@@ -1,5 +1,5 @@
-// The array's operands: extends lhs, keeps the row and column sums, and slants both operands into the
-// wavefront. docs/numerics.md section 3.
+// The array's operands: extends lhs, keeps the row and column sums, and makes lanes that are not used
+// harmless. docs/numerics.md section 3.
 
 `include "qsim_assert.svh"
 
@@ -16,9 +16,10 @@ module mac_operands #(
 
   input  logic                         clear_i,       // a new tile: forget the sums
   input  logic                         feed_i,        // a step that takes a beat of lhs_i and rhs_i
-  input  logic                         step_i,        // the wavefront advances
   input  qsim_pkg::operand_mode_e      mode_i,
   input  logic                         lhs_signed_i,  // ModeMultiply: lhs is two's complement
+  input  logic [Rows-1:0]              row_enable_i,
+  input  logic [Cols-1:0]              col_enable_i,
 
   input  logic [Rows*LhsWidth-1:0]     lhs_i,
   input  logic [Cols*RhsWidth-1:0]     rhs_i,
@@ -42,9 +43,7 @@ module mac_operands #(
       "ColSumWidth must hold 65535 times the largest rhs")
 
   logic                        shift_mode, lhs_signed;
-  logic [Rows*LhsExtWidth-1:0] lhs_ext;
   logic [Rows*LhsSumWidth-1:0] lhs_summand;
-  logic [Cols*RhsWidth-1:0]    rhs_fed;
 
   assign shift_mode = mode_i == qsim_pkg::ModeShift;
   assign lhs_signed = lhs_signed_i && !shift_mode;
@@ -58,35 +57,18 @@ module mac_operands #(
     assign extended = {element[LhsWidth-1] && lhs_signed, element};
     assign decoded  = (|element[LhsWidth-1:4]) ? '0 : 17'h08000 >> element[3:0];
 
-    assign lhs_ext[row*LhsExtWidth +: LhsExtWidth] = extended;
+    // Code 16 multiplies by 0.
+    assign lhs_o[row*LhsExtWidth +: LhsExtWidth] =
+        row_enable_i[row] ? extended : {{(LhsExtWidth - 5){1'b0}}, shift_mode, 4'b0000};
     assign lhs_summand[row*LhsSumWidth +: LhsSumWidth] =
         shift_mode ? decoded : {{(LhsSumWidth - LhsExtWidth){extended[LhsWidth]}}, extended};
   end
 
   // While the wavefront leaves, zeros follow it: a rhs of zero makes every product zero.
-  assign rhs_fed = feed_i ? rhs_i : '0;
-
-  skew #(
-    .Lanes(Rows),
-    .Width(LhsExtWidth)
-  ) u_lhs_skew (
-    .clk_i,
-    .rst_ni,
-    .step_i,
-    .data_i(lhs_ext),
-    .data_o(lhs_o)
-  );
-
-  skew #(
-    .Lanes(Cols),
-    .Width(RhsWidth)
-  ) u_rhs_skew (
-    .clk_i,
-    .rst_ni,
-    .step_i,
-    .data_i(rhs_fed),
-    .data_o(rhs_o)
-  );
+  for (genvar col = 0; col < Cols; col++) begin : gen_rhs
+    assign rhs_o[col*RhsWidth +: RhsWidth] =
+        rhs_i[col*RhsWidth +: RhsWidth] & {RhsWidth{feed_i && col_enable_i[col]}};
+  end
 
   operand_sums #(
     .Lanes   (Rows),
@@ -113,7 +95,5 @@ module mac_operands #(
     .data_i (rhs_i),
     .sums_o (col_sums_o)
   );
-
-  `QSIM_ASSERT(FeedIsStep, feed_i |-> step_i, "a beat was taken without a step")
 
 endmodule

@@ -87,9 +87,9 @@ void CheckArguments(const LhsView& lhs, MatrixView<const std::int8_t> rhs, const
 
 void RunGemm(const OpId& id, const LhsView& lhs, MatrixView<const std::int8_t> rhs,
              const GemmParams& params, MatrixView<std::int32_t> out, const RtlOptions& options,
-             MacArrayUnit& array, TileRunner& runner) {
+             const MacArrays& arrays, TileRunner& runner) {
   CheckArguments(lhs, rhs, params, out);
-  const ArrayShape shape = array.shape();
+  const ArrayShape shape = arrays.fast->shape();
   const std::int64_t depth = rhs.rows;
   const std::int64_t passes = std::max<std::int64_t>(1, CeilDivide(depth, options.k_tile));
 
@@ -139,8 +139,11 @@ void RunGemm(const OpId& id, const LhsView& lhs, MatrixView<const std::int8_t> r
       };
       runner.Run(
           id, index, static_cast<std::uint64_t>(row_count * col_count * depth),
-          static_cast<std::uint64_t>(shape.rows * shape.cols), array,
-          [&](const std::filesystem::path& trace) { return MakeMacArrayUnit(shape, trace); },
+          static_cast<std::uint64_t>(shape.rows * shape.cols),
+          runner.ChecksNext(id) ? *arrays.checked : *arrays.fast,
+          [&](const std::filesystem::path& trace) {
+            return MakeMacArrayUnit(shape, Checks::kOn, trace);
+          },
           run_tile);
 
       for (std::int64_t r = 0; r < row_count; ++r) {

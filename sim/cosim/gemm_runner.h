@@ -13,6 +13,6 @@ namespace qsim::cosim {
 // As Backend::Gemm. Throws AccumulatorOverflow, naming tap and tile, under AccPolicy::kError.
 void RunGemm(const OpId& id, const LhsView& lhs, MatrixView<const std::int8_t> rhs,
              const GemmParams& params, MatrixView<std::int32_t> out, const RtlOptions& options,
-             MacArrayUnit& array, TileRunner& runner);
+             const MacArrays& arrays, TileRunner& runner);
 
 }  // namespace qsim::cosim

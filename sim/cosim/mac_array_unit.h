@@ -43,8 +43,19 @@ class MacArrayUnit {
                    std::span<std::uint32_t> out, RunCost* cost) = 0;
 };
 
-// `trace`: write a waveform of everything the unit does, to the time of its destruction.
+// Each array is built twice from the same sources: a fast model, and one that runs the assertions
+// of rtl/ and can write a waveform.
+enum class Checks { kOff, kOn };
+
+// One of each.
+struct MacArrays {
+  std::unique_ptr<MacArrayUnit> fast;
+  std::unique_ptr<MacArrayUnit> checked;
+};
+
+// `trace`: write a waveform of everything the unit does, to the time of its destruction; needs kOn.
 std::unique_ptr<MacArrayUnit> MakeMacArrayUnit(
-    ArrayShape shape, const std::optional<std::filesystem::path>& trace = std::nullopt);
+    ArrayShape shape, Checks checks,
+    const std::optional<std::filesystem::path>& trace = std::nullopt);
 
 }  // namespace qsim::cosim

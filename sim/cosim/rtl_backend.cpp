@@ -46,13 +46,14 @@ class RtlBackend::Impl {
   explicit Impl(RtlOptions checked)
       : options(std::move(checked)),
         runner(options),
-        array(MakeMacArrayUnit(options.array)),
+        arrays{MakeMacArrayUnit(options.array, Checks::kOff),
+               MakeMacArrayUnit(options.array, Checks::kOn)},
         requantize(MakeRequantizeUnit(options.array.cols)),
         residual_add(MakeResidualAddUnit(options.array.cols)) {}
 
   RtlOptions options;
   TileRunner runner;
-  std::unique_ptr<MacArrayUnit> array;
+  MacArrays arrays;
   std::unique_ptr<RequantizeUnit> requantize;
   std::unique_ptr<ResidualAddUnit> residual_add;
 };
@@ -65,7 +66,7 @@ RtlBackend::~RtlBackend() = default;
 
 void RtlBackend::Gemm(const OpId& id, const LhsView& lhs, MatrixView<const std::int8_t> rhs,
                       const GemmParams& params, MatrixView<std::int32_t> out, AccRange* /*seen*/) {
-  RunGemm(id, lhs, rhs, params, out, impl_->options, *impl_->array, impl_->runner);
+  RunGemm(id, lhs, rhs, params, out, impl_->options, impl_->arrays, impl_->runner);
 }
 
 std::int64_t RtlBackend::Requantize(const OpId& id, std::span<const std::int32_t> in,

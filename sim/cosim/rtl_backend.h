@@ -85,6 +85,7 @@ struct RtlOptions {
   int k_tile = 256;                        // steps of k in one pass of the array, 1..65535
   std::uint64_t cycle_limit = 50'000'000;  // per tile; a tile that takes longer is an error
   std::optional<TraceRequest> trace;
+  bool check_every_tile = false;  // products: assertions in every tile, not in a tap's first alone
 };
 
 // Owns its Verilated models; one per thread. Results depend on none of the options.

@@ -62,6 +62,11 @@ class TileRunner {
     ++stats.tiles;
   }
 
+  // Whether the next tile of this tap runs with assertions: the first one does.
+  bool ChecksNext(const OpId& id) const {
+    return options_.check_every_tile || !stats_.contains(std::string(id.tap));
+  }
+
   const StatsByTap& stats() const { return stats_; }
   bool trace_written() const { return trace_written_; }
 

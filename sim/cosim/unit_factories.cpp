@@ -26,9 +26,10 @@ std::vector<ArrayShape> BuiltArrays() {
   return shapes;
 }
 
-std::unique_ptr<MacArrayUnit> MakeMacArrayUnit(ArrayShape shape, const TracePath& trace) {
+std::unique_ptr<MacArrayUnit> MakeMacArrayUnit(ArrayShape shape, Checks checks,
+                                               const TracePath& trace) {
   for (const ArrayFactory& factory : ArrayFactories()) {
-    if (factory.shape == shape) return factory.make(trace);
+    if (factory.shape == shape) return factory.make(checks, trace);
   }
   throw InternalError("no " + ToString(shape) + " array in this build");
 }

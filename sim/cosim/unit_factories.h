@@ -17,7 +17,7 @@ using TracePath = std::optional<std::filesystem::path>;
 
 struct ArrayFactory {
   ArrayShape shape;
-  std::unique_ptr<MacArrayUnit> (*make)(const TracePath& trace);
+  std::unique_ptr<MacArrayUnit> (*make)(Checks checks, const TracePath& trace);
 };
 
 struct LanesFactory {

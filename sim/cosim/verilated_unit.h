@@ -62,11 +62,14 @@ class VerilatedUnit {
     context_.threads(1);  // else Verilator starts one idle thread per core
     context_.traceEverOn(trace.has_value());
     model_ = std::make_unique<Model>(&context_, "rtl");
-    if (trace) {
+    if constexpr (requires { model_->trace(waveform_.get(), 99); }) {
+      if (!trace) return;
       waveform_ = std::make_unique<VerilatedFstC>();
       model_->trace(waveform_.get(), 99);
       waveform_->open(trace->c_str());
       if (!waveform_->isOpen()) throw InputError(trace->string() + ": cannot write the waveform");
+    } else if (trace) {
+      throw InternalError("this model of the RTL writes no waveform");
     }
   }
   ~VerilatedUnit() {

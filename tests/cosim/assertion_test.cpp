@@ -76,10 +76,8 @@ const std::vector<Violation>& Violations() {
       {"mac_array", "SumsHeld", {{{"state_q", 4}}, NextPass({{"cmd_first_i", 1}})}},
       {"mac_array", "StateLegal", {{{"state_q", 6}}}},
 
-      {"mac_row", "AtMostOneMove", {{{"step_i", 1}, {"load_i", 1}}}},
-      {"mac_row", "AtMostOneMove", {{{"load_i", 1}, {"unload_i", 1}}}},
-
-      {"mac_operands", "FeedIsStep", {{{"feed_i", 1}}}},
+      {"mac_core", "AtMostOneMove", {{{"step_i", 1}, {"load_i", 1}}}},
+      {"mac_core", "AtMostOneMove", {{{"load_i", 1}, {"unload_i", 1}}}},
 
       {"mac_correct", "InputStable", {{{"valid_i", 1}}, {}, {}, {}, {{"acc_i", 1}}}},
       {"mac_correct", "InputStable", {{{"valid_i", 1}}, {}, {}, {}, {{"valid_i", 0}}}},

@@ -67,13 +67,12 @@ rejects LhsCodeFits mac_operands LhsWidth=4
 rejects LhsSummandFits mac_operands LhsWidth=16 RowSumWidth=40
 rejects RowSumFits mac_operands RowSumWidth=31
 rejects ColSumFits mac_operands ColSumWidth=23
-rejects ProductFits mac_pe RhsWidth=10
-rejects ProductFits mac_pe LhsWidth=17
+rejects ProductFits mac_core RhsWidth=10
+rejects ProductFits mac_core LhsWidth=17
 rejects SumFits mac_correct RowSumWidth=33
 rejects SumFits mac_correct ColSumWidth=33
 rejects SumFits mac_correct LhsWidth=17
 rejects SumIsWider operand_sums Width=8 SumWidth=8
-rejects SumWidthLegal acc_policy SumWidth=32
 rejects LanesLegal requantize Lanes=0
 rejects FractionBitsLegal row_reciprocal FractionBits=30
 for width in 1 31; do

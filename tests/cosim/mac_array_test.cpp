@@ -18,6 +18,7 @@ class MacArrayTest : public ::testing::TestWithParam<ArrayShape> {
     RtlOptions options;
     options.array = GetParam();
     options.k_tile = k_tile;
+    options.check_every_tile = k_tile != 256;
     return options;
   }
 };
@@ -212,7 +213,7 @@ TEST_P(MacArrayTest, UnusedLanesFlagNoOverflow) {
   const auto rows = static_cast<std::size_t>(GetParam().rows);
   const auto cols = static_cast<std::size_t>(GetParam().cols);
   if (rows == 1 && cols == 1) GTEST_SKIP() << "a 1x1 array has no unused lane";
-  const auto unit = MakeMacArrayUnit(GetParam());
+  const auto unit = MakeMacArrayUnit(GetParam(), Checks::kOff);
   constexpr std::size_t kDepth = 20;
   const auto overflows = [&](std::int64_t used_rows, std::int64_t used_cols) {
     BeatBuffer lhs(kDepth, rows, 8), rhs(kDepth, cols, 8), init(1, cols, 32), rhs_zero(1, cols, 8);
@@ -288,6 +289,26 @@ TEST_P(MacArrayTest, StallsChangeNothingButTheCycles) {
   EXPECT_GT(held.cycles, free_run.cycles * 6 / 5);
   EXPECT_EQ(held.macs, free_run.macs);
   EXPECT_EQ(held.tiles, free_run.tiles);
+}
+
+// The fast model and the one with assertions are the same array, cycle by cycle.
+TEST_P(MacArrayTest, ChecksChangeNothing) {
+  testing::SeededRandom random(9);
+  RtlOptions options = Options();
+  options.k_tile = 20;
+  options.stalls = {0.3, random.seed()};
+  options.check_every_tile = false;
+  RtlBackend fast(options);
+  options.check_every_tile = true;
+  RtlBackend checked(options);
+  for (const LhsKind kind : {LhsKind::kInt8, LhsKind::kCode}) {
+    oracle::Product p = RandomProduct(random, kind, 3 * GetParam().rows, 33, 2 * GetParam().cols);
+    AddBias(random, p, 30000);
+    AddZeroPoints(random, p, true);
+    p.acc = {17, AccPolicy::kWrap};
+    EXPECT_EQ(RunOn(fast, p), RunOn(checked, p));
+  }
+  EXPECT_EQ(fast.stats(), checked.stats());
 }
 
 // docs/rtl.md: k + 2 rows + cols + 5 cycles for a full tile of one pass without stalls.
