@@ -225,12 +225,12 @@ class Reader {
       return Side(key, *value);
     };
     const auto crop = is_false("do_center_crop") ? std::nullopt : stated_size("crop_size");
-    const auto size = is_false("do_resize") ? std::nullopt : stated_size("size");
+    const std::int64_t size = is_false("do_resize") ? 0 : stated_size("size").value_or(0);
     const auto image = crop ? crop : stated_size("size");
     if (image) State("image", &Geometry::image, *image);
     // A size of both sides is taken for that of the shorter one: no image is distorted here.
-    if (image && size && *size >= *image)
-      StateEdge(static_cast<double>(*size) / static_cast<double>(*image));
+    if (image && size >= *image)
+      StateEdge(static_cast<double>(size) / static_cast<double>(*image));
     const auto resample = json_.find("resample");  // Pillow's numbers
     if (resample != json_.end() && *resample == Json(2))
       files_.resize.filter = ResizeFilter::kBilinear;

@@ -39,9 +39,10 @@ struct ParametersOf {
   std::vector<Parameter> operator()(const network::Columns&) const { return {}; }
   std::vector<Parameter> operator()(const network::Gelu&) const { return {}; }
   std::vector<Parameter> operator()(const network::Sum&) const { return {}; }
+  std::vector<Parameter> operator()(const network::MeanRows&) const { return {}; }
 
   std::vector<Parameter> operator()(const network::Projection& projection) const {
-    [[maybe_unused]] const auto& [layer, rows, accumulator] = projection;
+    [[maybe_unused]] const auto& [layer, rows, accumulator, first] = projection;
     [[maybe_unused]] const auto& [weight, bias] = layer;
     return {Of<network::Projection>("weight", [](auto& p) { p.layer.weight.data[5] *= -1.5F; }),
             Of<network::Projection>("bias", [](auto& p) { p.layer.bias.at(0) += 0.1F; })};

@@ -23,7 +23,7 @@ class Loader {
   explicit Loader(const Manifest& manifest) : manifest_(manifest), file_(manifest.model) {}
 
   Network Load() {
-    RejectVariants(file_, manifest_);
+    RejectVariants(file_);
     const bool patches =
         manifest_.Calibration().images || (manifest_.evaluation && manifest_.evaluation->images);
     parts_ = PartsOf(file_, manifest_, patches);

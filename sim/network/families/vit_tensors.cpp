@@ -265,7 +265,7 @@ bool IsPooled(const Checkpoint& checkpoint, const Manifest& manifest, const Netw
 
 }  // namespace
 
-void RejectVariants(const Checkpoint& checkpoint, const Manifest& manifest) {
+void RejectVariants(const Checkpoint& checkpoint) {
   std::map<std::string_view, std::vector<std::string>> found;
   for (const std::string& name : checkpoint.file().names()) {
     for (const auto& [part, what] : kVariants) {

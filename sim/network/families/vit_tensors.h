@@ -30,7 +30,7 @@ struct NetworkParts {
 
 // Variants that compute something else. Throws InputError naming tensors that give one away, and
 // why.
-void RejectVariants(const Checkpoint& checkpoint, const Manifest& manifest);
+void RejectVariants(const Checkpoint& checkpoint);
 
 // Blocks, head and biases as the tensors tell them. A depth that the manifest states counts. A head
 // that ignore_tensors lists is none. Throws InputError when the file holds more blocks than that.
