@@ -18,8 +18,7 @@ namespace {
 constexpr const char* kFooter =
     "Exit status: 0 as asked and equal; 1 a comparison found a difference;\n"
     "2 wrong usage, configuration or input; 3 a defect in qsim itself.\n\n"
-    "Examples:\n"
-    "  qsim run --config configs/attn_config.yaml --input vectors/\n"
+    "Examples: qsim run --config configs/attn_config.yaml --input vectors/\n"
     "'qsim COMMAND --help' describes a command.";
 
 constexpr std::size_t kLeftColumns = 26;

@@ -160,7 +160,7 @@ TEST(RunReportJson, KeysHaveAFixedOrder) {
   std::vector<std::string> keys;
   for (const auto& item : json.items()) keys.push_back(item.key());
   EXPECT_EQ(keys, (std::vector<std::string>{"format", "format_version", "scope", "images",
-                                            "config_files", "input", "rtl", "stall_seed",
+                                            "config_files", "input", "rtl", "stall_seed", "kernels",
                                             "total_mismatches", "hardware", "provenance", "size",
                                             "taps", "accumulators", "cycles", "notes", "profile"}));
 }
