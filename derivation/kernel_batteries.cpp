@@ -25,7 +25,7 @@ std::vector<std::int64_t> ValuesOf(const IntTensor& tensor) {
 template <typename T>
 void CompareKernels(Comparison& comparison) {
   const std::string_view own = kernels::InstructionSet();
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < 240; ++i) {
     const Instance instance =
         Arbitrary(std::type_identity<T>(),
                   [&](std::int64_t lo, std::int64_t hi) { return comparison.Between(lo, hi); });

@@ -94,6 +94,7 @@ Json RunReportToJson(const RunReport& report) {
                {"config_files", report.config_files},
                {"input", TextOrNull(report.input)},
                {"rtl", report.rtl},
+               {"rtl_assertions", report.rtl ? Json("first tile of each product") : Json()},
                {"stall_seed", OrNull(report.stall_seed)},
                {"kernels", KernelsJson(report.kernels)},
                {"total_mismatches", nullptr},

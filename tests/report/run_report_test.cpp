@@ -159,10 +159,10 @@ TEST(RunReportJson, KeysHaveAFixedOrder) {
   const auto json = RunReportToJson(testing::SampleReport(1, true));
   std::vector<std::string> keys;
   for (const auto& item : json.items()) keys.push_back(item.key());
-  EXPECT_EQ(keys, (std::vector<std::string>{"format", "format_version", "scope", "images",
-                                            "config_files", "input", "rtl", "stall_seed", "kernels",
-                                            "total_mismatches", "hardware", "provenance", "size",
-                                            "taps", "accumulators", "cycles", "notes", "profile"}));
+  EXPECT_EQ(keys, (std::vector<std::string>{
+                      "format", "format_version", "scope", "images", "config_files", "input", "rtl",
+                      "rtl_assertions", "stall_seed", "kernels", "total_mismatches", "hardware",
+                      "provenance", "size", "taps", "accumulators", "cycles", "notes", "profile"}));
 }
 
 TEST(RunReportJson, SurvivesTextThatIsNotUtf8) {
