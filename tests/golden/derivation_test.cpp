@@ -12,7 +12,7 @@ namespace qsim::derivation {
 namespace {
 
 constexpr std::string_view kPinnedDigest =
-    "853516c128cefad41de081e0084d5445bcd19e7e56806556516a233ea0ee69e0";
+    "238eb0fcc9289cd890bd7a78dd12c09b1cea8d87e53c64b00021fc52049db9db";
 
 class Derivation : public ::testing::TestWithParam<Battery> {};
 
