@@ -382,6 +382,11 @@ struct FastBackend::Kernel {
     const TensorInfo in = run.Info(op.input), out = run.Info(op.output);
     GeluShape shape = GeluOp::ShapeOf(in, out);
     if (KindOf(op.params) == GeluKind::kShiftGelu) return ShiftGelu(op, shape);
+    if (const auto* lookup = std::get_if<GeluTableParams>(&op.params)) {
+      std::int64_t none = 0;
+      run.StoreClamped(op.output, LookUp(op.input, op.output, lookup->table, {}, none), none);
+      return true;
+    }
     // Fewer elements than codes: each by itself.
     if (run.Value(op.input).size() < std::int64_t{in.range.qmax} - in.range.qmin)
       return op.Run(run), true;
@@ -486,8 +491,8 @@ struct FastBackend::Kernel {
       const auto x = all.subspan(r * width, width);
       const std::int32_t largest = kernels::Largest(x);
       std::vector<Entry>& table = tables[largest];
-      for (std::int32_t code = first; table.empty() || code <= largest; ++code) {
-        if (static_cast<std::int32_t>(table.size()) > largest - first) break;
+      for (std::int32_t code = first; table.size() <= static_cast<std::size_t>(largest - first);
+           ++code) {
         const std::int32_t pair[] = {largest, code};
         std::int32_t y[2];
         const GeluShape two{shape.range, shape.input_qmin, 2},

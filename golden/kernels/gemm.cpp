@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <type_traits>
 
 #include "golden/ops/require.h"
+#include "golden/ops/wrap.h"
 
 namespace qsim::golden::kernels {
 namespace {
@@ -146,6 +146,19 @@ class Product {
     StepByStep(first, out, stride);
   }
 
+  // The same where InAnyOrder, modulo 2^32 and the accumulator.
+  void Sum(std::int64_t first, std::int32_t* out, std::int64_t stride) {
+    Load(first, /*all_at_once=*/true);
+    MultiplyPanel(left_, *right_, first, 0, left_.groups, init_.data(), out, stride);
+    if (!left_.sums.empty())
+      Correct({rhs_zero_.data(), left_.sums.data()}, left_.rows, out, stride, nullptr);
+    if (params_.acc.policy != AccPolicy::kWrap || params_.acc.bits == 32) return;
+    for (std::int64_t m = 0; m < left_.rows; ++m) {
+      for (std::int32_t* at = out + m * stride; at < out + m * stride + panel_; ++at)
+        *at = static_cast<std::int32_t>(WrapTo(*at, params_.acc.bits));
+    }
+  }
+
  private:
   std::int64_t Bias(std::int64_t n) const {
     return params_.bias.empty() ? 0 : params_.bias[static_cast<std::size_t>(n)];
@@ -181,28 +194,13 @@ class Product {
     }
   }
 
-  // In any order, modulo 2^32.
-  void Sum(std::int64_t first, std::int32_t* out, std::int64_t stride) {
-    Load(first, /*all_at_once=*/true);
-    MultiplyPanel(left_, *right_, first, 0, left_.groups, init_.data(), out, stride);
-    if (!left_.sums.empty())
-      Correct({rhs_zero_.data(), left_.sums.data()}, left_.rows, out, stride, nullptr);
-    if (params_.acc.policy != AccPolicy::kWrap || params_.acc.bits == 32) return;
-    const int unused = 32 - params_.acc.bits;
-    for (std::int64_t m = 0; m < left_.rows; ++m) {
-      for (std::int32_t* at = out + m * stride; at < out + m * stride + panel_; ++at)
-        *at = static_cast<std::int32_t>(static_cast<std::uint32_t>(*at) << unused) >> unused;
-    }
-  }
-
   void StepByStep(std::int64_t first, std::int32_t* out, std::int64_t stride) {
     AccRange range;
     const std::int64_t most = (std::int64_t{1} << (params_.acc.bits - 1)) - 1;
     const auto apply = [&](std::int64_t sum) -> std::int64_t {
       range.Include(sum);
       if (params_.acc.policy != AccPolicy::kWrap) return std::clamp(sum, -most - 1, most);
-      const int unused = 64 - params_.acc.bits;
-      return static_cast<std::int64_t>(static_cast<std::uint64_t>(sum) << unused) >> unused;
+      return WrapTo(sum, params_.acc.bits);
     };
     for (std::int32_t& init : init_) init = static_cast<std::int32_t>(apply(init));
     StepPanel(left_, *right_, first, init_.data(), params_.acc, out, stride, range);
@@ -283,7 +281,7 @@ bool DispatchInto(MatrixView<const Lhs> lhs, MatrixView<const std::int8_t> rhs,
   static thread_local std::vector<std::int32_t> tile;
   tile.resize(static_cast<std::size_t>(lhs.rows * product.panel()));
   for (std::int64_t first = 0; first < rhs.cols; first += product.panel()) {
-    product.Compute(first, tile.data(), product.panel());
+    product.Sum(first, tile.data(), product.panel());
     sink(first, std::min(product.panel(), rhs.cols - first), tile.data(), product.panel());
   }
   return true;

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdlib>
+#include <vector>
 
+#include "golden/kernels/ratios.h"
 #include "golden/ops/integer_sqrt.h"
 #include "golden/ops/rounding.h"
 

@@ -3,11 +3,8 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
-#include <vector>
 
-#include "golden/kernels/ratios.h"
 #include "golden/ops/layernorm.h"
 #include "golden/ops/rmsnorm.h"
 

@@ -143,15 +143,24 @@ class RowCodes {
  public:
   explicit RowCodes(std::int64_t distances)
       : row_(static_cast<std::size_t>(distances)), codes_(row_.size()) {}
-  void NextRow() { ++now_; }
+  // The codes of a row whose maximum is `largest`; function(distance) gives one. Returns how many
+  // saturated.
   template <typename Function>
-  Code Get(std::int64_t distance, Function function) {
-    const auto at = static_cast<std::size_t>(distance);
-    if (row_[at] != now_) {
-      codes_[at] = function();
-      row_[at] = now_;
+  std::int64_t Row(std::span<const std::int32_t> scores, std::int64_t largest,
+                   std::span<std::int32_t> out, Function function) {
+    ++now_;
+    std::int64_t saturated = 0;
+    for (std::size_t i = 0; i < scores.size(); ++i) {
+      const std::int64_t distance = largest - scores[i];
+      const auto at = static_cast<std::size_t>(distance);
+      if (row_[at] != now_) {
+        codes_[at] = function(distance);
+        row_[at] = now_;
+      }
+      saturated += codes_[at].saturated;
+      out[i] = codes_[at].value;
     }
-    return codes_[at];
+    return saturated;
   }
 
  private:
@@ -170,20 +179,12 @@ class SummedRows final : public SoftmaxRows {
     const std::int32_t largest = Largest(scores);
     auto last = LastOf(params_);
     for (const std::int32_t score : scores) last.sum += last.Term(exp_[largest - score]);
-    codes_.NextRow();
-    std::int64_t saturated = 0;
-    for (std::size_t i = 0; i < scores.size(); ++i) {
-      const std::int64_t distance = largest - scores[i];
-      const Code code = codes_.Get(distance, [&] {
-        if constexpr (std::is_same_v<Params, TfliteSoftmaxParams>) {
-          if (-distance < params_.diff_min) return Code{TfliteSoftmaxRange(params_).qmin};
-        }
-        return last.Of(exp_[distance]);
-      });
-      saturated += code.saturated;
-      out[i] = code.value;
-    }
-    return saturated;
+    return codes_.Row(scores, largest, out, [&](std::int64_t distance) {
+      if constexpr (std::is_same_v<Params, TfliteSoftmaxParams>) {
+        if (-distance < params_.diff_min) return Code{TfliteSoftmaxRange(params_).qmin};
+      }
+      return last.Of(exp_[distance]);
+    });
   }
 
  private:
@@ -212,18 +213,10 @@ class ItaRows final : public SoftmaxRows {
     std::int64_t largest = 0;
     const std::int64_t sum = Sum(scores, largest);
     const std::int64_t inverse = (params_.levels - std::int64_t{1}) * 256 / sum;
-    codes_.NextRow();
-    for (std::size_t i = 0; i < scores.size(); ++i) {
-      const std::int64_t distance = largest - scores[i];
-      out[i] = codes_
-                   .Get(distance,
-                        [&] {
-                          return Code{static_cast<std::int32_t>(Down(inverse, power_[distance]) +
-                                                                params_.output_offset)};
-                        })
-                   .value;
-    }
-    return 0;
+    return codes_.Row(scores, largest, out, [&](std::int64_t distance) {
+      return Code{
+          static_cast<std::int32_t>(Down(inverse, power_[distance]) + params_.output_offset)};
+    });
   }
 
  private:
@@ -285,19 +278,10 @@ class IsoftmaxRows final : public SoftmaxRows {
     const std::int32_t largest = Largest(scores);
     Int128 sum = 0;
     for (const std::int32_t score : scores) sum += Exp(largest - score);
-    codes_.NextRow();
-    for (std::size_t i = 0; i < scores.size(); ++i) {
-      const std::int64_t distance = largest - scores[i];
-      out[i] = codes_
-                   .Get(distance,
-                        [&] {
-                          return Code{static_cast<std::int32_t>(Exp(distance) *
-                                                                (params_.levels - 1) / sum) +
-                                      params_.output_offset};
-                        })
-                   .value;
-    }
-    return 0;
+    return codes_.Row(scores, largest, out, [&](std::int64_t distance) {
+      return Code{static_cast<std::int32_t>(Exp(distance) * (params_.levels - 1) / sum) +
+                  params_.output_offset};
+    });
   }
 
  private:

@@ -6,15 +6,10 @@
 #include <type_traits>
 
 #include "golden/ops/require.h"
+#include "golden/ops/wrap.h"
 
 namespace qsim::golden {
 namespace {
-
-// The one place where a value wraps: sign-extends the low `bits` of value.
-std::int64_t Wrap(std::int64_t value, int bits) {
-  const auto shift = static_cast<unsigned>(64 - bits);
-  return static_cast<std::int64_t>(static_cast<std::uint64_t>(value) << shift) >> shift;
-}
 
 // The accumulator of one output element: adds, watches and applies the policy, step by step.
 class SteppedAccumulator {
@@ -33,7 +28,7 @@ class SteppedAccumulator {
 
  private:
   std::int64_t Apply(std::int64_t sum) const {
-    if (acc_.policy == AccPolicy::kWrap) return Wrap(sum, acc_.bits);
+    if (acc_.policy == AccPolicy::kWrap) return WrapTo(sum, acc_.bits);
     if (acc_.policy == AccPolicy::kSaturate) return std::clamp(sum, min_, max_);
     throw AccumulatorOverflow("accumulator left its width under policy error");
   }
