@@ -31,11 +31,42 @@ bool IsConstant(const std::vector<T>& values) {
   return std::adjacent_find(values.begin(), values.end(), std::not_equal_to<>()) == values.end();
 }
 
+// What a file of a model that reads ids has: [tokens], or [N, tokens].
+void CheckIdFile(const NpyReader& file, bool list, std::int64_t vocabulary) {
+  const Shape& shape = file.shape();
+  if (!file.dtype()) {
+    FailFile(file.path(), fmt::format("holds floats; the model reads token ids, integers in 0..{}",
+                                      vocabulary - 1));
+  }
+  if (shape.size() != 1 && (list || shape.size() != 2)) {
+    FailFile(file.path(), fmt::format("shape {}; expected {}", FormatShape(shape),
+                                      list ? "[tokens] for each file of ids" : "[N, tokens]"));
+  }
+  if (shape.size() == 2 && shape[0] == 0) FailFile(file.path(), "zero samples");
+  if (ElementCount(shape) == 0)
+    FailFile(file.path(), fmt::format("shape {}: no tokens", FormatShape(shape)));
+}
+
+// All of them, behind the first `skipped` of the file.
+void AppendIds(const IntTensor& ids, const std::filesystem::path& file, std::int64_t skipped,
+               std::int64_t vocabulary, std::vector<std::int32_t>& to) {
+  for (std::int64_t i = 0; i < ids.size(); ++i) {
+    const std::int64_t id = ids.At(i);
+    if (id < 0 || id >= vocabulary) {
+      FailFile(file, fmt::format("token id {} at [{}] is outside 0..{}: the model's vocabulary has "
+                                 "{} tokens",
+                                 id, skipped + i, vocabulary - 1, vocabulary));
+    }
+    to.push_back(static_cast<std::int32_t>(id));
+  }
+}
+
 // [N, tokens, dim], or [tokens, dim] for each file of a list, then of any length where
 // `any_length`.
 void CheckTokenFile(const NpyReader& file, bool list, bool any_length, const Geometry& geometry) {
   const Shape& shape = file.shape();
-  if (file.dtype()) FailFile(file.path(), "holds integers; floats expected");
+  if (file.dtype())
+    FailFile(file.path(), "holds integers; floats expected: the model reads token embeddings");
   if (shape.size() != (list ? 2u : 3u)) {
     FailFile(file.path(),
              fmt::format("shape {}; expected {}", FormatShape(shape),
@@ -71,7 +102,15 @@ std::string WhyNoFloats(const NpyReader& file) {
 
 std::int64_t ModelInputs::count() const {
   if (const auto* images = std::get_if<ImageInputs>(&data)) return images->pixels.shape()[0];
+  if (const auto* tokens = std::get_if<TokenInputs>(&data)) return tokens->ids.shape()[0];
   return std::get<FloatTensor>(data).shape[0];
+}
+
+IntTensor TokenInputs::Sequence(std::int64_t index) const {
+  const std::int64_t row = ids.shape()[1];
+  const std::int64_t length = lengths.empty() ? row : lengths[static_cast<std::size_t>(index)];
+  const auto begin = ids.As<std::int32_t>().begin() + index * row;
+  return IntTensor({length}, std::vector<std::int32_t>(begin, begin + length));
 }
 
 std::vector<const FloatTensor*> ModelInputs::Sequences() const {
@@ -91,6 +130,13 @@ std::string Format(const LengthSummary& lengths, std::string_view section) {
 InputReader::InputReader(const Manifest& manifest, const InputSpec& spec, InputUse use,
                          std::int64_t least_length)
     : spec_(spec) {
+  vocabulary_ = manifest.geometry.vocabulary.value_or(0);
+  if (spec_.images && vocabulary_ > 0) {
+    FailFile(*spec_.images,
+             fmt::format("images, but the model reads token ids: 'tokens' of the section '{}', or "
+                         "without a manifest.yaml a directory {}",
+                         spec_.name, use == InputUse::kCalibration ? "calib" : "eval"));
+  }
   if (spec_.images) {
     if (least_length > 0) {
       throw InputError(fmt::format(
@@ -172,19 +218,32 @@ void InputReader::CheckTokens(const Geometry& geometry, InputUse use, std::int64
     sum += length * samples;
     return true;
   };
+  const bool ids = vocabulary_ > 0;
   if (!spec_.token_list) {
     file_.emplace(spec_.tokens.front());
-    CheckTokenFile(*file_, false, false, geometry);
-    add(file_->shape()[1], file_->shape()[0]);
-  } else {
+    if (ids) {
+      CheckIdFile(*file_, false, vocabulary_);
+    } else {
+      CheckTokenFile(*file_, false, false, geometry);
+    }
+    // One sequence of ids may do without the axis of inputs.
+    spec_.token_list = file_->shape().size() == 1;
+    if (!spec_.token_list) add(file_->shape()[1], file_->shape()[0]);
+  }
+  if (spec_.token_list) {
+    file_.reset();
     // The program is for sequences of the manifest's length; ranges come from any.
     const bool any_length = use == InputUse::kCalibration;
     Shape first;
     for (std::size_t i = 0; i < spec_.tokens.size(); ++i) {
       const NpyReader file(spec_.tokens[i]);
-      CheckTokenFile(file, true, any_length, geometry);
+      if (ids) {
+        CheckIdFile(file, true, vocabulary_);
+      } else {
+        CheckTokenFile(file, true, any_length, geometry);
+      }
       if (first.empty()) first = file.shape();
-      if (file.shape()[1] != first[1] || (!any_length && file.shape() != first)) {
+      if (!ids && (file.shape()[1] != first[1] || (!any_length && file.shape() != first))) {
         FailFile(file.path(),
                  fmt::format("[tokens, dim] is {}, but {} in {}", FormatShape(file.shape()),
                              FormatShape(first), spec_.tokens.front().string()));
@@ -245,21 +304,10 @@ ModelInputs InputReader::Read(std::int64_t first, std::int64_t count) const {
   if (spec_.images) {
     inputs.data =
         ImageInputs{AsInts(file_->Read(first, count), file_->path()), spec_.mean, spec_.stddev};
-  } else if (!spec_.token_list) {
-    inputs.data = AsFloats(file_->Read(first, count), file_->path());
+  } else if (vocabulary_ > 0) {
+    inputs.data = ReadIds(first, count);
   } else {
-    FloatTensor all;
-    for (std::int64_t i = first; i < first + count; ++i) {
-      const FloatTensor one =
-          ReadFloatNpy(spec_.tokens[static_cast<std::size_t>(kept_[static_cast<std::size_t>(i)])]);
-      if (all.shape.empty()) all.shape = {count, one.shape.at(0), one.shape.at(1)};
-      all.data.insert(all.data.end(), one.data.begin(), one.data.end());
-    }
-    if (static_cast<std::int64_t>(all.data.size()) != ElementCount(all.shape)) {
-      FailFile(spec_.tokens[static_cast<std::size_t>(kept_[static_cast<std::size_t>(first)])],
-               "changed while it was being read");
-    }
-    inputs.data = std::move(all);
+    inputs.data = ReadEmbeddings(first, count);
   }
   if (!labels_.empty()) {
     const auto begin = labels_.begin() + first;
@@ -268,16 +316,75 @@ ModelInputs InputReader::Read(std::int64_t first, std::int64_t count) const {
   return inputs;
 }
 
+const std::filesystem::path& InputReader::FileOf(std::int64_t index) const {
+  if (file_) return file_->path();
+  return spec_.tokens[static_cast<std::size_t>(kept_[static_cast<std::size_t>(index)])];
+}
+
+std::string InputReader::NameOf(std::int64_t index) const {
+  return file_ ? fmt::format("{} {}", spec_.images ? "image" : "input", index)
+               : FileOf(index).string();
+}
+
+FloatTensor InputReader::ReadEmbeddings(std::int64_t first, std::int64_t count) const {
+  if (file_) return AsFloats(file_->Read(first, count), file_->path());
+  FloatTensor all;
+  for (std::int64_t i = first; i < first + count; ++i) {
+    const FloatTensor one = ReadFloatNpy(FileOf(i));
+    if (all.shape.empty()) all.shape = {count, one.shape.at(0), one.shape.at(1)};
+    all.data.insert(all.data.end(), one.data.begin(), one.data.end());
+  }
+  if (static_cast<std::int64_t>(all.data.size()) != ElementCount(all.shape))
+    FailFile(FileOf(first), "changed while it was being read");
+  return all;
+}
+
+TokenInputs InputReader::ReadIds(std::int64_t first, std::int64_t count) const {
+  if (file_) {
+    const IntTensor stored = AsInts(file_->Read(first, count), file_->path());
+    std::vector<std::int32_t> ids;
+    AppendIds(stored, file_->path(), first * stored.shape()[1], vocabulary_, ids);
+    return {IntTensor(stored.shape(), std::move(ids))};
+  }
+  TokenInputs inputs;
+  std::vector<std::vector<std::int32_t>> rows(static_cast<std::size_t>(count));
+  std::size_t longest = 0;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::filesystem::path& file = FileOf(first + static_cast<std::int64_t>(i));
+    AppendIds(ReadIntNpy(file), file, 0, vocabulary_, rows[i]);
+    if (std::ssize(rows[i]) != file_length_[static_cast<std::size_t>(first) + i])
+      FailFile(file, "changed while it was being read");
+    inputs.lengths.push_back(std::ssize(rows[i]));
+    longest = std::max(longest, rows[i].size());
+  }
+  std::vector<std::int32_t> ids;
+  for (std::vector<std::int32_t>& row : rows) {
+    row.resize(longest, 0);
+    ids.insert(ids.end(), row.begin(), row.end());
+  }
+  if (std::all_of(inputs.lengths.begin(), inputs.lengths.end(), [&](std::int64_t length) {
+        return length == static_cast<std::int64_t>(longest);
+      }))
+    inputs.lengths.clear();
+  inputs.ids = IntTensor({count, static_cast<std::int64_t>(longest)}, std::move(ids));
+  return inputs;
+}
+
 ModelInputs LoadInputs(const Manifest& manifest, const InputSpec& spec, InputUse use,
                        std::int64_t least_length) {
   const InputReader reader(manifest, spec, use, least_length);
-  if (reader.EqualRun(0, reader.count()) != reader.count()) {
+  if (!manifest.geometry.vocabulary && reader.EqualRun(0, reader.count()) != reader.count()) {
     FailFile(spec.tokens.front(), "the files of the list differ in length: read them in pieces");
   }
   ModelInputs inputs = reader.Read(0, reader.count());
-  const auto* images = std::get_if<ImageInputs>(&inputs.data);
-  const bool constant = images != nullptr ? IsConstant(images->pixels.As<std::uint8_t>())
-                                          : IsConstant(std::get<FloatTensor>(inputs.data).data);
+  bool constant = false;
+  if (const auto* images = std::get_if<ImageInputs>(&inputs.data)) {
+    constant = IsConstant(images->pixels.As<std::uint8_t>());
+  } else if (const auto* tokens = std::get_if<TokenInputs>(&inputs.data)) {
+    constant = IsConstant(tokens->ids.As<std::int32_t>());
+  } else {
+    constant = IsConstant(std::get<FloatTensor>(inputs.data).data);
+  }
   if (use == InputUse::kCalibration && constant) {
     FailFile(
         spec.images ? *spec.images : spec.tokens.front(),

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <system_error>
 #include <tuple>
 #include <utility>
@@ -89,30 +90,57 @@ class ManifestReader {
   // Of a directory without a manifest: those of the shipped vectors.
   void TakeUsualNames() {
     manifest_.model = directory_ / "model.safetensors";
+    manifest_.config = directory_ / kConfig;
     if (!Exists("model.safetensors")) {
       throw InputError(
           fmt::format("{}: no such file; without a manifest.yaml the weights beside "
                       "{} must have this name",
                       manifest_.model.string(), kConfig));
     }
-    const auto inputs = [&](const char* name) {
+    const auto inputs = [&](const char* name, const char* tokens, const char* images) {
       InputSpec spec;
       spec.name = name;
       spec.origin = (directory_ / kConfig).string();
+      if (Exists(tokens)) {
+        TakeTokens(directory_ / tokens, spec);
+      } else {
+        spec.images = directory_ / images;
+      }
       return spec;
     };
-    manifest_.calibration = inputs("calibration");
-    manifest_.calibration->images = directory_ / "calib_images.npy";
-    if (!Exists("eval_images.npy")) return;
-    manifest_.evaluation = inputs("evaluation");
-    manifest_.evaluation->images = directory_ / "eval_images.npy";
+    manifest_.calibration = inputs("calibration", "calib", "calib_images.npy");
+    if (!Exists("eval") && !Exists("eval_images.npy")) return;
+    manifest_.evaluation = inputs("evaluation", "eval", "eval_images.npy");
     if (Exists("eval_labels.npy")) manifest_.evaluation->labels = directory_ / "eval_labels.npy";
+  }
+
+  // A file, or a directory: the .npy files in it, by name.
+  void TakeTokens(const std::filesystem::path& path, InputSpec& spec) const {
+    std::error_code ignored;
+    spec.token_list = std::filesystem::is_directory(path, ignored);
+    if (!spec.token_list) {
+      spec.tokens.push_back(path);
+      return;
+    }
+    for (const auto& entry : std::filesystem::directory_iterator(path, ignored)) {
+      if (entry.path().extension() == ".npy") spec.tokens.push_back(entry.path());
+    }
+    std::sort(spec.tokens.begin(), spec.tokens.end());
+    if (spec.tokens.empty()) {
+      throw InputError(
+          fmt::format("{}: {}: zero samples: the directory has no .npy files, or cannot be read",
+                      spec.origin, path.string()));
+    }
   }
 
   // Whatever the manifest leaves out. An image may have another size than the model was trained
   // for; of everything else there is only one truth.
   void TakeFilesBeside() {
-    ModelFiles files = ModelFiles::Read(manifest_.model.parent_path());
+    const std::filesystem::path beside = manifest_.model.parent_path();
+    std::error_code ignored;
+    if (manifest_.config.empty() && std::filesystem::exists(beside / kConfig, ignored))
+      manifest_.config = beside / kConfig;
+    ModelFiles files = ModelFiles::Read(manifest_.config, beside);
     const auto take = [&](const std::string& key, const auto& stated, auto& into) {
       if (!stated) return;
       if (!into) {
@@ -158,6 +186,8 @@ class ManifestReader {
   void ReadTop(const YamlEntry& entry) {
     if (entry.key == "model") {
       manifest_.model = Path(entry, *entry.value);
+    } else if (entry.key == "config") {
+      manifest_.config = Path(entry, *entry.value);
     } else if (entry.key == "name") {
       manifest_.name = ModelName(entry);
     } else if (entry.key == "ignore_tensors") {
@@ -176,8 +206,9 @@ class ManifestReader {
     } else if (entry.key == "evaluation") {
       manifest_.evaluation = ReadInput(entry);
     } else if (!ReadGeometry(entry)) {
-      std::vector<std::string> words = {"model", "name", "ignore_tensors", "geometry",
-                                        "mean",  "std",  "calibration",    "evaluation"};
+      std::vector<std::string> words = {"model",     "config", "name", "ignore_tensors",
+                                        "geometry",  "mean",   "std",  "calibration",
+                                        "evaluation"};
       for (std::string& word : GeometryWords()) words.push_back(std::move(word));
       FailUnknown(entry, words);
     }
@@ -229,7 +260,7 @@ class ManifestReader {
       } else if (entry.key == "tokens") {
         spec.token_list = entry.value->kind == YamlNode::Kind::kSequence;
         if (spec.token_list && entry.value->items.empty()) FailKey(entry, "zero samples");
-        if (!spec.token_list) spec.tokens.push_back(Path(entry, *entry.value));
+        if (!spec.token_list) TakeTokens(Path(entry, *entry.value), spec);
         for (const YamlPtr& item : entry.value->items) spec.tokens.push_back(Path(entry, *item));
       } else if (entry.key == "mean") {
         spec.mean = Normalisation(entry);
@@ -245,7 +276,7 @@ class ManifestReader {
       FailKey(section, "expected either 'images' or 'tokens'");
     }
     if (!spec.images && (!spec.mean.empty() || !spec.stddev.empty())) {
-      FailKey(section, "'mean' and 'std' belong to images; token embeddings enter as they are");
+      FailKey(section, "'mean' and 'std' belong to images; tokens enter as they are");
     }
     return spec;
   }

@@ -28,6 +28,8 @@ struct Geometry {
   std::optional<std::int64_t> depth;
   std::optional<std::int64_t> mlp_hidden;  // 4 * dim when nothing says otherwise
   std::optional<std::int64_t> classes;
+  // Of token ids: 0..vocabulary - 1. No key of the manifest: the network's table says it.
+  std::optional<std::int64_t> vocabulary;
   std::optional<double> eps;              // of the layer norms
   std::optional<std::string> activation;  // of the MLP: "gelu", "quick_gelu", ...
   std::optional<std::string> pool;        // what the head reads: "token", "avg"
@@ -44,8 +46,9 @@ struct ImageResize {
 struct InputSpec {
   std::string name;  // "calibration" or "evaluation"
   std::optional<std::filesystem::path> images;
-  std::vector<std::filesystem::path> tokens;  // one file of [N, T, D], or several of [T, D]
-  bool token_list = false;                    // `tokens:` is a list
+  // One file of [N, T, D], or several of [T, D]; of token ids, [N, T] and [T].
+  std::vector<std::filesystem::path> tokens;
+  bool token_list = false;     // `tokens:` is a list, or a directory of files
   std::vector<double> mean;    // per image channel, on a 0..1 scale; empty for tokens
   std::vector<double> stddev;  // `std:`
   std::optional<std::filesystem::path> labels;
@@ -62,6 +65,9 @@ struct Manifest {
   std::filesystem::path path;   // of manifest.yaml
   std::string name;             // of the model; the directory's where the file gives none
   std::filesystem::path model;  // the safetensors file
+  // The model's config.json, as the manifest names it, else beside the weights; empty: there is
+  // none.
+  std::filesystem::path config;
   std::vector<IgnoredTensors> ignore_tensors;
   Geometry geometry;
   // Where what manifest.yaml does not say comes from, by its key.
@@ -93,21 +99,30 @@ struct ImageInputs {
   std::vector<double> stddev;  // C values, > 0
 };
 
+// Sequences of token ids, which may differ in length.
+struct TokenInputs {
+  IntTensor ids;                           // int32 [N, T]
+  std::vector<std::int64_t> lengths = {};  // how much of each row counts; empty: all of it
+  // One of them: int32 [its length].
+  IntTensor Sequence(std::int64_t index) const;
+};
+
 struct ModelInputs {
-  std::variant<ImageInputs, FloatTensor> data;  // FloatTensor: token embeddings [N, T, D]
-  std::vector<FloatTensor> more = {};           // further inputs of the network: [N, T', D'] each
-  std::vector<std::int64_t> labels = {};        // N values, or empty
-  std::int64_t count() const;                   // N
-  // Everything that is not images, in the order of the network's inputs.
+  // FloatTensor: token embeddings [N, T, D].
+  std::variant<ImageInputs, FloatTensor, TokenInputs> data;
+  std::vector<FloatTensor> more = {};     // further inputs of the network: [N, T', D'] each
+  std::vector<std::int64_t> labels = {};  // N values, or empty
+  std::int64_t count() const;             // N
+  // All embeddings, in the order of the network's inputs.
   std::vector<const FloatTensor*> Sequences() const;
 };
 
 enum class InputUse : std::uint8_t { kCalibration, kEvaluation };
 
 // Loads and checks the files of a section against the manifest's geometry. Throws InputError:
-// missing file, zero samples, wrong dtype, rank or size, NaN or Inf, std <= 0, labels of another
-// length or outside the classes; for calibration also inputs that are all one value. Token inputs
-// below `least_length` are left out (InputReader).
+// missing file, zero samples, wrong dtype, rank or size, NaN or Inf, ids outside the vocabulary,
+// std <= 0, labels of another length or outside the classes; for calibration also inputs that are
+// all one value. Token inputs below `least_length` are left out (InputReader).
 ModelInputs LoadInputs(const Manifest& manifest, const InputSpec& spec, InputUse use,
                        std::int64_t least_length = 0);
 

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "sim/error.h"
-#include "sim/io/files/input_file.h"
+#include "sim/inputs/configuration_file.h"
 #include "sim/text/printable.h"
 
 namespace qsim::inputs {
@@ -18,8 +18,6 @@ namespace {
 
 using Json = nlohmann::json;
 using Integer = std::optional<std::int64_t> Geometry::*;
-
-constexpr std::uint64_t kLongest = 16 << 20;
 
 // transformers' architectures that are plain vision transformers.
 constexpr std::string_view kModelTypes[] = {"vit",     "deit",  "dinov2",  "dinov2_with_registers",
@@ -36,6 +34,9 @@ constexpr std::pair<const char*, std::pair<const char*, Integer>> kKeys[] = {
     {"image_size", {"image", &Geometry::image}},
 };
 
+// Those whose settings sim/network/families reads.
+constexpr std::string_view kLanguageTypes[] = {"gla", "mamba2"};
+
 // Settings under which the network computes something else, by what they are there.
 constexpr std::pair<const char*, const char*> kOther[] = {
     {"use_swiglu_ffn", "a gated MLP (SwiGLU)"},
@@ -50,27 +51,29 @@ constexpr std::pair<std::string_view, std::int64_t> kTimmHeads[] = {
 
 class Reader {
  public:
-  ModelFiles Read(const std::filesystem::path& directory) {
-    if (Open(directory / "config.json")) {
+  ModelFiles Read(const std::filesystem::path& config, const std::filesystem::path& directory) {
+    if (!config.empty()) {
+      Open(config);
       if (json_.contains("pretrained_cfg") || json_.contains("architecture")) {
         ReadTimm();
       } else {
         ReadTransformers();
       }
     }
-    if (Open(directory / "preprocessor_config.json")) ReadPreprocessor();
+    const std::filesystem::path preprocessor = directory / "preprocessor_config.json";
+    std::error_code ignored;
+    if (std::filesystem::exists(preprocessor, ignored)) {
+      Open(preprocessor);
+      ReadPreprocessor();
+    }
     return std::move(files_);
   }
 
  private:
-  bool Open(std::filesystem::path path) {
-    std::error_code ignored;
-    if (!std::filesystem::exists(path, ignored)) return false;
+  void Open(std::filesystem::path path) {
     path_ = std::move(path);
     files_.found = true;
-    json_ = Json::parse(ReadTextFile(path_, kLongest, "a configuration"), nullptr, false);
-    if (!json_.is_object()) Fail("is not a JSON object");
-    return true;
+    json_ = ReadConfiguration(path_);
   }
 
   [[noreturn]] void Fail(const std::string& what) const {
@@ -112,10 +115,13 @@ class Reader {
     const std::string type = json_.value("model_type", Json()).is_string()
                                  ? json_["model_type"].get<std::string>()
                                  : std::string();
-    if (!type.empty() &&
-        std::find(std::begin(kModelTypes), std::end(kModelTypes), type) == std::end(kModelTypes)) {
-      Fail(fmt::format("model_type '{}' is not supported; these are: {}", Printable(type),
-                       fmt::join(kModelTypes, ", ")));
+    const auto is_one_of = [&type](const auto& types) {
+      return std::find(std::begin(types), std::end(types), type) != std::end(types);
+    };
+    if (is_one_of(kLanguageTypes)) return;
+    if (!type.empty() && !is_one_of(kModelTypes)) {
+      Fail(fmt::format("model_type '{}' is not supported; these are: {}, {}", Printable(type),
+                       fmt::join(kModelTypes, ", "), fmt::join(kLanguageTypes, ", ")));
     }
     for (const auto& [key, what] : kOther) {
       const auto value = json_.find(key);
@@ -229,8 +235,7 @@ class Reader {
     const auto image = crop ? crop : stated_size("size");
     if (image) State("image", &Geometry::image, *image);
     // A size of both sides is taken for that of the shorter one: no image is distorted here.
-    if (image && size >= *image)
-      StateEdge(static_cast<double>(size) / static_cast<double>(*image));
+    if (image && size >= *image) StateEdge(static_cast<double>(size) / static_cast<double>(*image));
     const auto resample = json_.find("resample");  // Pillow's numbers
     if (resample != json_.end() && *resample == Json(2))
       files_.resize.filter = ResizeFilter::kBilinear;
@@ -250,8 +255,9 @@ class Reader {
 
 }  // namespace
 
-ModelFiles ModelFiles::Read(const std::filesystem::path& directory) {
-  return Reader().Read(directory);
+ModelFiles ModelFiles::Read(const std::filesystem::path& config,
+                            const std::filesystem::path& directory) {
+  return Reader().Read(config, directory);
 }
 
 }  // namespace qsim::inputs

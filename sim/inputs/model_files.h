@@ -21,9 +21,12 @@ struct ModelFiles {
   std::string name;                  // of the model; may be empty
   bool found = false;                // any of the files
 
-  // Reads those that a directory has. Throws InputError: JSON that is none, values of another type,
-  // and settings that compute something else than a vision transformer does.
-  static ModelFiles Read(const std::filesystem::path& directory);
+  // Reads `config`, if that is a path, and what a directory has beside it. Of a language model's
+  // configuration nothing is taken: its family reads that itself. Throws InputError: JSON that is
+  // none, values of another type, and settings that compute something else than a vision
+  // transformer does.
+  static ModelFiles Read(const std::filesystem::path& config,
+                         const std::filesystem::path& directory);
 };
 
 }  // namespace qsim::inputs
