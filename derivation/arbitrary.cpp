@@ -1,117 +1,13 @@
 #include "derivation/arbitrary.h"
 
 #include <algorithm>
-#include <limits>
-#include <string>
 #include <utility>
-#include <vector>
 
+#include "derivation/arbitrary_builder.h"
 #include "golden/ops/int128.h"
-#include "golden/ops/layernorm/eps.h"
 
 namespace qsim::derivation {
 namespace {
-
-constexpr QuantRange kInt8 = {-128, 127};
-constexpr QuantRange kUint8 = {0, 255};
-constexpr QuantRange kInt16 = {-32768, 32767};
-constexpr QuantRange kInt32 = {INT32_MIN, INT32_MAX};
-
-class Builder {
- public:
-  explicit Builder(const Draw& draw) : draw_(draw) {}
-
-  std::int64_t Between(std::int64_t lo, std::int64_t hi) const { return draw_(lo, hi); }
-  std::int32_t Between32(std::int64_t lo, std::int64_t hi) const {
-    return static_cast<std::int32_t>(draw_(lo, hi));
-  }
-  bool Coin() const { return draw_(0, 1) == 1; }
-  template <typename T>
-  T Pick(const std::vector<T>& values) const {
-    return values[static_cast<std::size_t>(
-        Between(0, static_cast<std::int64_t>(values.size()) - 1))];
-  }
-  // Of squares in units of 4^shift: none, beside those of an 8-bit row, or any.
-  std::int64_t AnyEps(int shift) const {
-    return Coin() ? 0 : Between(0, Coin() ? 100000 : kMaxNormEps >> 2 * shift);
-  }
-  Rounding AnyRounding() const { return static_cast<Rounding>(Between(0, 4)); }
-  // Mostly within the range, sometimes one of its ends.
-  std::int32_t Within(QuantRange range) const {
-    const std::int64_t which = Between(0, 9);
-    return which == 0 ? range.qmin : which == 1 ? range.qmax : Between32(range.qmin, range.qmax);
-  }
-  template <typename T = std::int32_t>
-  std::vector<T> Many(std::int64_t count, std::int64_t lo, std::int64_t hi) const {
-    std::vector<T> values;
-    for (std::int64_t i = 0; i < count; ++i) values.push_back(static_cast<T>(Between(lo, hi)));
-    return values;
-  }
-  // How many entries a list has: one, or one for each channel.
-  std::int64_t OneOr(std::int64_t channels) const { return Coin() ? 1 : channels; }
-  Shape AnyShape() const {
-    Shape shape = {Between(1, 9)};
-    while (shape.size() < 5 && Coin()) shape.insert(shape.begin(), Between(1, 3));
-    return shape;
-  }
-  // Not 0: no multiplier is.
-  Multiplier AnyMultiplier(int shift_lo, int shift_hi) const {
-    const std::int32_t m = Between32(1, INT32_MAX);
-    return {Coin() ? m : -m, static_cast<int>(Between(shift_lo, shift_hi))};
-  }
-  std::vector<Multiplier> Multipliers(std::int64_t count, int shift_lo, int shift_hi) const {
-    std::vector<Multiplier> scales;
-    for (std::int64_t i = 0; i < count; ++i) scales.push_back(AnyMultiplier(shift_lo, shift_hi));
-    return scales;
-  }
-
-  IntTensor Values(const TensorInfo& info) const {
-    IntTensor tensor(info.dtype, info.shape);
-    std::visit(
-        [&](auto& storage) {
-          using T = typename std::decay_t<decltype(storage)>::value_type;
-          for (T& value : storage) value = static_cast<T>(Within(info.range));
-        },
-        tensor.storage());
-    return tensor;
-  }
-
-  void Input(const std::string& name, Shape shape, QuantRange range, DType dtype) {
-    instance_.program.tensors.push_back({name, std::move(shape), dtype, range});
-    instance_.program.inputs.push_back(name);
-    instance_.inputs[name] = Values(instance_.program.tensors.back());
-  }
-  void Input(const std::string& name, Shape shape, QuantRange range) {
-    Input(name, std::move(shape), range, StorageFor(range));
-  }
-  void Output(Shape shape, QuantRange range, DType dtype) {
-    instance_.program.tensors.push_back({"y", std::move(shape), dtype, range});
-  }
-  void Output(Shape shape, QuantRange range) { Output(std::move(shape), range, StorageFor(range)); }
-  void Constant(const std::string& name, IntTensor tensor) {
-    instance_.program.constants[name] = std::move(tensor);
-  }
-  const Program& program() const { return instance_.program; }
-
-  // Of a product whose shapes are known: wide enough by proof, or with a policy that acts.
-  template <typename Product>
-  void GiveAccumulator(Product& op) {
-    op.acc = {32, AccPolicy::kError};
-    if (Coin()) {
-      op.acc = {static_cast<int>(Between(16, 32)),
-                Coin() ? AccPolicy::kWrap : AccPolicy::kSaturate};
-    }
-  }
-
-  Instance Take(Op op) {
-    instance_.program.ops = {std::move(op)};
-    return std::move(instance_);
-  }
-
- private:
-  const Draw& draw_;
-  Instance instance_;
-};
 
 IbertExp ExpOf(std::int64_t k) {
   // The published polynomial's coefficients at a scale of 0.6931 / k, near enough.
@@ -463,49 +359,6 @@ Instance Arbitrary(std::type_identity<AddOp>, const Draw& draw) {
   }
   b.Output(shape, kInt32, DType::kInt32);
   return b.Take(std::move(op));
-}
-
-Instance Arbitrary(std::type_identity<TableOp>, const Draw& draw) {
-  Builder b(draw);
-  const Shape shape = b.AnyShape();
-  const QuantRange in = b.Pick<QuantRange>({kInt8, kUint8, {-8, 7}, {-1000, 1200}});
-  const QuantRange out = b.Pick<QuantRange>({kInt8, kUint8, kInt16});
-  b.Input("x", shape, in);
-  b.Output(shape, out);
-  return b.Take(TableOp{"y", "x", b.Many(std::int64_t{in.qmax} - in.qmin + 1, out.qmin, out.qmax)});
-}
-
-Instance Arbitrary(std::type_identity<RmsnormOp>, const Draw& draw) {
-  Builder b(draw);
-  const std::int64_t channels = b.Between(1, 20);
-  const Shape shape = {b.Between(1, 4), channels};
-  b.Input("a", shape, b.Pick<QuantRange>({kInt8, kUint8, kInt16}));
-  RmsnormOp op;
-  op.output = "y";
-  op.input = "a";
-  if (b.Coin()) {
-    op.gate = "b";
-    op.params.gate_zero = b.Between32(-65536, 65536);
-    b.Input("b", shape, b.Pick<QuantRange>({kInt8, kUint8, kInt16}));
-  }
-  op.params.input_zero = b.Between32(-1000, 1000);
-  if (b.Coin()) op.params.input_shift = b.Many(channels, 0, 7);
-  op.params.rms_shift = static_cast<int>(b.Between(0, 15));
-  op.params.eps = b.AnyEps(op.params.rms_shift);
-  op.params.scale = b.Multipliers(b.OneOr(channels), 30, 62);
-  op.params.zero = b.Many(b.OneOr(channels), -65536, 65536);
-  op.params.rounding = b.AnyRounding();
-  b.Output(shape, b.Pick<QuantRange>({kInt8, kUint8, kInt16}));
-  return b.Take(std::move(op));
-}
-
-Instance Arbitrary(std::type_identity<MultiplyOp>, const Draw& draw) {
-  Builder b(draw);
-  const Shape shape = b.AnyShape();
-  b.Input("a", shape, b.Pick<QuantRange>({kInt8, kUint8, {-1000, 1200}}));
-  b.Input("b", shape, b.Pick<QuantRange>({kInt8, kUint8, kInt16}));
-  b.Output(shape, kInt32, DType::kInt32);
-  return b.Take(MultiplyOp{"y", "a", "b", b.Between32(-200, 200), b.Between32(-200, 200)});
 }
 
 // The input has the elements that the view reads, and some more.

@@ -40,5 +40,10 @@ Instance Arbitrary(std::type_identity<ConcatOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<RowSumOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<ColumnSumOp>, const Draw& draw);
 Instance Arbitrary(std::type_identity<RowDivideOp>, const Draw& draw);
+Instance Arbitrary(std::type_identity<CausalConvOp>, const Draw& draw);
+Instance Arbitrary(std::type_identity<LookupOp>, const Draw& draw);
+Instance Arbitrary(std::type_identity<LastRowsOp>, const Draw& draw);
+Instance Arbitrary(std::type_identity<RecurrenceOp>, const Draw& draw);
+Instance Arbitrary(std::type_identity<RecurrenceStateOp>, const Draw& draw);
 
 }  // namespace qsim::derivation

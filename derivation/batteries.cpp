@@ -4,9 +4,9 @@ namespace qsim::derivation {
 
 std::vector<Battery> AllBatteries() {
   std::vector<Battery> all;
-  for (const auto batteries : {RoundingBatteries, RequantizeBatteries, SoftmaxBatteries,
-                               LayernormBatteries, GeluBatteries, RmsnormBatteries, RowBatteries,
-                               KernelBatteries}) {
+  for (const auto batteries :
+       {RoundingBatteries, RequantizeBatteries, SoftmaxBatteries, LayernormBatteries, GeluBatteries,
+        RmsnormBatteries, RowBatteries, SequenceBatteries, KernelBatteries}) {
     const std::span<const Battery> family = batteries();
     all.insert(all.end(), family.begin(), family.end());
   }

@@ -63,7 +63,8 @@ std::span<const Battery> SoftmaxBatteries();
 std::span<const Battery> LayernormBatteries();
 std::span<const Battery> RmsnormBatteries();
 std::span<const Battery> GeluBatteries();
-std::span<const Battery> RowBatteries();  // row_sum, row_divide
+std::span<const Battery> RowBatteries();       // row_sum, row_divide
+std::span<const Battery> SequenceBatteries();  // table, causal_conv, recurrence
 // The fast kernels of every operation, which are derived from the specification.
 std::span<const Battery> KernelBatteries();
 

@@ -2,29 +2,13 @@
 #include <array>
 #include <string>
 
-#include "derivation/arbitrary.h"
 #include "derivation/batteries.h"
 #include "derivation/exact.h"
+#include "derivation/ran.h"
 #include "golden/ops/row_divide.h"
 
 namespace qsim::derivation {
 namespace {
-
-// A random instance of an operation and all its tensors, run.
-template <typename T>
-struct Ran {
-  explicit Ran(Comparison& comparison)
-      : instance(Arbitrary(
-            std::type_identity<T>(),
-            [&](std::int64_t lo, std::int64_t hi) { return comparison.Between(lo, hi); })),
-        op(std::get<T>(instance.program.ops.front())) {
-    GoldenBackend golden;
-    tensors = Execute(instance.program, instance.inputs, 0, golden);
-  }
-  Instance instance;
-  const T& op;
-  TensorMap tensors;
-};
 
 void CompareRowSum(Comparison& comparison) {
   for (int i = 0; i < 200; ++i) {

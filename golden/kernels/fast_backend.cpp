@@ -360,6 +360,7 @@ struct FastBackend::Kernel {
   }
 
   bool operator()(const RmsnormOp& op) const {
+    if (op.groups > 1) return false;
     const TensorInfo info = run.Info(op.output);
     const IntTensor& in = run.Value(op.input);
     WideRows wide(in);
@@ -410,6 +411,7 @@ struct FastBackend::Kernel {
   }
 
   bool operator()(const TableOp& op) const {
+    if (!op.table_of.empty() || op.step_bits != 0) return false;
     std::int64_t none = 0;
     run.Store(op.output, LookUp(op.input, op.output, op.table, {}, none));
     return true;

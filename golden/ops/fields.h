@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -61,6 +62,13 @@ struct Field {
   Axis axis = Axis::kTensor;
   bool optional = false;  // not written where it is empty or 0
 };
+
+// Multipliers that bring their shifts along are called "multiplier" or "..._multiplier": the name
+// of the shifts.
+inline std::string ShiftsOf(std::string_view multipliers) {
+  constexpr std::string_view kMultiplier = "multiplier";
+  return std::string(multipliers.substr(0, multipliers.size() - kMultiplier.size())) + "shift";
+}
 
 // A parameter that the algorithm fixes, beside relatives that choose it: tables list it, so that
 // one block serves the family from one layout. No member stands behind it.

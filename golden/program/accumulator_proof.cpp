@@ -75,15 +75,15 @@ AccRange ChannelRange(std::span<const std::int8_t> weights, Interval input, std:
   return range;
 }
 
-}  // namespace
-
-AccumulatorProof ProveAccumulator(const Program& program, const GemmOp& op) {
+// A sum for each output channel, the first axis of its weight.
+template <typename LinearOp>
+AccumulatorProof ProveLinear(const Program& program, const LinearOp& op) {
   AccumulatorProof proof;
   proof.tap = op.output;
   proof.acc = op.acc;
   const IntTensor& weight = program.Constant(op.weight);
-  const std::vector<std::int8_t>& w = weight.As<std::int8_t>();
-  const std::vector<std::int32_t>& bias = program.Constant(op.bias).As<std::int32_t>();
+  const std::vector<std::int8_t>& w = weight.template As<std::int8_t>();
+  const std::vector<std::int32_t>& bias = program.Constant(op.bias).template As<std::int32_t>();
   const auto channels = static_cast<std::size_t>(weight.shape().at(0));
   const auto depth = static_cast<std::size_t>(weight.shape().at(1));
   proof.depth = weight.shape().at(1);
@@ -101,6 +101,16 @@ AccumulatorProof ProveAccumulator(const Program& program, const GemmOp& op) {
     }
   }
   return Finish(proof);
+}
+
+}  // namespace
+
+AccumulatorProof ProveAccumulator(const Program& program, const GemmOp& op) {
+  return ProveLinear(program, op);
+}
+
+AccumulatorProof ProveAccumulator(const Program& program, const CausalConvOp& op) {
+  return ProveLinear(program, op);
 }
 
 AccumulatorProof ProveAccumulator(const Program& program, const MatmulOp& op) {

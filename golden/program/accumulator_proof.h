@@ -18,10 +18,11 @@ struct AccumulatorProof {
   bool fits() const { return bits_needed <= acc.bits; }
 };
 
-// For one operation, or for every gemm and matmul of the program in order. Operand ranges are those
+// For one operation, or for every product of the program in order. Operand ranges are those
 // of the tensors; weights are the very weights of the program.
 AccumulatorProof ProveAccumulator(const Program& program, const GemmOp& op);
 AccumulatorProof ProveAccumulator(const Program& program, const MatmulOp& op);
+AccumulatorProof ProveAccumulator(const Program& program, const CausalConvOp& op);
 std::vector<AccumulatorProof> ProveAccumulators(const Program& program);
 
 }  // namespace qsim::golden

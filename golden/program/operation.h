@@ -9,15 +9,19 @@
 #include <vector>
 
 #include "golden/program/ops/add.h"
+#include "golden/program/ops/causal_conv.h"
 #include "golden/program/ops/column_sum.h"
 #include "golden/program/ops/concat.h"
 #include "golden/program/ops/embed.h"
 #include "golden/program/ops/gelu.h"
 #include "golden/program/ops/gemm.h"
+#include "golden/program/ops/last_rows.h"
 #include "golden/program/ops/layernorm.h"
+#include "golden/program/ops/lookup.h"
 #include "golden/program/ops/matmul.h"
 #include "golden/program/ops/multiply.h"
 #include "golden/program/ops/patchify.h"
+#include "golden/program/ops/recurrence.h"
 #include "golden/program/ops/requantize.h"
 #include "golden/program/ops/residual_add.h"
 #include "golden/program/ops/rmsnorm.h"
@@ -33,7 +37,8 @@ struct Program;
 
 using Op = std::variant<GemmOp, MatmulOp, RequantizeOp, SoftmaxOp, LayernormOp, ResidualAddOp,
                         PatchifyOp, EmbedOp, GeluOp, AddOp, TableOp, RmsnormOp, MultiplyOp, ViewOp,
-                        ConcatOp, RowSumOp, RowDivideOp, ColumnSumOp>;
+                        ConcatOp, RowSumOp, RowDivideOp, ColumnSumOp, CausalConvOp, LookupOp,
+                        LastRowsOp, RecurrenceOp, RecurrenceStateOp>;
 
 // What every operation is asked for: a kind and its section of docs/numerics.md, its parameters
 // (fields.h), what a program must satisfy to hold it, and how it runs.

@@ -72,7 +72,7 @@ std::optional<LinearOperands> LinearOperandsOf(const Op& op) {
   if (linear.weight.empty() || AccumulatorOf(op) == nullptr) return std::nullopt;
   ForEachParameterOf(op, [&]<typename T>(const Field& field, const T& member) {
     if constexpr (std::is_same_v<T, std::string>) {
-      if (field.role == Role::kReads) linear.input = member;
+      if (field.role == Role::kReads && linear.input.empty()) linear.input = member;
       if (field.role == Role::kBias) linear.bias = member;
     } else if constexpr (std::is_same_v<T, std::vector<std::int32_t>>) {
       if (field.role == Role::kInputZero) linear.weight_zero = member;

@@ -59,16 +59,17 @@ inline constexpr Rename kFormat1[] = {
 
 // Multipliers and shifts are two arrays, as the hardware's tables are.
 template <typename Ar>
-void DescribeScales(Ar& ar, std::vector<Multiplier>& scales) {
+void DescribeScales(Ar& ar, std::string_view name, std::vector<Multiplier>& scales) {
+  const std::string shifts = ShiftsOf(name);
   std::vector<std::int32_t> m;
   std::vector<std::int32_t> shift;
   for (const Multiplier& s : scales) {
     m.push_back(s.m);
     shift.push_back(s.shift);
   }
-  ar.Array("multiplier", m);
-  ar.Array("shift", shift);
-  ar.CheckSameLength("multiplier", m.size(), "shift", shift.size());
+  ar.Array(name, m);
+  ar.Array(shifts, shift);
+  ar.CheckSameLength(name, m.size(), shifts, shift.size());
   scales.clear();
   for (std::size_t i = 0; i < m.size(); ++i) scales.push_back({m[i], shift[i]});
 }
@@ -122,10 +123,10 @@ struct RecordVisitor {
       ar.Scalar("acc_bits", member.bits);
       ar.Scalar("acc_policy", member.policy);
     } else if constexpr (std::is_same_v<T, Multiplier>) {
-      ar.Scalar("multiplier", member.m);
-      ar.Scalar("shift", member.shift);
+      ar.Scalar(field.name, member.m);
+      ar.Scalar(ShiftsOf(field.name), member.shift);
     } else if constexpr (std::is_same_v<T, std::vector<Multiplier>>) {
-      DescribeScales(ar, member);
+      DescribeScales(ar, field.name, member);
     } else if constexpr (kIsVariant<T>) {
       ar.Algorithm(field.name, member);
       std::visit([this](auto& params) { ForEachField(params, *this); }, member);

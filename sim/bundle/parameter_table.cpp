@@ -45,15 +45,16 @@ class GroupBuilder {
   void Choice(const std::string& name, const std::string& set, Enum value) {
     Choice(name, set, std::string(Name(value)), static_cast<std::int64_t>(value));
   }
-  void Multipliers(const std::string& axis, const std::vector<Multiplier>& scale) {
+  void Multipliers(const std::string& name, const std::string& axis,
+                   const std::vector<Multiplier>& scale) {
     std::vector<std::int32_t> m, shift;
     for (const Multiplier& entry : scale) {
       m.push_back(entry.m);
       shift.push_back(entry.shift);
     }
-    Ints("multiplier", 32, true, axis, m);
+    Ints(name, 32, true, axis, m);
     MarkMultiplier();
-    Ints("shift", 8, false, axis, shift);
+    Ints(ShiftsOf(name), 8, false, axis, shift);
   }
   // The parameter that was added last.
   void MarkMultiplier() { group_.parameters.back().multiplier = true; }
@@ -127,9 +128,9 @@ class OperationFields {
           },
           op_);
     } else if constexpr (std::is_same_v<T, Multiplier>) {
-      group_.Multipliers("tensor", {member});
+      group_.Multipliers(name, "tensor", {member});
     } else if constexpr (std::is_same_v<T, std::vector<Multiplier>>) {
-      group_.Multipliers(AxisOf(member, std::string(Name(field.axis))), member);
+      group_.Multipliers(name, AxisOf(member, std::string(Name(field.axis))), member);
     } else if constexpr (kIsVariant<T>) {
       Algorithm(name, member);
       std::visit([this](const auto& params) { ForEachField(params, *this); }, member);

@@ -103,8 +103,11 @@ class Equations {
   }
 
   void AddMultiplier(const std::string& name, const Multiplier& scale) {
-    Of(name, "M", Role::kMultiplier).values.push_back(scale.m);
-    Of("shift", "S", Role::kShift).values.push_back(scale.shift);
+    // update_multiplier: M_update and S_update
+    const std::size_t of = name.find("_multiplier");
+    const std::string suffix = of == std::string::npos ? "" : "_" + name.substr(0, of);
+    Of(name, "M" + suffix, Role::kMultiplier).values.push_back(scale.m);
+    Of(ShiftsOf(name), "S" + suffix, Role::kShift).values.push_back(scale.shift);
   }
 
   // The conventional letters; the others keep their names.

@@ -12,7 +12,7 @@ namespace qsim::derivation {
 namespace {
 
 constexpr std::string_view kPinnedDigest =
-    "238eb0fcc9289cd890bd7a78dd12c09b1cea8d87e53c64b00021fc52049db9db";
+    "48c49a124916bd304a9cdb42df79cbc6dffa15c4550eb53cf0d2db4911570cb6";
 
 class Derivation : public ::testing::TestWithParam<Battery> {};
 

@@ -153,9 +153,19 @@ TEST(Multiply, IsExactAndProven) {
     const auto& op = std::get<MultiplyOp>(instance.program.ops.front());
     FastBackend backend;
     const TensorMap values = Execute(instance.program, instance.inputs, 0, backend);
+    const IntTensor& a = values.at("a");
+    const std::int64_t columns = a.shape().back();
     for (std::int64_t e = 0; e < values.at("y").size(); ++e) {
-      EXPECT_EQ(values.at("y").At(e),
-                (values.at("a").At(e) - op.a_zero) * (values.at("b").At(e) - op.b_zero));
+      std::int64_t right = 0;
+      if (op.factor.empty()) {
+        // Each column of b serves as many of a.
+        const IntTensor& b = values.at("b");
+        const std::int64_t each = columns / b.shape().back();
+        right = b.At(e / columns * b.shape().back() + e % columns / each) - op.b_zero;
+      } else {
+        right = instance.program.Constant(op.factor).At(e % columns);
+      }
+      EXPECT_EQ(values.at("y").At(e), (a.At(e) - op.a_zero) * right);
     }
   }
   Program valid;
@@ -166,15 +176,33 @@ TEST(Multiply, IsExactAndProven) {
   valid.ops = {MultiplyOp{"y", "a", "b", 2, 0}};
   const auto op = [](Program& p) -> MultiplyOp& { return testing::OpNamed<MultiplyOp>(p, "y"); };
   testing::ExpectRejected(
-      valid,
-      {{"a product can leave the output's range",
-        [](Program& p) { testing::TensorNamed(p, "y").range.qmin++; }},
-       {"a product can leave the output's range",
-        [](Program& p) { testing::TensorNamed(p, "y").range.qmax--; }},
-       {"zero point[0] is 65537", [&](Program& p) { op(p).a_zero = 65537; }},
-       {"'b' has the wrong shape", [](Program& p) { testing::TensorNamed(p, "b").shape = {3}; }},
-       {"factors must be 16 bits or narrower",
-        [](Program& p) { testing::TensorNamed(p, "a").dtype = DType::kInt32; }}});
+      valid, {{"a product can leave the output's range",
+               [](Program& p) { testing::TensorNamed(p, "y").range.qmin++; }},
+              {"a product can leave the output's range",
+               [](Program& p) { testing::TensorNamed(p, "y").range.qmax--; }},
+              {"zero point[0] is 65537", [&](Program& p) { op(p).a_zero = 65537; }},
+              {"the columns of 'b' must divide those of 'a'",
+               [](Program& p) { testing::TensorNamed(p, "b").shape = {3}; }},
+              {"'b' has the wrong shape",
+               [](Program& p) {
+                 testing::TensorNamed(p, "b").shape = {1, 2};
+               }},
+              {"either a tensor or a factor", [&](Program& p) { op(p).factor = "f"; }},
+              {"a factor has no zero point",
+               [&](Program& p) {
+                 p.constants["f"] = IntTensor({2}, std::vector<std::int16_t>{3, 4});
+                 op(p).b = "";
+                 op(p).factor = "f";
+                 op(p).b_zero = 1;
+               }},
+              {"one for each column",
+               [&](Program& p) {
+                 p.constants["f"] = IntTensor({3}, std::vector<std::int16_t>{3, 4, 5});
+                 op(p).b = "";
+                 op(p).factor = "f";
+               }},
+              {"factors must be 16 bits or narrower",
+               [](Program& p) { testing::TensorNamed(p, "a").dtype = DType::kInt32; }}});
 }
 
 // Equation 14.1, counted like an odometer.

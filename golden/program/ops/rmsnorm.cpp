@@ -10,7 +10,10 @@
 namespace qsim::golden {
 
 std::string RmsnormOp::Formula(const Program& /*program*/) const {
-  return "x' = (x - input_zero) << input_shift\n"
+  const std::string of =
+      groups <= 1 ? "" : ", each of " + std::to_string(groups) + " groups of columns by itself";
+  return "x' = (x - input_zero) << input_shift" + of +
+         "\n"
          "rms = max(floor(sqrt(sum((x' >> rms_shift)^2) + eps)) << rms_shift, 1)\n"
          "norm = (x' floor(2^31 / rms)) >> 1\n" +
          std::string(gate.empty() ? "" : "gated = norm (b - gate_zero)\n") +
@@ -25,6 +28,9 @@ void RmsnormOp::Check(const Checker& checker) const {
   checker.Require(BitsOf(in.dtype) <= 16, "input must be 16 bits or narrower");
   const std::int64_t channels = in.shape[1];
   checker.Require(channels <= kMaxChannels, "row is too long");
+  checker.Require(groups >= 0 && (groups == 0 || channels % groups == 0),
+                  "groups is " + std::to_string(groups) + ", must divide the " +
+                      std::to_string(channels) + " columns");
   checker.RequireWithin({params.input_zero, params.gate_zero}, -kMaxZero, kMaxZero, "zero point");
   if (gate.empty()) {
     checker.Require(params.gate_zero == 0, "gate_zero without a gate");
@@ -50,19 +56,37 @@ void RmsnormOp::Check(const Checker& checker) const {
   checker.RequireWithin(params.zero, -kMaxZero, kMaxZero, "zero");
 }
 
+RmsnormParams RmsnormOp::Of(std::size_t first, std::size_t width) const {
+  RmsnormParams of = params;
+  const auto cut = [&](auto& list) {
+    if (list.size() > 1) {
+      const auto begin = list.begin() + static_cast<std::ptrdiff_t>(first);
+      list = {begin, begin + static_cast<std::ptrdiff_t>(width)};
+    }
+  };
+  cut(of.input_shift);
+  cut(of.scale);
+  cut(of.zero);
+  return of;
+}
+
 void RmsnormOp::Run(OperationRun& run) const {
   const std::vector<std::int32_t> x = run.Wide(input);
   const std::vector<std::int32_t> gates =
       gate.empty() ? std::vector<std::int32_t>() : run.Wide(gate);
   const TensorInfo& info = run.Info(output);
-  const auto width = static_cast<std::size_t>(info.shape.back());
+  const auto channels = static_cast<std::size_t>(info.shape.back());
+  const std::size_t width = groups == 0 ? channels : channels / static_cast<std::size_t>(groups);
   std::vector<std::int32_t> out(x.size());
   std::int64_t saturated = 0;
-  for (std::size_t begin = 0; begin < x.size(); begin += width) {
-    std::span<const std::int32_t> row(gates);
-    if (!gate.empty()) row = row.subspan(begin, width);
-    saturated += Rmsnorm(std::span(x).subspan(begin, width), row, params, info.range,
-                         std::span(out).subspan(begin, width));
+  for (std::size_t column = 0; column < channels; column += width) {
+    const RmsnormParams of_group = Of(column, width);
+    for (std::size_t begin = column; begin < x.size(); begin += channels) {
+      std::span<const std::int32_t> row(gates);
+      if (!gate.empty()) row = row.subspan(begin, width);
+      saturated += Rmsnorm(std::span(x).subspan(begin, width), row, of_group, info.range,
+                           std::span(out).subspan(begin, width));
+    }
   }
   run.StoreClamped(output, out, saturated);
 }

@@ -1,0 +1,460 @@
+// What networks without attention are made of: recurrences, convolutions, tables, lookups. A
+// sequence may be cut anywhere: same bits.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "derivation/arbitrary.h"
+#include "golden/kernels/fast_backend.h"
+#include "golden/ops/recurrence.h"
+#include "golden/program/accumulator_proof.h"
+#include "tests/program/rejected.h"
+#include "tests/program/small_program.h"
+
+namespace qsim::testing {
+namespace {
+
+using derivation::Arbitrary;
+
+template <typename T>
+derivation::Instance Draw(SeededRandom& random) {
+  return Arbitrary(std::type_identity<T>(),
+                   [&](std::int64_t lo, std::int64_t hi) { return random.Between(lo, hi); });
+}
+
+// ---- recurrence ----
+
+// One channel, by hand: a decay of 3/4, then of exactly 1, then of 0.
+TEST(Recurrence, OneChannelByHand) {
+  GatedUpdateParams params;
+  params.decay_zero = -1;
+  std::vector<std::int32_t> state = {-1001};
+  const auto step = [&](std::int32_t decay, std::int32_t key, std::int32_t value) {
+    AccRange seen;
+    const std::vector<std::int32_t> k = {key}, v = {value}, a = {decay};
+    const std::int64_t saturated =
+        GatedUpdate({k, v, a}, params, {5, 1}, {-32768, 32767}, state, &seen);
+    return std::pair(state[0], saturated);
+  };
+  EXPECT_EQ(step(191, 3, 3), std::pair(-751 + 23, std::int64_t{0}));  // -750.75, 22.5
+  EXPECT_EQ(step(255, 0, 9), std::pair(-728, std::int64_t{0}));
+  EXPECT_EQ(step(-1, 1, -3), std::pair(-7, std::int64_t{0}));  // -7.5
+  EXPECT_EQ(step(255, 127, 127), std::pair(32767, std::int64_t{1}));
+  for (const auto& [rounding, expected] : std::map<Rounding, std::int32_t>{
+           {Rounding::kHalfUp, 1}, {Rounding::kFloor, 0}, {Rounding::kHalfEven, 0}}) {
+    params.rounding = rounding;
+    state = {1};
+    EXPECT_EQ(step(127, 0, 0).first, expected);  // a half
+  }
+  params.rounding = Rounding::kHalfUp;
+  EXPECT_THROW(step(256, 0, 0), std::invalid_argument);
+  EXPECT_THROW(step(-2, 0, 0), std::invalid_argument);
+}
+
+TEST(Recurrence, ReadoutByHand) {
+  StateReadoutParams params;
+  params.query_zero = 1;
+  params.state_shift = 2;
+  params.scale = {-3, 1};
+  params.zero = 10;
+  params.range = {-50, 50};
+  std::vector<std::int32_t> out(2);
+  const std::vector<std::int32_t> query = {2, -1}, state = {5, 6, -7, 400};
+  // 5/4, 6/4, -7/4, 100: 1, 2, -2, 100.
+  EXPECT_EQ(StateReadout(query, state, params, out), 1);
+  EXPECT_EQ(out, (std::vector<std::int32_t>{10 - 7, 50}));  // 1 + 4 = 5; 2 - 200
+}
+
+// Rows [first, first + count) of the operands.
+TensorMap Rows(const TensorMap& inputs, std::int64_t first, std::int64_t count) {
+  TensorMap part;
+  for (const auto& [name, tensor] : inputs) {
+    if (name == "s") continue;
+    Shape shape = tensor.shape();
+    const std::int64_t width = tensor.size() / shape[0];
+    shape[0] = count;
+    std::visit(
+        [&](const auto& values) {
+          part[name] = IntTensor(
+              shape, std::decay_t<decltype(values)>(values.begin() + first * width,
+                                                    values.begin() + (first + count) * width));
+        },
+        tensor.storage());
+  }
+  return part;
+}
+
+std::vector<std::int64_t> ValuesOf(const IntTensor& tensor) {
+  std::vector<std::int64_t> values;
+  for (std::int64_t i = 0; i < tensor.size(); ++i) values.push_back(tensor.At(i));
+  return values;
+}
+
+// The program's y, one part after the other, with `carried` of one part as s of the next; what is
+// not carried is appended.
+std::vector<std::int64_t> InParts(const Program& program, const TensorMap& inputs,
+                                  const std::vector<std::int64_t>& parts, Backend& backend) {
+  Execution execution(program, 0, backend);
+  std::vector<std::int64_t> all;
+  std::int64_t first = 0;
+  for (const std::int64_t count : parts) {
+    if (first != 0) execution.Advance();
+    for (auto& [name, tensor] : Rows(inputs, first, count)) execution.Supply(name, tensor);
+    for (std::size_t i = 0; i < program.ops.size(); ++i) execution.Step(i);
+    const std::vector<std::int64_t> y = ValuesOf(execution.values().at("y"));
+    all.insert(all.end(), y.begin(), y.end());
+    first += count;
+  }
+  const std::vector<std::int64_t> last = ValuesOf(execution.values().at("next"));
+  all.insert(all.end(), last.begin(), last.end());
+  return all;
+}
+
+std::vector<std::int64_t> AnyParts(SeededRandom& random, std::int64_t rows) {
+  std::vector<std::int64_t> parts;
+  while (rows > 0) {
+    parts.push_back(random.Between(1, rows));
+    rows -= parts.back();
+  }
+  return parts;
+}
+
+// A program of one operation and its state, "s", of any length and carried: `next` computes it.
+Program Carrying(Program program, Op next, const TensorMap& inputs) {
+  const TensorInfo state = program.Tensor("s");
+  const std::int64_t rows = program.Tensor("y").shape[0];
+  for (TensorInfo& info : program.tensors) {
+    if (info.name != "s" && info.shape[0] == rows) info.length_axes = {0};
+  }
+  std::erase(program.inputs, "s");
+  program.tensors.push_back({"next", state.shape, state.dtype, state.range});
+  program.ops.push_back(std::move(next));
+  program.constants["s.initial"] = inputs.at("s");
+  program.carried = {{"next", "s", "s.initial"}};
+  return program;
+}
+
+template <typename T, typename Next>
+void ExpectAnyCut(Next next) {
+  SeededRandom random;
+  int cut = 0;
+  for (int i = 0; i < 300; ++i) {
+    const derivation::Instance instance = Draw<T>(random);
+    const auto& op = std::get<T>(instance.program.ops.front());
+    const Program program = Carrying(instance.program, next(op), instance.inputs);
+    Validate(program);
+    const std::int64_t rows = instance.program.Tensor("y").shape[0];
+    GoldenBackend golden;
+    FastBackend fast;
+    const auto whole = InParts(program, instance.inputs, {rows}, golden);
+    const std::vector<std::int64_t> parts = AnyParts(random, rows);
+    cut += parts.size() > 1;
+    EXPECT_EQ(InParts(program, instance.inputs, parts, golden), whole) << "instance " << i;
+    EXPECT_EQ(InParts(program, instance.inputs, parts, fast), whole) << "instance " << i;
+    ASSERT_FALSE(::testing::Test::HasFailure());
+  }
+  EXPECT_GT(cut, 100);
+}
+
+TEST(Recurrence, ASequenceMayBeCutAnywhere) {
+  ExpectAnyCut<RecurrenceOp>([](const RecurrenceOp& op) {
+    return RecurrenceStateOp{"next", op.key, op.value, op.decay, op.past, op.update};
+  });
+}
+
+TEST(CausalConv, ASequenceMayBeCutAnywhere) {
+  ExpectAnyCut<CausalConvOp>([](const CausalConvOp& op) {
+    return LastRowsOp{"next", op.input, op.past};
+  });
+}
+
+// Two heads of the state: an operand with one head serves both, one with two each its own; of
+// queries with four, two read one state.
+TEST(Recurrence, HeadsAreSharedByNeighbours) {
+  Program program;
+  program.tensors = {Tensor("q", {1, 4}, kInt8Range),     Tensor("k", {1, 1}, kInt8Range),
+                     Tensor("v", {1, 2}, kInt8Range),     Tensor("a", {1, 2}, {0, 255}),
+                     Tensor("s", {2, 1, 1}, kInt16Range), Tensor("y", {1, 4}, kInt16Range)};
+  program.inputs = {"q", "k", "v", "a", "s"};
+  RecurrenceOp op{.output = "y",
+                  .query = "q",
+                  .key = "k",
+                  .value = "v",
+                  .decay = "a",
+                  .past = "s",
+                  .update = {}};
+  op.update.decay_zero = -1;
+  op.update.update = {{1, 0}, {2, 0}};
+  op.readout = {{1, 0}, {10, 0}, {100, 0}, {1000, 0}};
+  program.ops = {op};
+  Validate(program);
+  const auto bytes = [](std::vector<std::int8_t> values) {
+    const auto size = static_cast<std::int64_t>(values.size());
+    return IntTensor({1, size}, std::move(values));
+  };
+  const TensorMap inputs = {{"q", bytes({1, 2, 3, 4})},
+                            {"k", bytes({3})},
+                            {"v", bytes({1, -1})},
+                            {"a", IntTensor({1, 2}, std::vector<std::uint8_t>{127, 255})},
+                            {"s", IntTensor({2, 1, 1}, std::vector<std::int16_t>{8, 7})}};
+  // Of 8 / 2 + 3 and 7 - 6.
+  FastBackend backend;
+  EXPECT_EQ(ValuesOf(Execute(program, inputs, 0, backend).at("y")),
+            (std::vector<std::int64_t>{7, 140, 300, 4000}));
+
+  const auto op0 = [](Program& p) -> RecurrenceOp& { return OpNamed<RecurrenceOp>(p, "y"); };
+  ExpectRejected(
+      program,
+      {{"'k' must have 1 rows of heads of 2 columns",
+        [&](Program& p) {
+          op0(p).update.key_width = 2;
+          TensorNamed(p, "s").shape = {2, 2, 1};
+        }},
+       {"must be [heads, key_width, value_width]",
+        [&](Program& p) { op0(p).update.key_width = 2; }},
+       {"must divide the state's 2",
+        [](Program& p) {
+          TensorNamed(p, "v").shape = {1, 3};
+        }},
+       {"the heads of query and state, 3 and 2, must divide each other",
+        [](Program& p) {
+          TensorNamed(p, "q").shape = {1, 3};
+        }},
+       {"'a' must be in 0..2^decay_shift", [&](Program& p) { op0(p).update.decay_zero = -2; }},
+       {"'a' must be in 0..2^decay_shift", [&](Program& p) { op0(p).update.decay_zero = 1; }},
+       {"'s' must be int16 or int32, with 0 in its range",
+        [](Program& p) { TensorNamed(p, "s").range.qmin = 1; }},
+       {"has more than 16 bits", [&](Program& p) { op0(p).update.update[1].m = 65536; }},
+       {"a readout can leave 63 bits",
+        [&](Program& p) {
+          TensorNamed(p, "s").dtype = DType::kInt32;
+          TensorNamed(p, "s").range = {-2000000000, 2000000000};
+          op0(p).readout[2].m = 1 << 30;
+        }},
+       {"output must be 16 bits", [](Program& p) { TensorNamed(p, "y").dtype = DType::kInt32; }}});
+}
+
+TEST(RecurrenceState, CountsWhatItClampsAndSeesWhatWouldHaveBeen) {
+  Program program;
+  program.tensors = {Tensor("k", {3, 1}, kInt8Range), Tensor("v", {3, 1}, kInt8Range),
+                     Tensor("a", {3, 1}, {0, 255}), Tensor("s", {1, 1, 1}, kInt16Range),
+                     Tensor("y", {1, 1, 1}, kInt16Range)};
+  program.inputs = {"k", "v", "a", "s"};
+  RecurrenceStateOp op{"y", "k", "v", "a", "s", {}};
+  op.update.decay_zero = -1;
+  op.update.update = {{1, 0}};
+  program.ops = {op};
+  Validate(program);
+  const auto column = [](std::vector<std::int8_t> values) {
+    return IntTensor({3, 1}, std::move(values));
+  };
+  const TensorMap inputs = {{"k", column({127, 127, 1})},
+                            {"v", column({127, 127, -1})},
+                            {"a", IntTensor({3, 1}, std::vector<std::uint8_t>{255, 255, 255})},
+                            {"s", IntTensor({1, 1, 1}, std::vector<std::int16_t>{10000})}};
+  FastBackend backend;
+  RunStats stats;
+  const TensorMap values =
+      Execute(program, inputs, 0, backend, &stats, {.track_accumulators = true});
+  EXPECT_EQ(values.at("y").At(0), 32766);
+  EXPECT_EQ(stats.saturated.at("y"), 1);
+  EXPECT_EQ(stats.accumulators.at("y").max, 10000 + 2 * 127 * 127);
+}
+
+// ---- convolution ----
+
+TEST(CausalConv, IsTheSumOfItsTaps) {
+  SeededRandom random;
+  int exact = 0;
+  for (int i = 0; i < 200; ++i) {
+    const derivation::Instance instance = Draw<CausalConvOp>(random);
+    const auto& op = std::get<CausalConvOp>(instance.program.ops.front());
+    if (op.acc.policy == AccPolicy::kSaturate) continue;
+    FastBackend backend;
+    const TensorMap values = Execute(instance.program, instance.inputs, 0, backend);
+    const IntTensor &x = values.at("x"), &past = values.at("s"), &y = values.at("y");
+    const IntTensor &w = instance.program.Constant("w"), &bias = instance.program.Constant("c");
+    const std::int64_t channels = w.shape()[0], taps = w.shape()[1];
+    for (std::int64_t e = 0; e < y.size(); ++e) {
+      const std::int64_t t = e / channels, c = e % channels;
+      const std::int64_t zero =
+          op.weight_zero.empty() ? 0 : EntryFor(op.weight_zero, static_cast<std::size_t>(c));
+      std::int64_t sum = bias.At(c);
+      for (std::int64_t j = 0; j < taps; ++j) {
+        const std::int64_t row = t + j;  // of past above x
+        const std::int64_t value =
+            row < taps - 1 ? past.At(row * channels + c) : x.At((row - taps + 1) * channels + c);
+        sum += value * (w.At(c * taps + j) - zero);
+      }
+      if (op.acc.policy == AccPolicy::kWrap) {
+        const std::int64_t size = std::int64_t{1} << op.acc.bits;
+        sum = ((sum + size / 2) % size + size) % size - size / 2;
+      }
+      ASSERT_EQ(y.At(e), sum) << "instance " << i << " element " << e;
+      ++exact;
+    }
+  }
+  EXPECT_GT(exact, 1000);
+}
+
+TEST(CausalConv, IsProvenAsASumOfItsWeights) {
+  Program program;
+  program.tensors = {Tensor("x", {2, 1}, kInt8Range),
+                     Tensor("s", {1, 1}, kInt8Range),
+                     {"y", {2, 1}, DType::kInt32, AccumulatorRange(16)}};
+  program.inputs = {"x", "s"};
+  program.constants["w"] = IntTensor({1, 2}, std::vector<std::int8_t>{100, -100});
+  program.constants["b"] = IntTensor({1}, std::vector<std::int32_t>{7000});
+  program.ops = {CausalConvOp{"y", "x", "s", "w", "b", {16, AccPolicy::kError}}};
+  const AccumulatorProof proof = ProveAccumulators(program).at(0);
+  EXPECT_EQ(proof.range.max, 7000 + 12700 + 12800);
+  EXPECT_EQ(proof.range.min, 7000 - 25500);
+  EXPECT_EQ(proof.depth, 2);
+  const auto op = [](Program& p) -> CausalConvOp& { return OpNamed<CausalConvOp>(p, "y"); };
+  ExpectRejected(
+      program,
+      {{"needs an accumulator of 17 bits (output channel 0)",
+        [](Program& p) { p.constants["b"].As<std::int32_t>()[0] = 8000; }},
+       {"'s' has the wrong shape",
+        [](Program& p) {
+          TensorNamed(p, "s").shape = {2, 1};
+        }},
+       {"'x' must be int8 or uint8", [](Program& p) { TensorNamed(p, "x").dtype = DType::kInt16; }},
+       {"needs the type and range", [](Program& p) { TensorNamed(p, "s").range.qmin = -127; }},
+       {"needs 2..65535 taps",
+        [](Program& p) {
+          p.constants["w"] = IntTensor({1, 1}, std::vector<std::int8_t>{1});
+        }},
+       {"weight must be int8 [channels, taps]",
+        [](Program& p) {
+          p.constants["w"] = IntTensor({2, 2}, std::vector<std::int8_t>(4));
+        }},
+       {"bias must be int32 [channels]", [&](Program& p) { op(p).bias = "w"; }}});
+}
+
+// ---- moving ----
+
+TEST(LastRows, OfAnyLength) {
+  Program program;
+  program.tensors = {Tensor("x", {4, 1}, kInt8Range), Tensor("s", {2, 1}, kInt8Range),
+                     Tensor("y", {2, 1}, kInt8Range)};
+  program.tensors[0].length_axes = {0};
+  program.inputs = {"x", "s"};
+  program.ops = {LastRowsOp{"y", "x", "s"}};
+  Validate(program);
+  using Bytes = std::vector<std::int8_t>;
+  FastBackend backend;
+  for (const auto& [x, expected] :
+       std::map<Bytes, Bytes>{{{3}, {2, 3}}, {{3, 4}, {3, 4}}, {{3, 4, 5, 6}, {5, 6}}}) {
+    const TensorMap inputs = {{"x", IntTensor({std::ssize(x), 1}, x)},
+                              {"s", IntTensor({2, 1}, Bytes{1, 2})}};
+    EXPECT_EQ(Execute(program, inputs, 0, backend).at("y").As<std::int8_t>(), expected);
+  }
+  ExpectRejected(program, {{"needs the type and range",
+                            [](Program& p) { TensorNamed(p, "s").range.qmax = 5; }},
+                           {"'y' has the wrong shape", [](Program& p) {
+                              TensorNamed(p, "y").shape = {1, 1};
+                            }}});
+}
+
+TEST(Lookup, TakesRowsOfATable) {
+  Program program;
+  program.tensors = {{"x", {3}, DType::kInt32, {0, 1}}, Tensor("y", {3, 2}, kInt8Range)};
+  program.inputs = {"x"};
+  program.constants["t"] = IntTensor({2, 2}, std::vector<std::int8_t>{1, 2, 3, 4});
+  program.ops = {LookupOp{"y", "x", "t"}};
+  Validate(program);
+  FastBackend backend;
+  const TensorMap inputs = {{"x", IntTensor({3}, std::vector<std::int32_t>{1, 0, 1})}};
+  EXPECT_EQ(ValuesOf(Execute(program, inputs, 0, backend).at("y")),
+            (std::vector<std::int64_t>{3, 4, 1, 2, 3, 4}));
+  ExpectRejected(
+      program,
+      {{"'x' must be within 0..1", [](Program& p) { TensorNamed(p, "x").range.qmax = 2; }},
+       {"'x' must be within 0..1", [](Program& p) { TensorNamed(p, "x").range.qmin = -1; }},
+       {"'t' leaves the output's range", [](Program& p) { TensorNamed(p, "y").range.qmax = 3; }},
+       {"'y' has the wrong shape",
+        [](Program& p) {
+          TensorNamed(p, "y").shape = {3, 3};
+        }},
+       {"of the output's type", [](Program& p) {
+          p.constants["t"] = IntTensor({2, 2}, std::vector<std::int16_t>(4));
+        }}});
+}
+
+// ---- tables ----
+
+// Between two entries a straight line, halves up.
+TEST(Table, InterpolatesBetweenEntries) {
+  Program program;
+  program.tensors = {Tensor("x", {2, 2}, {-3, 4}), Tensor("y", {2, 2}, kInt8Range)};
+  program.inputs = {"x"};
+  // Entries at -3, 1 and 5 for the first column; the second has another table.
+  program.ops = {TableOp{"y", "x", {0, 6, -4, 100, -100, 3}, {0, 1}, 2}};
+  Validate(program);
+  FastBackend backend;
+  const TensorMap inputs = {{"x", IntTensor({2, 2}, std::vector<std::int8_t>{-2, -2, 4, 4})}};
+  // 1.5; 100 - 50; 6 - 7.5 = -1.5; -100 + 77.25
+  EXPECT_EQ(ValuesOf(Execute(program, inputs, 0, backend).at("y")),
+            (std::vector<std::int64_t>{2, 50, -1, -23}));
+  const auto op = [](Program& p) -> TableOp& { return OpNamed<TableOp>(p, "y"); };
+  ExpectRejected(program,
+                 {{"table needs 3 entries for each", [&](Program& p) { op(p).table.pop_back(); }},
+                  {"table needs 3 entries for each", [&](Program& p) { op(p).table_of = {}; }},
+                  {"table_of[1] is 2", [&](Program& p) { op(p).table_of[1] = 2; }},
+                  {"table_of needs one entry for each column",
+                   [&](Program& p) { op(p).table_of.push_back(0); }},
+                  {"step_bits must be in 0..8", [&](Program& p) { op(p).step_bits = 9; }},
+                  {"table[3] is 200", [&](Program& p) { op(p).table[3] = 200; }}});
+}
+
+// ---- norms ----
+
+TEST(Rmsnorm, GroupsAreNormsOfTheirOwn) {
+  SeededRandom random;
+  int groups = 0;
+  for (int i = 0; i < 300; ++i) {
+    const derivation::Instance instance = Draw<RmsnormOp>(random);
+    const auto& op = std::get<RmsnormOp>(instance.program.ops.front());
+    if (op.groups <= 1) continue;
+    GoldenBackend backend;
+    const TensorMap values = Execute(instance.program, instance.inputs, 0, backend);
+    const IntTensor& y = values.at("y");
+    const std::int64_t channels = y.shape()[1], width = channels / op.groups;
+    for (std::int64_t g = 0; g < op.groups; ++g) {
+      // The same operation on these columns alone.
+      derivation::Instance alone = instance;
+      auto& part = std::get<RmsnormOp>(alone.program.ops.front());
+      part.params = op.Of(static_cast<std::size_t>(g * width), static_cast<std::size_t>(width));
+      part.groups = 0;
+      for (TensorInfo& info : alone.program.tensors) {
+        info.shape[1] = width;
+        if (!alone.inputs.contains(info.name)) continue;
+        IntTensor cut(info.dtype, info.shape);
+        std::visit(
+            [&]<typename T>(std::vector<T>& to) {
+              const std::vector<T>& all = alone.inputs.at(info.name).As<T>();
+              for (std::size_t e = 0; e < to.size(); ++e) {
+                const auto at = static_cast<std::int64_t>(e);
+                to[e] =
+                    all[static_cast<std::size_t>(at / width * channels + g * width + at % width)];
+              }
+            },
+            cut.storage());
+        alone.inputs.at(info.name) = std::move(cut);
+      }
+      Validate(alone.program);
+      const IntTensor of_group = Execute(alone.program, alone.inputs, 0, backend).at("y");
+      for (std::int64_t e = 0; e < of_group.size(); ++e)
+        ASSERT_EQ(of_group.At(e), y.At(e / width * channels + g * width + e % width));
+    }
+    ++groups;
+  }
+  EXPECT_GT(groups, 50);
+}
+
+}  // namespace
+}  // namespace qsim::testing
