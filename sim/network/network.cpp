@@ -12,12 +12,27 @@ namespace {
 constexpr int kStreamBits = 16;  // every block adds to it, and nothing is ever scaled back
 
 Describes DescribedBy(const Function& function) {
-  if (std::holds_alternative<Projection>(function)) return Describes::kLinearOutput;
+  if (std::holds_alternative<Projection>(function) ||
+      std::holds_alternative<CausalConvolution>(function))
+    return Describes::kLinearOutput;
   if (std::holds_alternative<LayerNorm>(function)) return Describes::kNorm;
   return std::holds_alternative<Softmax>(function) ? Describes::kSoftmax : Describes::kTensor;
 }
 
 }  // namespace
+
+RecurrenceHeads HeadsOf(std::int64_t key_width, std::int64_t value_width, std::int64_t query,
+                        std::int64_t key, std::int64_t value, std::int64_t decay) {
+  RecurrenceHeads heads;
+  heads.query = query / key_width;
+  heads.key = key / key_width;
+  heads.value = value / value_width;
+  heads.decay_of_key = decay != std::max(heads.key, heads.value);
+  heads.decay = heads.decay_of_key ? decay / key_width : decay;
+  heads.state = std::max({heads.key, heads.value, heads.decay});
+  heads.output = std::max(heads.query, heads.state);
+  return heads;
+}
 
 const std::string& AccumulatorName(const Node& node) {
   const auto* projection = std::get_if<Projection>(&node.function);
@@ -32,8 +47,10 @@ std::string NarrowName(const Node& node) {
 Node& Network::Add(Node node) {
   for (const std::string& read : node.inputs) At(read);
   const auto* norm = std::get_if<LayerNorm>(&node.function);
-  if (norm != nullptr && (norm->centred ? node.inputs.size() != 1 : !norm->norm.beta.empty()))
-    throw InternalError("'" + node.name + "': a gate is an RMS norm's, and beta a layer norm's");
+  if (norm != nullptr &&
+      (norm->centred ? node.inputs.size() != 1 || norm->groups != 1 : !norm->norm.beta.empty()))
+    throw InternalError("'" + node.name +
+                        "': gate and groups are an RMS norm's, and beta a layer norm's");
   if (!index_.emplace(node.name, nodes_.size()).second) {
     throw InternalError("two nodes are called '" + node.name + "'");
   }
@@ -101,6 +118,7 @@ bool Network::FeedsArray(const Node& node) const {
   const std::vector<const Node*> readers = ReadersOf(node);
   return std::any_of(readers.begin(), readers.end(), [](const Node* reader) {
     return std::holds_alternative<Projection>(reader->function) ||
+           std::holds_alternative<CausalConvolution>(reader->function) ||
            std::holds_alternative<Product>(reader->function);
   });
 }

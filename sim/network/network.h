@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -36,6 +37,12 @@ struct Norm {
 struct Pixels {};
 // An input: real numbers, [tokens, channels].
 struct Activations {};
+// An input: the ids of tokens, [tokens], each below `vocabulary`.
+struct Tokens {
+  std::int64_t vocabulary = 0;
+};
+// An input of every step: what the step before left behind, zeros in the first (Network::carried).
+struct Past {};
 // The tensor it reads, under the name by which a program that starts here has it.
 struct Entry {};
 // [C, H, W] to [(H/size) (W/size), C size size], row by row; within a patch as a convolution's
@@ -59,12 +66,15 @@ struct Positions {
   std::int64_t rows() const { return front.shape[0]; }
 };
 // Normalisation of each row. Not `centred`: RMS normalisation, which takes no mean away and has no
-// beta; a second input, of the shape of the first, is then a gate, which multiplies its result.
+// beta; a second input, of the shape of the first, is then a gate, which multiplies its result, and
+// each of so many equal `groups` of columns has a mean square of its own (gamma: of every column).
 struct LayerNorm {
   Norm norm;
   bool centred = true;
+  std::int64_t groups = 1;
 };
-// Columns first .. first + channels of the node: one of several layers that are stacked in one.
+// Columns first .. first + channels of the node: one of several layers that are stacked in one, or
+// of any other tensor, and then on its grid.
 struct Columns {
   std::int64_t first = 0;
 };
@@ -82,9 +92,11 @@ struct Softmax {
 };
 // x Phi(x), element by element.
 struct Gelu {};
-// Any other function, element by element.
+// Any other function, element by element: one for all columns, or several, each for as many columns
+// side by side. `parts`: how many columns have a grid of their own together; empty: all.
 struct Elementwise {
-  double (*of)(double) = nullptr;
+  std::vector<std::function<double(double)>> of;
+  std::vector<std::int64_t> parts = {};
 };
 struct Sum {};
 // The mean of the rows from `first` on: [T, C] -> [1, C].
@@ -92,8 +104,60 @@ struct MeanRows {
   std::int64_t first = 0;
 };
 
-using Function = std::variant<Pixels, Activations, Entry, Patches, Projection, Positions, LayerNorm,
-                              Columns, Product, Softmax, Gelu, Elementwise, Sum, MeanRows>;
+// The rows of a table that tokens name: [T] -> [T, channels].
+struct Embedding {
+  FloatTensor weight;  // [vocabulary, channels]
+};
+// Of each channel by itself, over the rows up to its own: inputs x [T, C] and the rows before them,
+// past [taps - 1, C]. y[t][c] = bias[c] + sum over j of weight[c][j] x[t - taps + 1 + j][c].
+struct CausalConvolution {
+  FloatTensor weight;  // [C, taps]
+  std::vector<float> bias;
+  std::int64_t taps() const { return weight.shape[1]; }
+};
+// Of x [T, C] below past [R, C], the last R rows: the past of the rows that follow.
+struct LastRows {};
+// A linear recurrence in matrices, one for each head. Inputs: query, key, value, decay, and the
+// state that was left, past. S_t = diag(a_t) S_(t-1) + k_t^T v_t; o_t = q_t S_t / divisor. Columns
+// are heads side by side; of decay one for each state (HeadsOf), or one for each column of a key.
+// Output: [T, output heads * value_width].
+struct Recurrence {
+  std::int64_t key_width = 1, value_width = 1;
+  double divisor = 1;
+  bool value_first = false;  // states are [heads, value_width, key_width], else the other way round
+};
+// The state behind the last row of that recurrence; inputs: key, value, decay, past.
+struct FinalState {
+  std::int64_t key_width = 1, value_width = 1;
+  bool value_first = false;
+};
+// Element by element a [T, C] times b [T, B]: each column of b for C / B columns side by side.
+struct Multiply {};
+// Each column times its factor.
+struct Scaled {
+  std::vector<float> factor;
+};
+
+// How many heads there are of each operand of a recurrence. Of two numbers the smaller divides the
+// larger; head h of the larger goes with head h n / H of the smaller (ShareOf): neighbours share.
+struct RecurrenceHeads {
+  std::int64_t query = 1, key = 1, value = 1, decay = 1;
+  std::int64_t state = 1;     // the most of key, value and decay
+  std::int64_t output = 1;    // the most of query and state
+  bool decay_of_key = false;  // decay has a column for each column of a key
+};
+// From the columns of the operands. As many columns of decay as there are keys or values, whichever
+// are more, are one for each state.
+RecurrenceHeads HeadsOf(std::int64_t key_width, std::int64_t value_width, std::int64_t query,
+                        std::int64_t key, std::int64_t value, std::int64_t decay);
+constexpr std::int64_t ShareOf(std::int64_t head, std::int64_t of, std::int64_t heads) {
+  return head * heads / of;
+}
+
+using Function =
+    std::variant<Pixels, Activations, Entry, Patches, Projection, Positions, LayerNorm, Columns,
+                 Product, Softmax, Gelu, Elementwise, Sum, MeanRows, Tokens, Past, Embedding,
+                 CausalConvolution, LastRows, Recurrence, FinalState, Multiply, Scaled>;
 
 // ---- how it is spoken of ----
 
@@ -112,11 +176,18 @@ struct Node {
   int part = 0;                            // ascending; what is kept at once when memory matters
   Scope scope = Scope::kModel;             // the smallest that holds it
   std::optional<SectionKey> section = {};  // of its grid
-  std::optional<SectionKey> weight_section = {};  // Projection
+  std::optional<SectionKey> weight_section = {};  // Projection, CausalConvolution
   // What head_wise means here: groups of columns, or of [heads, ...] the planes; 1: nothing.
   std::int64_t heads = 1;
-  bool stream = false;   // of the residual stream
-  bool compared = true;  // its integers stand for the same real numbers as the float tensor
+  bool stream = false;     // of the residual stream
+  bool compared = true;    // its integers stand for the same real numbers as the float tensor
+  Shape length_axes = {};  // which of its axes have the run's length; none: the shape is fixed
+  bool wide = false;       // keeps its width where everything else is asked to have 8 bits
+};
+
+// What one step hands to the next: the tensor of a node, to a Past.
+struct Carry {
+  std::string output, input;
 };
 
 // ---- the network ----
@@ -125,6 +196,7 @@ class Network {
  public:
   std::string weights_hash;        // SHA-256 of the file
   std::vector<std::string> notes;  // what its loader assumed, rewrote or left out: one line each
+  std::vector<Carry> carried;
 
   // Appends a node; its inputs are there already. The name must be new. Throws InternalError.
   Node& Add(Node node);

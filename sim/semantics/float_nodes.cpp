@@ -3,10 +3,12 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
+#include <string>
 
 #include "sim/error.h"
 #include "sim/semantics/float_functions.h"
 #include "sim/semantics/float_matmul.h"
+#include "sim/semantics/float_recurrence.h"
 #include "sim/semantics/rmsnorm.h"
 
 namespace qsim::semantics {
@@ -67,6 +69,8 @@ struct Evaluate {
 
   FloatTensor operator()(const network::Pixels&) const { return NotComputed(); }
   FloatTensor operator()(const network::Activations&) const { return NotComputed(); }
+  FloatTensor operator()(const network::Tokens&) const { return NotComputed(); }
+  FloatTensor operator()(const network::Past&) const { return NotComputed(); }
   FloatTensor operator()(const network::Entry&) const { return *in[0]; }
 
   FloatTensor operator()(const network::Patches& patches) const {
@@ -103,7 +107,7 @@ struct Evaluate {
 
   FloatTensor operator()(const network::LayerNorm& layer) const {
     if (layer.centred) return FloatLayerNorm(layer.norm, *in[0]);
-    return ExactRmsnorm(layer.norm, *in[0], in.size() > 1 ? in[1] : nullptr);
+    return ExactRmsnorm(layer.norm, *in[0], in.size() > 1 ? in[1] : nullptr, layer.groups);
   }
 
   FloatTensor operator()(const network::Columns& columns) const {
@@ -160,7 +164,12 @@ struct Evaluate {
   }
   FloatTensor operator()(const network::Elementwise& function) const {
     FloatTensor out = *in[0];
-    for (float& v : out.data) v = static_cast<float>(function.of(static_cast<double>(v)));
+    const auto columns = static_cast<std::size_t>(out.shape.back());
+    const std::size_t each = columns / function.of.size();
+    for (std::size_t i = 0; i < out.data.size(); ++i) {
+      const double x = static_cast<double>(out.data[i]);
+      out.data[i] = static_cast<float>(function.of[i % columns / each](x));
+    }
     return out;
   }
 
@@ -174,6 +183,48 @@ struct Evaluate {
     const std::vector<double> values =
         MeanOfRows({in[0]->data.begin(), in[0]->data.end()}, in[0]->shape[1], mean.first);
     return {{1, in[0]->shape[1]}, {values.begin(), values.end()}};
+  }
+
+  FloatTensor operator()(const network::Embedding& embedding) const {
+    FloatTensor out = Zeros(ShapeLike(node, in[0]->shape[0]));
+    const std::int64_t width = out.shape[1];
+    auto to = out.data.begin();
+    for (const float token : in[0]->data) {
+      const auto id = static_cast<std::int64_t>(token);
+      if (id < 0 || id >= embedding.weight.shape[0])
+        throw InternalError("token " + std::to_string(id) + " is not in the vocabulary of '" +
+                            node.name + "'");
+      to = std::copy_n(embedding.weight.data.begin() + id * width, width, to);
+    }
+    return out;
+  }
+  FloatTensor operator()(const network::CausalConvolution& convolution) const {
+    return FloatCausalConvolution(convolution, *in[0], *in[1]);
+  }
+  FloatTensor operator()(const network::LastRows&) const {
+    FloatTensor out = *in[1];
+    const auto fresh = static_cast<std::ptrdiff_t>(std::min(out.data.size(), in[0]->data.size()));
+    std::rotate(out.data.begin(), out.data.begin() + fresh, out.data.end());
+    std::copy(in[0]->data.end() - fresh, in[0]->data.end(), out.data.end() - fresh);
+    return out;
+  }
+  FloatTensor operator()(const network::Recurrence& recurrence) const {
+    return FloatRecurrence(recurrence, in);
+  }
+  FloatTensor operator()(const network::FinalState& state) const {
+    return FloatFinalState(state, in);
+  }
+  FloatTensor operator()(const network::Multiply&) const {
+    FloatTensor out = *in[0];
+    const std::size_t each = out.data.size() / in[1]->data.size();
+    for (std::size_t i = 0; i < out.data.size(); ++i) out.data[i] *= in[1]->data[i / each];
+    return out;
+  }
+  FloatTensor operator()(const network::Scaled& scaled) const {
+    FloatTensor out = *in[0];
+    for (std::size_t i = 0; i < out.data.size(); ++i)
+      out.data[i] *= scaled.factor[i % scaled.factor.size()];
+    return out;
   }
 
  private:

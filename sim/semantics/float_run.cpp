@@ -34,29 +34,50 @@ FloatTensor Embeddings(const FloatTensor& tokens, std::int64_t image) {
   return x;
 }
 
+FloatTensor Ids(const TokenInputs& tokens, std::int64_t index) {
+  const IntTensor sequence = tokens.Sequence(index);
+  const auto& ids = sequence.As<std::int32_t>();
+  return {sequence.shape(), {ids.begin(), ids.end()}};
+}
+
+FloatTensor Nothing(const Shape& shape) {
+  return {shape, std::vector<float>(static_cast<std::size_t>(ElementCount(shape)), 0.0F)};
+}
+
 }  // namespace
 
 FloatRun::FloatRun(const network::Network& network) : network_(network) {
   for (const network::Node& node : network.nodes()) {
     for (const std::string& input : node.inputs) last_part_[input] = node.part;
   }
+  for (const network::Carry& carry : network.carried) last_part_[carry.output] = network.parts();
 }
 
-FloatRun::State FloatRun::Begin(const ModelInputs& inputs, std::int64_t image) const {
-  State state;
+FloatRun::State FloatRun::Begin(const ModelInputs& inputs, std::int64_t image,
+                                State carried) const {
+  State state = std::move(carried);
   const auto* images = std::get_if<ImageInputs>(&inputs.data);
+  const auto* tokens = std::get_if<TokenInputs>(&inputs.data);
   const std::vector<const FloatTensor*> sequences = inputs.Sequences();
+  bool entered = false;
   std::size_t taken = 0;
   for (const network::Node& node : network_.nodes()) {
     if (images != nullptr && std::holds_alternative<network::Pixels>(node.function)) {
       state.emplace(node.name, NormalisedPixels(*images, image));
+      entered = true;
+    } else if (std::holds_alternative<network::Past>(node.function)) {
+      state.try_emplace(node.name, Nothing(node.shape));
+    } else if (tokens != nullptr && std::holds_alternative<network::Tokens>(node.function)) {
+      state.emplace(node.name, Ids(*tokens, image));
+      entered = true;
     } else if (std::holds_alternative<network::Activations>(node.function) ||
-               (images == nullptr && std::holds_alternative<network::Positions>(node.function))) {
+               (images == nullptr && tokens == nullptr &&
+                std::holds_alternative<network::Positions>(node.function))) {
       if (taken == sequences.size()) throw InternalError("no data for input '" + node.name + "'");
       state.emplace(node.name, Embeddings(*sequences[taken++], image));
     }
   }
-  if (state.empty() || taken < sequences.size()) {
+  if ((!entered && taken == 0) || taken < sequences.size()) {
     throw InternalError("the network has no input of this kind");
   }
   return state;
@@ -81,6 +102,13 @@ void FloatRun::Part(int part, State& state, const Sink& sink) const {
     const auto last = last_part_.find(tensor.first);
     return last == last_part_.end() || last->second <= part;
   });
+}
+
+FloatRun::State FloatRun::Carried(State state) const {
+  State carried;
+  for (const network::Carry& carry : network_.carried)
+    carried.emplace(carry.input, std::move(state.at(carry.output)));
+  return carried;
 }
 
 }  // namespace qsim::semantics

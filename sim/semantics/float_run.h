@@ -23,13 +23,17 @@ class FloatRun {
   // Tensors that exist, by node.
   using State = std::map<std::string, FloatTensor, std::less<>>;
 
-  // The inputs of the network for one input of the model. Token embeddings may be of another length
-  // than the program's; a network that takes images takes them behind its patches.
-  State Begin(const ModelInputs& inputs, std::int64_t image) const;
+  // The inputs of the network for one input of the model. Tokens may be of another length than the
+  // program's; a network that takes images takes embeddings behind its patches. `carried`: what the
+  // piece of a sequence before this one left (Carried); what is absent is zeros.
+  State Begin(const ModelInputs& inputs, std::int64_t image, State carried = {}) const;
 
   // Computes the nodes of a part, in order, and keeps what a later part reads. The parts before it
   // have been computed. `sink` may be empty.
   void Part(int part, State& state, const Sink& sink) const;
+
+  // What is left behind the last part, for the next piece.
+  State Carried(State state) const;
 
  private:
   const network::Network& network_;

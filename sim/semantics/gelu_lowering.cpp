@@ -53,8 +53,8 @@ double Set(double, GeluTableParams&) { throw InternalError("a GELU table has no 
 
 }  // namespace
 
-std::vector<std::int32_t> TableOf(double (*function)(double), Quantization in, QuantRange in_range,
-                                  Quantization out, QuantRange out_range) {
+std::vector<std::int32_t> TableOf(const std::function<double(double)>& function, Quantization in,
+                                  QuantRange in_range, Quantization out, QuantRange out_range) {
   std::vector<std::int32_t> table;
   for (std::int32_t q = in_range.qmin; q <= in_range.qmax; ++q) {
     table.push_back(Quantize(function(in.scale * (q - in.zero)), out, out_range));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "golden/ops/gelu.h"
@@ -11,8 +12,8 @@
 namespace qsim::semantics {
 
 // What each input code becomes: the function of the real number it stands for, quantized once.
-std::vector<std::int32_t> TableOf(double (*function)(double), Quantization in, QuantRange in_range,
-                                  Quantization out, QuantRange out_range);
+std::vector<std::int32_t> TableOf(const std::function<double(double)>& function, Quantization in,
+                                  QuantRange in_range, Quantization out, QuantRange out_range);
 
 // The finest input scale for which an algorithm has constants; 0: any.
 double FinestGeluInput(GeluKind kind);

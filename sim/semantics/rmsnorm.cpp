@@ -11,9 +11,10 @@
 
 namespace qsim::semantics {
 
-FloatTensor ExactRmsnorm(const network::Norm& norm, const FloatTensor& x, const FloatTensor* gate) {
+FloatTensor ExactRmsnorm(const network::Norm& norm, const FloatTensor& x, const FloatTensor* gate,
+                         std::int64_t groups) {
   FloatTensor out = x;
-  const std::size_t channels = norm.gamma.size();
+  const std::size_t channels = norm.gamma.size() / static_cast<std::size_t>(groups);
   for (std::size_t begin = 0; begin < x.data.size(); begin += channels) {
     double squares = 0;
     for (std::size_t c = 0; c < channels; ++c) {
@@ -22,8 +23,8 @@ FloatTensor ExactRmsnorm(const network::Norm& norm, const FloatTensor& x, const 
     }
     const double inverse = 1 / std::sqrt(squares / static_cast<double>(channels) + norm.eps);
     for (std::size_t c = 0; c < channels; ++c) {
-      const double y =
-          static_cast<double>(x.data[begin + c]) * inverse * static_cast<double>(norm.gamma[c]);
+      const double y = static_cast<double>(x.data[begin + c]) * inverse *
+                       static_cast<double>(norm.gamma[(begin + c) % norm.gamma.size()]);
       const double g = gate == nullptr ? 1 : static_cast<double>(gate->data[begin + c]);
       out.data[begin + c] = static_cast<float>(y * g);
     }

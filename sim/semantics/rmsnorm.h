@@ -9,9 +9,10 @@
 
 namespace qsim::semantics {
 
-// x / sqrt(mean(x^2) + eps) gamma for each row, times the gate where there is one (null: none).
-// beta is none of it.
-FloatTensor ExactRmsnorm(const network::Norm& norm, const FloatTensor& x, const FloatTensor* gate);
+// x / sqrt(mean(x^2) + eps) gamma for each row, or for each of so many groups of its columns, times
+// the gate where there is one (null: none). beta is none of it.
+FloatTensor ExactRmsnorm(const network::Norm& norm, const FloatTensor& x, const FloatTensor* gate,
+                         std::int64_t groups = 1);
 
 // The input's scales are powers of two of each other; the gate has one zero point (null: no gate).
 // Throws InputError where a ratio of scales has no multiplier.

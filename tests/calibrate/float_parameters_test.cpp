@@ -40,6 +40,11 @@ struct ParametersOf {
   std::vector<Parameter> operator()(const network::Gelu&) const { return {}; }
   std::vector<Parameter> operator()(const network::Sum&) const { return {}; }
   std::vector<Parameter> operator()(const network::MeanRows&) const { return {}; }
+  std::vector<Parameter> operator()(const network::Tokens&) const { return {}; }
+  std::vector<Parameter> operator()(const network::Past&) const { return {}; }
+  std::vector<Parameter> operator()(const network::LastRows&) const { return {}; }
+  std::vector<Parameter> operator()(const network::FinalState&) const { return {}; }
+  std::vector<Parameter> operator()(const network::Multiply&) const { return {}; }
 
   std::vector<Parameter> operator()(const network::Projection& projection) const {
     [[maybe_unused]] const auto& [layer, rows, accumulator, first] = projection;
@@ -53,7 +58,7 @@ struct ParametersOf {
             Of<network::Positions>("position", [](auto& p) { p.position.data.back() += 0.1F; })};
   }
   std::vector<Parameter> operator()(const network::LayerNorm& norm) const {
-    [[maybe_unused]] const auto& [of, centred] = norm;
+    [[maybe_unused]] const auto& [of, centred, groups] = norm;
     [[maybe_unused]] const auto& [gamma, beta, eps] = of;
     return {Of<network::LayerNorm>("gamma", [](auto& n) { n.norm.gamma.at(1) *= 1.1F; }),
             Of<network::LayerNorm>("beta", [](auto& n) { n.norm.beta.at(1) += 0.1F; }),
@@ -69,8 +74,26 @@ struct ParametersOf {
     return {Of<network::Softmax>("causal", [](auto& s) { s.causal = !s.causal; })};
   }
   std::vector<Parameter> operator()(const network::Elementwise& elementwise) const {
-    [[maybe_unused]] const auto& [of] = elementwise;
-    return {Of<network::Elementwise>("of", [](auto& e) { e.of = [](double x) { return x / 2; }; })};
+    [[maybe_unused]] const auto& [of, parts] = elementwise;
+    return {Of<network::Elementwise>("of",
+                                     [](auto& e) { e.of.at(0) = [](double x) { return x / 2; }; })};
+  }
+  std::vector<Parameter> operator()(const network::Embedding& embedding) const {
+    [[maybe_unused]] const auto& [weight] = embedding;
+    return {Of<network::Embedding>("weight", [](auto& e) { e.weight.data.at(3) += 0.5F; })};
+  }
+  std::vector<Parameter> operator()(const network::CausalConvolution& convolution) const {
+    [[maybe_unused]] const auto& [weight, bias] = convolution;
+    return {Of<network::CausalConvolution>("weight", [](auto& c) { c.weight.data.at(1) *= -1.5F; }),
+            Of<network::CausalConvolution>("bias", [](auto& c) { c.bias.at(0) += 0.1F; })};
+  }
+  std::vector<Parameter> operator()(const network::Recurrence& recurrence) const {
+    [[maybe_unused]] const auto& [key_width, value_width, divisor, value_first] = recurrence;
+    return {Of<network::Recurrence>("divisor", [](auto& r) { r.divisor *= 1.1; })};
+  }
+  std::vector<Parameter> operator()(const network::Scaled& scaled) const {
+    [[maybe_unused]] const auto& [factor] = scaled;
+    return {Of<network::Scaled>("factor", [](auto& s) { s.factor.at(0) *= 1.5F; })};
   }
 };
 

@@ -68,7 +68,7 @@ network::Network Build(double eps) {
   add("x", network::Activations{}, {}).stream = true;
   add("plain", rms(), {"x"});
   layer("up", "plain");
-  add("gate", network::Elementwise{&Relu}, {"up"});
+  add("gate", network::Elementwise{{&Relu}}, {"up"});
   add("gated", rms(), {"x", "gate"});
   layer("out", "gated");
   add("sum", network::Sum{}, {"out", "x"}).stream = true;

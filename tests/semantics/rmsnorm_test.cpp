@@ -33,6 +33,16 @@ TEST(ExactRmsnorm, TwoChannelsByHand) {
   EXPECT_FLOAT_EQ(ExactRmsnorm(norm, x, nullptr).data[0], 6.0F / 5.0F);
 }
 
+TEST(ExactRmsnorm, GroupsOfColumnsHaveAMeanSquareEach) {
+  const network::Norm norm{{2.0F, -1.0F, 1.0F, 3.0F}, {}, 0};
+  const FloatTensor x = {{1, 4}, {3, 4, 0.5F, 0}};
+  const FloatTensor y = ExactRmsnorm(norm, x, nullptr, 2);
+  EXPECT_FLOAT_EQ(y.data[0], 2 * 3 / std::sqrt(12.5F));
+  EXPECT_FLOAT_EQ(y.data[1], -4 / std::sqrt(12.5F));
+  EXPECT_FLOAT_EQ(y.data[2], std::sqrt(2.0F));
+  EXPECT_EQ(y.data[3], 0);
+}
+
 // The golden operation with derived integers is within half a step of the exact one, and the little
 // that sixteen bits of multiplier and the floors of root and reciprocal take.
 TEST(DeriveRmsnorm, IsWithinARoundingOfTheExactFunction) {

@@ -91,6 +91,8 @@ class Chooser {
 
   // ---- by function ----
 
+  void Choose(const auto&, const NodePlan&) {}  // the plan has refused it
+
   void Choose(const network::Pixels&, const NodePlan& plan) { Set(plan, Pixels(plan)); }
   void Choose(const network::Patches&, const NodePlan& plan) { Set(plan, Pixels(plan)); }
   void Choose(const network::Activations&, const NodePlan& plan) { Set(plan, Stream(plan)); }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -48,6 +49,8 @@ class Deriver {
   }
 
  private:
+  void Of(const auto&, const NodePlan&) {}  // the plan has refused it
+
   const std::string& Name(const NodePlan& plan) const { return plan.node->name; }
   const Shape& ShapeOf(const NodePlan& plan) const { return plan.node->shape; }
   bool Wanted(const std::string& tensor) const {
@@ -289,8 +292,8 @@ class Deriver {
                          plan.section->origin));
   }
 
-  static std::vector<std::int32_t> Table(double (*function)(double), const Activation& in,
-                                         const Activation& out) {
+  static std::vector<std::int32_t> Table(const std::function<double(double)>& function,
+                                         const Activation& in, const Activation& out) {
     return TableOf(function, {in.scale[0], in.zero[0]}, in.range, {out.scale[0], out.zero[0]},
                    out.range);
   }
@@ -300,7 +303,7 @@ class Deriver {
     TableOp op;
     op.output = Name(plan);
     op.input = Input(plan, 0).name;
-    op.table = Table(function.of, Input(plan, 0), Grid(plan));
+    op.table = Table(function.of.at(0), Input(plan, 0), Grid(plan));
     Define(Grid(plan), plan);
     Emit(std::move(op));
   }

@@ -82,6 +82,11 @@ class Planner {
 
   // ---- what each function asks of its sections ----
 
+  void Choose(const auto&, NodePlan& plan) {
+    throw InputError(
+        fmt::format("{}: what it computes cannot be realised in integers yet", plan.node->name));
+  }
+
   void Choose(const network::Pixels&, NodePlan&) {}
   void Choose(const network::Patches&, NodePlan&) {}
   void Choose(const network::Entry&, NodePlan& plan) { plan.section = Stream(); }

@@ -32,7 +32,7 @@ Function ActivationNamed(const std::string& name, const Manifest& manifest) {
       continue;
     }
     if (known.function == nullptr) return Gelu{};
-    return Elementwise{known.function};
+    return Elementwise{{known.function}};
   }
   throw InputError(fmt::format("{}: activation '{}' is not supported; these are: {}",
                                manifest.Origin("activation"), Printable(name),

@@ -72,7 +72,7 @@ class Builder {
 
   std::string Think(const std::string& p, const std::string& x) {
     Layer(p + "up", x, rows_, Translator::kHidden);
-    Add(p + "relu", Elementwise{&Relu}, {p + "up"}, {rows_, Translator::kHidden});
+    Add(p + "relu", Elementwise{{&Relu}}, {p + "up"}, {rows_, Translator::kHidden});
     Layer(p + "down", p + "relu", rows_, kChannels);
     return SumAndNorm(p, p + "down", x);
   }
