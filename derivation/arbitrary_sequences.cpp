@@ -46,7 +46,10 @@ std::int64_t Operands(Builder& b, AnyRecurrence& op, std::int64_t rows) {
   const auto bits = static_cast<int>(b.Between(16, 32));
   const auto most = static_cast<std::int32_t>((std::int64_t{1} << (bits - 1)) - 1);
   const QuantRange state = {b.Coin() ? -most : -most - 1, most};
-  b.Input("s", {heads, update.key_width, update.value_width}, state);
+  update.value_first = b.Coin();
+  const std::int64_t rows_of_state = update.value_first ? update.value_width : update.key_width;
+  b.Input("s", {heads, rows_of_state, update.key_width * update.value_width / rows_of_state},
+          state);
   update.key_zero = b.Between32(-300, 300);
   update.value_zero = b.Coin() ? 0 : b.Between32(-65536, 65536);
   for (std::int64_t i = b.OneOr(heads); i > 0; --i) {

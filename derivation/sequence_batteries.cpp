@@ -22,8 +22,7 @@ void CompareCausalConv(Comparison& comparison) {
     const Program& program = ran.instance.program;
     const IntTensor &x = tensors.at(op.input), &past = tensors.at(op.past);
     const IntTensor& y = tensors.at(op.output);
-    const IntTensor &w = program.Constant(op.weight),
-                    &bias = program.Constant(op.bias);
+    const IntTensor &w = program.Constant(op.weight), &bias = program.Constant(op.bias);
     const std::int64_t channels = w.shape()[0], taps = w.shape()[1];
     const mpz_class half = Power2(op.acc.bits - 1);
     for (std::int64_t t = 0; t < x.shape()[0]; ++t) {
@@ -83,10 +82,12 @@ void CompareTableSteps(Comparison& comparison) {
   }
 }
 
-Numbers All(const IntTensor& tensor) {
-  Numbers values;
-  for (std::int64_t i = 0; i < tensor.size(); ++i) values.push_back(Big(tensor.At(i)));
-  return values;
+// Where an element of [H][dk][dv] lies.
+std::int64_t Stored(const GatedUpdateParams& p, std::int64_t e) {
+  if (!p.value_first) return e;
+  const std::int64_t dk = p.key_width, dv = p.value_width;
+  const std::int64_t head = e / (dk * dv);
+  return (head * dv + e % dv) * dk + e / dv % dk;
 }
 
 // Equation 17.1: the states of every row, [T][H][dk][dv], as numbers of any size.
@@ -97,7 +98,7 @@ std::vector<Numbers> States(const Ran<T>& ran) {
   const IntTensor &key = ran.tensors.at(op.key), &value = ran.tensors.at(op.value),
                   &decay = ran.tensors.at(op.decay), &past = ran.tensors.at(op.past);
   const QuantRange range = ran.instance.program.Tensor(op.past).range;
-  const std::int64_t heads = past.shape()[0], dk = past.shape()[1], dv = past.shape()[2];
+  const std::int64_t heads = past.shape()[0], dk = p.key_width, dv = p.value_width;
   // The column of one head's channel, of operands whose heads are `width` wide.
   const auto at = [&](const IntTensor& operand, std::int64_t t, std::int64_t h, std::int64_t width,
                       std::int64_t channel) {
@@ -107,7 +108,8 @@ std::vector<Numbers> States(const Ran<T>& ran) {
   };
   const bool one_decay = decay.shape()[1] == heads;
   std::vector<Numbers> rows;
-  Numbers state = All(past);
+  Numbers state;
+  for (std::int64_t e = 0; e < heads * dk * dv; ++e) state.push_back(Big(past.At(Stored(p, e))));
   for (std::int64_t t = 0; t < key.shape()[0]; ++t) {
     for (std::int64_t e = 0; e < heads * dk * dv; ++e) {
       const std::int64_t h = e / (dk * dv), k = e / dv % dk, v = e % dv;
@@ -132,7 +134,7 @@ void CompareState(Comparison& comparison) {
     const Numbers last = States(ran).back();
     const IntTensor& y = ran.tensors.at(ran.op.output);
     for (std::int64_t e = 0; e < y.size(); ++e) {
-      comparison.Check(y.At(e), Small(last[static_cast<std::size_t>(e)]),
+      comparison.Check(y.At(Stored(ran.op.update, e)), Small(last[static_cast<std::size_t>(e)]),
                        [&] { return "element " + std::to_string(e); });
     }
   }

@@ -24,6 +24,7 @@ struct GatedUpdateParams {
   int decay_shift = 8;                  // F, 1..16: a code of decay_zero + 2^F is a decay of 1
   std::vector<Multiplier> update = {};  // one, or one for each head of the state; |m| < 2^16
   Rounding rounding = Rounding::kHalfUp;
+  bool value_first = false;  // stored states are [dv, dk], not [dk, dv]
   bool operator==(const GatedUpdateParams&) const = default;
 
   template <typename Self, typename Visitor>
@@ -36,6 +37,7 @@ struct GatedUpdateParams {
     v(Field{"decay_shift", Role::kCoefficient, 8, false}, self.decay_shift);
     v(Field{"update_multiplier", Role::kMultiplier, 32, true, Axis::kHead}, self.update);
     v(Field{"state_rounding", Role::kChoice}, self.rounding);
+    v(Field{"value_first", Role::kSize, 8, false, Axis::kTensor, true}, self.value_first);
   }
 };
 

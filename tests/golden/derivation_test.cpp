@@ -12,7 +12,7 @@ namespace qsim::derivation {
 namespace {
 
 constexpr std::string_view kPinnedDigest =
-    "48c49a124916bd304a9cdb42df79cbc6dffa15c4550eb53cf0d2db4911570cb6";
+    "89808f5e3e4b6599bfc6ca19528eeaf91a9842387587b02dec97cf8b8763cc1e";
 
 class Derivation : public ::testing::TestWithParam<Battery> {};
 

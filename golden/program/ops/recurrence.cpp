@@ -36,9 +36,13 @@ StateHeads CheckUpdate(const Checker& checker, const AnyRecurrence& op) {
   const TensorInfo &past = checker.Tensor(op.past), &decay = checker.Tensor(op.decay);
   checker.Require(update.key_width >= 1 && update.value_width >= 1,
                   "key_width and value_width must be 1 or more");
-  checker.Require(past.shape.size() == 3 && past.shape[1] == update.key_width &&
-                      past.shape[2] == update.value_width,
-                  "'" + op.past + "' must be [heads, key_width, value_width]");
+  const auto extent = [&](std::size_t axis) {
+    return past.shape[update.value_first ? 3 - axis : axis];
+  };
+  checker.Require(
+      past.shape.size() == 3 && extent(1) == update.key_width && extent(2) == update.value_width,
+      "'" + op.past + "' must be [heads, " +
+          (update.value_first ? "value_width, key_width]" : "key_width, value_width]"));
   checker.Require((past.dtype == DType::kInt16 || past.dtype == DType::kInt32) &&
                       past.range.qmin <= 0 && past.range.qmax >= 0,
                   "'" + op.past + "' must be int16 or int32, with 0 in its range");
@@ -68,7 +72,18 @@ StateHeads CheckUpdate(const Checker& checker, const AnyRecurrence& op) {
   return heads;
 }
 
-// The state of every head from row to row: visit(row, states) after each.
+// Matrices of so many rows and columns, one behind the other, each transposed.
+std::vector<std::int32_t> Transposed(const std::vector<std::int32_t>& matrices, std::size_t rows,
+                                     std::size_t columns) {
+  std::vector<std::int32_t> out(matrices.size());
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const std::size_t matrix = i / (rows * columns), row = i / columns % rows;
+    out[(matrix * columns + i % columns) * rows + row] = matrices[i];
+  }
+  return out;
+}
+
+// The state of every head from row to row, [dk, dv] each: visit(row, states) after each.
 template <typename AnyRecurrence, typename Visit>
 std::int64_t ForEachRow(OperationRun& run, const AnyRecurrence& op, AccRange* seen, Visit visit) {
   const GatedUpdateParams& update = op.update;
@@ -77,7 +92,10 @@ std::int64_t ForEachRow(OperationRun& run, const AnyRecurrence& op, AccRange* se
                                    run.Info(op.decay).shape, past.shape);
   const std::vector<std::int32_t> key = run.Wide(op.key), value = run.Wide(op.value),
                                   decay = run.Wide(op.decay);
+  const auto dk = static_cast<std::size_t>(update.key_width);
+  const auto dv = static_cast<std::size_t>(update.value_width);
   std::vector<std::int32_t> states = run.Wide(op.past);
+  if (update.value_first) states = Transposed(states, dv, dk);
   // A row's columns of the head that serves head h of the state.
   const auto columns = [&](const std::vector<std::int32_t>& operand, std::int64_t row,
                            std::int64_t h, std::int64_t fewer, std::int64_t width) {
@@ -85,7 +103,7 @@ std::int64_t ForEachRow(OperationRun& run, const AnyRecurrence& op, AccRange* se
     return std::span(operand).subspan(static_cast<std::size_t>(head * width),
                                       static_cast<std::size_t>(width));
   };
-  const auto size = static_cast<std::size_t>(update.key_width * update.value_width);
+  const std::size_t size = dk * dv;
   std::int64_t saturated = 0;
   for (std::int64_t row = 0; row < run.Info(op.key).shape[0]; ++row) {
     for (std::int64_t h = 0; h < heads.state; ++h) {
@@ -194,6 +212,9 @@ void RecurrenceStateOp::Run(OperationRun& run) const {
                  [&](std::int64_t row, const std::vector<std::int32_t>& states) {
                    if (row + 1 == rows) last = states;
                  });
+  if (update.value_first)
+    last = Transposed(last, static_cast<std::size_t>(update.key_width),
+                      static_cast<std::size_t>(update.value_width));
   run.StoreClamped(output, last, saturated);
 }
 

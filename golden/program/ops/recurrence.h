@@ -29,8 +29,8 @@ struct StateHeads {
 // S_t = diag(a_t) S_(t-1) + k_t^T v_t, [dk, dv], read out by a query at every row, o_t = q_t S_t.
 // The operands hold their heads side by side: query [T, nq dk], key [T, nk dk], value [T, nv dv],
 // decay [T, na dk] with a fraction for each key channel or [T, H] with one for each head of the
-// state. Past is the state that the rows begin with, [H, dk, dv], and its range that of the state;
-// output [T, max(nq, H) dv].
+// state. Past is the state that the rows begin with, [H, dk, dv] (or [H, dv, dk]: value_first), and
+// its range that of the state; output [T, max(nq, H) dv].
 struct RecurrenceOp {
   static constexpr Description kIs{"recurrence", "17", /*clamps=*/true};
   std::string output, query, key, value, decay, past;
@@ -64,8 +64,8 @@ struct RecurrenceOp {
   void Run(OperationRun& run) const;
 };
 
-// The state that the last row leaves, [H, dk, dv]: what the next step begins with. It has the range
-// of past; the clamp to it is counted over all rows.
+// The state that the last row leaves, of the shape of past: what the next step begins with. It has
+// the range of past; the clamp to it is counted over all rows.
 struct RecurrenceStateOp {
   static constexpr Description kIs{
       .kind = "recurrence_state", .section = "17", .clamps = true, .in_words = "recurrence state"};
