@@ -54,6 +54,8 @@ struct Bundle {
   Program program;
   std::map<std::string, TensorScale> scales;  // by tensor or weight-constant name
   std::map<std::string, IntTensor> inputs;    // program inputs by name, image axis in front
+  // Of inputs with a run-time length: how much of each counts; empty: all of it.
+  std::vector<std::int64_t> lengths = {};
   HardwareParams hardware;
   Provenance provenance;
   ModelContracts contracts;  // contract.yaml
@@ -68,8 +70,12 @@ struct Bundle {
 // Writes and commits the directory; the same bundle gives the same bytes. Throws InputError.
 void SaveBundle(const Bundle& bundle, OutputDirectory& output);
 
-// Reads the values of one program input, image axis in front. Throws InputError naming the file:
-// another type or shape, no images, or a value outside the input's range (with its index).
+// Of all that a bundle computes with: its program, constants and scales, without its inputs.
+std::string HashOf(const Bundle& bundle);
+
+// Reads the values of one program input, image axis in front; a run-time length may be any. Throws
+// InputError naming the file: another type or shape, no images, or a value outside the input's
+// range (with its index).
 IntTensor ReadProgramInput(const std::filesystem::path& file, const TensorInfo& info);
 
 // Reads and validates a bundle: program, constants, scales and inputs. Throws InputError with file

@@ -341,6 +341,28 @@ class BundleReader {
       images = tensor.shape().front();
       bundle_.inputs[name] = std::move(tensor);
     }
+    ReadLengths(images);
+  }
+
+  // Of inputs that differ in length; they are filled up to the longest.
+  void ReadLengths(std::int64_t images) {
+    const fs::path path = root_ / kLengths;
+    if (!fs::exists(path)) return;
+    const IntTensor lengths = ReadIntNpy(path);
+    std::int64_t longest = 0;
+    for (const auto& [name, tensor] : bundle_.inputs) {
+      const Shape& axes = bundle_.program.Tensor(name).length_axes;
+      if (!axes.empty()) longest = tensor.shape()[static_cast<std::size_t>(axes[0]) + 1];
+    }
+    if (lengths.shape() != Shape{images})
+      throw InputError(fmt::format("{}: must hold {} lengths", path.string(), images));
+    for (std::int64_t i = 0; i < images; ++i) {
+      if (lengths.At(i) < 1 || lengths.At(i) > longest) {
+        throw InputError(fmt::format("{}: length {} at [{}] is outside 1..{}", path.string(),
+                                     lengths.At(i), i, longest));
+      }
+      bundle_.lengths.push_back(lengths.At(i));
+    }
   }
 
   fs::path root_;
@@ -354,12 +376,21 @@ class BundleReader {
 
 IntTensor ReadProgramInput(const std::filesystem::path& file, const TensorInfo& info) {
   IntTensor tensor = ReadIntNpy(file);
-  const bool same_shape =
-      tensor.shape().size() == info.shape.size() + 1 &&
-      std::equal(info.shape.begin(), info.shape.end(), tensor.shape().begin() + 1);
+  Shape expected = info.shape;
+  std::vector<std::string> axes;
+  for (const std::int64_t extent : expected) axes.push_back(std::to_string(extent));
+  for (const std::int64_t axis : info.length_axes) {
+    const auto a = static_cast<std::size_t>(axis);
+    axes[a] = "tokens";
+    if (tensor.shape().size() == expected.size() + 1)
+      expected[a] = tensor.shape()[static_cast<std::size_t>(info.length_axes[0]) + 1];
+  }
+  const bool same_shape = tensor.shape().size() == expected.size() + 1 &&
+                          std::equal(expected.begin(), expected.end(), tensor.shape().begin() + 1);
   if (!same_shape || tensor.dtype() != info.dtype) {
-    throw InputError(fmt::format("{}: must be {} with the shape [images, {}]", file.string(),
-                                 Name(info.dtype), fmt::join(info.shape, ", ")));
+    throw InputError(fmt::format("{}: must be {} with the shape [{}, {}]", file.string(),
+                                 Name(info.dtype), info.length_axes.empty() ? "images" : "inputs",
+                                 fmt::join(axes, ", ")));
   }
   if (tensor.size() == 0) throw InputError(file.string() + ": zero images");
   for (std::int64_t i = 0; i < tensor.size(); ++i) {

@@ -29,6 +29,7 @@ namespace qsim::bundle::bundle_format {
 inline constexpr int kFormatVersion = 2;
 inline constexpr std::string_view kArrays = "arrays";
 inline constexpr std::string_view kInputs = "inputs";
+inline constexpr std::string_view kLengths = "lengths.npy";
 
 // What format 1 called a parameter, by operation; to "" where an algorithm without it had it too.
 struct Rename {

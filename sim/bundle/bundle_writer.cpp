@@ -9,6 +9,7 @@
 
 #include "sim/bundle/bundle_records.h"
 #include "sim/io/files/atomic_file.h"
+#include "sim/io/files/hash.h"
 #include "sim/io/tensors/npy.h"
 
 namespace qsim::bundle {
@@ -38,10 +39,13 @@ std::string Text(T value) {
   }
 }
 
+// Takes the arrays of a program by the names of their files.
+using ArraySink = std::function<void(const std::string& file, const IntTensor& array)>;
+
 // Writes one record as YAML lines at an indentation; arrays longer than one entry go to .npy files.
 class Writer {
  public:
-  Writer(std::string& out, std::string indent, std::string first, fs::path arrays = {},
+  Writer(std::string& out, std::string indent, std::string first, ArraySink arrays = {},
          std::string prefix = {})
       : out_(out),
         indent_(std::move(indent)),
@@ -81,7 +85,7 @@ class Writer {
       return;
     }
     const std::string file = fmt::format("{}.{}.npy", prefix_, key);
-    WriteNpy(arrays_ / file, IntTensor({static_cast<std::int64_t>(values.size())}, values));
+    arrays_(file, IntTensor({static_cast<std::int64_t>(values.size())}, values));
     Line(key, fmt::format("{}/{}", kArrays, file));
   }
   void CheckSameLength(std::string_view, std::size_t, std::string_view, std::size_t) const {}
@@ -99,11 +103,11 @@ class Writer {
   std::string& out_;
   std::string indent_;
   std::string next_;
-  fs::path arrays_;
+  ArraySink arrays_;
   std::string prefix_;
 };
 
-std::string ProgramYaml(const Bundle& bundle, const fs::path& arrays) {
+std::string ProgramYaml(const Bundle& bundle, const ArraySink& arrays) {
   // The record descriptions serve reading too, and so take mutable references: to copies.
   std::string out = fmt::format("format_version: {}\n", kFormatVersion);
   out += "provenance:\n";
@@ -160,13 +164,33 @@ void SaveBundle(const Bundle& bundle, OutputDirectory& output) {
   const std::filesystem::path inputs = output.path() / bundle_format::kInputs;
   std::filesystem::create_directories(arrays);
   std::filesystem::create_directories(inputs);
-  for (const auto& [name, constant] : bundle.program.constants)
-    WriteNpy(arrays / (name + ".npy"), constant);
+  const bundle_format::ArraySink write = [&](const std::string& file, const IntTensor& array) {
+    WriteNpy(arrays / file, array);
+  };
+  for (const auto& [name, constant] : bundle.program.constants) write(name + ".npy", constant);
   for (const auto& [name, input] : bundle.inputs) WriteNpy(inputs / (name + ".npy"), input);
-  WriteFileAtomically(output.path() / "program.yaml", bundle_format::ProgramYaml(bundle, arrays));
+  if (!bundle.lengths.empty()) {
+    WriteNpy(output.path() / bundle_format::kLengths,
+             IntTensor({bundle.images()}, std::vector<std::int64_t>(bundle.lengths)));
+  }
+  WriteFileAtomically(output.path() / "program.yaml", bundle_format::ProgramYaml(bundle, write));
   WriteFileAtomically(output.path() / kContractFile, ContractsYaml(bundle.contracts));
   WriteFileAtomically(output.path() / "scales.yaml", bundle_format::ScalesYaml(bundle));
   output.Commit();
+}
+
+std::string HashOf(const Bundle& bundle) {
+  Sha256 hash;
+  const bundle_format::ArraySink add = [&](const std::string& file, const IntTensor& array) {
+    hash.Update(fmt::format("\n{} {} ", file, array.size()));
+    std::visit(
+        [&](const auto& values) { hash.Update(values.data(), values.size() * sizeof(values[0])); },
+        array.storage());
+  };
+  for (const auto& [name, constant] : bundle.program.constants) add(name, constant);
+  hash.Update(bundle_format::ProgramYaml(bundle, add));
+  hash.Update(bundle_format::ScalesYaml(bundle));
+  return hash.Finish();
 }
 
 }  // namespace qsim::bundle

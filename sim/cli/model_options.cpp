@@ -70,6 +70,8 @@ Geometry StatedBy(const network::Network& model, Geometry geometry) {
       geometry.channels = node.shape[0];
       geometry.image = node.shape[1];
     }
+    if (const auto* tokens = std::get_if<network::Tokens>(&node.function))
+      geometry.vocabulary = tokens->vocabulary;
     if (const auto* patches = std::get_if<network::Patches>(&node.function))
       geometry.patch = patches->size;
     if (node.stream) {

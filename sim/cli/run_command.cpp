@@ -4,11 +4,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <iostream>
 #include <map>
 #include <mutex>
 #include <optional>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "sim/bundle/size_report.h"
 #include "sim/cosim/rtl_backend.h"
@@ -23,6 +26,7 @@
 #include "sim/report/run_report_text.h"
 #include "sim/run/profile_request.h"
 #include "sim/run/run_images.h"
+#include "sim/text/text_util.h"
 
 namespace qsim::cli {
 namespace {
@@ -37,32 +41,33 @@ int MemhBits(const TensorInfo& info) {
   return BitsOf(info.dtype);
 }
 
-// ROOT/<executor>/<tensor>.npy, image axis in front. Each image is written when it is computed.
+// ROOT/<executor>/<tensor>.npy, image axis in front. Each image, or piece of a sequence, is written
+// when it is computed.
 class TensorFiles final : public TensorSink {
  public:
   TensorFiles(fs::path root, std::int64_t images) : root_(std::move(root)), images_(images) {}
 
-  void Take(std::string_view executor, const std::string& name, std::int64_t image,
+  void Take(std::string_view executor, const std::string& name, const TensorPlace& place,
             const IntTensor& tensor) override {
-    Write(executor, name, image, tensor);
+    Write(executor, name, place, tensor);
   }
-  void Take(std::string_view executor, const std::string& name, std::int64_t image,
+  void Take(std::string_view executor, const std::string& name, const TensorPlace& place,
             const FloatTensor& tensor) override {
-    Write(executor, name, image, tensor);
+    Write(executor, name, place, tensor);
   }
 
  private:
   template <typename Tensor>
-  void Write(std::string_view executor, const std::string& name, std::int64_t image,
+  void Write(std::string_view executor, const std::string& name, const TensorPlace& place,
              const Tensor& tensor) {
     const fs::path path = root_ / executor / (name + ".npy");
     const std::lock_guard lock(mutex_);
     auto file = files_.find(path);
     if (file == files_.end()) {
       fs::create_directories(path.parent_path());
-      file = files_.emplace(path, NpyStack(path, images_, tensor)).first;
+      file = files_.emplace(path, NpyStack(path, images_, tensor, place.whole)).first;
     }
-    file->second.Write(image, tensor);
+    file->second.Write(place.image, tensor, place.element);
   }
 
   fs::path root_;
@@ -75,6 +80,7 @@ class TensorFiles final : public TensorSink {
 void WriteMemhFiles(const Program& program, const fs::path& root) {
   fs::create_directories(root / "memh");
   for (const TensorInfo& info : program.tensors) {
+    if (IsPast(program, info.name)) continue;
     WriteMemh(root / "memh" / (info.name + ".memh"), info.name,
               ReadIntNpy(root / "golden" / (info.name + ".npy")), MemhBits(info));
   }
@@ -83,6 +89,7 @@ void WriteMemhFiles(const Program& program, const fs::path& root) {
 // Replaces a bundle's block inputs by the files of a directory, one .npy for each input tensor.
 void ReplaceInputs(Bundle& bundle, const fs::path& directory) {
   std::int64_t images = -1;
+  bundle.lengths.clear();
   for (const std::string& name : bundle.program.inputs) {
     const fs::path path = directory / (name + ".npy");
     IntTensor tensor = ReadProgramInput(path, bundle.program.Tensor(name));
@@ -102,6 +109,25 @@ struct Subject {
   Bundle bundle;
   std::int64_t images = 0;
 };
+
+// "3,1,64": the lengths of pieces.
+std::vector<std::int64_t> ParseChunk(const std::string& text) {
+  std::vector<std::int64_t> lengths;
+  std::string_view rest = text;
+  while (!text.empty()) {
+    const std::string_view item = rest.substr(0, rest.find(','));
+    std::int64_t tokens = 0;
+    const auto [end, error] = std::from_chars(item.data(), item.data() + item.size(), tokens);
+    if (error != std::errc() || end != item.data() + item.size() || tokens < 1) {
+      throw InputError(fmt::format(
+          "--chunk: '{}' is no number of tokens; give one, or several such as 16,1,64", item));
+    }
+    lengths.push_back(tokens);
+    if (item.size() == rest.size()) break;
+    rest.remove_prefix(item.size() + 1);
+  }
+  return lengths;
+}
 
 // An array that was not built is better reported before the work than after it.
 void CheckRtl(const RunOptions& options, cosim::ArrayShape array) {
@@ -127,6 +153,7 @@ Subject Load(const RunOptions& options) {
   }
   subject.loaded = LoadModel(options.model);
   subject.inputs = LoadEvaluation(subject.loaded->manifest, options.images);
+  if (options.tokens > 0) KeepFirst(subject.inputs, options.tokens);
   subject.images = subject.inputs.count();
   const Hardware hardware = subject.loaded->config.HardwareFor(-1);
   CheckRtl(options, {hardware.array_rows, hardware.array_cols});
@@ -158,6 +185,10 @@ void CheckOptions(const RunOptions& options) {
     throw InputError("--inputs goes with --bundle; a model's own inputs are named by --input");
   }
   if (options.memh && options.output.empty()) throw InputError("--memh needs --output DIR");
+  if (options.memh && options.taps == "none")
+    throw InputError("--memh writes the taps that --taps none leaves out");
+  if (options.tokens > 0 && !options.bundle.empty())
+    throw InputError("--tokens goes with --input; a bundle's inputs run as they are");
 }
 
 }  // namespace
@@ -169,9 +200,20 @@ Command AddRun(CommandLine& line, RunOptions& options) {
       .Type("DIR");
   command.Add("--inputs", options.inputs, "With --bundle: other block inputs, one .npy each")
       .Type("DIR");
-  command.Add("--images", options.images, "Images to run (default 8; with --bundle all of its own)")
+  command
+      .Add("--images", options.images,
+           "Images, or sequences of tokens, to run (default 8; with --bundle all of its own)")
       .Positive()
       .Type("N");
+  command.Add("--tokens", options.tokens, "Of each sequence of tokens the first N (default: all)")
+      .Positive()
+      .Type("N");
+  command
+      .Add("--chunk", options.chunk,
+           "Tokens of a sequence that run at once, where a program carries state; several: the "
+           "lengths of the pieces, the last one again and again (default 256); results do not "
+           "depend on it")
+      .Type("N[,N...]");
   command.Add("--batch", options.batch, "Images in memory at once; results do not depend on it")
       .Positive()
       .Type("N")
@@ -192,6 +234,10 @@ Command AddRun(CommandLine& line, RunOptions& options) {
       .ShowDefault();
   command.Add("--output", options.output, "Directory for tensors, report.json and report.html")
       .Type("DIR");
+  command.Add("--taps", options.taps, "Tensors to write with --output")
+      .OneOf({"all", "none"})
+      .Type("all|none")
+      .ShowDefault();
   command.Flag("--memh", options.memh, "Also write $readmemh files to the output directory");
   command.Flag("--profile", options.profile,
                "Statistics of every tap and weight, time and memory of every operation");
@@ -216,7 +262,9 @@ int RunRun(const RunOptions& options) {
   // report.html shows the statistics of every tensor, asked for or not.
   if (output || AnyRequested(profile, subject.bundle.program)) settings.profile = profile;
   std::optional<TensorFiles> files;
-  if (output) settings.sink = &files.emplace(output->path(), subject.images);
+  if (output && options.taps == "all")
+    settings.sink = &files.emplace(output->path(), subject.images);
+  settings.chunk = ParseChunk(options.chunk);
   if (options.rtl == "on") {
     settings.rtl = RtlSettings{options.stall_probability, options.stall_seed,
                                output ? output->path() / "waves" : fs::path(kDefaultWaves),
@@ -224,7 +272,9 @@ int RunRun(const RunOptions& options) {
   }
   const HardwareParams& hardware = subject.bundle.hardware;
   std::cerr << fmt::format(
-      "running {} images: {}golden{}\n", settings.images, subject.loaded ? "float, " : "",
+      "running {}: {}golden{}\n",
+      CountInputs(settings.images, subject.bundle.program.MaxLength() > 0),
+      subject.loaded ? "float, " : "",
       settings.rtl ? fmt::format(", RTL {}x{}", hardware.array_rows, hardware.array_cols) : "");
   std::optional<FloatSource> floats;
   if (subject.loaded) floats.emplace(FloatSource{subject.loaded->model, subject.inputs});

@@ -15,6 +15,9 @@ struct RunOptions {
   std::filesystem::path bundle;  // or this
   std::filesystem::path inputs;  // with a bundle: other block inputs
   std::int64_t images = -1;      // < 0: the first 8; with a bundle: all that it carries
+  std::int64_t tokens = -1;      // of each input the first ones; < 0: all
+  std::string chunk;             // lengths of pieces: "256" or "3,1,64"; empty: kDefaultChunk
+  std::string taps = "all";      // with output: "all" or "none"
   std::int64_t batch = 32;
   std::string rtl = "on";
   std::string kernels = "fast";

@@ -91,6 +91,7 @@ Json RunReportToJson(const RunReport& report) {
                {"format_version", 1},
                {"scope", report.scope},
                {"images", report.images},
+               {"lengths", report.lengths.empty() ? Json() : Json(report.lengths)},
                {"config_files", report.config_files},
                {"input", TextOrNull(report.input)},
                {"rtl", report.rtl},

@@ -31,7 +31,7 @@ std::string FormatHeader(const RunReport& report) {
     if (report.stall_seed) rtl += fmt::format(", random stalls (seed {})", *report.stall_seed);
   }
   std::string out = WrapText(
-      "", fmt::format("{}, {}, {}", report.scope, Count(report.images, "image", "images"), rtl));
+      "", fmt::format("{}, {}, {}", report.scope, CountInputs(report.images, !report.lengths.empty()), rtl));
   if (!report.kernels.by_reference.empty()) {
     out += WrapText(
         "  ", fmt::format("no fast kernel  {}", fmt::join(report.kernels.by_reference, ", ")));

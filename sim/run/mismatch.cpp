@@ -27,18 +27,18 @@ std::vector<std::int64_t> IndexOf(std::int64_t element, const Shape& shape) {
   return index;
 }
 
-cosim::TraceRequest LocateTile(const Program& program, const std::string& tap, std::int64_t image,
+cosim::TraceRequest LocateTile(const Program& program, const TensorInfo& tap, std::int64_t image,
                                std::int64_t element, cosim::ArrayShape array) {
-  const Shape& shape = program.Tensor(tap).shape;
+  const Shape& shape = tap.shape;
   std::int64_t row = element / shape.back();
   std::int64_t column = element % shape.back();
   cosim::TraceRequest tile;
-  tile.tap = tap;
+  tile.tap = tap.name;
   tile.image = image;
   // The array sees a product of heads one head at a time; no other operation is cut so.
   for (const Op& op : program.ops) {
     const auto* matmul = std::get_if<MatmulOp>(&op);
-    if (matmul == nullptr || matmul->output != tap) continue;
+    if (matmul == nullptr || matmul->output != tap.name) continue;
     const Matrices heads = *MatricesOf(shape, matmul->heads);
     if (shape.size() == 2) {  // side by side
       tile.head = column / heads.cols;

@@ -23,8 +23,9 @@ TapMismatch CompareTensors(const IntTensor& golden, const IntTensor& rtl);
 
 std::vector<std::int64_t> IndexOf(std::int64_t element, const Shape& shape);
 
-// The tile in which the RTL computes an element, by the numbering of docs/rtl.md.
-cosim::TraceRequest LocateTile(const Program& program, const std::string& tap, std::int64_t image,
+// The tile in which the RTL computes an element of a tap, which is as long as in the run, by the
+// numbering of docs/rtl.md.
+cosim::TraceRequest LocateTile(const Program& program, const TensorInfo& tap, std::int64_t image,
                                std::int64_t element, cosim::ArrayShape array);
 
 }  // namespace qsim::run

@@ -9,6 +9,7 @@
 
 #include "sim/error.h"
 #include "sim/peak_memory.h"
+#include "sim/run/pieces.h"
 #include "sim/semantics/real_weights.h"
 
 namespace qsim::run {
@@ -20,12 +21,13 @@ std::int64_t BytesOf(const TensorInfo& info) {
   return ElementCount(info.shape) * BitsOf(info.dtype) / 8;
 }
 
-OperationCost CostOf(const Program& program, const Op& op, double seconds) {
+OperationCost CostOf(const Program& program, const Op& op, std::int64_t length, double seconds) {
   OperationCost cost{OutputOf(op), std::string(KindName(op)), seconds};
-  for (const std::string& name : InputsOf(op)) cost.operand_bytes += BytesOf(program.Tensor(name));
+  for (const std::string& name : InputsOf(op))
+    cost.operand_bytes += BytesOf(AtLength(program.Tensor(name), length));
   for (const std::string& name : ConstantsOf(op))
     cost.operand_bytes += BytesOf(program.Constant(name));
-  cost.result_bytes = BytesOf(program.Tensor(OutputOf(op)));
+  cost.result_bytes = BytesOf(AtLength(program.Tensor(OutputOf(op)), length));
   return cost;
 }
 
@@ -87,10 +89,12 @@ void RunProfiler::Merge(const Image& image) {
 
 RunProfile RunProfiler::Finish(
     const std::function<const TensorMetrics*(const std::string&)>& metrics,
-    const std::map<std::string, std::int64_t>& saturated, std::int64_t images) {
+    const std::map<std::string, std::int64_t>& saturated, std::int64_t images,
+    std::int64_t length) {
   const Program& program = bundle_.program;
   RunProfile profile;
   for (const TensorInfo& info : program.tensors) {
+    if (IsPast(program, info.name)) continue;
     TensorCounts counts(info.range);
     for (const std::map<std::string, TensorCounts>& worker : counts_) {
       const auto found = worker.find(info.name);
@@ -98,7 +102,7 @@ RunProfile RunProfiler::Finish(
     }
     TensorProfile tap = MakeProfile(counts, moments_[info.name]);
     tap.name = info.name;
-    tap.shape = info.shape;
+    tap.shape = AtLength(info, length).shape;
     tap.shape.insert(tap.shape.begin(), images);
     tap.dtype = std::string(Name(info.dtype));
     tap.requested = request_.requested(info.name);
@@ -109,7 +113,8 @@ RunProfile RunProfiler::Finish(
   }
   for (std::size_t i = 0; i < program.ops.size(); ++i) {
     if (!WeightOf(program.ops[i]).empty()) profile.weights.push_back(ProfileWeight(program.ops[i]));
-    if (request_.costs) profile.operations.push_back(CostOf(program, program.ops[i], seconds_[i]));
+    if (request_.costs)
+      profile.operations.push_back(CostOf(program, program.ops[i], length, seconds_[i]));
   }
   if (request_.costs) profile.peak_memory_bytes = PeakMemory();
   return profile;

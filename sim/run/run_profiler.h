@@ -48,9 +48,10 @@ class RunProfiler {
   void Merge(const Image& image);
 
   // After the last image. `metrics` and `saturated` by tap, of all images; `images` is the axis in
-  // front of a tap's shape.
+  // front of a tap's shape, `length` that of the longest input.
   RunProfile Finish(const std::function<const TensorMetrics*(const std::string&)>& metrics,
-                    const std::map<std::string, std::int64_t>& saturated, std::int64_t images);
+                    const std::map<std::string, std::int64_t>& saturated, std::int64_t images,
+                    std::int64_t length);
 
  private:
   TensorProfile ProfileWeight(const Op& op) const;

@@ -61,6 +61,7 @@ struct AccumulatorReport {
 struct RunReport {
   std::string scope = "attention";
   std::int64_t images = 0;
+  std::vector<std::int64_t> lengths;  // of each, in tokens; empty: the program has no such length
   std::vector<std::string> config_files;
   std::string input;
   HardwareParams hardware;

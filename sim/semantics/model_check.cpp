@@ -81,10 +81,17 @@ class Check {
     const auto* images = std::get_if<ImageInputs>(&inputs_.data);
     const bool pixels = std::holds_alternative<network::Pixels>(node.function);
     const bool entry = std::holds_alternative<network::Entry>(node.function);
-    if (pixels ? images == nullptr : !entry && inputs_.Sequences().empty()) {
+    const bool ids = std::holds_alternative<network::Tokens>(node.function);
+    const bool has_ids = std::holds_alternative<TokenInputs>(inputs_.data);
+    const bool fits = pixels ? images != nullptr : ids ? has_ids : !inputs_.Sequences().empty();
+    if (!fits && !entry) {
       throw InputError(fmt::format("the program's input '{}' needs {}, and the inputs are {}", name,
-                                   pixels ? "images" : "token embeddings",
-                                   pixels ? "token embeddings" : "images"));
+                                   pixels ? "images"
+                                   : ids  ? "token ids"
+                                          : "token embeddings",
+                                   images != nullptr ? "images"
+                                   : has_ids         ? "token ids"
+                                                     : "token embeddings"));
     }
     Shape shape = node.shape;
     if (pixels) shape.assign(images->pixels.shape().begin() + 1, images->pixels.shape().end());

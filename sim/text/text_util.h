@@ -22,6 +22,11 @@ std::string HexText(std::int64_t value, int bits);
 // "1 tap", "2 taps", "0 mismatches".
 std::string Count(std::int64_t count, std::string_view singular, std::string_view plural);
 
+// "1 image", "8 images"; of tokens: "8 sequences".
+inline std::string CountInputs(std::int64_t count, bool tokens) {
+  return tokens ? Count(count, "sequence", "sequences") : Count(count, "image", "images");
+}
+
 // "'a', 'b' and 9 more": as many names as fit a line of an error, at least one.
 std::string FirstOf(const std::vector<std::string>& names);
 

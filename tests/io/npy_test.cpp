@@ -173,18 +173,28 @@ TEST_F(NpyTest, AStackWrittenInAnyOrderIsTheWholeFile) {
   const IntTensor parts[] = {IntTensor(Shape{2}, std::vector<std::int32_t>{1, -2}),
                              IntTensor(Shape{2}, std::vector<std::int32_t>{3, -4}),
                              IntTensor(Shape{2}, std::vector<std::int32_t>{5, -6})};
-  const NpyStack stack(File("stack.npy"), 3, parts[0]);
+  const NpyStack stack(File("stack.npy"), 3, parts[0], {2});
   for (const std::int64_t i : {2, 0, 1}) stack.Write(i, parts[i]);
   WriteNpy(File("whole.npy"),
            IntTensor(Shape{3, 2}, std::vector<std::int32_t>{1, -2, 3, -4, 5, -6}));
   EXPECT_EQ(ReadBytes(File("stack.npy")), ReadBytes(File("whole.npy")));
-  const NpyStack floats(File("stack.npy"), 2, FloatTensor{{1}, {0.5F}});
+  const NpyStack floats(File("stack.npy"), 2, FloatTensor{{1}, {0.5F}}, {1});
   floats.Write(1, FloatTensor{{1}, {0.5F}});
   floats.Write(0, FloatTensor{{1}, {-1.5F}});
   WriteNpy(File("whole.npy"), FloatTensor{{2, 1}, {-1.5F, 0.5F}});
   EXPECT_EQ(ReadBytes(File("stack.npy")), ReadBytes(File("whole.npy")));
-  EXPECT_THAT(ErrorOf([&] { NpyStack(File("no") / "a.npy", 1, parts[0]); }),
+  EXPECT_THAT(ErrorOf([&] { NpyStack(File("no") / "a.npy", 1, parts[0], {2}); }),
               HasSubstr("no/a.npy: cannot be written"));
+}
+
+TEST_F(NpyTest, AStackWrittenInPiecesIsZeroWhereNothingIsWritten) {
+  const NpyStack stack(File("stack.npy"), 2, IntTensor(DType::kInt16, {1}), {3, 2});
+  stack.Write(1, IntTensor(Shape{1, 2}, std::vector<std::int16_t>{7, 8}), 2);
+  stack.Write(0, IntTensor(Shape{2, 2}, std::vector<std::int16_t>{1, 2, 3, 4}));
+  stack.Write(1, IntTensor(Shape{1, 2}, std::vector<std::int16_t>{5, 6}));
+  WriteNpy(File("whole.npy"), IntTensor(Shape{2, 3, 2}, std::vector<std::int16_t>{
+                                                            1, 2, 3, 4, 0, 0, 5, 6, 7, 8, 0, 0}));
+  EXPECT_EQ(ReadBytes(File("stack.npy")), ReadBytes(File("whole.npy")));
 }
 
 TEST_F(NpyTest, NamesTheFirstValueThatIsNotFinite) {

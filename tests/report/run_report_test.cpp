@@ -160,7 +160,7 @@ TEST(RunReportJson, KeysHaveAFixedOrder) {
   std::vector<std::string> keys;
   for (const auto& item : json.items()) keys.push_back(item.key());
   EXPECT_EQ(keys, (std::vector<std::string>{
-                      "format", "format_version", "scope", "images", "config_files", "input", "rtl",
+                      "format", "format_version", "scope", "images", "lengths", "config_files", "input", "rtl",
                       "rtl_assertions", "stall_seed", "kernels", "total_mismatches", "hardware",
                       "provenance", "size", "taps", "accumulators", "cycles", "notes", "profile"}));
 }

@@ -10,10 +10,10 @@
 #include <utility>
 #include <vector>
 
-#include "sim/network/families/vit.h"
 #include "sim/calibrate/calibrate.h"
-#include "sim/run/run_images.h"
 #include "sim/cosim/rtl_backend.h"
+#include "sim/network/families/vit.h"
+#include "sim/run/run_images.h"
 #include "tests/namespaces.h"
 
 namespace qsim::testing {
@@ -30,10 +30,10 @@ class KeptTensors final : public TensorSink {
  public:
   KeptTensors(std::int64_t images, RunResult& result) : images_(images), result_(result) {}
 
-  void Take(std::string_view executor, const std::string& name, std::int64_t image,
+  void Take(std::string_view executor, const std::string& name, const TensorPlace& place,
             const IntTensor& tensor) override {
     const std::lock_guard lock(mutex_);
-    Shape shape = tensor.shape();
+    Shape shape = place.whole;
     shape.insert(shape.begin(), images_);
     auto& tensors = executor == "golden" ? result_.golden : result_.rtl;
     IntTensor& stacked =
@@ -41,11 +41,13 @@ class KeptTensors final : public TensorSink {
     std::visit(
         [&](auto& values) {
           const auto& part = tensor.As<typename std::decay_t<decltype(values)>::value_type>();
-          std::copy(part.begin(), part.end(), values.begin() + image * tensor.size());
+          const std::int64_t first = place.image * ElementCount(place.whole) + place.element;
+          std::copy(part.begin(), part.end(), values.begin() + first);
         },
         stacked.storage());
   }
-  void Take(std::string_view, const std::string&, std::int64_t, const FloatTensor&) override {}
+  void Take(std::string_view, const std::string&, const TensorPlace&, const FloatTensor&) override {
+  }
 
  private:
   std::int64_t images_;

@@ -4,43 +4,58 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <system_error>
 #include <utility>
 #include <variant>
 
-#include "sim/io/tensors/npy_header.h"
 #include "sim/io/files/path_util.h"
+#include "sim/io/tensors/npy_header.h"
 
 namespace qsim::io {
 
-NpyStack::NpyStack(std::filesystem::path path, std::int64_t count, const IntTensor& like)
+NpyStack::NpyStack(std::filesystem::path path, std::int64_t count, const IntTensor& like,
+                   Shape shape)
     : path_(std::move(path)) {
-  Create(NpyDescr(like.dtype()), count, like.shape());
+  Create(NpyDescr(like.dtype()), count, std::move(shape),
+         static_cast<std::size_t>(BitsOf(like.dtype())) / 8);
 }
 
-NpyStack::NpyStack(std::filesystem::path path, std::int64_t count, const FloatTensor& like)
+NpyStack::NpyStack(std::filesystem::path path, std::int64_t count, const FloatTensor& /*like*/,
+                   Shape shape)
     : path_(std::move(path)) {
-  Create("<f4", count, like.shape);
+  Create("<f4", count, std::move(shape), sizeof(float));
 }
 
-void NpyStack::Create(const std::string& descr, std::int64_t count, Shape shape) {
+void NpyStack::Create(const std::string& descr, std::int64_t count, Shape shape,
+                      std::size_t width) {
+  each_ = static_cast<std::size_t>(ElementCount(shape));
   shape.insert(shape.begin(), count);
   const std::string header = MakeNpyHeader(descr, shape);
   data_offset_ = header.size();
   WriteAt(0, header.data(), header.size(), O_CREAT | O_TRUNC);
+  // Its full length from the beginning: the end of a part may be left out.
+  std::error_code error;
+  std::filesystem::resize_file(path_, OffsetOf(count, 0, width), error);
+  if (error) ThrowOutputError(path_, "cannot be written", error.value());
 }
 
-void NpyStack::Write(std::int64_t index, const IntTensor& part) const {
+std::size_t NpyStack::OffsetOf(std::int64_t index, std::int64_t element, std::size_t width) const {
+  return data_offset_ +
+         (static_cast<std::size_t>(index) * each_ + static_cast<std::size_t>(element)) * width;
+}
+
+void NpyStack::Write(std::int64_t index, const IntTensor& part, std::int64_t element) const {
   std::visit(
       [&](const auto& values) {
-        const std::size_t bytes = values.size() * sizeof(values[0]);
-        WriteAt(data_offset_ + static_cast<std::size_t>(index) * bytes, values.data(), bytes, 0);
+        WriteAt(OffsetOf(index, element, sizeof(values[0])), values.data(),
+                values.size() * sizeof(values[0]), 0);
       },
       part.storage());
 }
 
-void NpyStack::Write(std::int64_t index, const FloatTensor& part) const {
-  const std::size_t bytes = part.data.size() * sizeof(float);
-  WriteAt(data_offset_ + static_cast<std::size_t>(index) * bytes, part.data.data(), bytes, 0);
+void NpyStack::Write(std::int64_t index, const FloatTensor& part, std::int64_t element) const {
+  WriteAt(OffsetOf(index, element, sizeof(float)), part.data.data(),
+          part.data.size() * sizeof(float), 0);
 }
 
 // The file is opened for each part: a network has more tensors than a process may have open files.
