@@ -17,6 +17,7 @@
 
 #include "golden/kernels/choice.h"
 #include "golden/program/executor.h"
+#include "sim/cli/eval_tokens.h"
 #include "sim/error.h"
 #include "sim/inputs/image_folder.h"
 #include "sim/inputs/input_reader.h"
@@ -244,23 +245,17 @@ std::string FirstRowOf(const network::Network& model) {
   return mean ? "mean of patches" : "class token";
 }
 
-// What a verdict depends on. The scales stand for the calibration inputs.
-std::string Identity(const Bundle& bundle, const EvaluationImages& images) {
-  const Provenance& p = bundle.provenance;
-  Sha256 hash;
-  hash.Update(fmt::format("{} {} {} {}", p.config_hash, p.weights_hash, p.contract_hash,
-                          images.Identity()));
-  for (const auto& [name, scale] : bundle.scales) {
-    hash.Update(
-        fmt::format("\n{} {} {}", name, fmt::join(scale.scale, ","), fmt::join(scale.zero, ",")));
-  }
-  return hash.Finish();
+// What a verdict depends on.
+std::string Identity(const Bundle& bundle, const network::Network& model,
+                     const EvaluationImages& images) {
+  return Sha256Hex(HashOf(bundle) + model.weights_hash + images.Identity());
 }
 
 }  // namespace
 
 Command AddEval(CommandLine& line, EvalOptions& options) {
-  const Command command = line.Add("eval", "Accuracy and features against float");
+  const Command command =
+      line.Add("eval", "Accuracy and features, or bits per token, against float");
   AddModelOptions(command, options.model);
   command.Remove("--scope");
   command.Remove("--until");
@@ -296,7 +291,14 @@ Command AddEval(CommandLine& line, EvalOptions& options) {
            "files beside the weights say, else 0.9)")
       .BetweenReals(0.1, 1.0)
       .Type("P");
-  command.Add("--images", options.images, "Images to evaluate (default: all)").Positive().Type("N");
+  command.Add("--images", options.images, "Images, or files of tokens, to evaluate (default: all)")
+      .Positive()
+      .Type("N");
+  command
+      .Add("--tokens", options.tokens,
+           "Of each file of tokens, predict the N that follow the first (default: all)")
+      .Positive()
+      .Type("N");
   command.Add("--batch", options.batch, "Images in memory at once; results do not depend on it")
       .Positive()
       .Type("N")
@@ -304,7 +306,8 @@ Command AddEval(CommandLine& line, EvalOptions& options) {
   command.Add("--state", options.state, "Record finished images here, and resume from it")
       .Type("FILE");
   command.Flag("--json", options.json, "Print the result as JSON");
-  command.Flag("--verbose", options.verbose, "List every image whose class changed");
+  command.Flag("--verbose", options.verbose,
+               "List every image whose class changed, or the bits of every sequence");
   return command;
 }
 
@@ -312,6 +315,11 @@ int RunEval(const EvalOptions& options) {
   ModelOptions model_options = options.model;
   model_options.scope = "model";
   const LoadedModel loaded = LoadModel(model_options);
+  if (ReadsTokens(loaded.model)) {
+    if (!options.data.empty()) throw InputError("--data: this model reads tokens, not images");
+    return RunTokenEval(options, loaded);
+  }
+  if (options.tokens > 0) throw InputError("--tokens: this model does not read token ids");
   const EvaluationImages images(options, loaded);
   if (options.images > images.count()) {
     throw InputError(
@@ -321,7 +329,7 @@ int RunEval(const EvalOptions& options) {
   const Bundle bundle =
       options.bundle.empty() ? CalibrateLoaded(loaded) : LoadBundleOfScope(options.bundle, "model");
   if (!options.bundle.empty()) CheckStandsFor(bundle, loaded.model, images.Load(0));
-  ResumeLog state(options.state, "qsim eval 3 " + Identity(bundle, images));
+  ResumeLog state(options.state, "qsim eval 4 " + Identity(bundle, loaded.model, images));
   std::map<std::int64_t, ImageVerdict> judged;
   for (const auto& [index, line] : state.done()) {
     auto verdict = ParseVerdict(index, line);

@@ -1,4 +1,5 @@
-// qsim eval --config F --input DIR: accuracy and features over the evaluation images
+// qsim eval --config F --input DIR: accuracy and features over the evaluation images, or how well a
+// language model predicts its evaluation tokens
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,8 @@ struct EvalOptions {
   // With data: timm's resize before the centre crop; 0: as the files beside the weights say it,
   // else timm's 0.9.
   double crop_pct = 0;
-  std::int64_t images = -1;  // < 0: all
+  std::int64_t images = -1;  // or files of tokens; < 0: all
+  std::int64_t tokens = -1;  // of each file, that are predicted; < 0: all
   std::int64_t batch = 64;
   std::filesystem::path state;  // resume from and record to this file
   bool json = false;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include "sim/error.h"
 #include "sim/namespaces.h"
@@ -14,42 +13,6 @@ namespace {
 
 constexpr std::size_t kFewest = 3;  // of two, each is the other's nearest
 constexpr double kNormal = 1.959964;
-
-// Student's t, 97.5 %: the expansion of Cornish and Fisher, within 0.003 from 3 degrees on.
-double TwoSided95(std::size_t degrees) {
-  constexpr double kExactOf1 = 12.7062;
-  constexpr double kExactOf2 = 4.3027;
-  if (degrees == 1) return kExactOf1;
-  if (degrees == 2) return kExactOf2;
-  const double z = kNormal;
-  const double n = static_cast<double>(degrees);
-  const double z3 = z * z * z;
-  const double z5 = z3 * z * z;
-  const double z7 = z5 * z * z;
-  return z + (z3 + z) / (4 * n) + (5 * z5 + 16 * z3 + 3 * z) / (96 * n * n) +
-         (3 * z7 + 19 * z5 + 17 * z3 - 15 * z) / (384 * n * n * n);
-}
-
-double Mean(const std::vector<double>& values) {
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
-
-// The half-width of the 95 % interval of a mean.
-double HalfWidth(const std::vector<double>& values) {
-  if (values.size() < 2) return std::numeric_limits<double>::quiet_NaN();
-  const double mean = Mean(values);
-  double squares = 0;
-  for (const double v : values) squares += (v - mean) * (v - mean);
-  const double n = static_cast<double>(values.size());
-  return TwoSided95(values.size() - 1) * std::sqrt(squares / (n - 1) / n);
-}
-
-Estimate MeanEstimate(const std::vector<double>& values, double least, double most) {
-  const double mean = Mean(values);
-  const double half = HalfWidth(values);
-  if (std::isnan(half)) return {mean, half, half};
-  return {mean, std::max(mean - half, least), std::min(mean + half, most)};
-}
 
 // log(noise / signal) moves with noise_i / mean noise - signal_i / mean signal.
 Estimate RatioInDb(std::span<const FeatureDistance> inputs) {

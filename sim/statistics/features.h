@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sim/namespaces.h"
+#include "sim/statistics/estimate.h"
 
 namespace qsim::statistics {
 
@@ -21,12 +22,6 @@ struct FeatureDistance {
 };
 FeatureDistance DistanceOf(std::span<const float> reference, std::span<const double> value,
                            std::int64_t rows);
-
-// With its 95 % interval; NaN on both sides where one input tells none.
-struct Estimate {
-  double value = 0;
-  double low = 0, high = 0;
-};
 
 struct FeatureSummary {
   Estimate qsnr_db;  // of all inputs together

@@ -1,0 +1,264 @@
+#include "sim/cli/eval_tokens.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "golden/kernels/choice.h"
+#include "golden/program/executor.h"
+#include "sim/error.h"
+#include "sim/inputs/input_reader.h"
+#include "sim/io/files/hash.h"
+#include "sim/io/files/resume_log.h"
+#include "sim/parallel.h"
+#include "sim/report/perplexity_report.h"
+#include "sim/run/float_taps.h"
+#include "sim/semantics/mixed.h"
+#include "sim/semantics/model_check.h"
+#include "sim/statistics/elementary.h"
+#include "sim/text/progress.h"
+
+namespace qsim::cli {
+namespace {
+
+constexpr double kLn2 = 0.693147180559945309417;
+
+// The sum of -log2 p over rows of logits: each row's probability of the token that came next.
+double BitsOf(std::span<const double> logits, std::span<const std::int32_t> next) {
+  const std::size_t width = logits.size() / next.size();
+  double bits = 0;
+  for (std::size_t t = 0; t < next.size(); ++t) {
+    const std::span<const double> row = logits.subspan(t * width, width);
+    const double most = *std::max_element(row.begin(), row.end());
+    double sum = 0;
+    for (const double x : row) sum += Exp(x - most);
+    bits += (most + Log(sum) - row[static_cast<std::size_t>(next[t])]) / kLn2;
+  }
+  return bits;
+}
+
+// The evaluation files: of each the first tokens, one more than are predicted.
+class Sequences {
+ public:
+  Sequences(const EvalOptions& options, const LoadedModel& loaded)
+      : reader_(loaded.manifest, loaded.manifest.Evaluation(), InputUse::kEvaluation),
+        most_(options.tokens) {}
+
+  std::int64_t count() const { return reader_.count(); }
+  std::string Name(std::int64_t i) const { return reader_.NameOf(i); }
+  ModelInputs Load(std::int64_t i) const {
+    ModelInputs inputs = reader_.Read(i, 1);
+    if (most_ > 0) KeepFirst(inputs, most_ + 1);
+    if (LengthOf(inputs, 0) < 2) {
+      throw InputError(
+          fmt::format("{}: has one token, and nothing to predict; leave it out", Name(i)));
+    }
+    return inputs;
+  }
+  // Of the tokens themselves, which are all checked with that.
+  void AddTo(Sha256& hash) const {
+    for (std::int64_t i = 0; i < count(); ++i) {
+      const ModelInputs inputs = Load(i);
+      const IntTensor ids = std::get<TokenInputs>(inputs.data).Sequence(0);
+      hash.Update(fmt::format("\n{} ", ids.size()));
+      hash.Update(ids.As<std::int32_t>().data(), ids.As<std::int32_t>().size() * 4);
+    }
+  }
+
+ private:
+  InputReader reader_;
+  std::int64_t most_;
+};
+
+class TokenJudge {
+ public:
+  TokenJudge(const Bundle& bundle, const network::Network& model, const Sequences& sequences,
+             const EvalOptions& options)
+      : bundle_(bundle),
+        program_(bundle.program),
+        model_(model),
+        sequences_(sequences),
+        only_(options.only),
+        golden_(KernelsOf(options.kernels), bundle.program),
+        last_(model.End()),
+        last_reads_(LastReads(bundle.program)),
+        wanted_({last_.name}) {
+    kept_ = wanted_;
+    for (const Carried& carried : program_.carried) kept_.insert(carried.output);
+  }
+
+  SequenceBits Judge(std::int64_t i) {
+    SequenceBits bits;
+    bits.index = i;
+    bits.name = sequences_.Name(i);
+    const ModelInputs inputs = sequences_.Load(i);
+    const IntTensor ids = std::get<TokenInputs>(inputs.data).Sequence(0);
+    bits.tokens = ids.size() - 1;
+    const std::vector<Piece> pieces = PiecesOf(program_, bits.tokens, {});
+    const auto next = [&](const Piece& piece) {
+      return std::span(ids.As<std::int32_t>())
+          .subspan(static_cast<std::size_t>(piece.first) + 1,
+                   static_cast<std::size_t>(piece.length));
+    };
+    if (Asked("float")) bits.reference = InFloat(inputs, pieces, next);
+    if (Asked("ideal")) bits.ideal = Ideal(inputs, pieces, next);
+    if (Asked("integer")) bits.integer = Integer(i, inputs, pieces, next);
+    return bits;
+  }
+
+ private:
+  bool Asked(std::string_view executor) const { return only_.empty() || only_ == executor; }
+
+  double InFloat(const ModelInputs& inputs, const std::vector<Piece>& pieces, auto next) const {
+    const FloatSource source = {model_, inputs};
+    FloatRun::State carried;
+    double bits = 0;
+    for (const Piece& piece : pieces) {
+      FloatTaps taps(source, 0, wanted_, piece, std::move(carried));
+      const std::vector<float>& logits = taps.Find(&last_)->data;
+      bits += BitsOf(std::vector<double>(logits.begin(), logits.end()), next(piece));
+      if (!piece.last) carried = taps.Carried();
+    }
+    return bits;
+  }
+
+  double Ideal(const ModelInputs& inputs, const std::vector<Piece>& pieces, auto next) {
+    const MixedExecutor& mixed = Executor(inputs);
+    const Modes modes = mixed.AllOf(Exactness::Ideal());
+    MixedState carried;
+    double bits = 0;
+    for (const Piece& piece : pieces) {
+      MixedState state = mixed.ExactInputs(PieceOf(inputs, 0, piece), 0);
+      state.merge(carried);
+      state = mixed.RunForOutputs(state, modes, kept_);
+      bits += BitsOf(state.at(last_.name)->Doubles(), next(piece));
+      carried.clear();
+      for (const Carried& c : program_.carried) carried[c.input] = state.at(c.output);
+    }
+    return bits;
+  }
+
+  double Integer(std::int64_t index, const ModelInputs& inputs, const std::vector<Piece>& pieces,
+                 auto next) {
+    const FloatSource source = {model_, inputs};
+    const std::set<std::string> entries(program_.inputs.begin(), program_.inputs.end());
+    Execution execution(program_, index, *golden_, nullptr, {.kept = &kept_});
+    double bits = 0;
+    for (const Piece& piece : pieces) {
+      FloatTaps taps(source, 0, entries, piece);
+      for (const std::string& name : program_.inputs)
+        execution.Supply(name, ProgramInput(bundle_, source, 0, name, taps, nullptr, piece));
+      for (std::size_t op = 0; op < program_.ops.size(); ++op) {
+        execution.Step(op);
+        for (const std::string& name : last_reads_[op]) {
+          if (!kept_.contains(name)) execution.Drop(name);
+        }
+      }
+      const IntTensor& logits = execution.values().at(last_.name);
+      bits += BitsOf(bundle_.GridOf(last_.name).Dequantize(logits), next(piece));
+      if (!piece.last) execution.Advance();
+    }
+    return bits;
+  }
+
+  // One for all sequences, made with the first: all of them are alike.
+  const MixedExecutor& Executor(const ModelInputs& inputs) {
+    const std::lock_guard lock(mutex_);
+    if (!mixed_) {
+      first_ = inputs;
+      mixed_.emplace(bundle_, model_, first_);
+    }
+    return *mixed_;
+  }
+
+  const Bundle& bundle_;
+  const Program& program_;
+  const network::Network& model_;
+  const Sequences& sequences_;
+  const std::string only_;
+  ChosenBackend golden_;
+  const network::Node& last_;
+  std::vector<std::vector<std::string>> last_reads_;  // by operation
+  std::set<std::string> wanted_, kept_;
+  std::mutex mutex_;
+  ModelInputs first_;
+  std::optional<MixedExecutor> mixed_;
+};
+
+std::string IdentityOf(const Bundle& bundle, const network::Network& model,
+                       const Sequences& sequences) {
+  Sha256 hash;
+  hash.Update(HashOf(bundle) + model.weights_hash);
+  sequences.AddTo(hash);
+  return hash.Finish();
+}
+
+}  // namespace
+
+bool ReadsTokens(const network::Network& model) {
+  return std::any_of(model.nodes().begin(), model.nodes().end(), [](const network::Node& node) {
+    return std::holds_alternative<network::Tokens>(node.function);
+  });
+}
+
+int RunTokenEval(const EvalOptions& options, const LoadedModel& loaded) {
+  const Sequences sequences(options, loaded);
+  if (options.images > sequences.count()) {
+    throw InputError(fmt::format("--images {}: there are {} evaluation files", options.images,
+                                 sequences.count()));
+  }
+  const std::int64_t count = options.images < 0 ? sequences.count() : options.images;
+  if (loaded.model.Logits() == nullptr)
+    throw InputError("eval: this model has no head, and so no probabilities of tokens");
+  const Bundle bundle =
+      options.bundle.empty() ? CalibrateLoaded(loaded) : LoadBundleOfScope(options.bundle, "model");
+  if (!options.bundle.empty()) CheckStandsFor(bundle, loaded.model, sequences.Load(0));
+  ResumeLog state(options.state,
+                  "qsim eval tokens 1 " + IdentityOf(bundle, loaded.model, sequences));
+  std::map<std::int64_t, SequenceBits> judged;
+  for (const auto& [index, line] : state.done()) {
+    auto bits = ParseSequenceBits(index, line);
+    if (!bits) state.FailDamaged(line);
+    if (index >= count) continue;
+    bits->name = sequences.Name(index);
+    judged.emplace(index, *std::move(bits));
+  }
+  std::vector<std::int64_t> missing;
+  for (std::int64_t i = 0; i < count; ++i) {
+    if (!judged.contains(i)) missing.push_back(i);
+  }
+  TokenJudge judge(bundle, loaded.model, sequences, options);
+  const auto todo = static_cast<std::int64_t>(missing.size());
+  Progress progress("sequences", todo);
+  for (std::int64_t first = 0; first < todo; first += options.batch) {
+    const std::int64_t size = std::min(options.batch, todo - first);
+    std::vector<SequenceBits> batch(static_cast<std::size_t>(size));
+    ParallelFor(size, loaded.calibrate.threads, [&](std::int64_t i, int) {
+      batch[static_cast<std::size_t>(i)] =
+          judge.Judge(missing[static_cast<std::size_t>(first + i)]);
+    });
+    for (SequenceBits& bits : batch) {
+      state.Add(bits.index, LineOf(bits));
+      judged.emplace(bits.index, std::move(bits));
+    }
+    progress.Show(first + size);
+  }
+  std::vector<SequenceBits> all;
+  for (auto& [index, bits] : judged) all.push_back(std::move(bits));
+  const PerplexitySummary summary = Summarise(std::move(all));
+  std::cout << (options.json ? PerplexityJsonText(summary)
+                             : FormatPerplexity(summary, options.verbose));
+  return 0;
+}
+
+}  // namespace qsim::cli
