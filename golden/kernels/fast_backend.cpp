@@ -5,67 +5,24 @@
 #include <variant>
 #include <vector>
 
+#include "golden/kernels/follower.h"
 #include "golden/kernels/norms.h"
 #include "golden/kernels/ratios.h"
+#include "golden/kernels/sequences.h"
 #include "golden/kernels/softmax.h"
-#include "golden/kernels/vectors.h"
+#include "golden/kernels/tensor_rows.h"
 #include "golden/program/operation_run.h"
 
 namespace qsim::golden {
 namespace {
 
+using kernels::Follower;
+using kernels::FollowersOf;
+using kernels::Narrowed;
+using kernels::OfHead;
 using kernels::Ratios;
-
-// A tensor's rows in 32 bits: its own, or copies of them.
-class WideRows {
- public:
-  explicit WideRows(const IntTensor& tensor)
-      : tensor_(tensor), width_(static_cast<std::size_t>(tensor.shape().back())) {}
-  // Valid until the next call.
-  std::span<const std::int32_t> Rows(std::size_t first, std::size_t count) {
-    return std::visit(
-        [&]<typename T>(const std::vector<T>& values) -> std::span<const std::int32_t> {
-          const auto rows = std::span(values).subspan(first * width_, count * width_);
-          if constexpr (std::is_same_v<T, std::int32_t>) {
-            return rows;
-          } else {
-            copy_.resize(rows.size());
-            if constexpr (sizeof(T) < 4) {
-              kernels::Widen(rows, copy_.data());
-            } else {
-              std::transform(rows.begin(), rows.end(), copy_.begin(),
-                             [](T v) { return static_cast<std::int32_t>(v); });
-            }
-            return copy_;
-          }
-        },
-        tensor_.storage());
-  }
-
- private:
-  const IntTensor& tensor_;
-  std::size_t width_;
-  std::vector<std::int32_t> copy_;
-};
-
-// A result that was computed in 32 bits, in the tensor's own type.
-IntTensor Narrowed(const TensorInfo& info, std::span<const std::int32_t> values) {
-  IntTensor tensor(info.dtype, info.shape);
-  std::visit(
-      [&]<typename T>(std::vector<T>& to) {
-        if constexpr (sizeof(T) < 4) {
-          kernels::Narrow(values, to.data());
-        } else {
-          std::copy(values.begin(), values.end(), to.begin());
-        }
-      },
-      tensor.storage());
-  return tensor;
-}
-
-std::size_t RowCount(const IntTensor& tensor) {
-  return static_cast<std::size_t>(tensor.size() / std::max<std::int64_t>(tensor.shape().back(), 1));
-}
+using kernels::RowCount;
+using kernels::WideRows;
 
 // Rows of `out` from `first` on, tile by tile. a and b, null or as wide, begin at the first row.
 std::int64_t Scale(const Ratios& ratios, std::int64_t rows, std::int64_t width,
@@ -85,68 +42,6 @@ std::int64_t Scale(const Ratios& ratios, std::int64_t rows, std::int64_t width,
         return saturated;
       },
       out.storage());
-}
-
-// The parameters of one head, for axis kFirst.
-RequantizeParams OfHead(RequantizeParams params, std::int64_t head) {
-  const auto one = [head](auto& list) {
-    if (list.size() > 1) list = list.subspan(static_cast<std::size_t>(head), 1);
-  };
-  one(params.scale);
-  one(params.zero);
-  one(params.addend);
-  return params;
-}
-
-// A requantization that takes the sums of a product, panel by panel.
-class Follower {
- public:
-  Follower(const RequantizeOp& op, const OperationRun& run)
-      : op_(op), info_(run.Info(op.output)), out_(info_.dtype, info_.shape) {
-    const RequantizeParams params = op.Params(LayoutOf(info_.shape, op.axis), info_.range);
-    const std::int64_t heads = op.axis == ChannelAxis::kFirst ? info_.shape.front() : 1;
-    for (std::int64_t h = 0; h < heads; ++h)
-      ratios_.emplace_back(heads == 1 ? params : OfHead(params, h), info_.shape.back());
-  }
-
-  // Columns of `input`, whose last axis has `in_width` of them, of rows from `first_row` on.
-  void Take(std::int64_t head, std::int64_t first_row, std::int64_t rows, std::int64_t first,
-            std::int64_t count, const std::int32_t* sums, std::int64_t stride) {
-    const std::int64_t width = info_.shape.back();
-    const std::int64_t from = std::max(first, op_.first_column);
-    const std::int64_t to = std::min(first + count, op_.first_column + width);
-    if (from >= to) return;
-    const std::int64_t column = from - op_.first_column;
-    const kernels::Tile tile{column, rows, to - from, sums + (from - first), stride};
-    const Ratios& ratios = ratios_[ratios_.size() == 1 ? 0 : static_cast<std::size_t>(head)];
-    std::visit(
-        [&]<typename T>(std::vector<T>& values) {
-          if constexpr (sizeof(T) <= 4)
-            saturated_ +=
-                ScaleTile(ratios, tile, values.data() + first_row * width + column, width);
-        },
-        out_.storage());
-  }
-
-  void Store(OperationRun& run) && { run.StoreClamped(op_.output, std::move(out_), saturated_); }
-
- private:
-  const RequantizeOp& op_;
-  TensorInfo info_;
-  IntTensor out_;
-  std::vector<Ratios> ratios_;
-  std::int64_t saturated_ = 0;
-};
-
-std::vector<Follower> FollowersOf(const std::string& sums, const OperationRun& run) {
-  const auto readers = run.SoleReadersOf(sums);
-  std::vector<Follower> followers;
-  // Lanes hold columns in pairs.
-  if (std::any_of(readers.begin(), readers.end(),
-                  [](const RequantizeOp* op) { return op->first_column % 2 != 0; }))
-    return followers;
-  for (const RequantizeOp* op : readers) followers.emplace_back(*op, run);
-  return followers;
 }
 
 }  // namespace
@@ -360,19 +255,40 @@ struct FastBackend::Kernel {
   }
 
   bool operator()(const RmsnormOp& op) const {
-    if (op.groups > 1) return false;
     const TensorInfo info = run.Info(op.output);
     const IntTensor& in = run.Value(op.input);
     WideRows wide(in);
     std::optional<WideRows> gates;
     if (!op.gate.empty()) gates.emplace(run.Value(op.gate));
     const QuantRange gate = gates ? run.Info(op.gate).range : QuantRange{0, 1};
-    std::vector<std::int32_t> out(static_cast<std::size_t>(in.size()));
+    const auto x = wide.Rows(0, RowCount(in));
+    const auto g = gates ? gates->Rows(0, RowCount(in)) : std::span<const std::int32_t>();
+    std::vector<std::int32_t> out(x.size());
     bool by_reference = false;
-    const std::int64_t saturated = kernels::RmsnormOf(
-        wide.Rows(0, RowCount(in)),
-        gates ? gates->Rows(0, RowCount(in)) : std::span<const std::int32_t>(), info.shape.back(),
-        op.params, run.Info(op.input).range, gate, info.range, out, by_reference);
+    std::int64_t saturated = 0;
+    const std::int64_t channels = info.shape.back(), groups = std::max<std::int64_t>(op.groups, 1);
+    const std::int64_t width = channels / groups;
+    const auto norm = [&](std::span<const std::int32_t> rows, std::span<const std::int32_t> factors,
+                          const RmsnormParams& params, std::span<std::int32_t> y) {
+      saturated += kernels::RmsnormOf(rows, factors, width, params, run.Info(op.input).range, gate,
+                                      info.range, y, by_reference);
+    };
+    const auto of_group = [&](std::int64_t group) {
+      return op.Of(static_cast<std::size_t>(group * width), static_cast<std::size_t>(width));
+    };
+    const RmsnormParams first = of_group(0);
+    bool alike = true;
+    for (std::int64_t group = 1; group < groups; ++group) alike = alike && of_group(group) == first;
+    if (alike) {  // each group is a row
+      norm(x, g, first, out);
+    } else {
+      for (std::int64_t group = 0; group < groups; ++group) {
+        const kernels::ColumnGroup columns{channels, group * width, width};
+        std::vector<std::int32_t> y(x.size() / static_cast<std::size_t>(groups));
+        norm(columns.Of(x), columns.Of(g), of_group(group), y);
+        columns.Put(y, out);
+      }
+    }
     if (by_reference) backend.NoteReference(op.output);
     run.StoreClamped(op.output, Narrowed(info, out), saturated);
     return true;
@@ -411,11 +327,18 @@ struct FastBackend::Kernel {
   }
 
   bool operator()(const TableOp& op) const {
-    if (!op.table_of.empty() || op.step_bits != 0) return false;
-    std::int64_t none = 0;
-    run.Store(op.output, LookUp(op.input, op.output, op.table, {}, none));
-    return true;
+    if (op.table_of.empty() && op.step_bits == 0) {
+      std::int64_t none = 0;
+      run.Store(op.output, LookUp(op.input, op.output, op.table, {}, none));
+      return true;
+    }
+    return kernels::Run(op, run), true;
   }
+
+  bool operator()(const MultiplyOp& op) const { return kernels::Run(op, run), true; }
+  bool operator()(const CausalConvOp& op) const { return kernels::Run(op, run), true; }
+  bool operator()(const RecurrenceOp& op) const { return kernels::Run(op, run), true; }
+  bool operator()(const RecurrenceStateOp& op) const { return kernels::Run(op, run), true; }
 
   bool operator()(const RowSumOp& op) const {
     const IntTensor& in = run.Value(op.input);
@@ -448,6 +371,8 @@ struct FastBackend::Kernel {
 
   // They move codes, as they are.
   bool operator()(const ConcatOp& op) const { return op.Run(run), true; }
+  bool operator()(const LastRowsOp& op) const { return op.Run(run), true; }
+  bool operator()(const LookupOp& op) const { return op.Run(run), true; }
   bool operator()(const PatchifyOp& op) const { return op.Run(run), true; }
   bool operator()(const ViewOp& op) const { return op.Run(run), true; }
 

@@ -5,6 +5,29 @@
 
 namespace qsim::golden::kernels {
 
+// Equation 2.2.
+RoundingStep StepOf(Rounding rounding, int shift) {
+  RoundingStep step{.half = shift == 0 ? 0 : std::int64_t{1} << (shift - 1), .shift = shift};
+  switch (rounding) {
+    case Rounding::kHalfUp:
+      break;
+    case Rounding::kHalfEven:
+      step.even = true;
+      break;
+    case Rounding::kHalfAway:
+      step.below = shift == 0 ? 0 : -1;
+      break;
+    case Rounding::kFloor:
+      step.half = 0;
+      break;
+    case Rounding::kTowardZero:
+      step.half = 0;
+      step.below = (std::int64_t{1} << shift) - 1;
+      break;
+  }
+  return step;
+}
+
 Ratios::Ratios(std::int64_t channels, bool one) : one_(one) {
   const std::int64_t padded = one ? kTile : (channels + kTile - 1) / kTile * kTile;
   const auto count = static_cast<std::size_t>(padded);
@@ -16,7 +39,7 @@ Ratios::Ratios(std::int64_t channels, bool one) : one_(one) {
     *list = Alternate(count);
 }
 
-// Equation 2.2 and section 4.5.
+// Section 4.5.
 void Ratios::SetChannel(std::size_t c, RequantScheme scheme, Multiplier scale) {
   const auto [m, shift] = scale;
   const std::int64_t half = shift == 0 ? 0 : std::int64_t{1} << (shift - 1);
@@ -27,23 +50,10 @@ void Ratios::SetChannel(std::size_t c, RequantScheme scheme, Multiplier scale) {
   first.below[c] = 0;
   if (scheme == RequantScheme::kRoundShift || scheme == RequantScheme::kRequantShift ||
       scheme == RequantScheme::kIbertDyadic) {
-    switch (EquivalentRounding(scheme, rounding_)) {
-      case Rounding::kHalfUp:
-        break;
-      case Rounding::kHalfEven:
-        even = true;
-        break;
-      case Rounding::kHalfAway:
-        first.below[c] = shift == 0 ? 0 : -1;
-        break;
-      case Rounding::kFloor:
-        first.half[c] = 0;
-        break;
-      case Rounding::kTowardZero:
-        first.half[c] = 0;
-        first.below[c] = (std::int64_t{1} << shift) - 1;
-        break;
-    }
+    const RoundingStep step = StepOf(EquivalentRounding(scheme, rounding_), shift);
+    first.half[c] = step.half;
+    first.below[c] = step.below;
+    even = even || step.even;
   } else if (scheme == RequantScheme::kTosaScale32Double && shift > 31) {
     first.half[c] = half + (std::int64_t{1} << 30);
     first.below[c] = -(std::int64_t{1} << 31);

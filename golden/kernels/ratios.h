@@ -18,6 +18,19 @@
 
 namespace qsim::golden::kernels {
 
+// One rounding, as such a step; `even`: a tie goes to the even neighbour.
+struct RoundingStep {
+  std::int64_t half = 0, below = 0;
+  int shift = 0;
+  bool even = false;
+
+  std::int64_t operator()(std::int64_t p) const {
+    const std::int64_t sum = p + half + (p < 0 ? below : 0), r = sum >> shift;
+    return even && (sum & (2 * half - 1)) == 0 ? r - (r & 1) : r;
+  }
+};
+RoundingStep StepOf(Rounding rounding, int shift);
+
 // One number for each channel, even and odd ones apart, since lanes of 64 bits hold every other
 // one.
 struct Alternate {
