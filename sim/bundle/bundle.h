@@ -67,6 +67,9 @@ struct Bundle {
   }
 };
 
+// Of one of its inputs, in tokens; 0: the program has no run-time length.
+std::int64_t LengthOf(const Bundle& bundle, std::int64_t index);
+
 // Writes and commits the directory; the same bundle gives the same bytes. Throws InputError.
 void SaveBundle(const Bundle& bundle, OutputDirectory& output);
 

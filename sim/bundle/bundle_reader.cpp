@@ -404,6 +404,15 @@ IntTensor ReadProgramInput(const std::filesystem::path& file, const TensorInfo& 
   return tensor;
 }
 
+std::int64_t LengthOf(const Bundle& bundle, std::int64_t index) {
+  if (!bundle.lengths.empty()) return bundle.lengths[static_cast<std::size_t>(index)];
+  for (const std::string& name : bundle.program.inputs) {
+    const Shape& axes = bundle.program.Tensor(name).length_axes;
+    if (!axes.empty()) return bundle.inputs.at(name).shape()[static_cast<std::size_t>(axes[0] + 1)];
+  }
+  return 0;
+}
+
 Bundle LoadBundle(const std::filesystem::path& directory) {
   return bundle_format::BundleReader(directory).Read();
 }

@@ -14,6 +14,7 @@
 #include "sim/io/files/output_directory.h"
 #include "sim/peak_memory.h"
 #include "sim/run/run_images.h"
+#include "sim/text/text_util.h"
 
 namespace qsim::cli {
 namespace {
@@ -42,6 +43,7 @@ Command AddCalibrate(CommandLine& line, CalibrateCommandOptions& options) {
   command.Add("--images", options.images, "Evaluation inputs to store in the bundle (default 8)")
       .Positive()
       .Type("N");
+  AddTokensOption(command, options.tokens);
   command
       .Add("--batch", options.batch,
            "Calibration inputs in one batch. Of the observers, PercentileObserver, "
@@ -117,14 +119,14 @@ int RunCalibrate(const CalibrateCommandOptions& options) {
   if (!options.output.empty()) output.emplace(options.output);
   load();
   if (!output) output.emplace(NameOfArtefact(loaded));
-  const ModelInputs inputs = LoadEvaluation(loaded.manifest, options.images);
+  const ModelInputs inputs = LoadEvaluation(loaded.manifest, options.images, options.tokens);
   Bundle bundle =
       options.merge.empty() ? CalibrateLoaded(loaded) : MergeLoaded(loaded, options.merge);
   AddBundleInputs(bundle, loaded.model, inputs, inputs.count(), loaded.calibrate.threads);
   SaveBundle(bundle, *output);
-  std::cout << fmt::format("{}: scope {}, {} operations, {} images\n",
-                           output->final_path().string(), Name(loaded.calibrate.scope),
-                           bundle.program.ops.size(), inputs.count())
+  std::cout << fmt::format("{}: scope {}, {} operations, {}\n", output->final_path().string(),
+                           Name(loaded.calibrate.scope), bundle.program.ops.size(),
+                           CountInputs(inputs.count(), bundle.program.MaxLength() > 0))
             << Format(SizeOf(bundle)) << '\n';
   PrintCost(start);
   for (const LoweringNote& note : bundle.notes) {

@@ -16,6 +16,7 @@ struct CalibrateCommandOptions {
   ModelOptions model;
   std::int64_t batch = 32;                   // calibration inputs in one batch of the observers
   std::int64_t images = -1;                  // evaluation inputs to store; < 0: the default
+  std::int64_t tokens = -1;                  // of each sequence the first ones; < 0: all
   std::string shard;                         // "2/5": calibrate that share only
   std::vector<std::filesystem::path> merge;  // shards, instead of calibrating
   std::filesystem::path grids;               // a file of grids to take; empty: none

@@ -37,8 +37,9 @@ std::int64_t ImagesFor(const DiagnoseCommandOptions& options, const Manifest& ma
                        const Bundle& bundle, double work) {
   if (options.images > 0) return options.images;
   const InputReader reader(manifest, manifest.Evaluation(), InputUse::kEvaluation);
+  const std::int64_t length = std::min(options.tokens, bundle.program.MaxLength());
   const double one =
-      kPasses * static_cast<double>(std::max<std::int64_t>(MacsOf(bundle.program), 1));
+      kPasses * static_cast<double>(std::max<std::int64_t>(MacsOf(bundle.program, length), 1));
   const auto affordable = static_cast<std::int64_t>(std::min(work / one, 1e9));
   return std::min({std::max(affordable, kLeastImages), kDefaultImages, reader.count()});
 }
@@ -107,6 +108,7 @@ Command AddDiagnose(CommandLine& line, DiagnoseCommandOptions& options) {
            "models)")
       .Positive()
       .Type("N");
+  AddTokensOption(command, options.tokens).ShowDefault();
   command
       .Add("--output", options.output, "Directory for report.html, report.json and diagnosis.json")
       .Type("DIR");
@@ -143,8 +145,8 @@ int RunDiagnose(const DiagnoseCommandOptions& options) {
     };
     bundle = settings.calibrate(loaded.config);
   }
-  const ModelInputs inputs =
-      LoadEvaluation(loaded.manifest, ImagesFor(options, loaded.manifest, bundle, settings.work));
+  const ModelInputs inputs = LoadEvaluation(
+      loaded.manifest, ImagesFor(options, loaded.manifest, bundle, settings.work), options.tokens);
   const DiagnosisSubject subject = {loaded.model, bundle, inputs,
                                     options.bundle.empty() ? &loaded.config : nullptr,
                                     calibration ? &*calibration : nullptr};

@@ -13,6 +13,7 @@ struct DiagnoseCommandOptions {
   ModelOptions model;            // scope: empty for the default
   std::filesystem::path bundle;  // diagnosed in place of a fresh calibration
   std::int64_t images = -1;      // < 0: the first 16, fewer for large models
+  std::int64_t tokens = 256;     // of each sequence
   std::filesystem::path output;
   bool json = false;
   bool verbose = false;

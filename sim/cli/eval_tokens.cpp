@@ -104,7 +104,8 @@ class TokenJudge {
     const ModelInputs inputs = sequences_.Load(i);
     const IntTensor ids = std::get<TokenInputs>(inputs.data).Sequence(0);
     bits.tokens = ids.size() - 1;
-    const std::vector<Piece> pieces = PiecesOf(program_, bits.tokens, {});
+    const std::vector<Piece> pieces = only_ == "float" ? CutOf(bits.tokens, {kDefaultChunk})
+                                                       : PiecesOf(program_, bits.tokens, {});
     const auto next = [&](const Piece& piece) {
       return std::span(ids.As<std::int32_t>())
           .subspan(static_cast<std::size_t>(piece.first) + 1,
@@ -139,7 +140,7 @@ class TokenJudge {
     double bits = 0;
     for (const Piece& piece : pieces) {
       MixedState state = mixed.ExactInputs(PieceOf(inputs, 0, piece), 0);
-      state.merge(carried);
+      for (const auto& [name, value] : carried) state[name] = value;
       state = mixed.RunForOutputs(state, modes, kept_);
       bits += BitsOf(state.at(last_.name)->Doubles(), next(piece));
       carried.clear();
@@ -220,9 +221,18 @@ int RunTokenEval(const EvalOptions& options, const LoadedModel& loaded) {
   const std::int64_t count = options.images < 0 ? sequences.count() : options.images;
   if (loaded.model.Logits() == nullptr)
     throw InputError("eval: this model has no head, and so no probabilities of tokens");
-  const Bundle bundle =
-      options.bundle.empty() ? CalibrateLoaded(loaded) : LoadBundleOfScope(options.bundle, "model");
-  if (!options.bundle.empty()) CheckStandsFor(bundle, loaded.model, sequences.Load(0));
+  // In float, nothing is calibrated.
+  const Bundle bundle = options.only == "float"  ? Bundle()
+                        : options.bundle.empty() ? CalibrateLoaded(loaded)
+                                                 : LoadBundle(options.bundle);
+  if (!options.bundle.empty() && options.only != "float") {
+    CheckStandsFor(bundle, loaded.model, sequences.Load(0));
+    const std::string& last = loaded.model.End().name;
+    if (bundle.program.FindTensor(last) == nullptr) {
+      throw InputError(fmt::format("{}: ends before '{}', which gives the probabilities of tokens",
+                                   options.bundle.string(), last));
+    }
+  }
   ResumeLog state(options.state,
                   "qsim eval tokens 1 " + IdentityOf(bundle, loaded.model, sequences));
   std::map<std::int64_t, SequenceBits> judged;

@@ -14,6 +14,7 @@
 #include "sim/error.h"
 #include "sim/inputs/input_reader.h"
 #include "sim/network/families/vit.h"
+#include "sim/run/pieces.h"
 #include "sim/text/nearest_word.h"
 
 namespace qsim::cli {
@@ -263,14 +264,23 @@ void FinishBundle(const LoadedModel& loaded, const InputReader& reader, Bundle& 
   loaded.faults.PlantInBundle(loaded.model, reader.Read(0, 1), bundle);
 }
 
-ModelInputs LoadEvaluation(const Manifest& manifest, std::int64_t requested) {
+Argument AddTokensOption(const Command& command, std::int64_t& tokens) {
+  return command.Add("--tokens", tokens, "Of each sequence of token ids the first N")
+      .Positive()
+      .Type("N");
+}
+
+ModelInputs LoadEvaluation(const Manifest& manifest, std::int64_t requested, std::int64_t tokens) {
   const InputReader reader(manifest, manifest.Evaluation(), InputUse::kEvaluation);
   const std::int64_t available = reader.count();
   if (requested > available) {
     throw InputError(fmt::format("--images {}: {} has {} evaluation inputs", requested,
                                  manifest.path.string(), available));
   }
-  return reader.Read(0, requested < 0 ? std::min(kDefaultImages, available) : requested);
+  ModelInputs inputs =
+      reader.Read(0, requested < 0 ? std::min(kDefaultImages, available) : requested);
+  if (tokens > 0) KeepFirst(inputs, tokens);
+  return inputs;
 }
 
 void AddBundleOrModelOptions(const Command& command, std::filesystem::path& bundle,

@@ -77,8 +77,12 @@ Bundle CalibrateLoaded(const LoadedModel& loaded);
 // A bundle, with every layer of `scope` where that is not empty. Throws InputError.
 Bundle LoadBundleOfScope(const std::filesystem::path& directory, const std::string& scope);
 
-// The evaluation inputs. `requested` < 0: the first 8, or all where there are fewer. Throws
-// InputError when more are asked for than there are.
-ModelInputs LoadEvaluation(const Manifest& manifest, std::int64_t requested);
+// The evaluation inputs. `requested` < 0: the first 8, or all where there are fewer. Of sequences
+// of token ids the first `tokens`; < 0: all. Throws InputError when more inputs are asked for than
+// there are.
+ModelInputs LoadEvaluation(const Manifest& manifest, std::int64_t requested,
+                           std::int64_t tokens = -1);
+// --tokens: how much of each sequence is taken.
+Argument AddTokensOption(const Command& command, std::int64_t& tokens);
 
 }  // namespace qsim::cli

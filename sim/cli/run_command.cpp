@@ -205,9 +205,7 @@ Command AddRun(CommandLine& line, RunOptions& options) {
            "Images, or sequences of tokens, to run (default 8; with --bundle all of its own)")
       .Positive()
       .Type("N");
-  command.Add("--tokens", options.tokens, "Of each sequence of tokens the first N (default: all)")
-      .Positive()
-      .Type("N");
+  AddTokensOption(command, options.tokens);
   command
       .Add("--chunk", options.chunk,
            "Tokens of a sequence that run at once, where a program carries state; several: the "

@@ -59,6 +59,7 @@ Command AddSweep(CommandLine& line, SweepOptions& options) {
       .Positive()
       .Type("N")
       .ShowDefault();
+  AddTokensOption(command, options.tokens).ShowDefault();
   command
       .Add("--objective", options.objective,
            "qsnr: of the output against float; top1: images of the right class")
@@ -89,7 +90,7 @@ int RunSweep(const SweepOptions& options) {
   const CalibrationInputs calibration =
       CalibrationShare(loaded, calibration_reader, 0, calibration_reader.count());
   const ModelInputs evaluation =
-      LoadEvaluation(loaded.manifest, std::min(options.images, available));
+      LoadEvaluation(loaded.manifest, std::min(options.images, available), options.tokens);
   const auto plant = [&](Bundle& bundle) {
     if (loaded.faults.empty()) return;
     loaded.faults.PlantInBundle(loaded.model, calibration_reader.Read(0, 1), bundle);
@@ -111,6 +112,7 @@ int RunSweep(const SweepOptions& options) {
   report.seed = seed;
   report.drawn = space.size() > wanted;
   report.images = bench.images();
+  report.tokens = std::holds_alternative<TokenInputs>(evaluation.data);
   report.scope = Name(loaded.calibrate.scope);
   report.objective = options.objective;
   report.labels = bench.has_labels();

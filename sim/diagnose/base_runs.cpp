@@ -26,10 +26,15 @@ bool SameInFloat(const MixedExecutor& a, const MixedExecutor& b) {
 BaseRuns::BaseRuns(const MixedExecutor& network, std::int64_t images, const BaseRuns* floats)
     : network_(network), kept_(static_cast<std::size_t>(images)) {
   if (floats != nullptr && SameInFloat(network, floats->network_)) floats_ = floats;
+  std::int64_t length = 0;  // of the first input, which stands for all of them
+  for (const auto& [name, value] : Start(0)) {
+    const Shape& axes = network.bundle().program.Tensor(name).length_axes;
+    if (!axes.empty()) length = value->real().shape[static_cast<std::size_t>(axes[0])];
+  }
   double elements = 0;
   for (std::size_t n = 0; n < network.nodes(); ++n) {
     const TensorInfo& info = network.bundle().program.Tensor(network.NameOf(n));
-    elements += static_cast<double>(ElementCount(info.shape));
+    elements += static_cast<double>(ElementCount(AtLength(info, length).shape));
   }
   keeps_ = elements * static_cast<double>(images) * kBytesOfElement <= kMostBytes;
 }

@@ -6,6 +6,7 @@
 #include "sim/diagnose/base_runs.h"
 #include "sim/diagnose/costs.h"
 #include "sim/diagnose/culprits.h"
+#include "sim/run/pieces.h"
 
 namespace qsim::diagnose {
 namespace {
@@ -18,10 +19,11 @@ constexpr double kLeastSteps = 8;
 // The steps whose effects are measured: all of them, or as many as the work allows of those that
 // lose most by themselves.
 std::vector<Step> Chosen(const MixedExecutor& network, const Measurement& measured, double work,
-                         std::int64_t images) {
+                         const ModelInputs& inputs) {
   std::vector<Step> steps = StepsOf(network);
-  const double one = kPassesOfStep * static_cast<double>(MacsOf(network.bundle().program)) *
-                     static_cast<double>(images);
+  const std::int64_t macs = MacsOf(network.bundle().program, LengthOf(inputs, 0));
+  const double one =
+      kPassesOfStep * static_cast<double>(macs) * static_cast<double>(inputs.count());
   const double affordable = std::max(work / std::max(one, 1.0), kLeastSteps);
   if (affordable >= static_cast<double>(steps.size())) return steps;
   std::vector<double> losses;
@@ -46,10 +48,10 @@ Diagnosis Diagnose(const DiagnosisSubject& subject, const DiagnoseOptions& optio
   Diagnosis diagnosis;
   diagnosis.scope = options.scope;
   diagnosis.images = subject.inputs.count();
+  diagnosis.tokens = std::holds_alternative<TokenInputs>(subject.inputs.data);
   diagnosis.measured = Measure(runs, subject.inputs, options.threads);
   diagnosis.weights = MeasureWeights(network);
-  const std::vector<Step> steps =
-      Chosen(network, diagnosis.measured, options.work, diagnosis.images);
+  const std::vector<Step> steps = Chosen(network, diagnosis.measured, options.work, subject.inputs);
   diagnosis.effects = MeasureContributions(runs, subject.inputs, steps, options.threads);
   diagnosis.budget = MeasureBudget(runs, subject.inputs, options.threads);
   diagnosis.findings = FindCulprits(with_runs, diagnosis.measured, options, &diagnosis.repaired_db);

@@ -49,6 +49,7 @@ struct Cost {
 struct Diagnosis {
   std::string scope;
   std::int64_t images = 0;
+  bool tokens = false;  // they are sequences
   Measurement measured;
   std::vector<WeightLoss> weights;
   std::vector<StepContribution> effects;  // of the steps that were looked at, in order

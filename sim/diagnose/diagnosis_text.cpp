@@ -44,7 +44,7 @@ std::string Top1(const OutputPower& output) {
 
 std::string HeaderText(const Diagnosis& d) {
   const OutputPower& output = d.measured.output;
-  std::string out = fmt::format("scope {}, {}\n", d.scope, Count(d.images, "image", "images"));
+  std::string out = fmt::format("scope {}, {}\n", d.scope, CountInputs(d.images, d.tokens));
   out += WrapText("", fmt::format("output: {}, QSNR {} dB", OutputName(d), Db(output.Db())));
   if (output.parts() > 1) {
     const std::size_t worst = output.WorstPart();

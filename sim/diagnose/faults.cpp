@@ -204,6 +204,11 @@ void Faults::PlantInCalibration(ModelInputs& inputs) const {
       for (float& v : tokens->data) v /= kContrast;
       continue;
     }
+    if (std::holds_alternative<TokenInputs>(inputs.data)) {
+      throw InputError(
+          fmt::format("--inject {}: is of images and embeddings; this model reads token ids",
+                      Kinds()[fault.kind].info.name));
+    }
     auto& images = std::get<ImageInputs>(inputs.data);
     auto& pixels = images.pixels.As<std::uint8_t>();
     const auto channels = images.mean.size();

@@ -40,6 +40,7 @@ struct Seen {
   Bounds exact, integer;
   std::vector<Bounds> groups;  // of the exact values, one for each scale of the tensor
   double input_energy = 0;     // of a linear layer: sum of (x / s)^2
+  double elements = 0;
 
   void Merge(const Seen& later) {
     own.Merge(later.own);
@@ -50,6 +51,7 @@ struct Seen {
     integer.Include(later.integer);
     for (std::size_t i = 0; i < groups.size(); ++i) groups[i].Include(later.groups[i]);
     input_energy += later.input_energy;
+    elements += later.elements;
   }
 };
 
@@ -72,6 +74,7 @@ class Taps {
     const AloneTensors alone = RunAlone(network_, step, exact);
     const std::vector<float>& alone_exact = alone.exact->real().data;
     const std::vector<float>& alone_golden = alone.golden->real().data;
+    seen.elements = static_cast<double>(x.data.size());
     seen.groups.resize(network_.bundle().scales.at(step.tensor).scale.size());
     for (std::size_t i = 0; i < x.data.size(); ++i) {
       const double reference = static_cast<double>(x.data[i]);
@@ -94,7 +97,7 @@ class Taps {
     return seen;
   }
 
-  TensorLoss Loss(const Step& step, const Seen& seen, std::int64_t images) const {
+  TensorLoss Loss(const Step& step, const Seen& seen) const {
     TensorLoss loss;
     loss.tensor = step.tensor;
     loss.own = seen.own;
@@ -106,7 +109,7 @@ class Taps {
     const auto linear = LinearIn(step);
     loss.accumulator = linear.has_value();
     loss.expected_noise = linear ? ExpectedOfWeights(step.tensor, *linear, seen.input_energy)
-                                 : ExpectedOfRounding(step, seen, images);
+                                 : ExpectedOfRounding(step, seen);
     return loss;
   }
 
@@ -157,11 +160,10 @@ class Taps {
     return kRoundingNoise * squares * input_energy;
   }
 
-  double ExpectedOfRounding(const Step& step, const Seen& seen, std::int64_t images) const {
+  double ExpectedOfRounding(const Step& step, const Seen& seen) const {
     const TensorInfo& info = network_.bundle().program.Tensor(step.tensor);
     const TensorScale& scale = network_.bundle().scales.at(step.tensor);
-    const double elements = static_cast<double>(ElementCount(info.shape) * images) /
-                            static_cast<double>(seen.groups.size());
+    const double elements = seen.elements / static_cast<double>(seen.groups.size());
     if (scale.kind == TensorScale::Kind::kLog2) return seen.own.noise;
     const Op* op = network_.OpOf(step.nodes.back());
     if (op != nullptr && !SuitsAnyGrid(*op)) {
@@ -230,7 +232,7 @@ Measurement Measure(const BaseRuns& runs, const ModelInputs& inputs, int threads
   for (std::size_t s = 0; s < steps.size(); ++s) {
     Seen all = std::move(images[0].seen[s]);
     for (std::size_t i = 1; i < images.size(); ++i) all.Merge(images[i].seen[s]);
-    result.taps.push_back(taps.Loss(steps[s], all, inputs.count()));
+    result.taps.push_back(taps.Loss(steps[s], all));
   }
   return result;
 }

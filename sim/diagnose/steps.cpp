@@ -65,17 +65,24 @@ AloneTensors RunAlone(const MixedExecutor& network, const Step& step, const Mixe
   return {values.at(step.tensor), golden.at(step.tensor)};
 }
 
-std::int64_t MacsOf(const Program& program) {
+std::int64_t MacsOf(const Program& program, std::int64_t length) {
   std::int64_t macs = 0;
   for (const AccumulatorProof& sum : ProveAccumulators(program))
-    macs += sum.depth * ElementCount(program.Tensor(sum.tap).shape);
+    macs += sum.depth * ElementCount(AtLength(program.Tensor(sum.tap), length).shape);
   return macs;
 }
 
 OutputMeter::OutputMeter(const MixedExecutor& network, const ModelInputs& inputs)
     : labels_(inputs.labels) {
   if (const network::Node* head = network.model().Logits()) classes_ = head->name;
-  for (const std::size_t n : network.Last()) tensors_.push_back(network.NameOf(n));
+  // What is left for a next piece is no output.
+  const std::vector<Carried>& carried = network.bundle().program.carried;
+  for (const std::size_t n : network.Last()) {
+    const std::string& name = network.NameOf(n);
+    if (std::none_of(carried.begin(), carried.end(),
+                     [&](const Carried& c) { return c.output == name || c.input == name; }))
+      tensors_.push_back(name);
+  }
 }
 
 OutputPower OutputMeter::Of(std::int64_t image, const MixedState& exact, const MixedState& state,

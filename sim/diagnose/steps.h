@@ -27,8 +27,9 @@ struct AloneTensors {
 };
 AloneTensors RunAlone(const MixedExecutor& network, const Step& step, const MixedState& exact);
 
-// How many products the program's matrix products sum for one image.
-std::int64_t MacsOf(const Program& program);
+// How many products the program's matrix products sum for one image, in a run of this length; 0:
+// the longest.
+std::int64_t MacsOf(const Program& program, std::int64_t length = 0);
 
 // What reaches the output in place of what should.
 class OutputMeter {

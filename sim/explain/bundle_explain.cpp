@@ -76,6 +76,37 @@ class Side {
   const Bundle& bundle_;
 };
 
+// Of tensors with a run-time length, in tokens: that of the first file that has one.
+std::int64_t LengthIn(const Side& side, const Bundle& bundle) {
+  for (const TensorInfo& info : bundle.program.tensors) {
+    if (info.length_axes.empty() || !side.Has(info.name)) continue;
+    const Shape shape = ReadWideTensor(side.PathOf(info.name)).shape;
+    if (shape.size() == info.shape.size() + 1)
+      return shape[static_cast<std::size_t>(info.length_axes[0]) + 1];
+  }
+  return LengthOf(bundle, 0);
+}
+
+// Whole sequences of one length: a run in pieces gives the same.
+Bundle OfLength(Bundle bundle, std::int64_t length) {
+  for (TensorInfo& info : bundle.program.tensors) {
+    info = AtLength(info, length);
+    info.length_axes.clear();
+  }
+  return bundle;
+}
+
+// What a sequence begins with, for each of so many.
+WideTensor Initial(const Program& program, const Carried& carried, std::int64_t images) {
+  WideTensor one = Widen(program.Constant(carried.initial));
+  WideTensor all;
+  all.shape = one.shape;
+  all.shape.insert(all.shape.begin(), images);
+  for (std::int64_t i = 0; i < images; ++i)
+    all.values.insert(all.values.end(), one.values.begin(), one.values.end());
+  return all;
+}
+
 class Detective {
  public:
   Detective(const fs::path& a, const fs::path& b, const Bundle& bundle)
@@ -124,11 +155,14 @@ class Detective {
   std::optional<Inputs> InputsFor(const Op& op, std::int64_t images) {
     Inputs inputs;
     const std::vector<std::string> names = InputsOf(op);
-    inputs.from_b = std::all_of(names.begin(), names.end(),
-                                [this](const std::string& name) { return b_.Has(name); });
+    inputs.from_b = std::all_of(names.begin(), names.end(), [this](const std::string& name) {
+      return b_.Has(name) || CarriedTo(name) != nullptr;
+    });
     for (const std::string& name : names) {
       WideTensor tensor;
-      if (inputs.from_b) {
+      if (const Carried* carried = CarriedTo(name)) {
+        tensor = Initial(bundle_.program, *carried, images);
+      } else if (inputs.from_b) {
         tensor = b_.Read(name);
         if (!a_.Has(name) || a_.Read(name).values != tensor.values) inputs.differ = true;
       } else if (a_.Has(name)) {
@@ -153,6 +187,13 @@ class Detective {
       inputs.tensors.emplace(name, std::move(tensor));
     }
     return inputs;
+  }
+
+  const Carried* CarriedTo(const std::string& name) const {
+    const std::vector<Carried>& all = bundle_.program.carried;
+    const auto found =
+        std::find_if(all.begin(), all.end(), [&](const Carried& c) { return c.input == name; });
+    return found == all.end() ? nullptr : &*found;
   }
 
   void CheckGolden(const std::string& name, const Model& model, const WideTensor& golden) const {
@@ -185,7 +226,15 @@ DirectoryExplanation ExplainDirectories(const fs::path& a, const fs::path& b, co
   if (!tap.empty() && std::find(names.begin(), names.end(), tap) == names.end())
     throw InputError(fmt::format("--tap: no operation of the bundle is called '{}'; {}", tap,
                                  SuggestWord(tap, names)));
-  Detective detective(a, b, bundle);
+  if (!bundle.lengths.empty()) {
+    throw InputError(
+        "explain takes sequences of one length, and this bundle's differ: make one of fewer inputs "
+        "(qsim calibrate --images, --tokens), or run it on --inputs of one length");
+  }
+  const Bundle whole = bundle.program.MaxLength() == 0
+                           ? bundle
+                           : OfLength(bundle, LengthIn(Side(a, bundle), bundle));
+  Detective detective(a, b, whole);
   for (const Op& op : bundle.program.ops)
     if (tap.empty() || OutputOf(op) == tap) detective.Look(op);
   DirectoryExplanation result = detective.Take();

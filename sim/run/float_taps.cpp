@@ -59,18 +59,22 @@ IntTensor IdsOf(const TensorInfo& info, const TokenInputs& tokens) {
 
 }  // namespace
 
+std::optional<IntTensor> GivenInput(const Bundle& bundle, const FloatSource& source,
+                                    std::int64_t image, const std::string& name,
+                                    const Piece& piece) {
+  if (source.model.FunctionOf<network::Pixels>(name) != nullptr)
+    return SliceImage(std::get<ImageInputs>(source.inputs.data).pixels, image);
+  if (source.model.FunctionOf<network::Tokens>(name) == nullptr) return std::nullopt;
+  const ModelInputs part = PieceOf(source.inputs, image, piece);
+  return IdsOf(bundle.program.Tensor(name), std::get<TokenInputs>(part.data));
+}
+
 IntTensor ProgramInput(const Bundle& bundle, const FloatSource& source, std::int64_t image,
                        const std::string& name, FloatTaps& taps, std::int64_t* saturated,
                        const Piece& piece) {
-  const network::Node* node = source.model.Find(name);
-  if (node != nullptr && std::holds_alternative<network::Pixels>(node->function)) {
-    return SliceImage(std::get<ImageInputs>(source.inputs.data).pixels, image);
-  }
-  if (node != nullptr && std::holds_alternative<network::Tokens>(node->function)) {
-    const ModelInputs part = PieceOf(source.inputs, image, piece);
-    return IdsOf(bundle.program.Tensor(name), std::get<TokenInputs>(part.data));
-  }
-  const FloatTensor* value = taps.Find(node);
+  if (std::optional<IntTensor> given = GivenInput(bundle, source, image, name, piece))
+    return *std::move(given);
+  const FloatTensor* value = taps.Find(source.model.Find(name));
   if (value == nullptr) throw InternalError("input '" + name + "' has no float tensor");
   return bundle.GridOf(name).Quantize(value->data, saturated);
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -47,6 +48,10 @@ class FloatTaps {
   std::map<std::string, FloatTensor> taps_;
 };
 
+// Pixels or ids, which are integers already; nothing for any other input.
+std::optional<IntTensor> GivenInput(const Bundle& bundle, const FloatSource& source,
+                                    std::int64_t image, const std::string& name,
+                                    const Piece& piece = {});
 // One program input for one image or piece, which `taps` are of: pixels and ids as they are,
 // activations quantized. *saturated, if not null, is increased by the number of elements that the
 // clamp changed.

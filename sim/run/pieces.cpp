@@ -35,6 +35,16 @@ FloatTensor SliceRows(const FloatTensor& all, std::int64_t index, const Piece& p
 
 }  // namespace
 
+std::vector<Piece> CutOf(std::int64_t length, const std::vector<std::int64_t>& chunk) {
+  std::vector<Piece> pieces;
+  for (std::int64_t first = 0; first < length; first += pieces.back().length) {
+    const std::int64_t most = chunk[std::min(pieces.size(), chunk.size() - 1)];
+    const std::int64_t taken = std::min(most, length - first);
+    pieces.push_back({first, taken, first + taken == length});
+  }
+  return pieces;
+}
+
 std::vector<Piece> PiecesOf(const Program& program, std::int64_t length,
                             const std::vector<std::int64_t>& chunk) {
   const std::int64_t longest = program.MaxLength();
@@ -52,13 +62,8 @@ std::vector<Piece> PiecesOf(const Program& program, std::int64_t length,
           fmt::format("--chunk {}: the program takes at most {} tokens at once", tokens, longest));
     }
   }
-  std::vector<Piece> pieces;
-  for (std::int64_t first = 0; first < length; first += pieces.back().length) {
-    std::int64_t most = std::min(kDefaultChunk, longest);
-    if (!chunk.empty()) most = chunk[std::min(pieces.size(), chunk.size() - 1)];
-    const std::int64_t taken = std::min(most, length - first);
-    pieces.push_back({first, taken, first + taken == length});
-  }
+  std::vector<Piece> pieces =
+      CutOf(length, chunk.empty() ? std::vector{std::min(kDefaultChunk, longest)} : chunk);
   if (pieces.size() < 2) return pieces;
   for (const TensorInfo& info : program.tensors) {
     if (info.length_axes.empty() || info.length_axes == Shape{0}) continue;
@@ -86,15 +91,6 @@ std::int64_t LengthOf(const ModelInputs& inputs, std::int64_t index) {
   }
   const auto* embeddings = std::get_if<FloatTensor>(&inputs.data);
   return embeddings == nullptr ? 0 : embeddings->shape[1];
-}
-
-std::int64_t LengthOf(const Bundle& bundle, std::int64_t index) {
-  if (!bundle.lengths.empty()) return bundle.lengths[static_cast<std::size_t>(index)];
-  for (const std::string& name : bundle.program.inputs) {
-    const Shape& axes = bundle.program.Tensor(name).length_axes;
-    if (!axes.empty()) return bundle.inputs.at(name).shape()[static_cast<std::size_t>(axes[0] + 1)];
-  }
-  return 0;
 }
 
 ModelInputs PieceOf(const ModelInputs& inputs, std::int64_t index, const Piece& piece) {

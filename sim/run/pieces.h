@@ -26,9 +26,12 @@ struct TensorPlace {
 
 inline constexpr std::int64_t kDefaultChunk = 256;
 
-// One input of `length` tokens (0: of no run-time length) in pieces of `chunk` tokens each, the
-// last one again and again; empty: kDefaultChunk. Throws InputError where the program cannot take
-// it: longer than its longest at once, or to be cut where it carries nothing.
+// So many tokens in pieces of these lengths, the last one again and again; `chunk` is not empty.
+std::vector<Piece> CutOf(std::int64_t length, const std::vector<std::int64_t>& chunk);
+
+// One input of `length` tokens (0: of no run-time length), cut so; empty: into kDefaultChunk.
+// Throws InputError where the program cannot take it: longer than its longest at once, or to be cut
+// where it carries nothing.
 std::vector<Piece> PiecesOf(const Program& program, std::int64_t length,
                             const std::vector<std::int64_t>& chunk);
 
@@ -37,9 +40,8 @@ bool IsState(const Program& program, const TensorInfo& info);
 // What a step before has left: not a tensor of the whole input, since it depends on the cut.
 bool IsPast(const Program& program, const std::string& tensor);
 
-// In tokens; 0: images, or a bundle whose program has no run-time length.
+// In tokens; 0: images.
 std::int64_t LengthOf(const ModelInputs& inputs, std::int64_t index);
-std::int64_t LengthOf(const Bundle& bundle, std::int64_t index);
 
 // One input of tokens alone, cut to a piece.
 ModelInputs PieceOf(const ModelInputs& inputs, std::int64_t index, const Piece& piece);

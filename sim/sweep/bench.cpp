@@ -27,6 +27,11 @@ void Hash(const ModelInputs& inputs, Sha256& hash) {
     hash.Update(pixels.data(), pixels.size());
     hash.Update(fmt::format("{} {}", fmt::join(images->mean, ","), fmt::join(images->stddev, ",")));
   }
+  if (const auto* tokens = std::get_if<TokenInputs>(&inputs.data)) {
+    const auto& ids = tokens->ids.As<std::int32_t>();
+    hash.Update(ids.data(), ids.size() * sizeof(ids[0]));
+    hash.Update(fmt::format("{} {}", tokens->ids.shape()[0], fmt::join(tokens->lengths, ",")));
+  }
   for (const FloatTensor* sequence : inputs.Sequences())
     hash.Update(sequence->data.data(), sequence->data.size() * sizeof(float));
   hash.Update(fmt::format(" {}\n", fmt::join(inputs.labels, ",")));
@@ -37,6 +42,8 @@ std::vector<std::string> UnreadTensors(const Program& program) {
   for (const Op& op : program.ops) {
     for (const std::string& name : InputsOf(op)) read.insert(name);
   }
+  // What is left for a next piece is no output.
+  for (const Carried& carried : program.carried) read.insert(carried.output);
   std::vector<std::string> unread;
   for (const Op& op : program.ops) {
     if (!read.contains(OutputOf(op))) unread.push_back(OutputOf(op));
@@ -51,15 +58,15 @@ SweepBench::SweepBench(const SweepSubject& subject, const Config& config, int th
   const Bundle base = Lower(config, threads);
   outputs_ = UnreadTensors(base.program);
   const network::Node* head = subject_.model.Logits();
-  logits_ = head != nullptr && outputs_ == std::vector<std::string>{head->name};
+  const bool tokens = std::holds_alternative<TokenInputs>(subject_.evaluation.data);
+  logits_ = head != nullptr && !tokens && outputs_ == std::vector<std::string>{head->name};
   // In the order of the network, which is that of the program's tensors.
   std::vector<std::string> kept;
   for (const TensorInfo& info : base.program.tensors) {
     const auto in = [&](const std::vector<std::string>& names) {
       return std::find(names.begin(), names.end(), info.name) != names.end();
     };
-    if (!IsPixels(info.name) && (in(base.program.inputs) || in(outputs_)))
-      kept.push_back(info.name);
+    if (in(base.program.inputs) || in(outputs_)) kept.push_back(info.name);
   }
   const std::set<std::string> wanted(kept.begin(), kept.end());
   floats_.resize(static_cast<std::size_t>(images()));
@@ -70,10 +77,6 @@ SweepBench::SweepBench(const SweepSubject& subject, const Config& config, int th
       if (value != nullptr) floats_[static_cast<std::size_t>(image)].emplace(name, *value);
     }
   });
-}
-
-bool SweepBench::IsPixels(const std::string& tensor) const {
-  return subject_.model.FunctionOf<network::Pixels>(tensor) != nullptr;
 }
 
 std::string SweepBench::Identity() const {
@@ -102,9 +105,9 @@ Bundle SweepBench::Lower(const Config& config, int threads) const {
 TensorMap SweepBench::ProgramInputs(const Bundle& bundle, std::size_t image) const {
   TensorMap inputs;
   for (const std::string& name : bundle.program.inputs) {
-    if (IsPixels(name)) {
-      inputs.emplace(name, SliceImage(std::get<ImageInputs>(subject_.evaluation.data).pixels,
-                                      static_cast<std::int64_t>(image)));
+    if (auto given = GivenInput(bundle, {subject_.model, subject_.evaluation},
+                                static_cast<std::int64_t>(image), name)) {
+      inputs.emplace(name, *std::move(given));
     } else {
       inputs.emplace(name, bundle.GridOf(name).Quantize(floats_[image].at(name).data));
     }

@@ -44,8 +44,6 @@ class SweepBench {
   Bundle Lower(const Config& config, int threads) const;
   TensorMap ProgramInputs(const Bundle& bundle, std::size_t image) const;
 
-  bool IsPixels(const std::string& tensor) const;
-
   SweepSubject subject_;
   bool logits_ = false;
   std::vector<std::string> outputs_;                        // what nothing in the program reads

@@ -110,16 +110,20 @@ class Bench {
     // By image, of each tensor that nothing reads.
     std::vector<std::map<std::string, Power>> powers(static_cast<std::size_t>(images));
     golden::FastBackend backend(bundle.program);
+    // Every row of a language model is what it predicts.
+    const bool tokens = std::holds_alternative<TokenInputs>(subject_.images.data);
     ParallelFor(images, subject_.calibrate.threads, [&](std::int64_t image, int) {
       const auto i = static_cast<std::size_t>(image);
       const TensorMap outputs =
           ExecuteForOutputs(bundle.program, Inputs(bundle, image), image, backend);
       for (const auto& [name, codes] : outputs) {
+        if (IsState(bundle.program, bundle.program.Tensor(name))) continue;
         const FloatTensor& reference = floats_[i].at(subject_.model.NodeOf(name)->name);
         const std::vector<double> real = bundle.GridOf(name).Dequantize(codes);
         const auto width = static_cast<std::size_t>(reference.shape.back());
-        powers[i][name] = first_rows ? PowerOf(reference.data, real, 0, width)
-                                     : Power{1, RelativeNoise(reference.data, real, width)};
+        powers[i][name] = first_rows && !tokens
+                              ? PowerOf(reference.data, real, 0, width)
+                              : Power{1, RelativeNoise(reference.data, real, width)};
       }
     });
     std::map<std::string, Power> all;
@@ -134,8 +138,8 @@ class Bench {
   TensorMap Inputs(const Bundle& bundle, std::int64_t image) const {
     TensorMap inputs;
     for (const std::string& name : bundle.program.inputs) {
-      if (subject_.model.FunctionOf<network::Pixels>(name) != nullptr) {
-        inputs.emplace(name, SliceImage(std::get<ImageInputs>(subject_.images.data).pixels, image));
+      if (auto given = GivenInput(bundle, {subject_.model, subject_.images}, image, name)) {
+        inputs.emplace(name, *std::move(given));
       } else {
         inputs.emplace(name, bundle.GridOf(name).Quantize(
                                  floats_[static_cast<std::size_t>(image)].at(name).data));

@@ -51,7 +51,7 @@ std::string FormatSweep(const SweepReport& report) {
   std::string text =
       report.drawn ? fmt::format("{} of {} points (seed {})", points, report.space, report.seed)
                    : Count(points, "point", "points");
-  text += fmt::format(", {}, {}, objective {}\n\n", Count(report.images, "image", "images"),
+  text += fmt::format(", {}, {}, objective {}\n\n", CountInputs(report.images, report.tokens),
                       report.scope, report.objective);
   text += fmt::format("{:>7}{:>9}{:>9}{:>13}{:>13}{:>14}{:>12}\n", "point", "QSNR dB", "top-1 %",
                       "as float %", "tables kbit", "weights kbit", "multiplier");

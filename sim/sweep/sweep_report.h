@@ -14,6 +14,7 @@ struct SweepReport {
   std::uint64_t seed = 0;  // of the draw
   bool drawn = false;      // not all of the space
   std::int64_t images = 0;
+  bool tokens = false;  // they are sequences
   std::string scope;
   std::string objective;           // "qsnr" or "top1"
   bool labels = false;             // correct counts

@@ -10,7 +10,7 @@
 #include "sim/io/tensors/npy.h"
 #include "sim/run/run_images.h"
 #include "tests/io/io_test_util.h"
-#include "tests/program/token_program.h"
+#include "tests/support/token_bundle.h"
 #include "tests/support/vectors.h"
 
 namespace qsim::testing {
@@ -18,27 +18,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-Bundle TokenBundle(const std::vector<std::int64_t>& lengths) {
-  Bundle bundle;
-  bundle.program = TokenProgram(5);
-  Validate(bundle.program);
-  for (const TensorInfo& info : bundle.program.tensors)
-    bundle.scales[info.name] = {TensorScale::Kind::kLinear, ChannelAxis::kNone, {0.25}, {0}};
-  const auto images = static_cast<std::int64_t>(lengths.size());
-  const std::int64_t longest = *std::max_element(lengths.begin(), lengths.end());
-  IntTensor tokens(DType::kInt8, {images, longest});
-  SeededRandom random;
-  for (std::int64_t i = 0; i < images; ++i) {
-    for (std::int64_t t = 0; t < lengths[static_cast<std::size_t>(i)]; ++t) {
-      tokens.As<std::int8_t>()[static_cast<std::size_t>(i * longest + t)] =
-          static_cast<std::int8_t>(random.Between(0, kVocabulary - 1));
-    }
-  }
-  bundle.inputs["tokens"] = std::move(tokens);
-  bundle.lengths = lengths;
-  return bundle;
-}
 
 RunResult RunIn(const Bundle& bundle, std::vector<std::int64_t> chunk, bool rtl = false) {
   RunSettings settings;

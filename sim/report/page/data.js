@@ -10,9 +10,9 @@ const TAP_PROFILES = new Map(PROFILE ? PROFILE.taps.map((t) => [t.name, t]) : []
 const WEIGHT_PROFILES = new Map(PROFILE ? PROFILE.weights.map((t) => [t.name, t]) : []);
 const ACCUMULATORS = new Map(RUN.accumulators.map((a) => [a.name, a]));
 
-// "blocks.3.norm" is norm of blocks.3.
+// "blocks.3.norm" is norm of blocks.3, and so is "layers.3.norm" of a language model.
 function splitName(name) {
-  const match = /^(blocks\.\d+)\.(.+)$/.exec(name);
+  const match = /^((?:blocks|layers)\.\d+)\.(.+)$/.exec(name);
   return match ? {block: match[1], rest: match[2]} : {block: '', rest: name};
 }
 
@@ -28,7 +28,7 @@ function findParts() {
     let part = parts.find((p) => p.id === id);
     if (!part) {
       const titles = {stem: 'embed', head: 'head'};
-      parts.push(part = {id, title: block ? block.replace('blocks.', 'block ') : titles[id], taps: []});
+      parts.push(part = {id, title: block ? block.replace(/^\w+\./, 'block ') : titles[id], taps: []});
     }
     part.taps.push(tap);
   }
