@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <cmath>
 #include <string_view>
 
 #include "sim/error.h"
@@ -47,5 +49,17 @@ double TanhGelu(double x) {
 double QuickGelu(double x) { return x / (1 + Exp(-1.702 * x)); }
 
 double Relu(double x) { return x > 0 ? x : 0; }
+
+double Silu(double x) {
+  const double e = Exp(-std::fabs(x));
+  return x * (x < 0 ? e : 1) / (1 + e);
+}
+
+double Softplus(double x) {
+  const double e = Exp(-std::fabs(x));
+  // Where 1 + e has few digits of e, its series.
+  const double rest = e < 1e-4 ? e * (1 - e * (0.5 - e / 3)) : Log(1 + e);
+  return std::max(x, 0.0) + rest;
+}
 
 }  // namespace qsim::network

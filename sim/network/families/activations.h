@@ -14,5 +14,9 @@ double TanhGelu(double x);
 // x / (1 + e^(-1.702 x)).
 double QuickGelu(double x);
 double Relu(double x);
+// x / (1 + e^(-x)).
+double Silu(double x);
+// log(1 + e^x).
+double Softplus(double x);
 
 }  // namespace qsim::network

@@ -36,11 +36,13 @@ Shape Squeezed(Shape shape) {
 
 }  // namespace
 
-Checkpoint::Checkpoint(const std::filesystem::path& path) : file_(Safetensors::Open(path)) {
+Checkpoint::Checkpoint(const std::filesystem::path& path, std::span<const NamingScheme> schemes,
+                       std::string_view wanted)
+    : file_(Safetensors::Open(path)) {
   const std::vector<std::string> names = file_.names();
   std::int64_t most = 0;
   for (const std::string& prefix : CommonPrefixes(names)) {
-    for (const NamingScheme& scheme : NamingSchemes()) {
+    for (const NamingScheme& scheme : schemes) {
       std::vector<std::string_view> bodies = {""};
       bodies.insert(bodies.end(), scheme.bodies.begin(), scheme.bodies.end());
       for (const std::string_view body : bodies) {
@@ -56,10 +58,8 @@ Checkpoint::Checkpoint(const std::filesystem::path& path) : file_(Safetensors::O
     }
   }
   if (scheme_ == nullptr) {
-    throw InputError(fmt::format(
-        "{}: holds no vision transformer under names of timm, Hugging Face, torchvision or the "
-        "original publications; its first tensor is '{}'",
-        path.string(), names.empty() ? "" : Printable(names.front())));
+    throw InputError(fmt::format("{}: holds no {}; its first tensor is '{}'", path.string(), wanted,
+                                 names.empty() ? "" : Printable(names.front())));
   }
   for (const std::string& name : names) {
     const std::string_view inner = Behind(body_, Behind(prefix_, name));
@@ -92,7 +92,8 @@ std::string Checkpoint::Stored(std::string_view ours) const {
     is_first = false;
     if (known) break;
   }
-  return prefix_ + (ours.starts_with("head") ? "" : body_) + theirs;
+  const bool is_head = ours.starts_with("head") || ours.starts_with("lm_head");
+  return prefix_ + (is_head ? "" : body_) + theirs;
 }
 
 Shape Checkpoint::ShapeOf(std::string_view ours) const {

@@ -1,10 +1,11 @@
-// A weights file of a vision transformer, whoever wrote it, read by our names (families/naming.h).
+// A weights file, whoever wrote it, read by our names (families/naming.h).
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,10 +17,11 @@ namespace qsim::network {
 
 class Checkpoint {
  public:
-  // Takes the naming scheme, and the prefix of all names, under which most tensors have one of our
-  // names. Throws InputError as Safetensors::Open, when no tensor has one, and when two tensors
-  // have the same one.
-  explicit Checkpoint(const std::filesystem::path& path);
+  // Takes the scheme of these, and the prefix of all names, under which most tensors have one of
+  // our names. Throws InputError as Safetensors::Open, when no tensor has one (`wanted`: what the
+  // file should hold), and when two tensors have the same one.
+  Checkpoint(const std::filesystem::path& path, std::span<const NamingScheme> schemes,
+             std::string_view wanted);
 
   const Safetensors& file() const { return file_; }
   const NamingScheme& scheme() const { return *scheme_; }

@@ -1,5 +1,6 @@
-// By which names libraries store a vision transformer's tensors: a table for each, from their name
-// to the one by which families/vit.cpp asks (timm's, with queries, keys and values apart).
+// By which names libraries store a network's tensors: a table for each, from their name to the one
+// by which its family asks. Of a vision transformer those are timm's, with queries, keys and values
+// apart.
 #pragma once
 
 #include <optional>
@@ -30,7 +31,7 @@ struct NamingScheme {
 std::optional<std::string> Ours(const NameRule& rule, std::string_view theirs);
 std::optional<std::string> Theirs(const NameRule& rule, std::string_view ours);
 
-// The first is the one whose names are taken as they are.
+// Of vision transformers. The first is the one whose names are taken as they are.
 std::span<const NamingScheme> NamingSchemes();
 
 }  // namespace qsim::network

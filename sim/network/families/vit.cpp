@@ -20,7 +20,11 @@ constexpr double kUsualEps = 1e-6;
 
 class Loader {
  public:
-  explicit Loader(const Manifest& manifest) : manifest_(manifest), file_(manifest.model) {}
+  explicit Loader(const Manifest& manifest)
+      : manifest_(manifest),
+        file_(manifest.model, NamingSchemes(),
+              "vision transformer under names of timm, Hugging Face, torchvision or the original "
+              "publications") {}
 
   Network Load() {
     RejectVariants(file_);

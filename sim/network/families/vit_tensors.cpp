@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "sim/error.h"
+#include "sim/network/families/left_out.h"
 #include "sim/text/block_name.h"
 #include "sim/text/nearest_word.h"
 #include "sim/text/printable.h"
@@ -88,11 +89,6 @@ bool Among(std::span<const std::string_view> names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// "tensor 'a'", "tensors 'a', 'b', 'c' and 9 more"
-std::string Counted(const std::vector<std::string>& names) {
-  return (names.size() == 1 ? "tensor " : "tensors ") + FirstOf(names);
-}
-
 bool IsOfHead(std::string_view ours) {
   return ours.starts_with("head.") || ours.starts_with("head_dist.");
 }
@@ -152,7 +148,7 @@ std::string BlockOf(const Checkpoint& checkpoint, std::int64_t block) {
 
 // Why a tensor of this name does nothing in a network of these parts; nothing where that is not
 // known.
-std::optional<std::string_view> WhyUnread(std::string_view stored, std::string_view ours,
+std::optional<std::string_view> UnreadFor(std::string_view stored, std::string_view ours,
                                           const NetworkParts& parts) {
   for (const auto& [part, why] : kUnread) {
     const bool inside = part.ends_with('.');
@@ -167,35 +163,6 @@ std::optional<std::string_view> WhyUnread(std::string_view stored, std::string_v
   return std::nullopt;
 }
 
-// `pattern` may have * for any text and ? for any character.
-bool Matches(std::string_view name, std::string_view pattern) {
-  std::size_t n = 0;
-  std::size_t p = 0;
-  // The last * and the end of what it stands for so far: a mismatch behind it makes it longer.
-  std::size_t star = std::string_view::npos;
-  std::size_t resume = 0;
-  while (n < name.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      resume = n;
-    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == name[n])) {
-      ++n;
-      ++p;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      n = ++resume;
-    } else {
-      return false;
-    }
-  }
-  return pattern.find_first_not_of('*', p) == std::string_view::npos;
-}
-
-bool IsIgnored(const Manifest& manifest, std::string_view stored) {
-  return std::any_of(manifest.ignore_tensors.begin(), manifest.ignore_tensors.end(),
-                     [&](const IgnoredTensors& some) { return Matches(stored, some.pattern); });
-}
-
 // Whether ignore_tensors takes away everything behind the features: a part alone is another
 // network.
 bool HeadIsIgnored(const Checkpoint& checkpoint, const Manifest& manifest) {
@@ -206,34 +173,6 @@ bool HeadIsIgnored(const Checkpoint& checkpoint, const Manifest& manifest) {
     any = true;
   }
   return any;
-}
-
-// The first name that a pattern of ignore_tensors matches although it must not, or the pattern that
-// matches none.
-void CheckIgnored(const Checkpoint& checkpoint, const Manifest& manifest,
-                  const std::set<std::string>& needed, const NetworkParts& parts) {
-  for (const IgnoredTensors& some : manifest.ignore_tensors) {
-    const auto fail = [&](const std::string& what) {
-      throw InputError(
-          fmt::format("{}:{}: key 'ignore_tensors': {}", manifest.path.string(), some.line, what));
-    };
-    bool matched = false;
-    const auto check = [&](const std::string& stored, std::string_view ours) {
-      if (!Matches(stored, some.pattern)) return;
-      matched = true;
-      if (WhyUnread(stored, ours, parts)) return;
-      fail(fmt::format("'{}' matches '{}', {}", Printable(some.pattern), Printable(stored),
-                       needed.contains(std::string(ours))
-                           ? "with which the network computes"
-                           : "which may change what the network computes: only what is known to do "
-                             "nothing can be ignored"));
-    };
-    for (const auto& [ours, stored] : checkpoint.names()) check(stored, ours);
-    for (const std::string& stored : checkpoint.unknown()) check(stored, stored);
-    if (matched) continue;
-    fail(fmt::format("'{}' matches no tensor of {}", Printable(some.pattern),
-                     checkpoint.file().path().string()));
-  }
 }
 
 // What the head reads, or would read. Nothing says it where the file has a final norm and a class
@@ -368,32 +307,12 @@ void RequireTensors(const Checkpoint& checkpoint, const Manifest& manifest,
 
 std::vector<std::string> LeftOut(const Checkpoint& checkpoint, const Manifest& manifest,
                                  const NetworkParts& parts) {
-  const std::set<std::string> needed = Needed(checkpoint, parts);
-  CheckIgnored(checkpoint, manifest, needed, parts);
-  std::map<std::string_view, std::vector<std::string>> unread;
-  std::vector<std::string> hidden;
-  const auto take = [&](const std::string& stored, std::string_view ours) {
-    checkpoint.file().CheckFinite(stored);
-    if (const auto why = WhyUnread(stored, ours, parts)) {
-      unread[*why].push_back(stored);
-    } else {
-      hidden.push_back(stored);
-    }
-  };
-  for (const auto& [ours, stored] : checkpoint.names()) {
-    if (!needed.contains(ours)) take(stored, ours);
-  }
-  for (const std::string& stored : checkpoint.unknown()) take(stored, stored);
-  if (!hidden.empty()) {
-    Fail(checkpoint,
-         fmt::format("{}: no layer that a vision transformer is known to have; what it computes is "
-                     "unknown, so it cannot be left out",
-                     Counted(hidden)));
-  }
-  std::vector<std::string> lines;
-  for (const auto& [why, names] : unread)
-    lines.push_back(fmt::format("{} left out: {}", Counted(names), why));
-  return lines;
+  return LeftOut(
+      checkpoint, manifest, Needed(checkpoint, parts),
+      [&](std::string_view stored, std::string_view ours) {
+        return UnreadFor(stored, ours, parts);
+      },
+      "a vision transformer");
 }
 
 }  // namespace qsim::network

@@ -40,10 +40,7 @@ NetworkParts PartsOf(const Checkpoint& checkpoint, const Manifest& manifest, boo
 void RequireTensors(const Checkpoint& checkpoint, const Manifest& manifest,
                     const NetworkParts& parts);
 
-// The others: checked for NaN and Inf all the same. Each must be known to do nothing in this
-// network; a line for each reason says which are left out and why. Throws InputError naming the
-// others, and for a pattern of ignore_tensors that matches none, or one that is not known to do
-// nothing.
+// The others, as left_out.h.
 std::vector<std::string> LeftOut(const Checkpoint& checkpoint, const Manifest& manifest,
                                  const NetworkParts& parts);
 
