@@ -33,8 +33,7 @@ SequenceBuilder::SequenceBuilder(const Manifest& manifest, std::span<const Namin
       family_(family),
       config_(ConfigOf(manifest, family)),
       file_(manifest.model, schemes, names) {
-  length_ =
-      manifest.geometry.tokens.value_or(config_.Positive("max_position_embeddings", kUsualLength));
+  length_ = std::max(kLongest, config_.Positive("max_position_embeddings", kLongest));
 }
 
 std::string SequenceBuilder::Begin(std::int64_t vocabulary, std::int64_t width, std::int64_t blocks,
