@@ -11,6 +11,15 @@ TensorInfo AtLength(TensorInfo info, std::int64_t length) {
   return info;
 }
 
+Shape ShapeOf(const TensorInfo& info, std::int64_t elements) {
+  if (info.length_axes.empty()) return info.shape;
+  const std::int64_t each = std::max<std::int64_t>(1, ElementCount(AtLength(info, 1).shape));
+  const std::int64_t rest = elements / each;
+  std::int64_t length = info.length_axes.size() == 1 ? rest : 1;
+  while (length * length < rest && info.length_axes.size() == 2) ++length;
+  return AtLength(info, length).shape;
+}
+
 std::int64_t Program::MaxLength() const {
   for (const TensorInfo& info : tensors) {
     if (!info.length_axes.empty())

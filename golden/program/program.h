@@ -29,6 +29,8 @@ struct TensorInfo {
 };
 // The tensor in a run of this length; 0: the longest.
 TensorInfo AtLength(TensorInfo info, std::int64_t length);
+// The tensor's shape in the run in which it has so many elements.
+Shape ShapeOf(const TensorInfo& info, std::int64_t elements);
 
 // A tensor that one step hands to the next: `output`, of one step, is `input` of the next one, and
 // the constant `initial` that of the first.

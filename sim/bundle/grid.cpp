@@ -26,31 +26,25 @@ bool TensorScale::Rewritten() const {
   return true;
 }
 
-Grid::Grid(const TensorInfo& info, const TensorScale& scale)
-    : info_(&info),
-      scale_(&scale),
-      size_(static_cast<std::size_t>(ElementCount(info.shape))),
-      inner_(size_) {
+Grid::Grid(const TensorInfo& info, const TensorScale& scale) : info_(&info), scale_(&scale) {
   if (scale.axis == ChannelAxis::kLast) {
     channels_ = static_cast<std::size_t>(info.shape.back());
-    inner_ = 1;
   } else if (scale.axis == ChannelAxis::kFirst) {
     channels_ = static_cast<std::size_t>(info.shape.front());
-    inner_ = size_ / channels_;
   }
   if (!log2() && !scale.Fits(channels_)) {
     throw InternalError("the scales of '" + info.name + "' do not fit its channels");
   }
 }
 
-GridLayout Grid::Layout() const {
+GridLayout Grid::Layout(std::size_t elements) const {
   GridLayout layout;
   for (std::size_t c = 0; c < channels_; ++c) {
     const Quantization q = At(c);
     layout.scale.push_back(q.scale);
     layout.zero.push_back(static_cast<double>(q.zero));
   }
-  layout.inner = inner_;
+  layout.inner = Inner(elements);
   layout.lowest = static_cast<double>(info_->range.qmin);
   layout.highest = static_cast<double>(info_->range.qmax);
   return layout;
@@ -58,9 +52,9 @@ GridLayout Grid::Layout() const {
 
 bool Grid::ToUnits(std::span<const double> real, const Stepping& stepping,
                    std::span<double> units) const {
-  if (!log2()) return UnitsOfEach(Layout(), real, stepping, units);
+  if (!log2()) return UnitsOfEach(Layout(real.size()), real, stepping, units);
   bool on_grid = stepping.round;
-  for (std::size_t i = 0; i < size_; ++i) {
+  for (std::size_t i = 0; i < real.size(); ++i) {
     double u = Units({}, real[i]);
     if (stepping.round) u = std::nearbyint(u);
     if (stepping.clamp) u = Clamped(u);
@@ -73,27 +67,27 @@ bool Grid::ToUnits(std::span<const double> real, const Stepping& stepping,
 }
 
 void Grid::ToReal(std::span<double> units) const {
-  if (!log2()) return RealOfEach(Layout(), units);
+  if (!log2()) return RealOfEach(Layout(units.size()), units);
   for (double& u : units) u = Real({}, u);
 }
 
 IntTensor Grid::Codes(std::span<const double> units) const {
-  IntTensor codes(info_->dtype, info_->shape);
+  IntTensor codes(info_->dtype, ShapeOf(*info_, static_cast<std::int64_t>(units.size())));
   CodesOfEach(units, codes);
   return codes;
 }
 
 IntTensor Grid::Quantize(std::span<const float> real, std::int64_t* saturated) const {
-  std::vector<double> units(size_);
+  std::vector<double> units(real.size());
   std::int64_t changed = 0;
   if (log2()) {
-    for (std::size_t i = 0; i < size_; ++i) {
+    for (std::size_t i = 0; i < real.size(); ++i) {
       const double rounded = std::nearbyint(Units({}, static_cast<double>(real[i])));
       units[i] = Clamped(rounded);
       changed += units[i] != rounded;
     }
   } else {
-    changed = QuantizeEach(Layout(), real, units);
+    changed = QuantizeEach(Layout(real.size()), real, units);
   }
   if (saturated != nullptr) *saturated += changed;
   return Codes(units);
@@ -101,13 +95,13 @@ IntTensor Grid::Quantize(std::span<const float> real, std::int64_t* saturated) c
 
 template <typename T>
 std::vector<T> Grid::RealOf(const IntTensor& codes) const {
-  std::vector<T> real(size_);
+  std::vector<T> real(static_cast<std::size_t>(codes.size()));
   if (log2()) {
-    for (std::size_t i = 0; i < size_; ++i)
+    for (std::size_t i = 0; i < real.size(); ++i)
       real[i] =
           static_cast<T>(Real({}, static_cast<double>(codes.At(static_cast<std::int64_t>(i)))));
   } else {
-    DequantizeEach(Layout(), codes, std::span<T>(real));
+    DequantizeEach(Layout(real.size()), codes, std::span<T>(real));
   }
   return real;
 }

@@ -54,12 +54,16 @@ struct TensorScale {
 
 class Grid {
  public:
-  // Both must outlive this. Throws InternalError where the scale does not fit the tensor.
+  // Both must outlive this. Of a tensor with a run-time length, values of any length are taken.
+  // Throws InternalError where the scale does not fit the tensor.
   Grid(const TensorInfo& info, const TensorScale& scale);
 
   // Of the axis along which scales and zero points run; 1 where there is one for the tensor.
   std::size_t channels() const { return channels_; }
-  std::size_t ChannelOf(std::size_t element) const { return element / inner_ % channels_; }
+  // Of one of so many elements.
+  std::size_t ChannelOf(std::size_t element, std::size_t elements) const {
+    return element / Inner(elements) % channels_;
+  }
   Quantization At(std::size_t channel) const { return scale_->At(channel); }
 
   // x / s + z, neither rounded nor clamped; log2 codes: -log2 x, and the zero flag for what is not
@@ -79,13 +83,14 @@ class Grid {
                       static_cast<double>(info_->range.qmax));
   }
 
-  // action(element, quantization) for all elements, in storage order.
+  // action(element, quantization) for so many elements, in storage order.
   template <typename Action>
-  void ForEach(Action action) const {
-    for (std::size_t element = 0; element < size_;) {
+  void ForEach(std::size_t elements, Action action) const {
+    const std::size_t inner = Inner(elements);
+    for (std::size_t element = 0; element < elements;) {
       for (std::size_t c = 0; c < channels_; ++c) {
         const Quantization q = At(c);
-        for (std::size_t i = 0; i < inner_; ++i) action(element++, q);
+        for (std::size_t i = 0; i < inner; ++i) action(element++, q);
       }
     }
   }
@@ -108,15 +113,17 @@ class Grid {
  private:
   bool log2() const { return scale_->kind == TensorScale::Kind::kLog2; }
   double zero_flag() const { return static_cast<double>(info_->range.qmax); }
-  GridLayout Layout() const;
+  // Elements of a channel that lie side by side.
+  std::size_t Inner(std::size_t elements) const {
+    return scale_->axis == ChannelAxis::kLast ? 1 : elements / channels_;
+  }
+  GridLayout Layout(std::size_t elements) const;
   template <typename T>
   std::vector<T> RealOf(const IntTensor& codes) const;
 
   const TensorInfo* info_;
   const TensorScale* scale_;
-  std::size_t size_ = 0;
   std::size_t channels_ = 1;
-  std::size_t inner_ = 1;  // elements of a channel side by side
 };
 
 }  // namespace qsim::bundle

@@ -50,7 +50,17 @@ void CutAfter(const std::string& tap, Bundle& bundle) {
     for (const std::string& name : InputsOf(*op)) kept.insert(name);
     for (const std::string& name : ConstantsOf(*op)) kept.insert(name);
   }
-  program.ops.erase(last + 1, program.ops.end());
+  // What the kept ones carry on is computed from what they read.
+  program.ops.erase(
+      std::remove_if(last + 1, program.ops.end(),
+                     [&](const Op& op) {
+                       return std::ranges::none_of(program.carried, [&](const Carried& carried) {
+                         return carried.output == OutputOf(op) && kept.contains(carried.input);
+                       });
+                     }),
+      program.ops.end());
+  std::erase_if(program.carried, [&](const Carried& c) { return !kept.contains(c.input); });
+  for (const Carried& carried : program.carried) kept.insert({carried.output, carried.initial});
   std::erase_if(program.inputs, [&](const std::string& name) { return !kept.contains(name); });
   std::erase_if(program.tensors, [&](const TensorInfo& t) { return !kept.contains(t.name); });
   std::erase_if(program.constants, [&](const auto& c) { return !kept.contains(c.first); });

@@ -38,6 +38,10 @@ std::vector<std::string> Lines(const Config& config, int block) {
     lines.push_back(fmt::format("numerics: softmax_division={}", Name(numerics.softmax_division)));
   if (numerics.layernorm_eps != LayernormEps::kIgnore)
     lines.push_back(fmt::format("numerics: layernorm_eps={}", Name(numerics.layernorm_eps)));
+  if (numerics.recurrence != Rounding::kHalfUp)
+    lines.push_back(fmt::format("numerics: recurrence={}", Name(numerics.recurrence)));
+  if (hardware.state_bits != Hardware().state_bits)
+    lines.push_back(fmt::format("hardware: state_bits={}", hardware.state_bits));
   const Config plain = Config::Defaults(config.sections());
   for (const SectionKind& kind : config.sections()) {
     if (block >= 0 && !kind.is_per_block) continue;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "sim/config/settings_reader.h"
@@ -112,6 +113,10 @@ std::optional<W8a8> ResolveW8a8(const W8a8Settings& settings) {
   if (settings.granularity) w8a8.granularity = settings.granularity->value;
   if (settings.a_symmetric) w8a8.a_symmetric = settings.a_symmetric->value;
   if (settings.w_symmetric) w8a8.w_symmetric = settings.w_symmetric->value;
+  if (settings.wide_bits) w8a8.wide_bits = settings.wide_bits->value;
+  if (settings.observer) w8a8.observer = settings.observer->value;
+  if (settings.percentile_alpha) w8a8.percentile_alpha = settings.percentile_alpha->value;
+  if (settings.smooth) w8a8.smooth = settings.smooth->value;
   return w8a8;
 }
 
@@ -130,6 +135,11 @@ Section BaseSection(const Settings& settings, const SectionKind& kind) {
   section.is_signed = symmetric;
   section.has_zero_point = !symmetric;
   section.origin = settings.w8a8.first_origin->text;
+  if (kind.IsWeight()) return section;
+  section.observer = w8a8->observer;
+  section.percentile_alpha = w8a8->percentile_alpha;
+  if (kind.absorbed) section.smooth = w8a8->smooth;
+  if (w8a8->wide_bits && !kind.stays_wide) section.bits = std::min(section.bits, *w8a8->wide_bits);
   return section;
 }
 
@@ -223,6 +233,7 @@ Hardware Config::HardwareFor(int block) const {
   Override(hardware.acc.policy, levels, &HardwareSettings::acc_policy);
   Override(hardware.multiplier_bits, levels, &HardwareSettings::multiplier_bits);
   Override(hardware.requant, levels, &HardwareSettings::requant);
+  Override(hardware.state_bits, levels, &HardwareSettings::state_bits);
   if (const auto* bits = FirstSet(levels, &HardwareSettings::residual_bits)) {
     hardware.residual_bits = bits->value;
   }
@@ -253,6 +264,7 @@ Numerics Config::NumericsFor(int block) const {
     if (level.layernorm) numerics.layernorm = level.layernorm->value;
     if (level.layernorm_eps) numerics.layernorm_eps = level.layernorm_eps->value;
     if (level.gelu) numerics.gelu = level.gelu->value;
+    if (level.recurrence) numerics.recurrence = level.recurrence->value;
   }
   if (const Setting<SoftmaxKind>* softmax = ExplicitSoftmax(settings_, block)) {
     numerics.softmax = softmax->value;

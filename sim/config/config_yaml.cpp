@@ -26,23 +26,30 @@ std::string SectionText(const std::string& prefix, const SectionKind& kind, cons
 
 std::string HardwareText(const std::string& prefix, const Hardware& h) {
   return fmt::format(
-      "{0}hardware.acc_bits: {1}\n{0}hardware.acc_policy: {2}\n{0}hardware.multiplier_bits: {3}\n"
-      "{0}hardware.requant: {4}\n",
-      prefix, h.acc.bits, Name(h.acc.policy), h.multiplier_bits, Name(h.requant));
+             "{0}hardware.acc_bits: {1}\n{0}hardware.acc_policy: {2}\n{0}hardware.multiplier_bits: "
+             "{3}\n"
+             "{0}hardware.requant: {4}\n",
+             prefix, h.acc.bits, Name(h.acc.policy), h.multiplier_bits, Name(h.requant)) +
+         (h.state_bits == Hardware().state_bits
+              ? ""
+              : fmt::format("{}hardware.state_bits: {}\n", prefix, h.state_bits));
 }
 
 std::string NumericsText(const std::string& prefix, const std::string& contract,
                          const Numerics& n) {
   std::string text;
   if (contract != "custom") text = fmt::format("{}numerics.contract: {}\n", prefix, contract);
-  return text + fmt::format(
-                    "{0}numerics.rounding: {1}\n{0}numerics.requantize: {2}\n"
-                    "{0}numerics.residual_add: {3}\n{0}numerics.softmax: {4}\n"
-                    "{0}numerics.layernorm: {5}\n{0}numerics.gelu: {6}\n"
-                    "{0}numerics.softmax_division: {7}\n{0}numerics.layernorm_eps: {8}\n",
-                    prefix, Name(n.rounding), Name(n.requantize), Name(n.residual_add),
-                    Name(n.softmax), Name(n.layernorm), Name(n.gelu), Name(n.softmax_division),
-                    Name(n.layernorm_eps));
+  return text +
+         fmt::format(
+             "{0}numerics.rounding: {1}\n{0}numerics.requantize: {2}\n"
+             "{0}numerics.residual_add: {3}\n{0}numerics.softmax: {4}\n"
+             "{0}numerics.layernorm: {5}\n{0}numerics.gelu: {6}\n"
+             "{0}numerics.softmax_division: {7}\n{0}numerics.layernorm_eps: {8}\n",
+             prefix, Name(n.rounding), Name(n.requantize), Name(n.residual_add), Name(n.softmax),
+             Name(n.layernorm), Name(n.gelu), Name(n.softmax_division), Name(n.layernorm_eps)) +
+         (n.recurrence == Rounding::kHalfUp
+              ? ""
+              : fmt::format("{}numerics.recurrence: {}\n", prefix, Name(n.recurrence)));
 }
 
 }  // namespace

@@ -67,7 +67,7 @@ class ContractReader {
     const YamlPtr operations = Required(*root_, "operations");
     CheckKeys(*operations, "operations.",
               {"requantize", "residual_add", "softmax", "softmax_division", "layernorm",
-               "layernorm_eps", "gelu", "last_steps"});
+               "layernorm_eps", "gelu", "recurrence", "last_steps"});
     ReadRequantize(*operations);
     if (operations->Find("last_steps") != nullptr) {
       contract_.numerics.requantize.rounding = Choice<Rounding>(*operations, "last_steps");
@@ -75,6 +75,8 @@ class ContractReader {
     Numerics& n = contract_.numerics;
     if (operations->Find("softmax_division") != nullptr)
       n.softmax_division = Choice<SoftmaxDivision>(*operations, "softmax_division");
+    if (operations->Find("recurrence") != nullptr)
+      n.recurrence = Choice<Rounding>(*operations, "recurrence");
     ReadOperation(*operations, "residual_add", n.residual_add);
     ReadOperation(*operations, "softmax", n.softmax);
     ReadOperation(*operations, "layernorm", n.layernorm);
@@ -198,6 +200,8 @@ std::vector<NumericsContract::Choice> NumericsContract::Operations() const {
     choices.push_back({"softmax_division", std::string(Name(numerics.softmax_division))});
   if (numerics.layernorm_eps != LayernormEps::kIgnore)
     choices.push_back({"layernorm_eps", std::string(Name(numerics.layernorm_eps))});
+  if (numerics.recurrence != Rounding::kHalfUp)
+    choices.push_back({"recurrence", std::string(Name(numerics.recurrence))});
   if (!plain && numerics.requantize.rounding != Rounding::kHalfUp) {
     choices.push_back({"last_steps", std::string(Name(numerics.requantize.rounding))});
   }

@@ -102,6 +102,12 @@ struct W8a8 {
   WeightGranularity granularity = WeightGranularity::kPerChannel;  // of a weight's scales
   bool a_symmetric = false;                                        // else with a zero point
   bool w_symmetric = true;
+  // Of tensors that no product reads and that are wider than 8 bits by default, 8..16; absent: as
+  // wide as that.
+  std::optional<int> wide_bits = {};
+  ObserverKind observer = ObserverKind::kMinmax;  // of activations
+  double percentile_alpha = 0.9995;
+  double smooth = 0;  // of tensors whose factors the layers behind them absorb
 };
 
 struct Hardware {
@@ -111,6 +117,7 @@ struct Hardware {
   int multiplier_bits = 16;  // 2..31
   RequantMode requant = RequantMode::kMultiplier;
   std::optional<int> residual_bits;  // 8 or 16: of the whole residual stream, whatever sections say
+  int state_bits = 24;               // 16..32, of a recurrence's state
 };
 
 // How a requantize step rounds: qsim's own formula with a rounding, or a published scheme, whose
@@ -147,6 +154,7 @@ struct Numerics {
   LayernormKind layernorm = LayernormKind::kIbert;
   LayernormEps layernorm_eps = LayernormEps::kAdd;  // of RMS norms as well
   GeluKind gelu = GeluKind::kTable;
+  Rounding recurrence = Rounding::kHalfUp;  // of both terms of a state's update, and of what reads it
 };
 
 }  // namespace qsim::config

@@ -34,6 +34,8 @@ struct SectionKind {
   bool is_signed = true;
   bool is_stream = false;     // member of the residual stream: hardware.residual_bits is its width
   bool enters_block = false;  // the stream that enters a block is this tensor, and has its section
+  bool stays_wide = false;    // w8a8.wide_bits leaves it as wide as it is
+  bool absorbed = false;      // layers alone read it, so that they can absorb factors: w8a8.smooth
 
   Presence presence = Presence::kEvery;
 

@@ -54,12 +54,17 @@ struct HardwareSettings {
   Optional<int> multiplier_bits;
   Optional<RequantMode> requant;
   Optional<int> residual_bits;
+  Optional<int> state_bits;
 };
 
 struct W8a8Settings {
   Optional<WeightGranularity> granularity;
   Optional<bool> a_symmetric;
   Optional<bool> w_symmetric;
+  Optional<int> wide_bits;
+  Optional<ObserverKind> observer;
+  Optional<double> percentile_alpha;
+  Optional<double> smooth;
   std::optional<Origin> first_origin;  // where the key was written first; absent: not at all
 };
 
@@ -73,6 +78,7 @@ struct NumericsSettings {
   Optional<LayernormKind> layernorm;
   Optional<LayernormEps> layernorm_eps;
   Optional<GeluKind> gelu;
+  Optional<Rounding> recurrence;
 };
 
 // The global (older) format's sections.

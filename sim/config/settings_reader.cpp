@@ -130,13 +130,14 @@ std::vector<std::string> SettingsReader::KeysOf(const Place& place) const {
     case PlaceKind::kBitType:
       return {"bits", "signed", "symmetric", "name"};
     case PlaceKind::kHardware:
-      return {"array_rows",      "array_cols", "acc_bits",     "acc_policy",
-              "multiplier_bits", "requant",    "residual_bits"};
+      return {"array_rows",      "array_cols", "acc_bits",      "acc_policy",
+              "multiplier_bits", "requant",    "residual_bits", "state_bits"};
     case PlaceKind::kNumerics:
       return {"contract",      "requantize", "softmax",      "softmax_division", "layernorm",
-              "layernorm_eps", "gelu",       "residual_add", "rounding"};
+              "layernorm_eps", "gelu",       "residual_add", "recurrence",       "rounding"};
     case PlaceKind::kW8a8:
-      return {"granularity", "a_symmetric", "w_symmetric"};
+      return {"granularity", "a_symmetric",   "w_symmetric",     "wide_bits",
+              "smooth",      "observer_type", "percentile_alpha"};
   }
   throw InternalError("configuration place of an unknown kind");
 }

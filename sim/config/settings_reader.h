@@ -91,6 +91,7 @@ class SettingsReader {
   void Assign(Optional<T>& slot, T value, const Leaf& leaf);
   int Integer(const Leaf& leaf, int least, int most) const;
   double Real(const Leaf& leaf, double above, double most) const;
+  double Share(const Leaf& leaf) const;  // in 0..1
   bool Boolean(const Leaf& leaf) const;
   template <typename T>
   T OneOf(const Leaf& leaf, std::string_view what) const;

@@ -68,6 +68,15 @@ double SettingsReader::Real(const Leaf& leaf, double above, double most) const {
   return *value;
 }
 
+double SettingsReader::Share(const Leaf& leaf) const {
+  const auto value = AsReal(leaf.node);
+  if (!value || *value < 0 || *value > 1) {
+    Fail(leaf.path, leaf.line,
+         fmt::format("expected a number in 0..1 (0: no smoothing), got {}", leaf.node.Describe()));
+  }
+  return *value;
+}
+
 bool SettingsReader::Boolean(const Leaf& leaf) const {
   const auto value = AsBoolean(leaf.node);
   if (!value) {
@@ -142,13 +151,7 @@ bool SettingsReader::ReadSectionValue(const Place& place, const std::string& key
   } else if (key == "kl_bins") {
     Assign(section.kl_bins, Integer(leaf, 16, 1 << 20), leaf);
   } else if (key == "smooth") {
-    const auto value = AsReal(leaf.node);
-    if (!value || *value < 0 || *value > 1) {
-      Fail(
-          leaf.path, leaf.line,
-          fmt::format("expected a number in 0..1 (0: no smoothing), got {}", leaf.node.Describe()));
-    }
-    Assign(section.smooth, *value, leaf);
+    Assign(section.smooth, Share(leaf), leaf);
   } else if (key == "bias_correction") {
     const bool enable = Boolean(leaf);
     if (enable && !place.is_weight) {
@@ -246,6 +249,8 @@ bool SettingsReader::ReadHardwareValue(const Place& place, const std::string& ke
       Fail(leaf.path, leaf.line, fmt::format("expected 8 or 16, got {}", leaf.node.Describe()));
     }
     Assign(hardware.residual_bits, static_cast<int>(*bits), leaf);
+  } else if (key == "state_bits") {
+    Assign(hardware.state_bits, Integer(leaf, 16, 32), leaf);
   } else {
     return false;
   }
@@ -273,6 +278,8 @@ bool SettingsReader::ReadNumericsValue(const Place& place, const std::string& ke
     Assign(numerics.layernorm_eps, OneOf<LayernormEps>(leaf, "layernorm_eps"), leaf);
   } else if (key == "gelu") {
     Assign(numerics.gelu, OneOf<GeluKind>(leaf, "gelu"), leaf);
+  } else if (key == "recurrence") {
+    Assign(numerics.recurrence, OneOf<Rounding>(leaf, "rounding"), leaf);
   } else {
     return false;
   }
@@ -287,6 +294,14 @@ bool SettingsReader::ReadW8a8Value(const std::string& key, const Leaf& leaf) {
     Assign(w8a8.a_symmetric, Boolean(leaf), leaf);
   } else if (key == "w_symmetric") {
     Assign(w8a8.w_symmetric, Boolean(leaf), leaf);
+  } else if (key == "wide_bits") {
+    Assign(w8a8.wide_bits, Integer(leaf, 8, 16), leaf);
+  } else if (key == "observer_type") {
+    Assign(w8a8.observer, OneOf<ObserverKind>(leaf, "observer"), leaf);
+  } else if (key == "percentile_alpha") {
+    Assign(w8a8.percentile_alpha, Real(leaf, 0.5, 1.0), leaf);
+  } else if (key == "smooth") {
+    Assign(w8a8.smooth, Share(leaf), leaf);
   } else {
     return false;
   }
@@ -323,6 +338,7 @@ void SettingsReader::ReadContract(const Place& place, const Leaf& leaf) {
   Assign(numerics.layernorm, contract.numerics.layernorm, leaf);
   Assign(numerics.layernorm_eps, contract.numerics.layernorm_eps, leaf);
   Assign(numerics.gelu, contract.numerics.gelu, leaf);
+  Assign(numerics.recurrence, contract.numerics.recurrence, leaf);
   Assign(block.hardware.requant, contract.scales, leaf);
 }
 

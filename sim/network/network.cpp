@@ -118,9 +118,26 @@ bool Network::FeedsArray(const Node& node) const {
   const std::vector<const Node*> readers = ReadersOf(node);
   return std::any_of(readers.begin(), readers.end(), [](const Node* reader) {
     return std::holds_alternative<Projection>(reader->function) ||
-           std::holds_alternative<CausalConvolution>(reader->function) ||
-           std::holds_alternative<Product>(reader->function);
+           std::holds_alternative<Product>(reader->function) ||
+           std::holds_alternative<CausalConvolution>(reader->function);
   });
+}
+
+bool Network::IsSecondFactor(const Node& node) const {
+  const std::vector<const Node*> readers = ReadersOf(node);
+  return std::any_of(readers.begin(), readers.end(), [&](const Node* reader) {
+    return std::holds_alternative<Multiply>(reader->function) && reader->inputs[1] == node.name;
+  });
+}
+
+bool Network::Absorbed(const Node& node) const {
+  const bool scaled = std::holds_alternative<LayerNorm>(node.function) ||
+                      std::holds_alternative<Multiply>(node.function);
+  const std::vector<const Node*> readers = ReadersOf(node);
+  return scaled && !readers.empty() &&
+         std::all_of(readers.begin(), readers.end(), [](const Node* reader) {
+           return std::holds_alternative<Projection>(reader->function);
+         });
 }
 
 Sections Network::Vocabulary() const {
@@ -158,7 +175,13 @@ Sections Network::Vocabulary() const {
     }
     const bool mean = std::holds_alternative<MeanRows>(node.function);
     kind.is_stream = (node.stream || mean) && !FeedsArray(node);
-    if (kind.is_stream) kind.bits = kStreamBits;
+    // What a sequence carries on, and what no product reads, costs little to keep wide.
+    const bool wide = !node.length_axes.empty() && !FeedsArray(node);
+    if (kind.is_stream || wide) kind.bits = kStreamBits;
+    // The other factor has 16, and the product 32.
+    if (wide && IsSecondFactor(node)) kind.bits = kStreamBits - 1;
+    kind.stays_wide = node.wide;
+    kind.absorbed = Absorbed(node);
     add(*node.section, node, std::move(kind));
   }
   return Sections(std::move(kinds));

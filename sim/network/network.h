@@ -214,6 +214,10 @@ class Network {
   std::vector<const Node*> ReadersOf(const Node& node) const;
   // Whether the array reads it, which multiplies codes of 8 bits.
   bool FeedsArray(const Node& node) const;
+  bool IsSecondFactor(const Node& node) const;  // of a Multiply
+  // Whether linear layers alone read it, which can absorb factors of the channels of a norm or of a
+  // product of two tensors.
+  bool Absorbed(const Node& node) const;
   // The words by which a configuration speaks of this network's tensors. A stream is wide by
   // default, and a weight channel_wise.
   Sections Vocabulary() const;

@@ -1,6 +1,7 @@
 #include "sim/semantics/float_recurrence.h"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 namespace qsim::semantics {
@@ -50,10 +51,12 @@ class States {
     }
   }
 
-  FloatTensor Take() const {
-    if (!what_.value_first) return {{heads_.state, what_.key_width, what_.value_width}, data_};
-    std::vector<float> out(data_.size());
-    Transpose(data_, what_.key_width, what_.value_width, out);
+  const std::vector<float>& data() const { return data_; }
+  FloatTensor Take() const { return Stored(data_); }
+  FloatTensor Stored(const std::vector<float>& states) const {
+    if (!what_.value_first) return {{heads_.state, what_.key_width, what_.value_width}, states};
+    std::vector<float> out(states.size());
+    Transpose(states, what_.key_width, what_.value_width, out);
     return {{heads_.state, what_.value_width, what_.key_width}, std::move(out)};
   }
 
@@ -135,6 +138,20 @@ FloatTensor FloatFinalState(const network::FinalState& state,
   States states(state, state.key_width, inputs);
   for (std::int64_t t = 0; t < states.rows(); ++t) states.Step(t);
   return states.Take();
+}
+
+FloatTensor FloatStatePeak(const network::FinalState& state,
+                           std::span<const FloatTensor* const> inputs) {
+  States states(state, state.key_width, inputs);
+  std::vector<float> peak = states.data();
+  for (std::int64_t t = 0; t < states.rows(); ++t) {
+    states.Step(t);
+    for (std::size_t i = 0; i < peak.size(); ++i) {
+      const float now = states.data()[i];
+      if (std::fabs(now) > std::fabs(peak[i])) peak[i] = now;
+    }
+  }
+  return states.Stored(peak);
 }
 
 }  // namespace qsim::semantics

@@ -19,5 +19,8 @@ FloatTensor FloatRecurrence(const network::Recurrence& recurrence,
                             std::span<const FloatTensor* const> inputs);
 FloatTensor FloatFinalState(const network::FinalState& state,
                             std::span<const FloatTensor* const> inputs);
+// Of all its states, what is largest in magnitude of each element.
+FloatTensor FloatStatePeak(const network::FinalState& state,
+                           std::span<const FloatTensor* const> inputs);
 
 }  // namespace qsim::semantics

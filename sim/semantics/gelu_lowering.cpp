@@ -54,11 +54,13 @@ double Set(double, GeluTableParams&) { throw InternalError("a GELU table has no 
 }  // namespace
 
 std::vector<std::int32_t> TableOf(const std::function<double(double)>& function, Quantization in,
-                                  QuantRange in_range, Quantization out, QuantRange out_range) {
+                                  QuantRange in_range, Quantization out, QuantRange out_range,
+                                  int step_bits) {
+  const std::int32_t step = 1 << step_bits;
+  const std::int32_t last = in_range.qmax + (step_bits == 0 ? 0 : step);
   std::vector<std::int32_t> table;
-  for (std::int32_t q = in_range.qmin; q <= in_range.qmax; ++q) {
+  for (std::int32_t q = in_range.qmin; q <= last; q += step)
     table.push_back(Quantize(function(in.scale * (q - in.zero)), out, out_range));
-  }
   return table;
 }
 

@@ -11,9 +11,11 @@
 
 namespace qsim::semantics {
 
-// What each input code becomes: the function of the real number it stands for, quantized once.
+// What each input code, or each 2^step_bits-th and one beyond the last, becomes: the function of the
+// real number it stands for, quantized once.
 std::vector<std::int32_t> TableOf(const std::function<double(double)>& function, Quantization in,
-                                  QuantRange in_range, Quantization out, QuantRange out_range);
+                                  QuantRange in_range, Quantization out, QuantRange out_range,
+                                  int step_bits = 0);
 
 // The finest input scale for which an algorithm has constants; 0: any.
 double FinestGeluInput(GeluKind kind);

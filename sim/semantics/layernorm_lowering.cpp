@@ -45,7 +45,7 @@ void RootOfSum(const network::Norm& norm, const Numerics& numerics, const Hardwa
                     "bits; use a layer_wise residual stream, or layernorm ibert",
                     origin, out.name));
   }
-  op.eps = EpsOfSquares(norm, numerics.layernorm_eps, input, op.std_shift, out.name);
+  op.eps = EpsOfSquares(norm.eps, norm.gamma.size(), numerics.layernorm_eps, input, op.std_shift, out.name);
 }
 
 // rq_layernorm: gamma and beta counted in output steps, with log2d fraction bits; half a step in
@@ -96,20 +96,20 @@ int ShiftOfSquares(int bits, const std::vector<std::int32_t>& shifts, std::size_
   return std::max(0, (2 * widest + count_bits - 62 + 1) / 2);
 }
 
-std::int64_t EpsOfSquares(const network::Norm& norm, LayernormEps choice, const Activation& input,
-                          int shift, const std::string& tensor) {
+std::int64_t EpsOfSquares(double eps, std::size_t channels, LayernormEps choice,
+                          const Activation& input, int shift, const std::string& tensor) {
   if (choice == LayernormEps::kIgnore) return 0;
   const double step = *std::min_element(input.scale.begin(), input.scale.end());
-  const double eps = std::nearbyint(
-      std::ldexp(norm.eps * static_cast<double>(norm.gamma.size()) / (step * step), -2 * shift));
+  const double constant = std::nearbyint(
+      std::ldexp(eps * static_cast<double>(channels) / (step * step), -2 * shift));
   // Exact: the limit is a power of two.
-  if (!(eps <= static_cast<double>(kMaxNormEps >> 2 * shift))) {
+  if (!(constant <= static_cast<double>(kMaxNormEps >> 2 * shift))) {
     throw InputError(fmt::format(
         "{}: eps {} is {:.3g} squared steps of '{}': more than 2^62 over {} channels; "
         "give '{}' a larger scale, or set numerics.layernorm_eps: ignore",
-        tensor, norm.eps, norm.eps / (step * step), input.name, norm.gamma.size(), input.name));
+        tensor, eps, eps / (step * step), input.name, channels, input.name));
   }
-  return static_cast<std::int64_t>(eps);
+  return static_cast<std::int64_t>(constant);
 }
 
 std::vector<double> EffectiveGamma(const network::Norm& norm, std::vector<std::size_t>* raised) {
@@ -137,7 +137,7 @@ LayernormOp DeriveLayernorm(const network::Norm& norm, const Numerics& numerics,
   if (numerics.layernorm == LayernormKind::kDeeploy) {
     DeeployLayernormParams params{.input_zero = input.zero[0]};
     Deeploy(norm, input, out, origin, params);
-    params.eps = EpsOfSquares(norm, numerics.layernorm_eps, input, 0, out.name);
+    params.eps = EpsOfSquares(norm.eps, norm.gamma.size(), numerics.layernorm_eps, input, 0, out.name);
     op.params = std::move(params);
     return op;
   }

@@ -20,11 +20,11 @@ std::vector<std::int32_t> ShiftsToSmallest(const std::vector<double>& scales);
 // The least k for which the sum over the channels of (v >> k)^2 is within 62 bits: v has so many
 // bits before those shifts.
 int ShiftOfSquares(int bits, const std::vector<std::int32_t>& shifts, std::size_t channels);
-// The constant E of a sum of squares over the channels of an input, counted in units of 4^shift, or
-// 0 where eps is ignored. Section 6.10. Throws InputError, which names `tensor`, where the input's
+// The constant E of a sum of squares over so many channels of an input, counted in units of 4^shift,
+// or 0 where eps is ignored. Section 6.10. Throws InputError, which names `tensor`, where the input's
 // steps are so small that no program can hold it.
-std::int64_t EpsOfSquares(const network::Norm& norm, LayernormEps choice, const Activation& input,
-                          int shift, const std::string& tensor);
+std::int64_t EpsOfSquares(double eps, std::size_t channels, LayernormEps choice,
+                          const Activation& input, int shift, const std::string& tensor);
 // A (nearly) dead gamma is raised until the bias, counted in its scale, fits (an RMS norm has
 // none): `raised`, if not null, receives the channels.
 std::vector<double> EffectiveGamma(const network::Norm& norm,

@@ -13,6 +13,16 @@
 #include "sim/semantics/model_check.h"
 
 namespace qsim::semantics {
+namespace {
+
+// What a step is given.
+std::vector<std::string> InputNames(const Program& program) {
+  std::vector<std::string> names = program.inputs;
+  for (const Carried& carried : program.carried) names.push_back(carried.input);
+  return names;
+}
+
+}  // namespace
 
 const FloatTensor& MixedTensor::real() const {
   if (real_.shape.empty()) {
@@ -31,7 +41,7 @@ MixedExecutor::MixedExecutor(const Bundle& bundle, const network::Network& model
     : bundle_(bundle),
       model_(model),
       inputs_(inputs),
-      names_(bundle.program.inputs),
+      names_(InputNames(bundle.program)),
       prepared_(std::make_unique<Prepared>(bundle.program)) {
   for (const Op& op : bundle.program.ops) names_.push_back(OutputOf(op));
   for (std::size_t n = 0; n < names_.size(); ++n) nodes_[names_[n]] = n;
@@ -50,8 +60,7 @@ MixedExecutor::MixedExecutor(const Bundle& bundle, const network::Network& model
 MixedExecutor::~MixedExecutor() = default;
 
 const Op* MixedExecutor::OpOf(std::size_t node) const {
-  const std::size_t inputs = bundle_.program.inputs.size();
-  return node < inputs ? nullptr : &bundle_.program.ops[node - inputs];
+  return node < first_op() ? nullptr : &bundle_.program.ops[node - first_op()];
 }
 
 std::vector<std::size_t> MixedExecutor::Last() const {
@@ -77,7 +86,8 @@ MixedState MixedExecutor::ExactInputs(const ModelInputs& inputs, std::int64_t im
   MixedState state;
   const FloatRun run(model_);
   FloatRun::State values = run.Begin(inputs, image);
-  std::set<std::string> wanted(bundle_.program.inputs.begin(), bundle_.program.inputs.end());
+  const std::vector<std::string> names = InputNames(bundle_.program);
+  std::set<std::string> wanted(names.begin(), names.end());
   for (int part = 0; part < model_.parts() && !wanted.empty(); ++part) {
     run.Part(part, values, [&](const network::Node& node, const FloatTensor& value) {
       if (wanted.erase(node.name) == 0) return;
@@ -114,12 +124,11 @@ MixedState MixedExecutor::Run(const MixedState& inputs, const Modes& modes) cons
 MixedState MixedExecutor::RunForOutputs(const MixedState& inputs, const Modes& modes,
                                         const std::set<std::string>& kept) const {
   const std::vector<std::vector<std::string>> last_reads = LastReads(bundle_.program);
-  const std::size_t first_op = nodes() - last_reads.size();
   MixedState values;
   for (std::size_t n = 0; n < nodes(); ++n) {
-    values[names_[n]] = Node(n, modes[n], Lookup(n < first_op ? inputs : values));
-    if (n < first_op) continue;
-    for (const std::string& name : last_reads[n - first_op]) {
+    values[names_[n]] = Node(n, modes[n], Lookup(n < first_op() ? inputs : values));
+    if (n < first_op()) continue;
+    for (const std::string& name : last_reads[n - first_op()]) {
       if (!kept.contains(name)) values.erase(name);
     }
   }

@@ -40,7 +40,8 @@ struct Exactness {
 // Tensors by name. States of one image share what they have in common.
 using MixedState = std::map<std::string, std::shared_ptr<const MixedTensor>, std::less<>>;
 
-// One entry for each node of the network: the program's inputs, then its operations.
+// One entry for each node of the network: the program's inputs, what is carried to it, then its
+// operations.
 using Modes = std::vector<Exactness>;
 
 // May be used by several threads at once: what it prepares of a program, it prepares once.
@@ -54,6 +55,8 @@ class MixedExecutor {
   MixedExecutor& operator=(const MixedExecutor&) = delete;
 
   std::size_t nodes() const { return names_.size(); }
+  // The operations come last.
+  std::size_t first_op() const { return names_.size() - bundle_.program.ops.size(); }
   const std::string& NameOf(std::size_t node) const { return names_[node]; }
   // Null for an input.
   const Op* OpOf(std::size_t node) const;
@@ -72,8 +75,9 @@ class MixedExecutor {
   // normalised; null for any other tensor.
   const ImageInputs* PixelsIn(const std::string& tensor) const;
 
-  // The program's inputs for one image before they are quantized; pixels are on their grid. Other
-  // inputs than those of the executor are of the same kind.
+  // The program's inputs for one image before they are quantized, and the zeros that are carried to
+  // the first piece of a sequence; pixels and tokens are as they are. Other inputs than those of the
+  // executor are of the same kind.
   MixedState ExactInputs(std::int64_t image) const { return ExactInputs(inputs_, image); }
   MixedState ExactInputs(const ModelInputs& inputs, std::int64_t image) const;
 
@@ -114,11 +118,14 @@ class MixedExecutor {
   };
   struct Prepared;
   static bool OnGrids(const Op& op, const Lookup& values);  // whether all that it reads is
+  // Whether it is what a recurrence's state is carried to.
+  bool IsState(const std::string& tensor) const;
   std::shared_ptr<const MixedTensor> Node(std::size_t node, Exactness exactness,
                                           const Lookup& values) const;
   std::shared_ptr<const MixedTensor> OffGrid(const std::string& name, ExactValue value) const;
   ExactValue ExactOf(const Op& op, const Lookup& values, bool float_weights) const;
-  const network::Linear& LayerOf(const GemmOp& op) const;
+  template <typename WeightedOp>
+  const network::Linear& LayerOf(const WeightedOp& op) const;
   std::shared_ptr<const MixedTensor> Golden(std::size_t node, const Lookup& values) const;
   std::shared_ptr<const MixedTensor> Product(std::size_t node, const Accumulator& acc, Exactness e,
                                              const Lookup& values) const;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <type_traits>
 #include <utility>
 
 #include "sim/semantics/float_nodes.h"
@@ -95,10 +96,13 @@ FloatTensor Normalised(const ImageInputs& images, FloatTensor patches) {
   return patches;
 }
 
-// The integers as a linear layer on real numbers.
-network::Linear RealLinear(const GemmOp& op, const Bundle& bundle) {
+// The integers as a linear layer on real numbers; of a convolution the taps of each channel, which
+// all read one scale.
+template <typename WeightedOp>
+network::Linear RealLinear(const WeightedOp& op, const Bundle& bundle) {
   const IntTensor& weight = bundle.program.Constant(op.weight);
-  const auto& bias = bundle.program.Constant(op.bias).As<std::int32_t>();
+  const IntTensor& biases = bundle.program.Constant(op.bias);
+  const auto& bias = biases.As<std::int32_t>();
   const auto& codes = weight.As<std::int8_t>();
   const auto rows = static_cast<std::size_t>(weight.shape()[0]);
   const auto depth = static_cast<std::size_t>(weight.shape()[1]);
@@ -114,7 +118,7 @@ network::Linear RealLinear(const GemmOp& op, const Bundle& bundle) {
     const double step = out.At(n).scale;
     double offset = static_cast<double>(bias[n]);
     for (std::size_t k = 0; k < depth; ++k) {
-      const Quantization q = in.At(k);
+      const Quantization q = in.At(std::is_same_v<WeightedOp, GemmOp> ? k : 0);
       const double w = static_cast<double>(codes[n * depth + k] - zero);
       offset += static_cast<double>(q.zero) * w;
       layer.weight.data[n * depth + k] = static_cast<float>(step / q.scale * w);
@@ -122,6 +126,36 @@ network::Linear RealLinear(const GemmOp& op, const Bundle& bundle) {
     layer.bias[n] = static_cast<float>(step * offset);
   }
   return layer;
+}
+
+// Of two tensors, or of one and the factors that its integers, or the network, have.
+Reals Products(const MultiplyOp& op, const network::Node& node, const Bundle& bundle, Reals a,
+               const Reals& b, bool float_weights) {
+  if (op.factor.empty()) {
+    const std::size_t each = a.size() / b.size();
+    for (std::size_t i = 0; i < a.size(); ++i) a[i] *= b[i / each];
+    return a;
+  }
+  const auto& codes = bundle.program.Constant(op.factor).As<std::int16_t>();
+  const TensorScale &in = bundle.scales.at(op.a), &out = bundle.scales.at(op.output);
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const std::size_t c = i % codes.size();
+    a[i] *= float_weights ? static_cast<double>(std::get<network::Scaled>(node.function).factor[c])
+                          : static_cast<double>(codes[c]) * out.At(c).scale / in.At(c).scale;
+  }
+  return a;
+}
+
+// The rows of the integers' own table.
+FloatTensor RowsOf(const LookupOp& op, const Bundle& bundle, const FloatTensor& ids) {
+  const TensorInfo& info = bundle.program.Tensor(op.output);
+  const IntTensor& table = bundle.program.Constant(op.table);
+  FloatTensor rows{table.shape(), Grid(info, bundle.scales.at(op.output)).DequantizeToFloat(table)};
+  network::Node node;
+  node.shape = info.shape;
+  node.function = network::Embedding{std::move(rows)};
+  const std::vector<const FloatTensor*> inputs = {&ids};
+  return semantics::Compute(node, inputs);
 }
 
 // x / s + z - op_zero for every element: the number that the integer product would multiply.
@@ -165,7 +199,8 @@ Reals OnReals(const MatmulOp& op, const Bundle& bundle, FloatTensor lhs, const F
 
 }  // namespace
 
-const network::Linear& MixedExecutor::LayerOf(const GemmOp& op) const {
+template <typename WeightedOp>
+const network::Linear& MixedExecutor::LayerOf(const WeightedOp& op) const {
   const std::lock_guard lock(prepared_->mutex);
   const auto found = prepared_->layers.find(op.output);
   if (found != prepared_->layers.end()) return found->second;
@@ -207,7 +242,21 @@ ExactValue MixedExecutor::ExactOf(const Op& op, const Lookup& values, bool float
                               : PositionsOf(*embed, bundle_),
                 values.At(embed->a)->Doubles());
   }
+  if (const auto* product = std::get_if<MultiplyOp>(&op)) {
+    return Products(*product, node, bundle_, values.At(product->a)->Doubles(),
+                    product->b.empty() ? Reals() : values.At(product->b)->Doubles(), float_weights);
+  }
   if (!float_weights) {
+    if (const auto* lookup = std::get_if<LookupOp>(&op))
+      return RowsOf(*lookup, bundle_, real(lookup->input));
+    if (const auto* convolution = std::get_if<CausalConvOp>(&op)) {
+      const network::Linear& taps = LayerOf(*convolution);
+      network::Node own = node;
+      own.function = network::CausalConvolution{taps.weight, taps.bias};
+      const std::vector<const FloatTensor*> rows = {&real(convolution->input),
+                                                    &real(convolution->past)};
+      return semantics::Compute(own, rows);
+    }
     if (const auto* gemm = std::get_if<GemmOp>(&op)) {
       const FloatTensor& x = real(gemm->input);
       return FloatLinear(LayerOf(*gemm), x, gemm->rows == 0 ? x.shape[0] : gemm->rows,

@@ -23,15 +23,23 @@ Reals AsReals(ExactValue value) {
   return {floats.data.begin(), floats.data.end()};
 }
 
-// Exact on any grid.
-bool IsSum(const Op& op) {
-  return std::holds_alternative<RowSumOp>(op) || std::holds_alternative<ColumnSumOp>(op);
+// Exact on any grid: sums and products of two, and what is only moved.
+bool IsExact(const Op& op) {
+  return std::holds_alternative<RowSumOp>(op) || std::holds_alternative<ColumnSumOp>(op) ||
+         std::holds_alternative<MultiplyOp>(op) || std::holds_alternative<ViewOp>(op) ||
+         std::holds_alternative<LastRowsOp>(op);
+}
+
+// Whether a constant of the network was rounded to one of the operation's operands.
+bool WeightOrFactor(const Op& op) {
+  const auto* product = std::get_if<MultiplyOp>(&op);
+  return product != nullptr && !product->factor.empty();
 }
 
 // What an accumulator makes of sums that it cannot hold.
 void Bound(const Accumulator& acc, const Grid& grid, Reals& real) {
   const double half = std::ldexp(1.0, acc.bits - 1);
-  grid.ForEach([&](std::size_t i, Quantization q) {
+  grid.ForEach(real.size(), [&](std::size_t i, Quantization q) {
     const double sum = grid.Units(q, real[i]);
     const double kept = acc.policy == AccPolicy::kSaturate
                             ? std::clamp(sum, -half, half - 1)
@@ -45,7 +53,7 @@ void Bound(const Accumulator& acc, const Grid& grid, Reals& real) {
 bool MixedExecutor::HasFunction(std::size_t node) const {
   const Op* op = OpOf(node);
   return op != nullptr && AccumulatorOf(*op) == nullptr && !IsRatio(*op) &&
-         !std::holds_alternative<PatchifyOp>(*op) && !IsSum(*op);
+         !std::holds_alternative<PatchifyOp>(*op) && !IsExact(*op);
 }
 
 Tensor MixedExecutor::OnGrid(const std::string& tensor, const FloatTensor& real) const {
@@ -56,13 +64,20 @@ Tensor MixedExecutor::Node(std::size_t node, Exactness e, const Lookup& values) 
   const Op* op = OpOf(node);
   if (op == nullptr) {
     const Tensor& value = values.At(names_[node]);
-    return value->codes() != nullptr ? value : FromExact(names_[node], value->Doubles(), e, {});
+    // A state that no function has rounded is carried as it is.
+    const bool carried = IsState(names_[node]) && e.function;
+    return value->codes() != nullptr || carried ? value
+                                                : FromExact(names_[node], value->Doubles(), e, {});
   }
   if (std::holds_alternative<PatchifyOp>(*op)) return Golden(node, values);
-  if (IsSum(*op)) {
-    return OnGrids(*op, values) ? Golden(node, values)
-                                : OffGrid(names_[node], ExactOf(*op, values, false));
+  if (IsExact(*op)) {
+    const bool rounded = WeightOrFactor(*op) && e.weights;
+    return OnGrids(*op, values) && !rounded
+               ? Golden(node, values)
+               : OffGrid(names_[node], ExactOf(*op, values, e.weights));
   }
+  if (std::holds_alternative<RecurrenceStateOp>(*op) && e.function)
+    return OffGrid(names_[node], ExactOf(*op, values, e.weights));
   const Accumulator* acc = AccumulatorOf(*op);
   return acc != nullptr ? Product(node, *acc, e, values) : Rounding(node, e, values);
 }
@@ -75,8 +90,16 @@ Tensor MixedExecutor::OffGrid(const std::string& name, ExactValue value) const {
     const Reals& doubles = std::get<Reals>(value);
     real.data.assign(doubles.begin(), doubles.end());
   }
-  real.shape = bundle_.program.Tensor(name).shape;
+  real.shape = ShapeOf(bundle_.program.Tensor(name), static_cast<std::int64_t>(real.data.size()));
   return std::make_shared<MixedTensor>(std::move(real));
+}
+
+bool MixedExecutor::IsState(const std::string& tensor) const {
+  const auto& carried = bundle_.program.carried;
+  return std::any_of(carried.begin(), carried.end(), [&](const Carried& c) {
+    const Op* op = c.input == tensor ? ProducerOf(bundle_.program, c.output) : nullptr;
+    return op != nullptr && std::holds_alternative<RecurrenceStateOp>(*op);
+  });
 }
 
 // From operands that are on their grids, or at the nearest point of them.
@@ -88,7 +111,7 @@ Tensor MixedExecutor::Golden(std::size_t node, const Lookup& values) const {
     execution.Supply(
         name, value.codes() != nullptr ? *value.codes() : *OnGrid(name, value.real())->codes());
   }
-  execution.Step(node - bundle_.program.inputs.size());
+  execution.Step(node - first_op());
   return std::make_shared<MixedTensor>(std::move(execution).Take().at(names_[node]),
                                        bundle_.GridOf(names_[node]));
 }

@@ -80,6 +80,11 @@ class Check {
     const network::Node& node = NodeOf(name, "input");
     const auto* images = std::get_if<ImageInputs>(&inputs_.data);
     const bool pixels = std::holds_alternative<network::Pixels>(node.function);
+    if (std::holds_alternative<network::Tokens>(node.function)) {
+      if (!std::holds_alternative<TokenInputs>(inputs_.data))
+        throw InputError(fmt::format("the program's input '{}' needs ids of tokens", name));
+      return Expect(name, ShapeOf(name), node.shape);
+    }
     const bool entry = std::holds_alternative<network::Entry>(node.function);
     const bool ids = std::holds_alternative<network::Tokens>(node.function);
     const bool has_ids = std::holds_alternative<TokenInputs>(inputs_.data);

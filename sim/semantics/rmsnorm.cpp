@@ -32,10 +32,12 @@ FloatTensor ExactRmsnorm(const network::Norm& norm, const FloatTensor& x, const 
   return out;
 }
 
-RmsnormOp DeriveRmsnorm(const network::Norm& norm, const Numerics& numerics,
+RmsnormOp DeriveRmsnorm(const network::LayerNorm& layer, const Numerics& numerics,
                         const Hardware& hardware, const Activation& input, const Activation* gate,
                         const Activation& out) {
+  const network::Norm& norm = layer.norm;
   RmsnormOp op;
+  if (layer.groups > 1) op.groups = layer.groups;
   op.output = out.name;
   op.input = input.name;
   RmsnormParams& p = op.params;
@@ -46,7 +48,8 @@ RmsnormOp DeriveRmsnorm(const network::Norm& norm, const Numerics& numerics,
     p.gate_zero = gate->zero[0];
   }
   const std::size_t channels = norm.gamma.size();
-  const double unit = LayernormUnit(channels);
+  const std::size_t width = channels / static_cast<std::size_t>(layer.groups);
+  const double unit = LayernormUnit(width);
   const std::vector<double> gamma = EffectiveGamma(norm);
   for (std::size_t c = 0; c < channels; ++c) {
     const double of_gate = gate == nullptr ? 1 : gate->scale[c];
@@ -58,8 +61,8 @@ RmsnormOp DeriveRmsnorm(const network::Norm& norm, const Numerics& numerics,
   p.input_shift = ShiftsToSmallest(input.scale);
   // The zero point may cost the input one bit.
   p.rms_shift =
-      ShiftOfSquares(BitsFor({input.range.qmin, input.range.qmax}) + 1, p.input_shift, channels);
-  p.eps = EpsOfSquares(norm, numerics.layernorm_eps, input, p.rms_shift, out.name);
+      ShiftOfSquares(BitsFor({input.range.qmin, input.range.qmax}) + 1, p.input_shift, width);
+  p.eps = EpsOfSquares(norm.eps, width, numerics.layernorm_eps, input, p.rms_shift, out.name);
   return op;
 }
 

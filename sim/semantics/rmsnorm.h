@@ -16,7 +16,7 @@ FloatTensor ExactRmsnorm(const network::Norm& norm, const FloatTensor& x, const 
 
 // The input's scales are powers of two of each other; the gate has one zero point (null: no gate).
 // Throws InputError where a ratio of scales has no multiplier.
-RmsnormOp DeriveRmsnorm(const network::Norm& norm, const Numerics& numerics,
+RmsnormOp DeriveRmsnorm(const network::LayerNorm& layer, const Numerics& numerics,
                         const Hardware& hardware, const Activation& input, const Activation* gate,
                         const Activation& out);
 

@@ -56,7 +56,9 @@ TEST(Grid, QuantizesRoundsAndCountsWhatItClamps) {
       grid.Quantize(std::vector<float>{0.5F, 1.5F, -9, -2, nan, -7}, &saturated);
   EXPECT_EQ(codes.As<std::int8_t>(), (std::vector<std::int8_t>{0, 2, -8, 6, 7, -4}));
   EXPECT_EQ(saturated, 2);  // -9, and the zero point of the NaN
-  grid.ForEach([&](std::size_t i, Quantization q) { EXPECT_EQ(q, grid.At(grid.ChannelOf(i))); });
+  grid.ForEach(6, [&](std::size_t i, Quantization q) {
+    EXPECT_EQ(q, grid.At(grid.ChannelOf(i, 6)));
+  });
 }
 
 }  // namespace

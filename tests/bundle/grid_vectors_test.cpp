@@ -45,7 +45,7 @@ struct Case {
     const Grid grid(info, scale);
     const auto size = static_cast<std::size_t>(ElementCount(info.shape));
     for (std::size_t i = 0; i < size; ++i) {
-      const Quantization q = grid.At(grid.ChannelOf(i));
+      const Quantization q = grid.At(grid.ChannelOf(i, size));
       const auto step = static_cast<double>(random.Between(-2 * most - 10, 2 * most + 10));
       const double part = std::array{0.0, 0.5, -0.5, 0.25, -0.3, 1e-9}[i % 6];
       real.push_back(i % 11 == 7 ? -0.0 : q.scale * (step + part - q.zero));
@@ -63,7 +63,7 @@ void Compare(const Case& c, const Stepping& stepping) {
   std::int64_t changed = 0;
   std::vector<double> codes;
   for (std::size_t i = 0; i < c.real.size(); ++i) {
-    const Quantization q = grid.At(grid.ChannelOf(i));
+    const Quantization q = grid.At(grid.ChannelOf(i, c.real.size()));
     double u = grid.Units(q, c.real[i]);
     if (stepping.round) u = std::nearbyint(u);
     if (stepping.clamp) u = grid.Clamped(u);
@@ -89,7 +89,7 @@ void Compare(const Case& c, const Stepping& stepping) {
     std::vector<float> expected_float;
     for (std::size_t i = 0; i < codes.size(); ++i) {
       ASSERT_EQ(quantized.At(static_cast<std::int64_t>(i)), static_cast<std::int64_t>(codes[i]));
-      expected.push_back(grid.Real(grid.At(grid.ChannelOf(i)), std::trunc(codes[i])));
+      expected.push_back(grid.Real(grid.At(grid.ChannelOf(i, codes.size())), std::trunc(codes[i])));
       expected_float.push_back(static_cast<float>(expected.back()));
     }
     EXPECT_EQ(grid.Dequantize(quantized), expected);

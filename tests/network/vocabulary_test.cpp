@@ -28,6 +28,8 @@ void ExpectKnown(const Items& items, const std::set<std::string>& others) {
     known.presence = Presence::kEvery;
     ASSERT_NE(kind, derived.end()) << known.key;
     if (known.key == "embed") known.enters_block = !others.contains("norm_pre");
+    // The mean of its rows passes its factors on.
+    if (known.key == "norm") known.absorbed = !others.contains("norm_pool");
     // The first of two heads has a grid of its own.
     if (known.key == "head.output" && others.contains("head_dist.output"))
       known.tensor = "head.quant";

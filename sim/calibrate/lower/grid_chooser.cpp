@@ -67,6 +67,13 @@ class Chooser {
     for (const NodePlan& plan : plan_.nodes()) {
       std::visit([&](const auto& function) { Choose(function, plan); }, plan.node->function);
     }
+    // What one step hands to the next has the grid of both.
+    for (const network::Carry& carry : plan_.network().carried) {
+      if (plan_.Find(carry.input) == nullptr) continue;
+      Activation past = grids_.at(carry.output);
+      past.name = carry.input;
+      grids_[past.name] = std::move(past);
+    }
     for (const NodePlan& plan : plan_.nodes()) {
       if (const auto* layer = std::get_if<network::LayerNorm>(&plan.node->function))
         NoteGamma(*layer, plan);
@@ -91,10 +98,14 @@ class Chooser {
 
   // ---- by function ----
 
-  void Choose(const auto&, const NodePlan&) {}  // the plan has refused it
-
   void Choose(const network::Pixels&, const NodePlan& plan) { Set(plan, Pixels(plan)); }
   void Choose(const network::Patches&, const NodePlan& plan) { Set(plan, Pixels(plan)); }
+  void Choose(const network::Tokens& tokens, const NodePlan& plan) {
+    Set(plan, {Name(plan), {0, static_cast<std::int32_t>(tokens.vocabulary - 1)}, {1.0}, {0}, {}});
+  }
+  void Choose(const network::Past&, const NodePlan&) {}  // that of what is carried to it
+  void Choose(const network::LastRows&, const NodePlan& plan) { Set(plan, Renamed(plan, 0)); }
+  void Choose(const network::Embedding&, const NodePlan& plan) { Set(plan, Stream(plan)); }
   void Choose(const network::Activations&, const NodePlan& plan) { Set(plan, Stream(plan)); }
   void Choose(const network::Entry&, const NodePlan& plan) { Set(plan, Stream(plan)); }
   void Choose(const network::Positions&, const NodePlan& plan) { Set(plan, Stream(plan)); }
@@ -103,6 +114,8 @@ class Chooser {
     std::optional<double> unit;
     if (PowerOfTwo(plan)) unit = Input(plan, 1).scale[0];
     Set(plan, Stream(plan, unit));
+    if (!std::holds_alternative<network::Projection>(plan_.At(plan.inputs.at(0)).node->function))
+      return;
     // The layer's own int8 step waited for the grid that it is added on.
     const NodePlan& layer = plan_.At(plan.inputs.at(0));
     if (!layer.section) return;
@@ -119,7 +132,7 @@ class Chooser {
     Activation out;
     out.name = Name(plan);
     out.range = RangeOf(section);
-    const double unit = LayernormUnit(channels);
+    const double unit = LayernormUnit(channels / static_cast<std::size_t>(layer.groups));
     const bool deeploy = IsDeeploy(layer, plan);
     std::vector<double> gamma = deeploy ? std::vector<double>() : EffectiveGamma(layer.norm);
     if (plan.inputs.size() > 1) {
@@ -188,7 +201,8 @@ class Chooser {
     std::ranges::fill(a.zero, zero);
   }
 
-  void Choose(const network::Columns&, const NodePlan& plan) {
+  void Choose(const network::Columns& columns, const NodePlan& plan) {
+    if (IsView(plan_.network(), *plan.node)) return Set(plan, Slice(columns, plan));
     std::vector<RealRange> ranges = RangesOf(plan);
     std::vector<double> factor;
     for (const NodePlan* reader : plan_.ReadersOf(Name(plan))) {
@@ -229,8 +243,89 @@ class Chooser {
                {}});
   }
 
-  void Choose(const network::Elementwise&, const NodePlan& plan) {
+  void Choose(const network::Elementwise& function, const NodePlan& plan) {
+    if (IsDecay(plan)) return Set(plan, Fractions(plan));
+    if (function.parts.empty()) return Set(plan, Plain(plan, RangesOf(plan)));
+    // A scale for each part, of what was observed of its channels.
+    const std::vector<RealRange> seen = RangesOf(plan);
+    std::vector<RealRange> ranges;
+    for (const std::int64_t width : function.parts) {
+      const auto first = seen.begin() + static_cast<std::ptrdiff_t>(ranges.size());
+      RealRange part = *first;
+      for (auto range = first; range != first + width; ++range)
+        part = {std::min(part.min, range->min), std::max(part.max, range->max)};
+      ranges.insert(ranges.end(), static_cast<std::size_t>(width), part);
+    }
+    Set(plan, Plain(plan, ranges));
+  }
+
+  // ---- sequences ----
+
+  void Choose(const network::CausalConvolution&, const NodePlan& plan) {
     Set(plan, Plain(plan, RangesOf(plan)));
+  }
+  void Choose(const network::Multiply&, const NodePlan& plan) {
+    const std::vector<double> smoothing = Smoothing(plan);
+    Activation out = Plain(plan, smoothing.empty() ? RangesOf(plan) : Divided(plan, smoothing));
+    Scale(out, smoothing);
+    Set(plan, std::move(out));
+  }
+  void Choose(const network::Scaled&, const NodePlan& plan) {
+    Set(plan, Plain(plan, RangesOf(plan)));
+  }
+  void Choose(const network::Recurrence&, const NodePlan& plan) {
+    Set(plan, Plain(plan, RangesOf(plan)));
+  }
+
+  bool IsDecay(const NodePlan& plan) const {
+    const std::vector<const NodePlan*> readers = plan_.ReadersOf(Name(plan));
+    return std::any_of(readers.begin(), readers.end(), [&](const NodePlan* reader) {
+      const bool recurrence = std::holds_alternative<network::Recurrence>(reader->node->function);
+      return recurrence && reader->inputs.at(3) == Name(plan);
+    });
+  }
+  // Codes c that stand for (c + 1) / 2^bits: of a state that is kept, all of it.
+  Activation Fractions(const NodePlan& plan) const {
+    const int bits = plan.section->bits;
+    const auto channels = static_cast<std::size_t>(plan.node->shape.back());
+    return {Name(plan),
+            {0, (1 << bits) - 1},
+            std::vector<double>(channels, std::ldexp(1.0, -bits)),
+            std::vector<std::int32_t>(channels, -1),
+            {}};
+  }
+
+  // A longer sequence than those of the calibration may need more than was seen: so much is kept
+  // free. A power of two for each head.
+  void Choose(const network::FinalState&, const NodePlan& plan) {
+    constexpr double kHeadroom = 4;
+    Activation state;
+    state.name = Name(plan);
+    const std::int64_t half = std::int64_t{1} << (plan.section->bits - 1);
+    state.range = {static_cast<std::int32_t>(-half), static_cast<std::int32_t>(half - 1)};
+    for (const RealRange& range : RangesOf(plan)) {
+      const double most = std::max({-range.min, range.max, 1e-30});
+      state.scale.push_back(SnapUp(kHeadroom * most / static_cast<double>(half), 1));
+    }
+    state.zero.assign(state.scale.size(), 0);
+    Set(plan, std::move(state));
+  }
+
+  // The grid of one of the node's inputs, under its own name.
+  Activation Renamed(const NodePlan& plan, std::size_t input) const {
+    Activation grid = Input(plan, input);
+    grid.name = plan.node->name;
+    return grid;
+  }
+  Activation Slice(const network::Columns& columns, const NodePlan& plan) const {
+    Activation grid = Renamed(plan, 0);
+    const auto cut = [&](auto& values) {
+      values.erase(values.begin(), values.begin() + columns.first);
+      values.resize(static_cast<std::size_t>(plan.node->shape.back()));
+    };
+    cut(grid.scale);
+    cut(grid.zero);
+    return grid;
   }
 
   void Choose(const network::Gelu&, const NodePlan& plan) {

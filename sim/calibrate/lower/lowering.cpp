@@ -6,6 +6,7 @@
 #include <cmath>
 #include <functional>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "sim/semantics/gelu_lowering.h"
@@ -35,6 +36,24 @@ IntTensor PositionCodes(const network::Positions& positions, const Activation& e
   return codes;
 }
 
+// An embedding's rows as codes of the stream.
+IntTensor RowCodes(const FloatTensor& weight, const Activation& out) {
+  IntTensor codes(StorageFor(out.range), weight.shape);
+  const auto channels = static_cast<std::size_t>(weight.shape[1]);
+  std::visit(
+      [&]<typename T>(std::vector<T>& values) {
+        for (std::size_t i = 0; i < values.size(); ++i) {
+          const Quantization q = {out.scale[i % channels], out.zero[i % channels]};
+          values[i] = static_cast<T>(Quantize(static_cast<double>(weight.data[i]), q, out.range));
+        }
+      },
+      codes.storage());
+  return codes;
+}
+
+// A decay's steps are 2^-F, so that a code is a fraction without a division.
+constexpr int kMostTableCodes = 1 << 10;  // of one among several tables; beyond that interpolated
+
 // The integers of one node's operations.
 class Deriver {
  public:
@@ -49,8 +68,6 @@ class Deriver {
   }
 
  private:
-  void Of(const auto&, const NodePlan&) {}  // the plan has refused it
-
   const std::string& Name(const NodePlan& plan) const { return plan.node->name; }
   const Shape& ShapeOf(const NodePlan& plan) const { return plan.node->shape; }
   bool Wanted(const std::string& tensor) const {
@@ -78,7 +95,8 @@ class Deriver {
     Define(grid, plan, axis, StorageFor(grid.range));
   }
   void Define(const Activation& grid, const NodePlan& plan, ChannelAxis axis, DType dtype) {
-    bundle_.program.tensors.push_back({grid.name, ShapeOf(plan), dtype, grid.range});
+    bundle_.program.tensors.push_back(
+        {grid.name, ShapeOf(plan), dtype, grid.range, plan.node->length_axes});
     bundle_.scales[grid.name] = ToState(grid, axis);
   }
   void Emit(Op op) { bundle_.program.ops.push_back(std::move(op)); }
@@ -113,6 +131,48 @@ class Deriver {
   }
 
   // ---- inputs and data movement ----
+
+  void Of(const network::Tokens&, const NodePlan& plan) {
+    if (!Wanted(Name(plan))) return;
+    Define(Grid(plan), plan, ChannelAxis::kNone);
+    bundle_.program.inputs.push_back(Name(plan));
+  }
+  void Of(const network::Embedding& embedding, const NodePlan& plan) {
+    if (!Wanted(Name(plan))) return;
+    LookupOp op{Name(plan), plan.inputs.at(0), Name(plan) + ".table"};
+    bundle_.program.constants[op.table] = RowCodes(embedding.weight, Grid(plan));
+    Define(Grid(plan), plan);
+    Emit(std::move(op));
+  }
+
+  // Reals that are 0 before the first step.
+  void Of(const network::Past&, const NodePlan& plan) {
+    if (!Wanted(Name(plan))) return;
+    const Activation& grid = Grid(plan);
+    DefineCarried(grid, plan);
+    const auto& carried = plan_.network().carried;
+    const auto carry = std::find_if(carried.begin(), carried.end(),
+                                    [&](const auto& c) { return c.input == Name(plan); });
+    const std::string initial = Name(plan) + ".initial";
+    bundle_.program.carried.push_back({carry->output, carry->input, initial});
+    IntTensor zeros(StorageFor(grid.range), ShapeOf(plan));
+    std::visit(
+        [&]<typename T>(std::vector<T>& values) {
+          std::fill(values.begin(), values.end(), static_cast<T>(grid.zero[0]));
+        },
+        zeros.storage());
+    bundle_.program.constants[initial] = std::move(zeros);
+  }
+  // Of [heads, ...] states the planes have scales, of rows the columns.
+  void DefineCarried(const Activation& grid, const NodePlan& plan) {
+    Define(grid, plan, ShapeOf(plan).size() == 3 ? ChannelAxis::kFirst : ChannelAxis::kLast);
+  }
+
+  void Of(const network::LastRows&, const NodePlan& plan) {
+    if (!Wanted(Name(plan))) return;
+    DefineCarried(Grid(plan), plan);
+    Emit(LastRowsOp{Name(plan), Input(plan, 0).name, plan.inputs.at(1)});
+  }
 
   void Of(const network::Activations&, const NodePlan& plan) { DefineInput(plan); }
   void Of(const network::Entry&, const NodePlan& plan) { DefineInput(plan); }
@@ -150,28 +210,33 @@ class Deriver {
   }
 
   void DeriveLayer(const network::Projection& projection, const NodePlan& plan) {
+    GemmOp op;
+    op.output = plan.Products();
+    op.input = Input(plan, 0).name;
+    op.acc = plan.hardware.acc;
+    std::tie(op.weight, op.bias) = QuantizeWeights(plan);
+    const std::vector<std::int32_t>& zero = bundle_.scales[op.weight].zero;
+    if (std::ranges::any_of(zero, [](std::int32_t z) { return z != 0; }))
+      op.weight_zero = Compressed(zero);
+    op.rows = projection.rows;
+    op.first_row = projection.first;
+    Define(Products(plan), plan, ChannelAxis::kLast, DType::kInt32);
+    Emit(std::move(op));
+  }
+
+  // The names of the constants.
+  std::pair<std::string, std::string> QuantizeWeights(const NodePlan& plan) {
     const Activation weights = grids_.at(plan.Weights());
     const RealLayer layer = RealLayerOf(
         plan_, plan,
         options_.layer ? options_.layer(*plan.node) : LayerOf(plan_.network(), *plan.node, source_),
         grids_);
     QuantizedLinear q = QuantizeLinear(layer, weights, MeanOf(plan));
-    GemmOp op;
-    op.output = plan.Products();
-    op.input = Input(plan, 0).name;
-    op.weight = weights.name;
-    op.bias = op.output + ".bias";
-    op.acc = plan.hardware.acc;
-    const TensorScale stated = ToState(Recentred(weights), ChannelAxis::kFirst);
-    if (std::ranges::any_of(stated.zero, [](std::int32_t zero) { return zero != 0; }))
-      op.weight_zero = Compressed(stated.zero);
-    op.rows = projection.rows;
-    op.first_row = projection.first;
-    Define(Products(plan), plan, ChannelAxis::kLast, DType::kInt32);
-    bundle_.scales[op.weight] = stated;
-    bundle_.program.constants[op.weight] = std::move(q.weight);
-    bundle_.program.constants[op.bias] = std::move(q.bias);
-    Emit(std::move(op));
+    const std::string bias = plan.Products() + ".bias";
+    bundle_.scales[weights.name] = ToState(Recentred(weights), ChannelAxis::kFirst);
+    bundle_.program.constants[weights.name] = std::move(q.weight);
+    bundle_.program.constants[bias] = std::move(q.bias);
+    return {weights.name, bias};
   }
 
   // Of a layer's input in the units of its rewritten weights, where it corrects its biases.
@@ -185,6 +250,11 @@ class Deriver {
 
   void Of(const network::Columns& columns, const NodePlan& plan) {
     if (!Wanted(Name(plan))) return;
+    if (IsView(plan_.network(), *plan.node)) {
+      const std::int64_t width = plan_.At(plan.inputs.at(0)).node->shape.back();
+      Define(Grid(plan), plan);
+      return Emit(ViewOp{Name(plan), Input(plan, 0).name, columns.first, {width, 1}, {}});
+    }
     Define(Grid(plan), plan);
     Requantize(plan, Source(plan_.At(plan.inputs.at(0))), Grid(plan), columns.first);
   }
@@ -285,26 +355,178 @@ class Deriver {
     Define(Grid(plan), plan);
     if (!layer.centred) {
       const Activation* gate = plan.inputs.size() > 1 ? &Input(plan, 1) : nullptr;
-      return Emit(DeriveRmsnorm(layer.norm, plan.numerics, plan.hardware, Input(plan, 0), gate,
-                                Grid(plan)));
+      return Emit(
+          DeriveRmsnorm(layer, plan.numerics, plan.hardware, Input(plan, 0), gate, Grid(plan)));
     }
     Emit(DeriveLayernorm(layer.norm, plan.numerics, plan.hardware, Input(plan, 0), Grid(plan),
                          plan.section->origin));
   }
 
+  // From one channel's grid to another's.
   static std::vector<std::int32_t> Table(const std::function<double(double)>& function,
-                                         const Activation& in, const Activation& out) {
-    return TableOf(function, {in.scale[0], in.zero[0]}, in.range, {out.scale[0], out.zero[0]},
-                   out.range);
+                                         const Activation& in, const Activation& out,
+                                         std::size_t channel = 0, int step_bits = 0) {
+    return TableOf(function, {in.scale[channel], in.zero[channel]}, in.range,
+                   {out.scale[channel], out.zero[channel]}, out.range, step_bits);
   }
 
-  void Of(const network::Elementwise& function, const NodePlan& plan) {
+  // One table for each function and grid among the columns.
+  void Of(const network::Elementwise& elementwise, const NodePlan& plan) {
     if (!Wanted(Name(plan))) return;
+    const Activation& in = Input(plan, 0);
+    const Activation& out = Grid(plan);
     TableOp op;
     op.output = Name(plan);
-    op.input = Input(plan, 0).name;
-    op.table = Table(function.of.at(0), Input(plan, 0), Grid(plan));
+    op.input = in.name;
+    const std::size_t channels = out.scale.size();
+    const auto function = [&](std::size_t c) { return c * elementwise.of.size() / channels; };
+    const bool one = elementwise.of.size() == 1 && Compressed(out.scale).size() == 1;
+    if (!one && in.range.qmax - in.range.qmin >= kMostTableCodes)
+      op.step_bits = BitsFor({0, in.range.qmax - in.range.qmin}) - 9;
+    std::int32_t tables = 0;
+    for (std::size_t c = 0; c < channels; ++c) {
+      const bool same = c > 0 && function(c) == function(c - 1) &&
+                        out.scale[c] == out.scale[c - 1] && out.zero[c] == out.zero[c - 1];
+      if (!same) {
+        const auto table = Table(elementwise.of[function(c)], in, out, c, op.step_bits);
+        op.table.insert(op.table.end(), table.begin(), table.end());
+        ++tables;
+      }
+      op.table_of.push_back(tables - 1);
+    }
+    if (tables == 1) op.table_of.clear();
+    Define(out, plan);
+    Emit(std::move(op));
+  }
+
+  // ---- sequences ----
+
+  void Of(const network::CausalConvolution&, const NodePlan& plan) {
+    if (Wanted(plan.Products())) {
+      CausalConvOp op;
+      op.output = plan.Products();
+      op.input = Input(plan, 0).name;
+      op.past = plan.inputs.at(1);
+      op.acc = plan.hardware.acc;
+      std::tie(op.weight, op.bias) = QuantizeWeights(plan);
+      Define(Products(plan), plan, ChannelAxis::kLast, DType::kInt32);
+      Emit(std::move(op));
+    }
+    Narrow(plan);
+  }
+
+  void Of(const network::Multiply&, const NodePlan& plan) {
+    if (Wanted(plan.Products())) {
+      const Activation& a = Input(plan, 0);
+      const Activation& b = Input(plan, 1);
+      MultiplyOp op;
+      op.output = plan.Products();
+      op.a = a.name;
+      op.b = b.name;
+      op.a_zero = a.zero[0];
+      op.b_zero = b.zero[0];
+      Define(Products(plan), plan, ChannelAxis::kLast, DType::kInt32);
+      Emit(std::move(op));
+    }
+    Narrow(plan);
+  }
+
+  void Of(const network::Scaled& scaled, const NodePlan& plan) {
+    if (Wanted(plan.Products())) {
+      MultiplyOp op;
+      op.output = plan.Products();
+      op.a = Input(plan, 0).name;
+      op.a_zero = Input(plan, 0).zero[0];
+      op.factor = op.output + ".factor";
+      std::vector<std::int16_t> codes = FactorsOf(scaled).codes;
+      const auto channels = static_cast<std::int64_t>(codes.size());
+      bundle_.program.constants[op.factor] = IntTensor({channels}, std::move(codes));
+      Define(Products(plan), plan, ChannelAxis::kLast, DType::kInt32);
+      Emit(std::move(op));
+    }
+    Narrow(plan);
+  }
+
+  // What was accumulated, on the node's own grid.
+  void Narrow(const NodePlan& plan) {
+    if (!Wanted(Name(plan))) return;
     Define(Grid(plan), plan);
+    Requantize(plan, Products(plan), Grid(plan));
+  }
+
+  // The update of a state, from its grid and those of key, value and decay, the inputs from `first`
+  // on.
+  GatedUpdateParams Update(const auto& function, const NodePlan& plan, std::size_t first,
+                           const Activation& state) const {
+    const Activation& key = Input(plan, first);
+    const Activation& value = Input(plan, first + 1);
+    const Activation& decay = Input(plan, first + 2);
+    GatedUpdateParams update;
+    update.key_width = static_cast<int>(function.key_width);
+    update.value_width = static_cast<int>(function.value_width);
+    update.value_first = function.value_first;
+    update.key_zero = key.zero[0];
+    update.value_zero = value.zero[0];
+    update.decay_zero = decay.zero[0];
+    update.decay_shift = DecayShift(decay);
+    update.rounding = plan.numerics.recurrence;
+    for (std::size_t h = 0; h < state.scale.size(); ++h) {
+      update.update.push_back(MultiplierFor(key.scale[0] * value.scale[0] / state.scale[h],
+                                            plan.hardware.multiplier_bits,
+                                            fmt::format("{}, head {}", state.name, h)));
+    }
+    update.update = Compressed(std::move(update.update));
+    return update;
+  }
+  // F of a grid of steps 2^-F.
+  static int DecayShift(const Activation& decay) {
+    return static_cast<int>(std::lround(-std::log2(decay.scale[0])));
+  }
+
+  void Of(const network::Recurrence& recurrence, const NodePlan& plan) {
+    if (!Wanted(Name(plan))) return;
+    const Activation& query = Input(plan, 0);
+    const Activation& state = Input(plan, 4);
+    const Activation& out = Grid(plan);
+    RecurrenceOp op;
+    op.output = Name(plan);
+    op.query = query.name;
+    op.key = Input(plan, 1).name;
+    op.value = Input(plan, 2).name;
+    op.decay = Input(plan, 3).name;
+    op.past = state.name;
+    op.update = Update(recurrence, plan, 1, state);
+    op.query_zero = query.zero[0];
+    // What is read has 16 bits, so that its product with a multiplier is within 64.
+    constexpr int kReadBits = 16;
+    op.state_shift = std::max(0, BitsFor({state.range.qmin, state.range.qmax}) - kReadBits);
+    op.zero = out.zero[0];
+    op.rounding = plan.numerics.recurrence;
+    const std::int64_t heads = ShapeOf(plan).back() / recurrence.value_width;
+    const Shape& states = plan_.At(plan.inputs.at(4)).node->shape;
+    for (std::int64_t h = 0; h < heads; ++h) {
+      const double s = state.scale[static_cast<std::size_t>(h * states[0] / heads)];
+      const double ratio =
+          query.scale[0] * std::ldexp(s, op.state_shift) / recurrence.divisor / out.scale[0];
+      op.readout.push_back(MultiplierFor(ratio, plan.hardware.multiplier_bits,
+                                         fmt::format("{}, head {}", op.output, h)));
+    }
+    op.readout = Compressed(std::move(op.readout));
+    Define(out, plan);
+    Emit(std::move(op));
+  }
+
+  void Of(const network::FinalState& final, const NodePlan& plan) {
+    if (!Wanted(Name(plan))) return;
+    const Activation& state = Grid(plan);
+    RecurrenceStateOp op;
+    op.output = Name(plan);
+    op.key = Input(plan, 0).name;
+    op.value = Input(plan, 1).name;
+    op.decay = Input(plan, 2).name;
+    op.past = plan.inputs.at(3);
+    op.update = Update(final, plan, 0, state);
+    DefineCarried(state, plan);
     Emit(std::move(op));
   }
 
@@ -354,7 +576,9 @@ class Deriver {
 
   void Of(const network::Sum&, const NodePlan& plan) {
     if (!Wanted(Name(plan))) return;
-    const Activation addend = Source(plan_.At(plan.inputs.at(0)));
+    const NodePlan& first = plan_.At(plan.inputs.at(0));
+    const bool layer = std::holds_alternative<network::Projection>(first.node->function);
+    const Activation addend = layer ? Source(first) : Grid(first);
     const Activation& stream = Input(plan, 1);
     const Activation& out = Grid(plan);
     std::vector<double> of_stream;

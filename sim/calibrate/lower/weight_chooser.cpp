@@ -146,6 +146,11 @@ double BiasLimit(const Accumulator& acc) {
 
 network::Linear LayerOf(const network::Network& network, const network::Node& node,
                         const InputSource& source) {
+  if (const auto* convolution = std::get_if<network::CausalConvolution>(&node.function)) {
+    network::Linear taps = {convolution->weight, convolution->bias};
+    taps.bias.resize(static_cast<std::size_t>(taps.out_features()), 0.0F);
+    return taps;
+  }
   network::Linear layer = std::get<network::Projection>(node.function).layer;
   if (!ReadsPixels(network, node)) return layer;
   const auto depth = static_cast<std::size_t>(layer.in_features());
@@ -179,8 +184,26 @@ std::vector<double> RowFactors(const Plan& plan, const NodePlan& node, const Gri
 
 RealLayer RealLayerOf(const Plan& plan, const NodePlan& node, network::Linear layer,
                       const Grids& grids) {
-  return Rewritten(node.Products(), std::move(layer), RowFactors(plan, node, grids),
-                   grids.at(plan.At(node.inputs.at(0)).Tensor()));
+  Activation input = grids.at(plan.At(node.inputs.at(0)).Tensor());
+  if (std::holds_alternative<network::CausalConvolution>(node.node->function)) {
+    // The taps of a channel read that channel alone, and all have one scale.
+    const auto taps = static_cast<std::size_t>(layer.in_features());
+    input.scale.resize(taps, input.scale[0]);
+    input.zero.resize(taps, input.zero[0]);
+  }
+  return Rewritten(node.Products(), std::move(layer), RowFactors(plan, node, grids), input);
+}
+
+FactorCodes FactorsOf(const network::Scaled& scaled) {
+  constexpr double kMost = 32767;
+  double most = 0;
+  for (const float f : scaled.factor) most = std::max(most, std::fabs(static_cast<double>(f)));
+  FactorCodes factors;
+  factors.step = most == 0 ? 1 : most / kMost;
+  for (const float f : scaled.factor)
+    factors.codes.push_back(
+        static_cast<std::int16_t>(std::nearbyint(static_cast<double>(f) / factors.step)));
+  return factors;
 }
 
 Activation ProductsGrid(const Plan& plan, const NodePlan& node, const Grids& grids) {
@@ -199,6 +222,14 @@ Activation ProductsGrid(const Plan& plan, const NodePlan& node, const Grids& gri
     } else {
       for (const double s : rhs.scale) acc.scale.push_back(s * lhs.scale[0]);
     }
+  } else if (std::holds_alternative<network::Multiply>(node.node->function)) {
+    const Activation& rhs = grids.at(plan.At(node.inputs.at(1)).Tensor());
+    acc.range = {INT32_MIN, INT32_MAX};
+    acc.scale = Expanded(rhs.scale, lhs.scale.size());
+    for (std::size_t c = 0; c < lhs.scale.size(); ++c) acc.scale[c] *= lhs.scale[c];
+  } else if (const auto* scaled = std::get_if<network::Scaled>(&node.node->function)) {
+    acc.range = {INT32_MIN, INT32_MAX};
+    for (const double s : lhs.scale) acc.scale.push_back(s * FactorsOf(*scaled).step);
   } else if (const auto* mean = std::get_if<network::MeanRows>(&node.node->function)) {
     // What is summed stands for the mean: the division is the scale's.
     const NodePlan& input = plan.At(node.inputs.at(0));
@@ -237,7 +268,8 @@ Activation QuotientGrid(const Plan& plan, const NodePlan& product, const Grids& 
 
 void ChooseProducts(const Plan& plan, const NodePlan& node, const InputSource& source, Grids& grids,
                     std::vector<LoweringNote>& notes) {
-  const bool layer = std::holds_alternative<network::Projection>(node.node->function);
+  const bool layer = std::holds_alternative<network::Projection>(node.node->function) ||
+                     std::holds_alternative<network::CausalConvolution>(node.node->function);
   if (!layer && node.Products().empty()) return;
   if (layer) {
     // Embeddings enter the program of a network of images behind its patches.

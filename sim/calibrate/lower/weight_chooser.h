@@ -8,8 +8,8 @@
 
 namespace qsim::calibrate {
 
-// Of a Projection its weights' grid, of a Projection or a Product its accumulator's; of any other
-// node nothing. Raised scales are noted. Throws InputError.
+// Of a layer or a convolution its weights' grid, and of all that accumulates the accumulator's; of
+// any other node nothing. Raised scales are noted. Throws InputError.
 void ChooseProducts(const Plan& plan, const NodePlan& node, const InputSource& source, Grids& grids,
                     std::vector<LoweringNote>& notes);
 // The accumulator's alone, from the grids of its operands.
@@ -21,7 +21,14 @@ Activation QuotientGrid(const Plan& plan, const NodePlan& product, const Grids& 
 // The largest |bias| in steps of the accumulator.
 double BiasLimit(const Accumulator& acc);
 
-// The float layer of a Projection; of one that reads pixels, W x with x = (p / 255 - mean) / std:
+// D of a Scaled node in codes of 16 bits, and their step.
+struct FactorCodes {
+  std::vector<std::int16_t> codes;
+  double step = 1;
+};
+FactorCodes FactorsOf(const network::Scaled& scaled);
+
+// The float layer of a Projection, or of a convolution, whose inputs are the tokens that it sees; of one that reads pixels, W x with x = (p / 255 - mean) / std:
 // std moves into the weights, mean into the bias, and a pixel keeps its code with the scale 1 /
 // 255.
 network::Linear LayerOf(const network::Network& network, const network::Node& node,

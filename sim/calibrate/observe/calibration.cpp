@@ -12,6 +12,7 @@
 
 #include "sim/error.h"
 #include "sim/parallel.h"
+#include "sim/semantics/float_recurrence.h"
 #include "sim/semantics/float_run.h"
 
 namespace qsim::calibrate {
@@ -29,9 +30,11 @@ RealRange RangeOfValues(const std::vector<T>& values) {
 }
 
 RealRange RangeOfInputs(const ModelInputs& inputs) {
-  const auto* images = std::get_if<ImageInputs>(&inputs.data);
-  return images != nullptr ? RangeOfValues(images->pixels.As<std::uint8_t>())
-                           : RangeOfValues(std::get<FloatTensor>(inputs.data).data);
+  if (const auto* images = std::get_if<ImageInputs>(&inputs.data))
+    return RangeOfValues(images->pixels.As<std::uint8_t>());
+  if (const auto* tokens = std::get_if<TokenInputs>(&inputs.data))
+    return RangeOfValues(tokens->ids.As<std::int32_t>());
+  return RangeOfValues(std::get<FloatTensor>(inputs.data).data);
 }
 
 // The inputs first .. first + count of what has an axis of inputs in front.
@@ -41,6 +44,14 @@ FloatTensor Slice(const FloatTensor& all, std::int64_t first, std::int64_t count
   piece.shape[0] = count;
   piece.data = Slice(all.data, first * each, count * each);
   return piece;
+}
+
+template <typename T>
+IntTensor Slice(const IntTensor& all, std::int64_t first, std::int64_t count) {
+  Shape shape = all.shape();
+  const std::int64_t each = ElementCount(shape) / shape[0];
+  shape[0] = count;
+  return {std::move(shape), Slice(all.As<T>(), first * each, count * each)};
 }
 
 // "[2, 17]" of a flat index.
@@ -113,13 +124,14 @@ class Pass {
       const std::int64_t size = std::min<std::int64_t>(2 * threads_, count - first);
       std::vector<Seen> seen(static_cast<std::size_t>(size), Seen(places));
       ParallelFor(size, threads_, [&](std::int64_t i, int) {
-        run_.Part(part, states_[static_cast<std::size_t>(first + i)],
-                  [&](const network::Node& node, const FloatTensor& value) {
-                    CheckFinite(node.name, value, first + i);
-                    const auto found = places_.find(node.name);
-                    if (found == places_.end()) return;
-                    seen[static_cast<std::size_t>(i)][found->second - first_place] = value;
-                  });
+        FloatRun::State& state = states_[static_cast<std::size_t>(first + i)];
+        run_.Part(part, state, [&](const network::Node& node, const FloatTensor& value) {
+          CheckFinite(node.name, value, first + i);
+          const auto found = places_.find(node.name);
+          if (found == places_.end()) return;
+          seen[static_cast<std::size_t>(i)][found->second - first_place] =
+              Observable(node, value, state);
+        });
       });
       // Each tensor's observer by itself, its inputs in order.
       ParallelFor(static_cast<std::int64_t>(here.size()), threads_, [&](std::int64_t n, int) {
@@ -130,6 +142,16 @@ class Pass {
     for (Observed* tensor : here) {
       if (tensor->observer != nullptr) tensor->observer->EndBatch();
     }
+  }
+
+  // A state must hold what it was on the way, not only what is left.
+  static FloatTensor Observable(const network::Node& node, const FloatTensor& value,
+                                const FloatRun::State& state) {
+    const auto* last = std::get_if<network::FinalState>(&node.function);
+    if (last == nullptr) return value;
+    std::vector<const FloatTensor*> inputs;
+    for (const std::string& input : node.inputs) inputs.push_back(&state.at(input));
+    return semantics::FloatStatePeak(*last, inputs);
   }
 
   void CheckFinite(const std::string& name, const FloatTensor& value, std::int64_t input) const {
@@ -171,13 +193,14 @@ CalibrationInputs CalibrationInputs::From(const ModelInputs& inputs) {
     const std::int64_t taken = std::min(most, inputs.count() - first);
     for (const FloatTensor& more : inputs.more) piece.more.push_back(Slice(more, first, taken));
     if (const auto* images = std::get_if<ImageInputs>(&inputs.data)) {
-      Shape shape = images->pixels.shape();
-      const std::int64_t each = ElementCount(shape) / shape[0];
-      shape[0] = taken;
-      IntTensor pixels(DType::kUint8, shape);
-      pixels.As<std::uint8_t>() =
-          Slice(images->pixels.As<std::uint8_t>(), first * each, taken * each);
-      piece.data = ImageInputs{std::move(pixels), images->mean, images->stddev};
+      piece.data = ImageInputs{Slice<std::uint8_t>(images->pixels, first, taken), images->mean,
+                               images->stddev};
+      return piece;
+    }
+    if (const auto* tokens = std::get_if<TokenInputs>(&inputs.data)) {
+      piece.data = TokenInputs{
+          Slice<std::int32_t>(tokens->ids, first, taken),
+          tokens->lengths.empty() ? tokens->lengths : Slice(tokens->lengths, first, taken)};
       return piece;
     }
     piece.data = Slice(std::get<FloatTensor>(inputs.data), first, taken);

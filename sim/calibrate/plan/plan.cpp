@@ -12,6 +12,11 @@ bool ChannelWise(const Section& section) {
   return section.calibration_mode == CalibrationMode::kChannelWise;
 }
 
+bool IsView(const network::Network& network, const network::Node& node) {
+  return std::holds_alternative<network::Columns>(node.function) &&
+         !std::holds_alternative<network::Projection>(network.At(node.inputs.at(0)).function);
+}
+
 bool DividesAfter(const NodePlan& softmax) {
   return std::holds_alternative<network::Softmax>(softmax.node->function) &&
          softmax.numerics.softmax_division == SoftmaxDivision::kAfter;
@@ -44,7 +49,9 @@ void Plan::Select(const network::Network& network,
     NodePlan plan;
     plan.node = &node;
     plan.input = entry || std::holds_alternative<network::Pixels>(node.function) ||
-                 std::holds_alternative<network::Activations>(node.function);
+                 std::holds_alternative<network::Activations>(node.function) ||
+                 std::holds_alternative<network::Tokens>(node.function) ||
+                 std::holds_alternative<network::Past>(node.function);
     for (const std::string& input : node.inputs) {
       const auto seen = instead.find(input);
       plan.inputs.push_back(seen == instead.end() ? input : seen->second);
@@ -83,11 +90,12 @@ Plan::Plan(const network::Network& network, const Bundle& bundle) : network_(&ne
       plan.hardware.acc = *AccumulatorOf(*products);
     Section plain;
     plain.origin = "the bundle";
-    if (std::holds_alternative<network::Projection>(plan.node->function)) {
+    const bool layer = std::holds_alternative<network::Projection>(plan.node->function);
+    if (layer || std::holds_alternative<network::CausalConvolution>(plan.node->function)) {
       plan.weight = plain;
       plan.weight->calibration_mode = CalibrationMode::kChannelWise;
-      if (!has(network::NarrowName(*plan.node))) continue;
     }
+    if (layer && !has(network::NarrowName(*plan.node))) continue;
     plan.section = plain;
   }
 }

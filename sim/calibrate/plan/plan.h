@@ -32,7 +32,7 @@ struct NodePlan {
   // Of its grid; a Projection has one only where an int8 step follows it, or where nothing reads
   // it.
   std::optional<Section> section;
-  std::optional<Section> weight;  // Projection
+  std::optional<Section> weight;  // Projection, CausalConvolution
   // What its observer sees: its section, but by channel where factors of channels are to be found.
   // Absent: not observed.
   std::optional<Section> observed;
@@ -50,11 +50,14 @@ struct NodePlan {
     if (!std::holds_alternative<network::Projection>(node->function)) return node->name;
     return section ? network::NarrowName(*node) : network::AccumulatorName(*node);
   }
-  // The accumulator of a Projection, a Product or a mean; of another node "". And a Projection's
-  // weights.
+  // The accumulator of a layer, a convolution, a product or a mean; of another node "". And a
+  // layer's weights.
   std::string Products() const {
     if (std::holds_alternative<network::Product>(node->function) ||
-        std::holds_alternative<network::MeanRows>(node->function))
+        std::holds_alternative<network::MeanRows>(node->function) ||
+        std::holds_alternative<network::CausalConvolution>(node->function) ||
+        std::holds_alternative<network::Multiply>(node->function) ||
+        std::holds_alternative<network::Scaled>(node->function))
       return node->name + std::string(network::kProductSuffix);
     return std::holds_alternative<network::Projection>(node->function)
                ? network::AccumulatorName(*node)
@@ -100,6 +103,8 @@ class Plan {
 };
 
 bool ChannelWise(const Section& section);
+// Whether the node is columns of a tensor that has a grid: the same codes, in another place.
+bool IsView(const network::Network& network, const network::Node& node);
 // Whether the node is a softmax whose readers divide by the sums of its rows.
 bool DividesAfter(const NodePlan& softmax);
 

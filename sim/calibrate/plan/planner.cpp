@@ -16,8 +16,8 @@ using network::Node;
 
 // Why a tensor cannot be smoothed.
 constexpr const char* kNothingAbsorbs =
-    "only the output of a norm, and the values that attention sums, reach linear layers that can "
-    "absorb the factors of their channels";
+    "only the output of a norm or a gate, and the values that attention sums, reach linear layers "
+    "that can absorb the factors of their channels";
 
 // Logits feed no array, so they keep 16 bits, one scale, and no ties that 8 bits would make.
 Section UnreadSection() {
@@ -82,28 +82,30 @@ class Planner {
 
   // ---- what each function asks of its sections ----
 
-  void Choose(const auto&, NodePlan& plan) {
-    throw InputError(
-        fmt::format("{}: what it computes cannot be realised in integers yet", plan.node->name));
-  }
-
   void Choose(const network::Pixels&, NodePlan&) {}
   void Choose(const network::Patches&, NodePlan&) {}
+  void Choose(const network::Tokens&, NodePlan&) {}
+  void Choose(const network::Past&, NodePlan&) {}
+  void Choose(const network::LastRows&, NodePlan&) {}  // the grid of what it keeps
+  void Choose(const network::Embedding&, NodePlan& plan) { plan.section = Stream(); }
   void Choose(const network::Entry&, NodePlan& plan) { plan.section = Stream(); }
   void Choose(const network::Activations&, NodePlan& plan) { plan.section = Stream(); }
   void Choose(const network::Positions&, NodePlan& plan) { plan.section = Stream(); }
-  // Of the stream, or of two heads.
+  // Of the stream, of two heads, or of two tensors.
   void Choose(const network::Sum&, NodePlan& plan) {
-    plan.section = node_->stream ? Stream() : UnreadSection();
+    plan.section = node_->stream ? Stream() : Unread() ? UnreadSection() : OperandOrWide();
+    if (!node_->stream && !Unread())
+      RequireLayerWise(*plan.section, node_->section->key,
+                       "a sum outside the stream has one scale");
   }
   void Choose(const network::MeanRows&, NodePlan& plan) {
-    plan.section = network_.FeedsArray(*node_) ? Operand(*node_->section) : Get(*node_->section);
+    plan.section = OperandOrWide();
     RequireHeads(*plan.section, *node_->section);
   }
 
-  void Choose(const network::LayerNorm&, NodePlan& plan) {
+  void Choose(const network::LayerNorm& layer, NodePlan& plan) {
     // The stream may begin with a norm, or a norm be added to it.
-    plan.section = network_.FeedsArray(*node_) ? Operand(*node_->section) : Get(*node_->section);
+    plan.section = OperandOrWide();
     RequireHeads(*plan.section, *node_->section);
     if (node_->stream) {
       RequireOneZeroPoint(*plan.section);
@@ -115,6 +117,12 @@ class Planner {
             plan.section->origin, node_->name));
       }
     }
+    if (layer.groups > 1 && layer.centred) {
+      throw InputError(
+          fmt::format("{}: cannot be realised in integers: groups of a layer norm; of "
+                      "an RMS norm they can",
+                      node_->name));
+    }
     // Channels of its input may be powers of two apart, which only the stream's grids are.
     NodePlan& input = plan_.Mutable(plan.inputs.at(0));
     const bool norm = std::holds_alternative<network::LayerNorm>(input.node->function);
@@ -125,7 +133,9 @@ class Planner {
     if (gate.section) RequireOneZeroPoint(*gate.section, *gate.node, "gate");
   }
 
-  void Choose(const network::Columns&, NodePlan& plan) { plan.section = Operand(*node_->section); }
+  void Choose(const network::Columns&, NodePlan& plan) {
+    if (!IsView(network_, *node_)) plan.section = OperandOrWide();
+  }
 
   void Choose(const network::Projection&, NodePlan& plan) {
     plan.weight = Operand(*node_->weight_section);
@@ -151,10 +161,14 @@ class Planner {
       plan.section = TableInput(GeluKind::kTable);
     } else if (std::holds_alternative<network::LayerNorm>(reader)) {
       plan.section = Operand(*node_->section);
-    } else if (!AddsAccumulators(*readers.front(), *node_)) {
+    } else if (ReadsAccumulators(*readers.front(), *node_)) {
+      plan.section = OptionalStep();
+    } else if (std::holds_alternative<network::Sum>(reader) &&
+               network_.ReadersOf(*readers.front()->node).empty()) {
       plan.section = UnreadSection();
     } else {
-      plan.section = OptionalStep();
+      plan.section = OperandOrWide();
+      RequireLayerWise(*plan.section, node_->section->key, "what reads it takes one scale");
     }
   }
 
@@ -212,11 +226,85 @@ class Planner {
   }
 
   void Choose(const network::Gelu&, NodePlan& plan) { ChooseTable(plan); }
-  void Choose(const network::Elementwise&, NodePlan& plan) { ChooseTable(plan); }
+  void Choose(const network::Elementwise& function, NodePlan& plan) {
+    ChooseTable(plan);
+    for (const std::string& input : plan.inputs) RequireOneScale(input, "a table reads it");
+    if (function.parts.empty()) return;
+    plan.observed = plan.section;
+    plan.observed->calibration_mode = CalibrationMode::kChannelWise;
+  }
   void ChooseTable(NodePlan& plan) {
-    plan.section = Operand(*node_->section);
+    plan.section = OperandOrWide();
     RequireLayerWise(*plan.section, node_->section->key,
                      "one table serves every channel of its output");
+  }
+
+  // ---- sequences ----
+
+  void Choose(const network::CausalConvolution&, NodePlan& plan) {
+    plan.weight = Operand(*node_->weight_section);
+    RequireHeads(*plan.weight, *node_->weight_section);
+    RequireOneScale(plan.inputs.at(0), "a convolution with carried state reads it");
+    plan.section = OperandOrWide();
+    RequireLayerWise(*plan.section, node_->section->key, "a table reads it");
+  }
+
+  void Choose(const network::Multiply&, NodePlan& plan) {
+    for (const std::string& input : plan.inputs) RequireOneZero(input, "factor");
+    RequireProduct(plan_.Mutable(plan.inputs[0]), plan_.Mutable(plan.inputs[1]));
+    plan.section = OperandOrWide();
+    RequireHeads(*plan.section, *node_->section);
+  }
+  // Codes less their zero points have as many bits as the codes, and a sign.
+  void RequireProduct(const NodePlan& a, NodePlan& b) {
+    constexpr int kMostBits = 31;
+    if (!b.section || !b.node->section) return;
+    const int most = kMostBits - (a.section ? a.section->bits : 16);
+    if (b.section->bits <= most) return;
+    Substitute(*b.section, b.node->section->key,
+               fmt::format("{} bits: it multiplies {} of {}, and the product has {}",
+                           b.section->bits, a.node->name, kMostBits - most, kMostBits + 1),
+               fmt::format("bits: {}", most), [most](Section& s) { s.bits = most; });
+  }
+  void Choose(const network::Scaled&, NodePlan& plan) {
+    RequireOneZero(plan.inputs.at(0), "factor");
+    plan.section = OperandOrWide();
+    RequireHeads(*plan.section, *node_->section);
+  }
+
+  void Choose(const network::Recurrence&, NodePlan& plan) {
+    RequireUpdate(plan);
+    plan.section = OperandOrWide();
+    RequireLayerWise(*plan.section, node_->section->key, "a recurrence reads out with one scale");
+  }
+  // Each head's state has a scale of its own, and hardware.state_bits.
+  void Choose(const network::FinalState&, NodePlan& plan) {
+    RequireUpdate(plan);
+    Section state;
+    state.calibration_mode = CalibrationMode::kChannelWise;  // a plane is a head
+    state.bits = plan.hardware.state_bits;
+    state.origin = "hardware.state_bits";
+    plan.section = std::move(state);
+  }
+  void RequireUpdate(const NodePlan& plan) {
+    if (plan.hardware.requant == RequantMode::kPowerOfTwo) {
+      throw InputError(fmt::format(
+          "key 'hardware.requant': power_of_two: the recurrence {} has multipliers; use requant: "
+          "multiplier",
+          node_->name));
+    }
+    for (std::size_t i = 0; i + 1 < plan.inputs.size(); ++i)
+      RequireOneScale(plan.inputs[i], "a recurrence reads it");
+  }
+
+  void RequireOneScale(const std::string& input, const std::string& why) {
+    NodePlan& read = plan_.Mutable(input);
+    if (read.section && read.node->section)
+      RequireLayerWise(*read.section, read.node->section->key, why);
+  }
+  void RequireOneZero(const std::string& input, const std::string& what) {
+    NodePlan& read = plan_.Mutable(input);
+    if (read.section) RequireOneZeroPoint(*read.section, *read.node, what);
   }
 
   // ---- smoothing ----
@@ -239,7 +327,8 @@ class Planner {
     const network::Function& function = node_->function;
     const bool values = std::holds_alternative<network::Columns>(function) && plan.second_operand;
     std::vector<NodePlan*> carriers;
-    if ((!values && !std::holds_alternative<network::LayerNorm>(function)) ||
+    if ((!values && !std::holds_alternative<network::LayerNorm>(function) &&
+         !std::holds_alternative<network::Multiply>(function)) ||
         !CollectReaders(plan, plan.smoothed_into, carriers) || plan.smoothed_into.empty()) {
       plan.smoothed_into.clear();
       return RefuseSmooth(section, key, kNothingAbsorbs);
@@ -321,6 +410,11 @@ class Planner {
     return section;
   }
 
+  // At most 8 bits where the array reads it.
+  Section OperandOrWide() {
+    return network_.FeedsArray(*node_) ? Operand(*node_->section) : Get(*node_->section);
+  }
+
   // An operand of the array: at most 8 bits.
   Section Operand(const network::SectionKey& key) {
     Section section = Get(key);
@@ -369,10 +463,12 @@ class Planner {
     return section;
   }
 
-  // Whether a sum adds the layer's accumulators, not a narrow tensor of its own.
-  static bool AddsAccumulators(const NodePlan& reader, const Node& layer) {
-    return !std::holds_alternative<network::Sum>(reader.node->function) ||
-           reader.inputs.at(0) == layer.name;
+  // Whether a layer's accumulators are what its reader takes, not a narrow tensor of its own.
+  static bool ReadsAccumulators(const NodePlan& reader, const Node& layer) {
+    const network::Function& function = reader.node->function;
+    if (std::holds_alternative<network::Sum>(function)) return reader.inputs.at(0) == layer.name;
+    return std::holds_alternative<network::Columns>(function) ||
+           std::holds_alternative<network::Positions>(function);
   }
 
   // Whether the network ends here, not only the program.

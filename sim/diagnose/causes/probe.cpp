@@ -151,7 +151,7 @@ TensorUse UseOf(const FloatTensor& x, const Grid& grid) {
   use.channel_min.assign(channels, 0);
   use.channel_max.assign(channels, 0);
   use.count = static_cast<std::int64_t>(x.data.size());
-  grid.ForEach([&](std::size_t i, Quantization q) {
+  grid.ForEach(x.data.size(), [&](std::size_t i, Quantization q) {
     const auto v = static_cast<double>(x.data[i]);
     const double units = std::nearbyint(grid.Units(q, v));
     const double kept = grid.Clamped(units);

@@ -1,0 +1,158 @@
+// Networks that carry state, from calibration to integers.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "golden/kernels/fast_backend.h"
+#include "golden/program/executor.h"
+#include "sim/calibrate/calibrate.h"
+#include "sim/error.h"
+#include "sim/semantics/mixed.h"
+#include "sim/statistics/metrics.h"
+#include "tests/network/sequence.h"
+#include "tests/test_support.h"
+
+namespace qsim::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct Subjects {
+  network::Network model = Sequence::Build();
+  ModelInputs calibration = Sequence::Inputs(12, 40, 2);
+  ModelInputs evaluation = Sequence::Inputs(3, 48, 3);
+
+  Bundle BundleOf(const std::vector<std::string>& settings) const {
+    Config config = Config::Defaults(model.Vocabulary());
+    config.Set("w8a8={granularity: per_channel, smooth: 0.5}");
+    for (const std::string& setting : settings) config.Set(setting);
+    CalibrateOptions options;
+    options.scope = Scope::kModel;
+    return Calibrate(model, config, calibration, options);
+  }
+};
+const Subjects& Subject() {
+  static const Subjects subjects;
+  return subjects;
+}
+
+IntTensor Ids(const ModelInputs& inputs, std::int64_t sequence, std::int64_t first,
+              std::int64_t count, DType dtype) {
+  IntTensor ids(dtype, {count});
+  const IntTensor& all = std::get<TokenInputs>(inputs.data).ids;
+  std::visit(
+      [&]<typename T>(std::vector<T>& values) {
+        for (std::int64_t i = 0; i < count; ++i)
+          values[static_cast<std::size_t>(i)] =
+              static_cast<T>(all.At(sequence * all.shape()[1] + first + i));
+      },
+      ids.storage());
+  return ids;
+}
+
+// All taps of a sequence that is cut at these lengths; states: the last ones.
+std::map<std::string, std::vector<std::int64_t>> InPieces(const Bundle& bundle,
+                                                          const std::vector<std::int64_t>& pieces,
+                                                          Backend& backend) {
+  const Program& program = bundle.program;
+  Execution execution(program, 0, backend);
+  std::map<std::string, std::vector<std::int64_t>> taps;
+  std::int64_t done = 0;
+  for (const std::int64_t piece : pieces) {
+    if (done > 0) execution.Advance();
+    execution.Supply("tokens",
+                     Ids(Subject().evaluation, 0, done, piece, program.Tensor("tokens").dtype));
+    for (std::size_t i = 0; i < program.ops.size(); ++i) execution.Step(i);
+    for (const auto& [name, value] : execution.values()) {
+      if (program.Tensor(name).length_axes.empty()) taps[name].clear();
+      for (std::int64_t i = 0; i < value.size(); ++i) taps[name].push_back(value.At(i));
+    }
+    done += piece;
+  }
+  for (const Carried& carried : program.carried) taps.erase(carried.input);
+  return taps;
+}
+
+TEST(SequenceNetwork, TheIntegersFollowTheFloats) {
+  const Bundle bundle = Subject().BundleOf({});
+  const MixedExecutor mixed(bundle, Subject().model, Subject().evaluation);
+  const MixedState inputs = mixed.ExactInputs(0);
+  const MixedState exact = mixed.Run(inputs, mixed.AllOf(Exactness::All()));
+  const MixedState ideal = mixed.Run(inputs, mixed.AllOf(Exactness::Ideal()));
+  const MixedState golden = mixed.Run(inputs, mixed.AllOf(Exactness::Golden()));
+  for (const auto& [name, value] : golden) {
+    if (exact.at(name)->real().data.size() != value->real().data.size()) ADD_FAILURE() << name;
+    TensorMetrics of_golden, of_ideal;
+    of_golden.Add(exact.at(name)->real().data, value->Doubles());
+    of_ideal.Add(exact.at(name)->real().data, ideal.at(name)->Doubles());
+    EXPECT_GT(of_golden.QsnrDb(), 14) << name;
+    if (std::isfinite(of_golden.QsnrDb()) || std::isfinite(of_ideal.QsnrDb())) {
+      EXPECT_NEAR(of_golden.QsnrDb(), of_ideal.QsnrDb(), 2) << name;
+    }
+  }
+  const TensorMap taps = Execute(
+      bundle.program,
+      {{"tokens", Ids(Subject().evaluation, 0, 0, 48, bundle.program.Tensor("tokens").dtype)}}, 0,
+      *std::make_unique<FastBackend>());
+  for (const auto& [name, value] : golden) EXPECT_EQ(taps.at(name), *value->codes()) << name;
+}
+
+TEST(SequenceNetwork, AnyCutGivesTheSameTaps) {
+  for (const std::vector<std::string>& settings :
+       {std::vector<std::string>{},
+        {"w8a8.wide_bits=8", "hardware.state_bits=16"},
+        {"numerics.recurrence=floor", "w8a8.a_symmetric=True"}}) {
+    const Bundle bundle = Subject().BundleOf(settings);
+    GoldenBackend reference;
+    FastBackend fast;
+    const auto whole = InPieces(bundle, {48}, reference);
+    EXPECT_EQ(InPieces(bundle, {48}, fast), whole);
+    EXPECT_EQ(InPieces(bundle, std::vector<std::int64_t>(48, 1), fast), whole);
+    for (std::int64_t cut = 1; cut < 48; ++cut)
+      EXPECT_EQ(InPieces(bundle, {cut, 48 - cut}, fast), whole) << cut;
+  }
+}
+
+TEST(SequenceNetwork, WidthsAreThoseThatAreAskedFor) {
+  const auto bits = [](const Bundle& bundle, const char* tensor) {
+    const QuantRange range = bundle.program.Tensor(tensor).range;
+    return BitsOf(StorageFor(range));
+  };
+  const Bundle wide = Subject().BundleOf({});
+  const Bundle narrow = Subject().BundleOf({"w8a8.wide_bits=8", "hardware.state_bits=16"});
+  for (const char* tensor : {"embeddings", "q.quant", "decay", "log_decay", "recurrence", "conv",
+                             "conv1d", "dt", "a", "skip", "sum", "gate", "residual1"}) {
+    EXPECT_EQ(bits(wide, tensor), std::string(tensor) == "recurrence" ? 8 : 16) << tensor;
+    EXPECT_EQ(bits(narrow, tensor), 8) << tensor;
+  }
+  for (const Bundle* bundle : {&wide, &narrow}) {
+    for (const char* tensor : {"norm1", "norm2", "xBC", "gated_norm"})
+      EXPECT_EQ(bits(*bundle, tensor), 8) << tensor;
+    for (const char* tensor : {"gated", "dt_x"}) EXPECT_EQ(bits(*bundle, tensor), 16) << tensor;
+  }
+  EXPECT_EQ(bits(wide, "state"), 32);
+  EXPECT_EQ(bits(narrow, "state"), 16);
+  EXPECT_EQ(wide.scales.at("ssm_state").scale.size(), 3u);
+  EXPECT_EQ(wide.scales.at("norm1").scale.size(), 12u);  // smoothed
+}
+
+TEST(SequenceNetwork, SaysWhatItCannotRealise) {
+  const auto message = [](const std::string& setting) -> std::string {
+    try {
+      Subject().BundleOf({setting});
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+  EXPECT_THAT(message("k.output.calibration_mode=channel_wise"),
+              HasSubstr("what reads it takes one scale"));
+  EXPECT_THAT(message("gate.bit_type.bits=16"), HasSubstr("it multiplies sum of 16"));
+  EXPECT_THAT(message("xBC.bit_type.bits=16"), HasSubstr("bits: 8"));
+  EXPECT_THAT(message("decay.calibration_mode=channel_wise"), HasSubstr("layer_wise"));
+  EXPECT_THAT(message("hardware.requant=power_of_two"), HasSubstr("the recurrence recurrence"));
+}
+
+}  // namespace
+}  // namespace qsim::testing
