@@ -13,7 +13,7 @@
 #include "sim/calibrate/plan/scope_coverage.h"
 #include "sim/error.h"
 #include "sim/inputs/input_reader.h"
-#include "sim/network/families/vit.h"
+#include "sim/network/families/families.h"
 #include "sim/run/pieces.h"
 #include "sim/text/nearest_word.h"
 
@@ -56,7 +56,9 @@ Scope ChosenScope(const ModelOptions& options, const Config& config,
                   const network::Network& model) {
   const bool narrowed = options.blocks != "all";
   if (options.scope.empty()) {
-    const Scope smallest = SmallestScope(config, model.Head() != nullptr);
+    const bool whole = std::ranges::all_of(
+        model.nodes(), [](const network::Node& node) { return node.scope == Scope::kModel; });
+    const Scope smallest = whole ? Scope::kModel : SmallestScope(config, model.Head() != nullptr);
     return narrowed ? std::min(smallest, Scope::kBlock) : smallest;
   }
   const Scope scope = ParseScope(options.scope);
@@ -203,11 +205,16 @@ void AddModelOptions(const Command& command, ModelOptions& options) {
 }
 
 LoadedModel LoadModel(const ModelOptions& options) {
-  Config config = Config::Load(options.config);
+  Manifest manifest = Manifest::Load(options.input);
+  // The words of a vision transformer are known before its weights: what is wrong with a
+  // configuration is said before they are read.
+  const bool vit = network::IsVisionTransformer(manifest);
+  network::Network model;
+  if (!vit) model = network::LoadNetwork(manifest);
+  Config config = Config::Load(options.config, vit ? VitSections() : model.Vocabulary());
   for (const std::string& setting : options.set) config.Set(setting);
   Faults faults(options.inject);
-  Manifest manifest = Manifest::Load(options.input);
-  network::Network model = network::LoadVit(manifest);
+  if (vit) model = network::LoadNetwork(manifest);
   // Inputs are checked against the model, not only against what the manifest happens to say.
   manifest.geometry = StatedBy(model, manifest.geometry);
   faults.PlantInConfig(model, config);

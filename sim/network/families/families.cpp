@@ -24,15 +24,13 @@ constexpr Family kFamilies[] = {
     {"mamba2", ".mixer.A_log", &LoadMamba2},
 };
 
-}  // namespace
-
-Network LoadNetwork(const Manifest& manifest) {
+// Null: of none of them.
+const Family* FamilyOf(const Manifest& manifest) {
   if (!manifest.config.empty()) {
     const nlohmann::json config = ReadConfiguration(manifest.config);
     const auto type = config.find("model_type");
     for (const Family& family : kFamilies) {
-      if (type != config.end() && *type == nlohmann::json(family.model_type))
-        return family.load(manifest);
+      if (type != config.end() && *type == nlohmann::json(family.model_type)) return &family;
     }
   }
   const std::vector<std::string> names = Safetensors::Open(manifest.model).names();
@@ -40,9 +38,18 @@ Network LoadNetwork(const Manifest& manifest) {
     const bool has = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
       return name.find(family.own_tensor) != std::string::npos;
     });
-    if (has) return family.load(manifest);
+    if (has) return &family;
   }
-  return LoadVit(manifest);
+  return nullptr;
 }
+
+}  // namespace
+
+Network LoadNetwork(const Manifest& manifest) {
+  const Family* family = FamilyOf(manifest);
+  return family == nullptr ? LoadVit(manifest) : family->load(manifest);
+}
+
+bool IsVisionTransformer(const Manifest& manifest) { return FamilyOf(manifest) == nullptr; }
 
 }  // namespace qsim::network

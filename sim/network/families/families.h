@@ -12,5 +12,7 @@ namespace qsim::network {
 // attention (gla.h), Mamba-2 (mamba2.h), or a vision transformer (vit.h). Throws InputError as
 // these do.
 Network LoadNetwork(const Manifest& manifest);
+// Whether that is a vision transformer.
+bool IsVisionTransformer(const Manifest& manifest);
 
 }  // namespace qsim::network
