@@ -184,9 +184,10 @@ std::vector<std::string> LinesOf(const Program& program, const Op& op) {
       [&](const auto& o) {
         if constexpr (requires { ProveAccumulator(program, o); }) {
           const AccumulatorProof proof = ProveAccumulator(program, o);
-          lines.push_back(fmt::format("accumulator {} bits, {}: the worst case needs {} ({}..{})",
-                                      proof.acc.bits, Name(proof.acc.policy), proof.bits_needed,
-                                      proof.range.min, proof.range.max));
+          const std::string of = proof.rows == 0 ? "" : fmt::format(" of {} rows", proof.rows);
+          lines.push_back(fmt::format("{} {} bits, {}: the worst case{} needs {} ({}..{})",
+                                      proof.what, proof.acc.bits, Name(proof.acc.policy), of,
+                                      proof.bits_needed, proof.range.min, proof.range.max));
         }
       },
       op);

@@ -71,6 +71,7 @@ Json AccumulatorJson(const AccumulatorReport& entry) {
                {"bits_needed", proof.bits_needed},
                {"fits", proof.fits()},
                {"worst_case", RangeJson(proof.range)}};
+  if (proof.rows != 0) json["rows"] = proof.rows;
   json["worst_channel"] = proof.worst_channel < 0 ? Json(nullptr) : Json(proof.worst_channel);
   json["seen"] = entry.seen ? RangeJson(*entry.seen) : Json(nullptr);
   json["bits_seen"] = entry.seen ? Json(BitsFor(*entry.seen)) : Json(nullptr);
