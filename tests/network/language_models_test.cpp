@@ -478,6 +478,14 @@ TEST_F(LanguageModels, TheNetworkSaysWhatIsCarriedAndHowLongItIs) {
   EXPECT_EQ(net.Vocabulary().Find("mixer.x"), nullptr);
 }
 
+TEST_F(LanguageModels, AManifestStatesNoGeometry) {
+  const PlainGla model({}, 16);
+  Write(model.tensors, model.Config());
+  WriteBytes(dir_.path() / "manifest.yaml",
+             "model: model.safetensors\nheads: 3\ncalibration: {tokens: calib}\n");
+  EXPECT_THAT(ErrorOf([&] { Load(); }), AllOf(HasSubstr("key 'heads'"), HasSubstr("config.json")));
+}
+
 TEST_F(LanguageModels, WithoutConfigurationTheWeightsNameTheFamily) {
   const PlainGla model({}, 15);
   Write(model.tensors, model.Config());

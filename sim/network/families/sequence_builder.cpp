@@ -17,11 +17,30 @@ constexpr std::int64_t kLongest = 4096;  // tokens at once, where nothing asks f
 constexpr const char* kTable = "embeddings.weight";
 constexpr const char* kHead = "lm_head";
 
+// A manifest that says what config.json says would have to agree with it; it need not say it.
+void RefuseGeometry(const Manifest& manifest, std::string_view family) {
+  const Geometry& stated = manifest.geometry;
+  const std::pair<const char*, bool> keys[] = {
+      {"image", stated.image.has_value()},           {"channels", stated.channels.has_value()},
+      {"patch", stated.patch.has_value()},           {"dim", stated.dim.has_value()},
+      {"heads", stated.heads.has_value()},           {"tokens", stated.tokens.has_value()},
+      {"depth", stated.depth.has_value()},           {"mlp_hidden", stated.mlp_hidden.has_value()},
+      {"classes", stated.classes.has_value()},       {"eps", stated.eps.has_value()},
+      {"activation", stated.activation.has_value()}, {"pool", stated.pool.has_value()},
+  };
+  for (const auto& [key, is_stated] : keys) {
+    if (!is_stated) continue;
+    throw InputError(fmt::format("{}: key '{}': the geometry of {} is what {} says; take it out",
+                                 manifest.Origin(key), key, family, manifest.config.string()));
+  }
+}
+
 const std::filesystem::path& ConfigOf(const Manifest& manifest, std::string_view family) {
   if (manifest.config.empty()) {
     throw InputError(fmt::format("{}: no config.json: the weights of {} do not tell its settings",
                                  manifest.path.string(), family));
   }
+  RefuseGeometry(manifest, family);
   return manifest.config;
 }
 
