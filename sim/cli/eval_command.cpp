@@ -255,7 +255,7 @@ std::string Identity(const Bundle& bundle, const network::Network& model,
 
 Command AddEval(CommandLine& line, EvalOptions& options) {
   const Command command =
-      line.Add("eval", "Accuracy and features, or bits per token, against float");
+      line.Add("eval", "Accuracy, or bits per token, against float");
   AddModelOptions(command, options.model);
   command.Remove("--scope");
   command.Remove("--until");

@@ -206,12 +206,6 @@ std::string IdentityOf(const Bundle& bundle, const network::Network& model,
 
 }  // namespace
 
-bool ReadsTokens(const network::Network& model) {
-  return std::any_of(model.nodes().begin(), model.nodes().end(), [](const network::Node& node) {
-    return std::holds_alternative<network::Tokens>(node.function);
-  });
-}
-
 int RunTokenEval(const EvalOptions& options, const LoadedModel& loaded) {
   const Sequences sequences(options, loaded);
   if (options.images > sequences.count()) {

@@ -5,9 +5,6 @@
 
 namespace qsim::cli {
 
-// Whether the model reads token ids.
-bool ReadsTokens(const network::Network& model);
-
 // Returns 0. Throws InputError: a token outside the vocabulary, nothing to predict, a state file of
 // another run.
 int RunTokenEval(const EvalOptions& options, const LoadedModel& loaded);

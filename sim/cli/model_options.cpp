@@ -54,11 +54,15 @@ Scope ParseScope(const std::string& name) {
 // --blocks narrows on purpose, and a chained program has every block.
 Scope ChosenScope(const ModelOptions& options, const Config& config,
                   const network::Network& model) {
+  const bool whole = std::ranges::all_of(
+      model.nodes(), [](const network::Node& node) { return node.scope == Scope::kModel; });
+  if (whole && !options.scope.empty() && ParseScope(options.scope) != Scope::kModel) {
+    throw InputError(fmt::format("--scope {}: this model runs as a whole: model", options.scope));
+  }
+  if (whole) return Scope::kModel;
   const bool narrowed = options.blocks != "all";
   if (options.scope.empty()) {
-    const bool whole = std::ranges::all_of(
-        model.nodes(), [](const network::Node& node) { return node.scope == Scope::kModel; });
-    const Scope smallest = whole ? Scope::kModel : SmallestScope(config, model.Head() != nullptr);
+    const Scope smallest = SmallestScope(config, model.Head() != nullptr);
     return narrowed ? std::min(smallest, Scope::kBlock) : smallest;
   }
   const Scope scope = ParseScope(options.scope);
@@ -125,6 +129,12 @@ void NoteCutSections(const Config& config, Bundle& bundle) {
 }
 
 }  // namespace
+
+bool ReadsTokens(const network::Network& model) {
+  return std::any_of(model.nodes().begin(), model.nodes().end(), [](const network::Node& node) {
+    return std::holds_alternative<network::Tokens>(node.function);
+  });
+}
 
 void AddThreadsOption(const Command& command, int& threads) {
   command
@@ -306,7 +316,8 @@ void AddBundleOrModelOptions(const Command& command, std::filesystem::path& bund
 
 Bundle LoadBundleOfScope(const std::filesystem::path& directory, const std::string& scope) {
   Bundle bundle = LoadBundle(directory);
-  if (!scope.empty())
+  // One with a run-time length is of a model that runs as a whole.
+  if (!scope.empty() && bundle.program.MaxLength() == 0)
     RequireScope(bundle.program, ParseScope(scope), directory.string(), VitSections());
   return bundle;
 }

@@ -56,6 +56,8 @@ struct LoadedModel {
   Faults faults;
 };
 LoadedModel LoadModel(const ModelOptions& options);
+// Whether a model reads token ids.
+bool ReadsTokens(const network::Network& model);
 
 // The manifest's calibration inputs, with the faults that are planted in them.
 ModelInputs LoadCalibration(const LoadedModel& loaded);
