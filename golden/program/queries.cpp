@@ -69,7 +69,8 @@ Accumulator* AccumulatorOf(Op& op) { return FindAccumulator<Op, Accumulator>(op)
 std::optional<LinearOperands> LinearOperandsOf(const Op& op) {
   LinearOperands linear;
   linear.weight = WeightOf(op);
-  if (linear.weight.empty() || AccumulatorOf(op) == nullptr) return std::nullopt;
+  if (linear.weight.empty() || AccumulatorOf(op) == nullptr || InputsOf(op).size() != 1)
+    return std::nullopt;
   ForEachParameterOf(op, [&]<typename T>(const Field& field, const T& member) {
     if constexpr (std::is_same_v<T, std::string>) {
       if (field.role == Role::kReads && linear.input.empty()) linear.input = member;
@@ -82,7 +83,7 @@ std::optional<LinearOperands> LinearOperandsOf(const Op& op) {
 }
 
 bool IsProductOfTensors(const Op& op) {
-  return AccumulatorOf(op) != nullptr && !LinearOperandsOf(op);
+  return AccumulatorOf(op) != nullptr && WeightOf(op).empty();
 }
 
 bool SuitsAnyGrid(const Op& op) {

@@ -28,7 +28,8 @@ void ForEachParameterOf(AnyOp& op, Visitor visitor) {
 const Accumulator* AccumulatorOf(const Op& op);
 Accumulator* AccumulatorOf(Op& op);
 
-// A linear layer: an operation that sums what it reads times weights.
+// A linear layer: an operation that sums the one tensor that it reads times weights. A convolution
+// with carried state reads two.
 struct LinearOperands {
   std::string input, weight, bias;
   std::vector<std::int32_t> weight_zero;  // empty, one, or one for each output channel

@@ -90,7 +90,8 @@ class Taps {
       }
       seen.exact.Include(reference);
       seen.integer.Include(static_cast<double>(y.data[i]));
-      seen.groups[seen.groups.size() == 1 ? 0 : grid.ChannelOf(i, x.data.size())].Include(reference);
+      seen.groups[seen.groups.size() == 1 ? 0 : grid.ChannelOf(i, x.data.size())].Include(
+          reference);
     }
     if (const auto linear = LinearIn(step))
       seen.input_energy = InputEnergy(linear->input, x, exact);
@@ -129,7 +130,8 @@ class Taps {
     const auto used = static_cast<std::size_t>(output.shape.front() * x.shape.back());
     double energy = 0;
     for (std::size_t i = 0; i < used; ++i) {
-      const double units = static_cast<double>(x.data[i]) / grid.At(grid.ChannelOf(i, x.data.size())).scale;
+      const double units =
+          static_cast<double>(x.data[i]) / grid.At(grid.ChannelOf(i, x.data.size())).scale;
       energy += units * units;
     }
     return energy;

@@ -128,7 +128,8 @@ TensorProfile RunProfiler::ProfileWeight(const Op& op) const {
   if (mixed_ != nullptr) {
     if (const ImageInputs* pixels = mixed_->PixelsIn(InputsOf(op).front()))
       deviation = pixels->stddev;
-    exact = LinearOf(mixed_->model(), OutputOf(op))->weight.data;
+    if (const FloatTensor* weights = FloatWeights(mixed_->model(), OutputOf(op)))
+      exact = weights->data;
   }
   const std::vector<double> real = RealWeights(bundle_, op, deviation);
   TensorCounts counts(RangeOf(codes, request_.weight_range(weight)));

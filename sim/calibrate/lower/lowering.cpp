@@ -51,8 +51,7 @@ IntTensor RowCodes(const FloatTensor& weight, const Activation& out) {
   return codes;
 }
 
-// A decay's steps are 2^-F, so that a code is a fraction without a division.
-constexpr int kMostTableCodes = 1 << 10;  // of one among several tables; beyond that interpolated
+constexpr int kMostTableCodes = 1 << 10;  // beyond that, 256 steps and straight lines between
 
 // The integers of one node's operations.
 class Deriver {
@@ -380,8 +379,7 @@ class Deriver {
     op.input = in.name;
     const std::size_t channels = out.scale.size();
     const auto function = [&](std::size_t c) { return c * elementwise.of.size() / channels; };
-    const bool one = elementwise.of.size() == 1 && Compressed(out.scale).size() == 1;
-    if (!one && in.range.qmax - in.range.qmin >= kMostTableCodes)
+    if (in.range.qmax - in.range.qmin >= kMostTableCodes)
       op.step_bits = BitsFor({0, in.range.qmax - in.range.qmin}) - 9;
     std::int32_t tables = 0;
     for (std::size_t c = 0; c < channels; ++c) {
