@@ -223,10 +223,55 @@ void CompareUpdate(Comparison& comparison) {
   }
 }
 
-constexpr std::array<Battery, 5> kSequenceBatteries = {{
+// One column at the ends of the widths of equation 17.2, and at ties: the products reach 2^62.
+void CompareReadout(Comparison& comparison) {
+  for (int i = 0; i < 4000; ++i) {
+    const std::int64_t dk = comparison.Corner(1, 64);
+    const bool ties = comparison.Between(0, 1) == 0;
+    const std::int64_t reach = ties ? 9 : comparison.Between(0, 1) == 0 ? 255 : 131071;
+    const int bits = static_cast<int>(comparison.Between(16, 32));
+    const std::int64_t most = ties ? 9 : (std::int64_t{1} << (bits - 1)) - 1;
+    StateReadoutParams p;
+    p.state_shift = static_cast<int>(ties ? comparison.Between(0, 2) : comparison.Between(0, 31));
+    p.query_zero = static_cast<std::int32_t>(comparison.Corner(-65536, 65536));
+    p.zero = static_cast<std::int32_t>(comparison.Corner(-65536, 65536));
+    p.rounding = static_cast<Rounding>(comparison.Between(0, 4));
+    p.range = {-32768, 32767};
+    // As much of a multiplier as the products leave.
+    const std::int64_t narrow = ((most + 1) >> p.state_shift) + 1;
+    const mpz_class room = Floor(Ratio(Power2(62), Big(dk * reach) * Big(narrow)));
+    const std::int64_t largest = Small(Clamp(room, 1, INT32_MAX));
+    p.scale = {static_cast<std::int32_t>(ties ? comparison.Between(-3, 3)
+                                              : comparison.Corner(-largest, largest)),
+               static_cast<int>(ties ? comparison.Between(1, 3) : comparison.Corner(0, 62))};
+    std::vector<std::int32_t> query, state;
+    mpz_class sum = 0;
+    for (std::int64_t k = 0; k < dk; ++k) {
+      query.push_back(static_cast<std::int32_t>(comparison.Corner(-reach, reach) + p.query_zero));
+      state.push_back(static_cast<std::int32_t>(comparison.Corner(-most - 1, most)));
+      const mpz_class q = Big(query.back()) - p.query_zero;
+      sum += q * Rounded(Scaled(Big(state.back()), -p.state_shift), p.rounding);
+    }
+    const mpz_class product = sum * p.scale.m;
+    const mpz_class value = Rounded(Scaled(product, -p.scale.shift), p.rounding) + p.zero;
+    const mpz_class clamped = Clamp(value, p.range.qmin, p.range.qmax);
+    std::vector<std::int32_t> out(1);
+    const std::int64_t saturated = StateReadout(query, state, p, out);
+    const auto describe = [&] {
+      return "sum " + sum.get_str() + " times " + std::to_string(p.scale.m) + " / 2^" +
+             std::to_string(p.scale.shift);
+    };
+    comparison.Check(out[0], Small(clamped), describe);
+    comparison.Check(saturated, clamped != value, describe);
+    comparison.Check(abs(product) <= Power2(62), 1, describe);
+  }
+}
+
+constexpr std::array<Battery, 6> kSequenceBatteries = {{
     {"causal_conv", "policies", CompareCausalConv},
     {"table", "steps", CompareTableSteps},
     {"recurrence", "update", CompareUpdate},
+    {"recurrence", "readout", CompareReadout},
     {"recurrence", "rows", CompareRecurrence},
     {"recurrence_state", "rows", CompareState},
 }};

@@ -12,7 +12,7 @@ namespace qsim::derivation {
 namespace {
 
 constexpr std::string_view kPinnedDigest =
-    "89808f5e3e4b6599bfc6ca19528eeaf91a9842387587b02dec97cf8b8763cc1e";
+    "0c7de2c78e72a7d803998c3500a670fbcb87f6698440fa2a298e145eaaa2b497";
 
 class Derivation : public ::testing::TestWithParam<Battery> {};
 

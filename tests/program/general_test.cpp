@@ -281,5 +281,72 @@ TEST(Concat, IsRowsThenRows) {
             IntTensor({3, 2}, std::vector<std::int8_t>{1, 2, 3, 4, 5, 6}));
 }
 
+// Between two entries a straight line, halves up.
+TEST(Table, InterpolatesBetweenEntries) {
+  Program program;
+  program.tensors = {Tensor("x", {2, 2}, {-3, 4}), Tensor("y", {2, 2}, kInt8Range)};
+  program.inputs = {"x"};
+  // Entries at -3, 1 and 5 for the first column; the second has another table.
+  program.ops = {TableOp{"y", "x", {0, 6, -4, 100, -100, 3}, {0, 1}, 2}};
+  Validate(program);
+  FastBackend backend;
+  const TensorMap inputs = {{"x", IntTensor({2, 2}, std::vector<std::int8_t>{-2, -2, 4, 4})}};
+  // 1.5; 100 - 50; 6 - 7.5 = -1.5; -100 + 77.25
+  EXPECT_EQ(Execute(program, inputs, 0, backend).at("y"),
+            IntTensor({2, 2}, std::vector<std::int8_t>{2, 50, -1, -23}));
+  const auto op = [](Program& p) -> TableOp& { return OpNamed<TableOp>(p, "y"); };
+  ExpectRejected(program,
+                 {{"table needs 3 entries for each", [&](Program& p) { op(p).table.pop_back(); }},
+                  {"table needs 3 entries for each", [&](Program& p) { op(p).table_of = {}; }},
+                  {"table_of[1] is 2", [&](Program& p) { op(p).table_of[1] = 2; }},
+                  {"table_of needs one entry for each column",
+                   [&](Program& p) { op(p).table_of.push_back(0); }},
+                  {"step_bits must be in 0..8", [&](Program& p) { op(p).step_bits = 9; }},
+                  {"table[3] is 200", [&](Program& p) { op(p).table[3] = 200; }}});
+}
+
+TEST(Rmsnorm, GroupsAreNormsOfTheirOwn) {
+  SeededRandom random;
+  int groups = 0;
+  for (int i = 0; i < 300; ++i) {
+    const derivation::Instance instance = Draw<RmsnormOp>(random);
+    const auto& op = std::get<RmsnormOp>(instance.program.ops.front());
+    if (op.groups <= 1) continue;
+    GoldenBackend backend;
+    const TensorMap values = Execute(instance.program, instance.inputs, 0, backend);
+    const IntTensor& y = values.at("y");
+    const std::int64_t channels = y.shape()[1], width = channels / op.groups;
+    for (std::int64_t g = 0; g < op.groups; ++g) {
+      // The same operation on these columns alone.
+      derivation::Instance alone = instance;
+      auto& part = std::get<RmsnormOp>(alone.program.ops.front());
+      part.params = op.Of(static_cast<std::size_t>(g * width), static_cast<std::size_t>(width));
+      part.groups = 0;
+      for (TensorInfo& info : alone.program.tensors) {
+        info.shape[1] = width;
+        if (!alone.inputs.contains(info.name)) continue;
+        IntTensor cut(info.dtype, info.shape);
+        std::visit(
+            [&]<typename T>(std::vector<T>& to) {
+              const std::vector<T>& all = alone.inputs.at(info.name).As<T>();
+              for (std::size_t e = 0; e < to.size(); ++e) {
+                const auto at = static_cast<std::int64_t>(e);
+                to[e] =
+                    all[static_cast<std::size_t>(at / width * channels + g * width + at % width)];
+              }
+            },
+            cut.storage());
+        alone.inputs.at(info.name) = std::move(cut);
+      }
+      Validate(alone.program);
+      const IntTensor of_group = Execute(alone.program, alone.inputs, 0, backend).at("y");
+      for (std::int64_t e = 0; e < of_group.size(); ++e)
+        ASSERT_EQ(of_group.At(e), y.At(e / width * channels + g * width + e % width));
+    }
+    ++groups;
+  }
+  EXPECT_GT(groups, 50);
+}
+
 }  // namespace
 }  // namespace qsim::testing

@@ -1,4 +1,4 @@
-// What networks without attention are made of: recurrences, convolutions, tables, lookups. A
+// What networks without attention are made of: recurrences, convolutions, lookups. A
 // sequence may be cut anywhere: same bits.
 #include <gtest/gtest.h>
 
@@ -169,6 +169,49 @@ TEST(CausalConv, ASequenceMayBeCutAnywhere) {
   ExpectAnyCut<CausalConvOp>([](const CausalConvOp& op) {
     return LastRowsOp{"next", op.input, op.past};
   });
+}
+
+// The same operation on so many rows of any values.
+derivation::Instance Lengthened(derivation::Instance instance, std::int64_t rows,
+                                SeededRandom& random) {
+  for (TensorInfo& info : instance.program.tensors) {
+    if (info.name == "s") continue;
+    info.shape[0] = rows;
+    if (!instance.inputs.contains(info.name)) continue;
+    IntTensor values(info.dtype, info.shape);
+    std::visit(
+        [&]<typename T>(std::vector<T>& to) {
+          for (T& value : to)
+            value = static_cast<T>(random.Between(info.range.qmin, info.range.qmax));
+        },
+        values.storage());
+    instance.inputs[info.name] = std::move(values);
+  }
+  return instance;
+}
+
+TEST(Recurrence, EveryCutOf257RowsAndEveryPieceGivesTheSame) {
+  constexpr std::int64_t kRows = 257;
+  SeededRandom random;
+  for (int i = 0; i < 4; ++i) {
+    const derivation::Instance instance = Lengthened(Draw<RecurrenceOp>(random), kRows, random);
+    const auto& op = std::get<RecurrenceOp>(instance.program.ops.front());
+    const Program program = Carrying(
+        instance.program, RecurrenceStateOp{"next", op.key, op.value, op.decay, op.past, op.update},
+        instance.inputs);
+    Validate(program);
+    GoldenBackend golden;
+    FastBackend fast;
+    const auto whole = InParts(program, instance.inputs, {kRows}, golden);
+    for (std::int64_t first = 1; first < kRows; ++first)
+      ASSERT_EQ(InParts(program, instance.inputs, {first, kRows - first}, fast), whole) << first;
+    for (const std::int64_t piece : {1, 16, 64, 256}) {
+      std::vector<std::int64_t> parts(static_cast<std::size_t>(kRows / piece), piece);
+      if (kRows % piece != 0) parts.push_back(kRows % piece);
+      ASSERT_EQ(InParts(program, instance.inputs, parts, fast), whole) << piece;
+      ASSERT_EQ(InParts(program, instance.inputs, parts, golden), whole) << piece;
+    }
+  }
 }
 
 // Two heads of the state: an operand with one head serves both, one with two each its own; of
@@ -383,77 +426,6 @@ TEST(Lookup, TakesRowsOfATable) {
        {"of the output's type", [](Program& p) {
           p.constants["t"] = IntTensor({2, 2}, std::vector<std::int16_t>(4));
         }}});
-}
-
-// ---- tables ----
-
-// Between two entries a straight line, halves up.
-TEST(Table, InterpolatesBetweenEntries) {
-  Program program;
-  program.tensors = {Tensor("x", {2, 2}, {-3, 4}), Tensor("y", {2, 2}, kInt8Range)};
-  program.inputs = {"x"};
-  // Entries at -3, 1 and 5 for the first column; the second has another table.
-  program.ops = {TableOp{"y", "x", {0, 6, -4, 100, -100, 3}, {0, 1}, 2}};
-  Validate(program);
-  FastBackend backend;
-  const TensorMap inputs = {{"x", IntTensor({2, 2}, std::vector<std::int8_t>{-2, -2, 4, 4})}};
-  // 1.5; 100 - 50; 6 - 7.5 = -1.5; -100 + 77.25
-  EXPECT_EQ(ValuesOf(Execute(program, inputs, 0, backend).at("y")),
-            (std::vector<std::int64_t>{2, 50, -1, -23}));
-  const auto op = [](Program& p) -> TableOp& { return OpNamed<TableOp>(p, "y"); };
-  ExpectRejected(program,
-                 {{"table needs 3 entries for each", [&](Program& p) { op(p).table.pop_back(); }},
-                  {"table needs 3 entries for each", [&](Program& p) { op(p).table_of = {}; }},
-                  {"table_of[1] is 2", [&](Program& p) { op(p).table_of[1] = 2; }},
-                  {"table_of needs one entry for each column",
-                   [&](Program& p) { op(p).table_of.push_back(0); }},
-                  {"step_bits must be in 0..8", [&](Program& p) { op(p).step_bits = 9; }},
-                  {"table[3] is 200", [&](Program& p) { op(p).table[3] = 200; }}});
-}
-
-// ---- norms ----
-
-TEST(Rmsnorm, GroupsAreNormsOfTheirOwn) {
-  SeededRandom random;
-  int groups = 0;
-  for (int i = 0; i < 300; ++i) {
-    const derivation::Instance instance = Draw<RmsnormOp>(random);
-    const auto& op = std::get<RmsnormOp>(instance.program.ops.front());
-    if (op.groups <= 1) continue;
-    GoldenBackend backend;
-    const TensorMap values = Execute(instance.program, instance.inputs, 0, backend);
-    const IntTensor& y = values.at("y");
-    const std::int64_t channels = y.shape()[1], width = channels / op.groups;
-    for (std::int64_t g = 0; g < op.groups; ++g) {
-      // The same operation on these columns alone.
-      derivation::Instance alone = instance;
-      auto& part = std::get<RmsnormOp>(alone.program.ops.front());
-      part.params = op.Of(static_cast<std::size_t>(g * width), static_cast<std::size_t>(width));
-      part.groups = 0;
-      for (TensorInfo& info : alone.program.tensors) {
-        info.shape[1] = width;
-        if (!alone.inputs.contains(info.name)) continue;
-        IntTensor cut(info.dtype, info.shape);
-        std::visit(
-            [&]<typename T>(std::vector<T>& to) {
-              const std::vector<T>& all = alone.inputs.at(info.name).As<T>();
-              for (std::size_t e = 0; e < to.size(); ++e) {
-                const auto at = static_cast<std::int64_t>(e);
-                to[e] =
-                    all[static_cast<std::size_t>(at / width * channels + g * width + at % width)];
-              }
-            },
-            cut.storage());
-        alone.inputs.at(info.name) = std::move(cut);
-      }
-      Validate(alone.program);
-      const IntTensor of_group = Execute(alone.program, alone.inputs, 0, backend).at("y");
-      for (std::int64_t e = 0; e < of_group.size(); ++e)
-        ASSERT_EQ(of_group.At(e), y.At(e / width * channels + g * width + e % width));
-    }
-    ++groups;
-  }
-  EXPECT_GT(groups, 50);
 }
 
 }  // namespace
