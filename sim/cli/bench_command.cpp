@@ -108,6 +108,53 @@ Case Product(const std::string& name, std::int64_t m, std::int64_t k, std::int64
   return std::move(b).Take(op);
 }
 
+// Of a language model of 256 channels: four heads with a state of 32 x 64 each.
+std::vector<Case> SequenceOperations() {
+  constexpr std::int64_t kTokens = 2048, kDim = 256, kHeads = 4, kTaps = 4;
+  constexpr QuantRange kState = {-(1 << 23), (1 << 23) - 1};
+  std::vector<Case> cases;
+  {
+    Builder b("causal_conv 2048x256, 4 taps");
+    b.Input<std::int8_t>("x", {kTokens, kDim}, kInt8);
+    b.Input<std::int8_t>("past", {kTaps - 1, kDim}, kInt8);
+    b.Output({kTokens, kDim}, kInt32);
+    b.of.program.constants["w"] =
+        IntTensor({kDim, kTaps}, b.drawn.Values<std::int8_t>(kDim * kTaps, -127, 127));
+    b.of.program.constants["b"] =
+        IntTensor({kDim}, b.drawn.Values<std::int32_t>(kDim, -9999, 9999));
+    cases.push_back(std::move(b).Take(CausalConvOp{"y", "x", "past", "w", "b", {}}));
+  }
+  const auto recurrence = [&](const std::string& name, auto op) {
+    Builder b(name);
+    op.update.key_width = 32;
+    op.update.value_width = 64;
+    op.update.decay_zero = -1;
+    op.update.update = {{40000, 34}};
+    op.output = "y";
+    op.key = "k";
+    op.value = "v";
+    op.decay = "a";
+    op.past = "past";
+    b.Input<std::int16_t>("k", {kTokens, kHeads * 32}, kInt16);
+    b.Input<std::int16_t>("v", {kTokens, kDim}, kInt16);
+    b.Input<std::uint8_t>("a", {kTokens, kHeads * 32}, kUint8);
+    b.Input<std::int32_t>("past", {kHeads, 32, 64}, kState);
+    if constexpr (requires { op.query; }) {
+      op.query = "q";
+      op.state_shift = 8;
+      op.readout = {{40000, 38}};
+      b.Input<std::int16_t>("q", {kTokens, kHeads * 32}, kInt16);
+      b.Output({kTokens, kDim}, kInt16);
+    } else {
+      b.Output({kHeads, 32, 64}, kState);
+    }
+    cases.push_back(std::move(b).Take(std::move(op)));
+  };
+  recurrence("recurrence 2048x4x32x64", RecurrenceOp());
+  recurrence("its state", RecurrenceStateOp());
+  return cases;
+}
+
 // The shapes of ViT-B/16.
 std::vector<Case> Operations() {
   constexpr std::int64_t kTokens = 197, kDim = 768, kHeads = 12;
@@ -192,6 +239,7 @@ std::vector<Case> Operations() {
     op.params = GeluTableParams{b.drawn.Values<std::int32_t>(256, -128, 127)};
     cases.push_back(std::move(b).Take(op));
   }
+  for (Case& c : SequenceOperations()) cases.push_back(std::move(c));
   return cases;
 }
 
@@ -218,8 +266,9 @@ double EigenSeconds(const Case& c) {
 Command AddBench(CommandLine& line, BenchOptions& options) {
   const Command command = line.Add("bench", "What this machine computes in a second");
   command.Footer(
-      "Products of vision transformers beside Eigen's in int32, and every operation of\n"
-      "ViT-B/16 beside the specification, on one thread: medians and ratios.\n"
+      "Products of vision transformers beside Eigen's in int32, and operations of\n"
+      "ViT-B/16 and of a recurrent language model beside the specification, on one\n"
+      "thread: medians and ratios.\n"
       "scripts/bench.sh adds oneDNN, scripts/bench_peers.sh ONNX Runtime and PyTorch.\n\n"
       "Example: qsim bench --kernels avx2");
   AddKernelsOption(command, options.kernels);
