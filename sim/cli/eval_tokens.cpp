@@ -80,6 +80,17 @@ class Sequences {
   std::int64_t most_;
 };
 
+// The last of the tensors that stand for the network's end: its products, or what they become.
+// Empty: the program ends before it.
+std::string LogitsOf(const Program& program, const network::Network& model) {
+  std::string last;
+  for (const TensorInfo& info : program.tensors) {
+    const network::Node* node = model.NodeOf(info.name);
+    if (node != nullptr && node->name == model.End().name) last = info.name;
+  }
+  return last;
+}
+
 class TokenJudge {
  public:
   TokenJudge(const Bundle& bundle, const network::Network& model, const Sequences& sequences,
@@ -91,9 +102,10 @@ class TokenJudge {
         only_(options.only),
         golden_(KernelsOf(options.kernels), bundle.program),
         last_(model.End()),
+        logits_(LogitsOf(bundle.program, model)),
         last_reads_(LastReads(bundle.program)),
-        wanted_({last_.name}) {
-    kept_ = wanted_;
+        wanted_({last_.name}),
+        kept_({logits_}) {
     for (const Carried& carried : program_.carried) kept_.insert(carried.output);
   }
 
@@ -142,7 +154,7 @@ class TokenJudge {
       MixedState state = mixed.ExactInputs(PieceOf(inputs, 0, piece), 0);
       for (const auto& [name, value] : carried) state[name] = value;
       state = mixed.RunForOutputs(state, modes, kept_);
-      bits += BitsOf(state.at(last_.name)->Doubles(), next(piece));
+      bits += BitsOf(state.at(logits_)->Doubles(), next(piece));
       carried.clear();
       for (const Carried& c : program_.carried) carried[c.input] = state.at(c.output);
     }
@@ -165,8 +177,8 @@ class TokenJudge {
           if (!kept_.contains(name)) execution.Drop(name);
         }
       }
-      const IntTensor& logits = execution.values().at(last_.name);
-      bits += BitsOf(bundle_.GridOf(last_.name).Dequantize(logits), next(piece));
+      const IntTensor& logits = execution.values().at(logits_);
+      bits += BitsOf(bundle_.GridOf(logits_).Dequantize(logits), next(piece));
       if (!piece.last) execution.Advance();
     }
     return bits;
@@ -189,6 +201,7 @@ class TokenJudge {
   const std::string only_;
   ChosenBackend golden_;
   const network::Node& last_;
+  std::string logits_;                                // in integers
   std::vector<std::vector<std::string>> last_reads_;  // by operation
   std::set<std::string> wanted_, kept_;
   std::mutex mutex_;
@@ -221,10 +234,9 @@ int RunTokenEval(const EvalOptions& options, const LoadedModel& loaded) {
                                                  : LoadBundle(options.bundle);
   if (!options.bundle.empty() && options.only != "float") {
     CheckStandsFor(bundle, loaded.model, sequences.Load(0));
-    const std::string& last = loaded.model.End().name;
-    if (bundle.program.FindTensor(last) == nullptr) {
+    if (LogitsOf(bundle.program, loaded.model).empty()) {
       throw InputError(fmt::format("{}: ends before '{}', which gives the probabilities of tokens",
-                                   options.bundle.string(), last));
+                                   options.bundle.string(), loaded.model.End().name));
     }
   }
   ResumeLog state(options.state,

@@ -234,8 +234,9 @@ std::string BudgetText(const Diagnosis& d) {
     const double low = share(std::min({e.noise, e.first, e.last}));
     const double high = share(std::max({e.noise, e.first, e.last}));
     out +=
-        fmt::format("{:<{}}{:>10}{:>20}{:>12}{:>9}\n", e.cause, kNameWidth, shares.Next(e.noise),
-                    fmt::format("{:.1f} .. {:.1f} %", low, high), Db(e.after.Db()), Top1(e.after));
+        fmt::format("{:<{}}{:>10}{:>20}{:>12}{:>9}\n", Shorten(e.cause, kNameWidth - 1), kNameWidth,
+                    shares.Next(e.noise), fmt::format("{:.1f} .. {:.1f} %", low, high),
+                    Db(e.after.Db()), Top1(e.after));
   }
   out += fmt::format("{:<{}}{:>10}\n", "what is left", kNameWidth, shares.Next(b.remainder));
   out += WrapText("",

@@ -4,6 +4,7 @@
 
 #include "golden/program/accumulator_proof.h"
 #include "golden/program/queries.h"
+#include "sim/run/pieces.h"
 
 namespace qsim::diagnose {
 std::vector<Step> StepsOf(const MixedExecutor& network) {
@@ -12,6 +13,7 @@ std::vector<Step> StepsOf(const MixedExecutor& network) {
   for (std::size_t n = 0; n < network.nodes(); ++n) {
     const Op* op = network.OpOf(n);
     if (!network.model().NodeOf(network.NameOf(n))->compared) continue;
+    if (IsPast(network.bundle().program, network.NameOf(n))) continue;  // zeros
     if (op != nullptr && IsProductOfTensors(*op)) {
       waiting.push_back(n);
       continue;
@@ -76,12 +78,10 @@ OutputMeter::OutputMeter(const MixedExecutor& network, const ModelInputs& inputs
     : labels_(inputs.labels) {
   if (const network::Node* head = network.model().Logits()) classes_ = head->name;
   // What is left for a next piece is no output.
-  const std::vector<Carried>& carried = network.bundle().program.carried;
+  const Program& program = network.bundle().program;
   for (const std::size_t n : network.Last()) {
     const std::string& name = network.NameOf(n);
-    if (std::none_of(carried.begin(), carried.end(),
-                     [&](const Carried& c) { return c.output == name || c.input == name; }))
-      tensors_.push_back(name);
+    if (!IsState(program, program.Tensor(name))) tensors_.push_back(name);
   }
 }
 

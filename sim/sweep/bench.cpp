@@ -68,7 +68,8 @@ SweepBench::SweepBench(const SweepSubject& subject, const Config& config, int th
     };
     if (in(base.program.inputs) || in(outputs_)) kept.push_back(info.name);
   }
-  const std::set<std::string> wanted(kept.begin(), kept.end());
+  std::set<std::string> wanted;
+  for (const std::string& name : kept) wanted.insert(subject_.model.NodeOf(name)->name);
   floats_.resize(static_cast<std::size_t>(images()));
   ParallelFor(images(), threads, [&](std::int64_t image, int) {
     FloatTaps taps({subject_.model, subject_.evaluation}, image, wanted);

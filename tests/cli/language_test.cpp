@@ -1,0 +1,160 @@
+// Language models on the command line: sequences of tokens from files to taps, bundles and bits per
+// token.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/process.h"
+
+namespace qsim::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+class Language : public ::testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    const auto shared = SharedDir();
+    if (!shared) GTEST_SKIP() << "no ../shared beside the source tree and no QSIM_SHARED_DIR";
+    input_ = *shared / "data" / GetParam();
+  }
+  ProcessResult Qsim(std::vector<std::string> arguments, bool model = true) const {
+    if (model) {
+      const fs::path config = kSourceDir / "configs" / "lm_w8a8.yaml";
+      for (const std::string& word :
+           {std::string("--config"), config.string(), std::string("--input"), input_.string()})
+        arguments.push_back(word);
+    }
+    return RunQsim(arguments, dir_.path());
+  }
+  json Json(const std::vector<std::string>& arguments) const {
+    const ProcessResult result = Qsim(arguments);
+    EXPECT_EQ(result.exit_status, 0) << result.err;
+    return json::parse(result.out);
+  }
+  fs::path At(const std::string& name) const { return dir_.path() / name; }
+
+  TempDir dir_;
+  fs::path input_;
+};
+
+TEST_P(Language, EveryCutWritesTheSameFiles) {
+  std::map<std::string, std::string> first;
+  for (const std::string chunk : {"257", "1", "16", "3,200"}) {
+    const ProcessResult result = Qsim({"run", "--rtl", "off", "--images", "2", "--tokens", "41",
+                                       "--chunk", chunk, "--output", "out"});
+    ASSERT_EQ(result.exit_status, 0) << result.err;
+    EXPECT_THAT(result.err, HasSubstr("running 2 sequences"));
+    std::map<std::string, std::string> files = FilesOf(At("out") / "golden");
+    files.merge(FilesOf(At("out") / "float"));
+    EXPECT_GT(files.size(), 60U);
+    if (first.empty()) first = files;
+    EXPECT_EQ(files, first) << chunk;
+    for (const auto& [name, bytes] : files) EXPECT_EQ(name.find("past"), std::string::npos) << name;
+    const json report = json::parse(ReadBytes(At("out") / "report.json"));
+    EXPECT_EQ(report["lengths"], json({41, 41}));
+    for (const json& tap : report["taps"]) {
+      EXPECT_TRUE(tap["qsnr_db"] == "inf" || tap["qsnr_db"] > 10) << tap["name"];
+      EXPECT_TRUE(tap["shape"][1] == 41 || tap["shape"].size() >= 3) << tap["name"];
+    }
+  }
+}
+
+TEST_P(Language, TheRtlComputesTheSame) {
+  const json report = Json({"run", "--images", "1", "--tokens", "20", "--chunk", "8", "--json"});
+  if (!report["rtl"]) GTEST_SKIP();
+  EXPECT_EQ(report["total_mismatches"], 0);
+  EXPECT_GT(report["cycles"].size(), 20U);
+}
+
+TEST_P(Language, FloatPredictsAsTheModelsAuthorsMeasured) {
+  // Their README: bits per character of the first 256 tokens of each of the 48 files.
+  const double expected = std::string(GetParam()) == "gla" ? 1.425 : 1.403;
+  const json result = Json({"eval", "--only", "float", "--tokens", "256", "--json"});
+  EXPECT_EQ(result["sequences"], 48);
+  EXPECT_EQ(result["tokens"], 48 * 256);
+  EXPECT_NEAR(result["bits_per_token"]["float"].get<double>(), expected, 0.0006);
+  EXPECT_EQ(result["bits_per_token"].size(), 1U);
+}
+
+TEST_P(Language, EvalComparesTheThreeAndResumes) {
+  const std::vector<std::string> some = {"eval", "--images", "6", "--tokens", "96", "--json"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), some.begin(), some.end());
+    return more;
+  };
+  const json whole = Json(with({"--threads", "1"}));
+  EXPECT_EQ(whole["tokens"], 6 * 96);
+  for (const char* executor : {"float", "ideal", "integer"}) {
+    EXPECT_GT(whole["bits_per_token"][executor], 0.8);
+    EXPECT_LT(whole["bits_per_token"][executor], 2);
+  }
+  EXPECT_LT(whole["differences"]["integer_float"]["percent"]["value"], 3);
+  ASSERT_EQ(Qsim({"eval", "--images", "2", "--tokens", "96", "--state", "state"}).exit_status, 0);
+  EXPECT_EQ(Json(with({"--state", "state"})), whole);
+  EXPECT_EQ(Json(with({"--state", "state"})), whole);
+  // Of other tokens it is another state.
+  const ProcessResult other = Qsim({"eval", "--images", "2", "--tokens", "95", "--state", "state"});
+  EXPECT_EQ(other.exit_status, 2);
+  EXPECT_THAT(other.err, HasSubstr("state"));
+  EXPECT_EQ(Json(with({"--only", "integer"}))["bits_per_token"]["integer"],
+            whole["bits_per_token"]["integer"]);
+}
+
+TEST_P(Language, ABundleHasItsOwnNameAndSequences) {
+  ASSERT_EQ(Qsim({"calibrate", "--images", "3", "--tokens", "30"}).exit_status, 0);
+  const std::string name = std::string("qsim-") + GetParam() + "-char-w8a8-per_channel";
+  ASSERT_TRUE(fs::exists(At(name))) << name;
+  const ProcessResult run =
+      Qsim({"run", "--bundle", name, "--rtl", "off", "--output", "out"}, false);
+  EXPECT_EQ(run.exit_status, 0) << run.err;
+  ASSERT_EQ(
+      Qsim({"run", "--rtl", "off", "--images", "3", "--tokens", "30", "--output", "from_config"})
+          .exit_status,
+      0);
+  EXPECT_EQ(FilesOf(At("out") / "golden"), FilesOf(At("from_config") / "golden"));
+  const ProcessResult eval = Qsim({"eval", "--bundle", name, "--input", input_.string(), "--images",
+                                   "2", "--tokens", "40", "--json"},
+                                  false);
+  EXPECT_EQ(eval.exit_status, 0) << eval.err;
+  EXPECT_EQ(json::parse(eval.out), Json({"eval", "--images", "2", "--tokens", "40", "--json"}));
+  for (const char* format : {"json", "csv", "svh", "c", "grids"}) {
+    EXPECT_EQ(Qsim({"export", "--bundle", name, "--format", format, "--output", "table"}, false)
+                  .exit_status,
+              0);
+  }
+  EXPECT_THAT(Qsim({"describe", "--bundle", name}, false).out, HasSubstr("recurrence_state("));
+}
+
+TEST_P(Language, MemoryDoesNotGrowWithTheLength) {
+  const auto peak = [&](const char* tokens) {
+    const ProcessResult result = Qsim({"run", "--rtl", "off", "--images", "1", "--tokens", tokens,
+                                       "--chunk", "64", "--taps", "none", "--output", "out"});
+    EXPECT_EQ(result.exit_status, 0) << result.err;
+    return static_cast<double>(result.peak_kilobytes) / 1024;
+  };
+  EXPECT_LT(peak("1000"), peak("64") + 3);
+  EXPECT_FALSE(fs::exists(At("out") / "golden"));
+}
+
+TEST_P(Language, OneLineSaysWhatIsWrong) {
+  const auto error = [&](const std::vector<std::string>& arguments) {
+    const ProcessResult result = Qsim(arguments);
+    EXPECT_EQ(result.exit_status, 2);
+    return result.err;
+  };
+  EXPECT_THAT(error({"run", "--images", "99"}), HasSubstr("has 48 evaluation inputs"));
+  EXPECT_THAT(error({"run", "--chunk", "4,x"}), HasSubstr("--chunk: 'x' is no number of tokens"));
+  EXPECT_THAT(error({"run", "--scope", "block"}), HasSubstr("this model runs as a whole"));
+  EXPECT_THAT(error({"eval", "--data", "."}), HasSubstr("reads tokens, not images"));
+  EXPECT_THAT(error({"run", "--min-length", "999"}),
+              HasSubstr("none of the 96 calibration inputs is used"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Language, ::testing::Values("gla", "mamba2"));
+
+}  // namespace
+}  // namespace qsim::testing
