@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "golden/kernels/fast_backend.h"
@@ -152,6 +153,22 @@ TEST(SequenceNetwork, SaysWhatItCannotRealise) {
   EXPECT_THAT(message("xBC.bit_type.bits=16"), HasSubstr("bits: 8"));
   EXPECT_THAT(message("decay.calibration_mode=channel_wise"), HasSubstr("layer_wise"));
   EXPECT_THAT(message("hardware.requant=power_of_two"), HasSubstr("the recurrence recurrence"));
+}
+
+TEST(SequenceNetwork, WarnsOfARoundingThatDrifts) {
+  for (const Rounding rounding : kAllRoundings) {
+    const std::string name(Name(rounding));
+    const Bundle bundle = Subject().BundleOf({"numerics.recurrence=" + name});
+    const auto drifts = std::count_if(
+        bundle.notes.begin(), bundle.notes.end(),
+        [](const LoweringNote& note) { return note.text.find("drifts") != std::string::npos; });
+    const auto states =
+        std::count_if(bundle.program.ops.begin(), bundle.program.ops.end(),
+                      [](const Op& op) { return std::holds_alternative<RecurrenceStateOp>(op); });
+    const bool drifting = rounding == Rounding::kFloor || rounding == Rounding::kTowardZero;
+    EXPECT_EQ(drifts, drifting ? states : 0) << name;
+    EXPECT_GT(states, 0);
+  }
 }
 
 }  // namespace
