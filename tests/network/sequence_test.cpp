@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "golden/kernels/fast_backend.h"
 #include "golden/program/executor.h"
 #include "sim/calibrate/calibrate.h"
+#include "sim/cosim/rtl_backend.h"
 #include "sim/error.h"
+#include "sim/run/run_images.h"
 #include "sim/semantics/mixed.h"
 #include "sim/statistics/metrics.h"
 #include "tests/network/sequence.h"
@@ -136,6 +139,44 @@ TEST(SequenceNetwork, WidthsAreThoseThatAreAskedFor) {
   EXPECT_EQ(bits(narrow, "state"), 16);
   EXPECT_EQ(wide.scales.at("ssm_state").scale.size(), 3u);
   EXPECT_EQ(wide.scales.at("norm1").scale.size(), 12u);  // smoothed
+}
+
+// Every product and every requantization, the convolution's among them, in pieces of any length.
+TEST(SequenceNetwork, TheRtlAgrees) {
+  if (!cosim::BuiltWithRtl()) GTEST_SKIP() << "built with -DQSIM_RTL=OFF";
+  for (const std::vector<std::string>& settings :
+       {std::vector<std::string>{}, {"w8a8.wide_bits=8", "w8a8.a_symmetric=True"}}) {
+    const Bundle bundle = Subject().BundleOf(settings);
+    const FloatSource floats = {Subject().model, Subject().evaluation};
+    RunSettings run;
+    run.images = 2;
+    run.chunk = {20, 7};
+    run.rtl.emplace();
+    run.rtl->stall_probability = 0.2;
+    const RunReport report = RunImages(bundle, &floats, run);
+    EXPECT_EQ(report.total_mismatches(), 0);
+    std::set<std::string> computed;
+    for (const auto& product : report.cycles) computed.insert(product.name);
+    for (const char* tensor : {"q", "q.quant", "conv.acc", "conv", "dt_x", "gated", "residual2"})
+      EXPECT_TRUE(computed.contains(tensor)) << tensor;
+    for (const TapReport& tap : report.taps) EXPECT_TRUE(tap.qsnr_db.has_value()) << tap.name;
+  }
+}
+
+// A fused gate reads the product of two layers and not what a hook sees: what was never seen has no
+// scale, and all of it is named.
+TEST(SequenceNetwork, ATensorThatWasNeverSeenIsAnError) {
+  const Config config = Config::Defaults(Subject().model.Vocabulary());
+  CalibrateOptions options;
+  options.scope = Scope::kModel;
+  const Calibrator calibrator(Subject().model, config, options);
+  try {
+    calibrator.Lower(calibrator.NoObservations(), {});
+    FAIL() << "accepted";
+  } catch (const InputError& error) {
+    for (const char* tensor : {"no statistics for", "gated", "conv1d", "state", "logits"})
+      EXPECT_THAT(error.what(), HasSubstr(tensor));
+  }
 }
 
 TEST(SequenceNetwork, SaysWhatItCannotRealise) {
