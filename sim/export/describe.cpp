@@ -194,9 +194,36 @@ std::vector<std::string> LinesOf(const Program& program, const Op& op) {
   return lines;
 }
 
+// An axis of the run's length is T.
 std::string TensorText(const TensorInfo& info) {
-  return fmt::format("{}: {} {}, {}", info.name, Name(info.dtype), ShapeText(info.shape),
+  std::vector<std::string> axes;
+  for (const std::int64_t extent : info.shape) axes.push_back(std::to_string(extent));
+  for (const std::int64_t axis : info.length_axes) axes[static_cast<std::size_t>(axis)] = "T";
+  return fmt::format("{}: {} {}, {}", info.name, Name(info.dtype), fmt::join(axes, "x"),
                      Range(info.range));
+}
+
+// What the equations do not say of a program that runs in pieces.
+std::string PiecesText(const Program& program) {
+  if (program.MaxLength() == 0) return "";
+  std::string text = WrapText(
+      "",
+      fmt::format("T: the tokens of a run, or of a piece of it; at most {}", program.MaxLength()));
+  for (const Carried& carried : program.carried) {
+    const IntTensor& initial = program.Constant(carried.initial);
+    const auto [least, most] = [&] {
+      std::int64_t low = initial.At(0), high = low;
+      for (std::int64_t i = 0; i < initial.size(); ++i) {
+        low = std::min(low, initial.At(i));
+        high = std::max(high, initial.At(i));
+      }
+      return std::pair(low, high);
+    }();
+    text += WrapText(
+        "", fmt::format("{} = {} of the piece before; in the first, {}", carried.input,
+                        carried.output, least == most ? std::to_string(least) : carried.initial));
+  }
+  return text;
 }
 
 bool Selected(const std::string& name, const std::string& only) {
@@ -221,6 +248,7 @@ std::string DescribeProgram(const Bundle& bundle, const std::string& only) {
     }
     text += WrapText("    out ", TensorText(program.Tensor(name)));
   }
+  if (only.empty()) text = PiecesText(program) + text;
   if (text.empty()) {
     throw InputError(fmt::format("--tap '{}': no operation of the program computes it; {}", only,
                                  SuggestWord(only, names)));

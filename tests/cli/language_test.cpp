@@ -126,7 +126,9 @@ TEST_P(Language, ABundleHasItsOwnNameAndSequences) {
                   .exit_status,
               0);
   }
-  EXPECT_THAT(Qsim({"describe", "--bundle", name}, false).out, HasSubstr("recurrence_state("));
+  const std::string text = Qsim({"describe", "--bundle", name}, false).out;
+  EXPECT_THAT(text, HasSubstr("recurrence_state("));
+  EXPECT_THAT(text, HasSubstr("of the piece before; in the first, 0"));
 }
 
 TEST_P(Language, MemoryDoesNotGrowWithTheLength) {

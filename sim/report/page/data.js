@@ -10,6 +10,10 @@ const TAP_PROFILES = new Map(PROFILE ? PROFILE.taps.map((t) => [t.name, t]) : []
 const WEIGHT_PROFILES = new Map(PROFILE ? PROFILE.weights.map((t) => [t.name, t]) : []);
 const ACCUMULATORS = new Map(RUN.accumulators.map((a) => [a.name, a]));
 
+function countInputs() {
+  return RUN.lengths ? count(RUN.images, 'sequence', 'sequences') : count(RUN.images, 'image', 'images');
+}
+
 // "blocks.3.norm" is norm of blocks.3, and so is "layers.3.norm" of a language model.
 function splitName(name) {
   const match = /^((?:blocks|layers)\.\d+)\.(.+)$/.exec(name);

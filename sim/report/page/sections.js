@@ -26,7 +26,7 @@ function summarySection() {
     clipped ? tile('most clipped', [percent(clipped.saturated_share), ' %'], name(clipped)) : null,
     acc ? tile('widest accumulator', [acc, ' bits'], 'proven worst case') : null,
     RUN.size ? tile('size', bytes(RUN.size.integer_bytes), `${fixed(RUN.size.ratio, 2)} times smaller than float32`) : null,
-    cycles ? tile('RTL cycles', integer(cycles), count(RUN.images, 'image', 'images')) : null,
+    cycles ? tile('RTL cycles', integer(cycles), countInputs()) : null,
   ];
   const {hardware} = RUN;
   const fact = (title, value) => (value ? [h('dt', {}, title), h('dd', {}, value)] : null);
@@ -37,7 +37,7 @@ function summarySection() {
         RUN.rtl || !DATA.diagnosis ? h('span', {class: `badge ${badge}`}, DATA.verdict) : null),
       h('dl', {class: 'tiles'}, tiles),
       h('dl', {class: 'about'},
-        fact('Scope', `${RUN.scope}, ${count(RUN.images, 'image', 'images')}`),
+        fact('Scope', `${RUN.scope}, ${countInputs()}`),
         fact('Configuration', files.length ? files : null),
         fact('Input', RUN.input ? h('code', {}, RUN.input) : null),
         fact('Array', `${hardware.array_rows} × ${hardware.array_cols} processing elements, ` +
@@ -284,8 +284,8 @@ function costsSection() {
   ], PROFILE.operations);
   table.element.classList.add('tall');
   return section('costs', 'Time and memory of the golden model', table.element,
-      note(`${fixed(total, 2)} s of processor time for ${count(RUN.images, 'image', 'images')}; the process needed `,
-           `${bytes(PROFILE.peak_memory_bytes)} at most. Operands and results are those of one image.`));
+      note(`${fixed(total, 2)} s of processor time for ${countInputs()}; the process needed `,
+           `${bytes(PROFILE.peak_memory_bytes)} at most. Operands and results are those of one input.`));
 }
 
 function notesSection() {
