@@ -108,7 +108,9 @@ class ManifestReader {
       }
       return spec;
     };
-    manifest_.calibration = inputs("calibration", "calib", "calib_images.npy");
+    // Sequences alone to evaluate: nothing can be calibrated, and a bundle needs nothing more.
+    if (Exists("calib") || Exists("calib_images.npy") || !Exists("eval"))
+      manifest_.calibration = inputs("calibration", "calib", "calib_images.npy");
     if (!Exists("eval") && !Exists("eval_images.npy")) return;
     manifest_.evaluation = inputs("evaluation", "eval", "eval_images.npy");
     if (Exists("eval_labels.npy")) manifest_.evaluation->labels = directory_ / "eval_labels.npy";

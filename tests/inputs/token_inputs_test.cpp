@@ -170,5 +170,12 @@ TEST_F(TokenInputsTest, InfinityIsReadAsPythonWritesItAndAsTransformersDoes) {
   EXPECT_THAT(ErrorOf([&] { ReadConfiguration(file); }), HasSubstr("is not a JSON object"));
 }
 
+TEST_F(TokenInputsTest, ADirectoryWithoutCalibrationCanBeEvaluated) {
+  fs::remove_all(dir_.path() / "calib");
+  const Manifest manifest = Load();
+  EXPECT_EQ(LoadInputs(manifest, manifest.Evaluation(), InputUse::kEvaluation).count(), 1);
+  EXPECT_THAT(ErrorOf([&] { manifest.Calibration(); }), HasSubstr("section 'calibration'"));
+}
+
 }  // namespace
 }  // namespace qsim::testing
