@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -10,6 +11,16 @@
 #include "sim/semantics/multiplier.h"
 
 namespace qsim::semantics {
+
+namespace {
+
+// How far a tensor is shifted to be as wide as one of 16 bits.
+int SpareBits(QuantRange range) {
+  constexpr int kBits = 16, kMostShift = 8;
+  return std::clamp(kBits - BitsFor({range.qmin, range.qmax}), 0, kMostShift);
+}
+
+}  // namespace
 
 FloatTensor ExactRmsnorm(const network::Norm& norm, const FloatTensor& x, const FloatTensor* gate,
                          std::int64_t groups) {
@@ -59,10 +70,17 @@ RmsnormOp DeriveRmsnorm(const network::LayerNorm& layer, const Numerics& numeric
   }
   p.zero = Compressed(out.zero);
   p.input_shift = ShiftsToSmallest(input.scale);
+  // The root is a whole number, so that few bits of input would leave few of it.
+  Activation shifted = input;
+  const int spare = SpareBits(input.range);
+  if (p.input_shift.empty() && spare > 0) {
+    p.input_shift.assign(channels, spare);
+    for (double& s : shifted.scale) s = std::ldexp(s, -spare);
+  }
   // The zero point may cost the input one bit.
   p.rms_shift =
       ShiftOfSquares(BitsFor({input.range.qmin, input.range.qmax}) + 1, p.input_shift, width);
-  p.eps = EpsOfSquares(norm.eps, width, numerics.layernorm_eps, input, p.rms_shift, out.name);
+  p.eps = EpsOfSquares(norm.eps, width, numerics.layernorm_eps, shifted, p.rms_shift, out.name);
   return op;
 }
 

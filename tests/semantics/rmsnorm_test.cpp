@@ -85,7 +85,9 @@ TEST(DeriveRmsnorm, IsWithinARoundingOfTheExactFunction) {
           info.name, info.range, Expanded(scale.scale, count), Expanded(scale.zero, count), {}};
     };
     const Activation gate = grid(program.tensors[1], g_scale);
-    program.ops = {DeriveRmsnorm(norm, {}, {}, grid(program.tensors[0], x_scale),
+    const std::int64_t groups = channels % 3 == 0 ? 3 : 1;
+    const network::LayerNorm layer{norm, /*centred=*/false, groups};
+    program.ops = {DeriveRmsnorm(layer, {}, {}, grid(program.tensors[0], x_scale),
                                  gated ? &gate : nullptr, grid(program.tensors[2], y_scale))};
     Validate(program);
     TensorMap inputs;
@@ -103,7 +105,7 @@ TEST(DeriveRmsnorm, IsWithinARoundingOfTheExactFunction) {
     if (gated) inputs["g"] = IntTensor(shape, gates);
     GoldenBackend backend;
     const IntTensor y = Execute(program, inputs, 0, backend).at("y");
-    const FloatTensor exact = ExactRmsnorm(norm, x, gated ? &g : nullptr);
+    const FloatTensor exact = ExactRmsnorm(norm, x, gated ? &g : nullptr, groups);
     for (std::int64_t e = 0; e < y.size(); ++e) {
       const double units = std::clamp(
           static_cast<double>(exact.data[static_cast<std::size_t>(e)]) / 0.05 - 4, -128.0, 127.0);
