@@ -36,6 +36,12 @@ bool WeightOrFactor(const Op& op) {
   return product != nullptr && !product->factor.empty();
 }
 
+const Carried* CarriedTo(const Program& program, const std::string& tensor) {
+  const auto found = std::find_if(program.carried.begin(), program.carried.end(),
+                                  [&](const Carried& c) { return c.input == tensor; });
+  return found == program.carried.end() ? nullptr : &*found;
+}
+
 // What an accumulator makes of sums that it cannot hold.
 void Bound(const Accumulator& acc, const Grid& grid, Reals& real) {
   const double half = std::ldexp(1.0, acc.bits - 1);
@@ -64,6 +70,14 @@ Tensor MixedExecutor::Node(std::size_t node, Exactness e, const Lookup& values) 
   const Op* op = OpOf(node);
   if (op == nullptr) {
     const Tensor& value = values.At(names_[node]);
+    // Integers begin a sequence as the program says, whatever the zeros of the model are.
+    const Carried* begun = value->codes() == nullptr && !e.function && !e.unrounded
+                               ? CarriedTo(bundle_.program, names_[node])
+                               : nullptr;
+    if (begun != nullptr) {
+      return std::make_shared<MixedTensor>(bundle_.program.Constant(begun->initial),
+                                           bundle_.GridOf(names_[node]));
+    }
     // A state that no function has rounded is carried as it is.
     const bool carried = IsState(names_[node]) && e.function;
     return value->codes() != nullptr || carried ? value

@@ -3,8 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 
+#include "golden/program/queries.h"
+#include "sim/bundle/bundle.h"
 #include "tests/cli/process.h"
 
 namespace qsim::testing {
@@ -156,6 +160,75 @@ TEST_P(Language, OneLineSaysWhatIsWrong) {
               HasSubstr("none of the 96 calibration inputs is used"));
 }
 
+// Faults as hand-made bundles have them; the operation at fault is named first.
+class LanguageFault : public Language {
+ protected:
+  std::string CulpritOf(const std::function<void(Bundle&)>& plant) const {
+    EXPECT_EQ(Qsim({"calibrate", "--images", "1", "--tokens", "40", "--output", "b"}).exit_status,
+              0);
+    Bundle bundle = LoadBundle(At("b"));
+    plant(bundle);
+    OutputDirectory output(At("b"));
+    SaveBundle(bundle, output);
+    const ProcessResult result = Qsim({"diagnose", "--bundle", "b", "--input", input_.string(),
+                                       "--images", "2", "--tokens", "64", "--json"},
+                                      false);
+    EXPECT_LT(result.exit_status, 2) << result.err;
+    const json findings = json::parse(result.out)["findings"];
+    return findings.empty() ? "" : findings[0]["tensor"].get<std::string>();
+  }
+  template <typename T>
+  static T& OpOf(Bundle& bundle, const std::string& output) {
+    return std::get<T>(*ProducerOf(bundle.program, output));
+  }
+};
+
+TEST_P(LanguageFault, IsNamedFirst) {
+  if (std::string(GetParam()) == "gla") {
+    // A state whose steps are 64 times finer leaves its width.
+    EXPECT_EQ(CulpritOf([](Bundle& b) {
+                auto& state = OpOf<RecurrenceStateOp>(b, "layers.1.attn.state");
+                auto& readout = OpOf<RecurrenceOp>(b, "layers.1.attn.recurrence");
+                for (Multiplier& m : state.update.update) m.shift -= 6;
+                for (Multiplier& m : readout.update.update) m.shift -= 6;
+                for (Multiplier& m : readout.readout) m.shift += 6;
+                for (const char* name : {"layers.1.attn.state", "layers.1.attn.past"})
+                  for (double& s : b.scales.at(name).scale) s /= 64;
+              }),
+              "layers.1.attn.state");
+    // Heads of the keys in another order.
+    EXPECT_EQ(CulpritOf([](Bundle& b) {
+                auto& weight =
+                    b.program.constants.at("layers.1.attn.k_proj.weight").As<std::int8_t>();
+                std::rotate(weight.begin(), weight.begin() + std::ssize(weight) / 4, weight.end());
+              }),
+              "layers.1.attn.k_proj");
+    return;
+  }
+  // What another sequence left in the convolution.
+  EXPECT_EQ(
+      CulpritOf([](Bundle& b) {
+        IntTensor& past = b.program.constants.at("layers.1.mixer.conv_past.initial");
+        for (std::int64_t i = 0; i < past.size(); ++i) {
+          std::visit(
+              [&](auto& codes) {
+                codes[static_cast<std::size_t>(i)] =
+                    static_cast<typename std::decay_t<decltype(codes)>::value_type>(i * 37 % 120);
+              },
+              past.storage());
+        }
+      }),
+      "layers.1.mixer.conv_past");
+  // D is dropped.
+  EXPECT_EQ(CulpritOf([](Bundle& b) {
+              const std::string factor = OpOf<MultiplyOp>(b, "layers.1.mixer.skip.acc").factor;
+              auto& d = b.program.constants.at(factor).As<std::int16_t>();
+              std::fill(d.begin(), d.end(), std::int16_t{0});
+            }),
+            "layers.1.mixer.skip.acc");
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, LanguageFault, ::testing::Values("gla", "mamba2"));
 INSTANTIATE_TEST_SUITE_P(Models, Language, ::testing::Values("gla", "mamba2"));
 
 }  // namespace

@@ -145,18 +145,31 @@ void Rederivation::Requantize(const std::string& tap, const network::Linear& lay
 void Rederivation::Regrid(Activation grid, Bundle& bundle) const {
   Session session(*this, bundle);
   const NodePlan& node = session.NodeOf(grid.name);
-  const std::vector<std::string> readers = ReadersOf(bundle.program, grid.name);
+  // What is handed from piece to piece has one grid at both ends.
+  std::vector<std::string> names = {grid.name};
+  std::vector<std::string> readers = ReadersOf(bundle.program, grid.name);
+  for (const golden::Carried& carried : bundle.program.carried) {
+    if (carried.output != grid.name) continue;
+    names.push_back(carried.input);
+    for (std::string& reader : ReadersOf(bundle.program, carried.input)) {
+      if (reader != grid.name) readers.push_back(std::move(reader));
+    }
+  }
   for (const std::string& reader : readers) {
     const NodePlan& read = session.NodeOf(reader);
     if (!std::holds_alternative<network::Softmax>(read.node->function)) continue;
     for (double& s : grid.scale) s = ScoresOf(read.numerics.softmax, s, 0).scale;
   }
-  for (TensorInfo& info : bundle.program.tensors) {
-    if (info.name != grid.name) continue;
-    info.range = grid.range;
-    info.dtype = StorageFor(grid.range);
+  for (const std::string& name : names) {
+    for (TensorInfo& info : bundle.program.tensors) {
+      if (info.name != name) continue;
+      info.range = grid.range;
+      info.dtype = StorageFor(grid.range);
+    }
+    Activation end = grid;
+    end.name = name;
+    session.State(end);
   }
-  session.State(grid);
   // In the residual stream the weights behind a nearly dead channel depend on the output's scale.
   const NodePlan* layer = node.inputs.empty() ? nullptr : session.plan().Find(node.inputs.front());
   const bool added = std::holds_alternative<network::Sum>(node.node->function) ||

@@ -13,6 +13,7 @@
 #include "sim/diagnose/causes/linear_causes.h"
 #include "sim/diagnose/causes/probe.h"
 #include "sim/diagnose/causes/range_causes.h"
+#include "sim/diagnose/causes/state_causes.h"
 #include "sim/error.h"
 
 namespace qsim::diagnose {
@@ -156,6 +157,7 @@ std::vector<Suspicion> RecogniseCauses(const DiagnosisSubject& subject, int thre
   };
   add(ArithmeticCauses(subject, remade, probe, rederivation));
   add(RangeCauses(subject, probe, rederivation, threads));
+  add(StateCauses(subject));
   MergeStatements(subject, suspects);
   const Program& program = subject.bundle.program;
   std::stable_sort(suspects.begin(), suspects.end(), [&](const Suspect& a, const Suspect& b) {

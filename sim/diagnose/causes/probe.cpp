@@ -10,6 +10,7 @@
 #include "sim/diagnose/causes/suspect.h"
 #include "sim/diagnose/structure.h"
 #include "sim/parallel.h"
+#include "sim/run/pieces.h"
 #include "sim/semantics/mixed.h"
 
 namespace qsim::diagnose {
@@ -21,7 +22,9 @@ std::int64_t ImagesToProbe(const network::Network& model, const ModelInputs& inp
   constexpr std::int64_t kMost = 16;
   std::int64_t elements = 1;
   for (const network::Node& node : model.nodes()) {
-    if (node.stream) elements += ElementCount(node.shape);
+    if (!node.stream) continue;
+    const std::int64_t each = ElementCount(node.shape);
+    elements += node.length_axes.empty() ? each : each / node.shape[0] * LengthOf(inputs, 0);
   }
   return std::min(std::clamp<std::int64_t>(kElements / elements, 2, kMost), inputs.count());
 }
@@ -70,11 +73,15 @@ class ImageProbe {
     Probe probe;
     for (std::size_t node = 0; node < network_.nodes(); ++node) {
       const std::string& name = network_.NameOf(node);
-      if (bundle_.program.Tensor(name).dtype != DType::kInt32 &&
+      const Op* producer = network_.OpOf(node);
+      // What 32 bits hold is sums, or a state.
+      const bool state =
+          producer != nullptr && std::holds_alternative<RecurrenceStateOp>(*producer);
+      if ((bundle_.program.Tensor(name).dtype != DType::kInt32 || state) &&
           bundle_.scales.at(name).kind == TensorScale::Kind::kLinear) {
         probe.tensors[name] = UseOf(exact.at(name)->real(), bundle_.GridOf(name));
       }
-      if (const Op* op = network_.OpOf(node)) Look(node, *op, exact, probe);
+      if (producer != nullptr) Look(node, *producer, exact, probe);
     }
     return probe;
   }
