@@ -524,13 +524,11 @@ class Deriver {
     op.decay = Input(plan, 2).name;
     op.past = plan.inputs.at(3);
     op.update = Update(final, plan, 0, state);
-    if (op.update.rounding == Rounding::kFloor || op.update.rounding == Rounding::kTowardZero) {
+    if (op.update.rounding == Rounding::kFloor) {
       bundle_.notes.push_back(
           {LoweringNote::Kind::kInfo, op.output,
-           fmt::format(
-               "rounded by {}, which drifts: every token takes half a step in one "
-               "direction, and a slow decay keeps it; numerics.recurrence: half_up does not",
-               golden::Name(op.update.rounding))});
+           "rounded by floor, which drifts: every token takes half a step, and a slow decay keeps "
+           "it; numerics.recurrence: half_up does not"});
     }
     DefineCarried(state, plan);
     Emit(std::move(op));
