@@ -76,7 +76,7 @@ std::vector<Piece> PiecesOf(const Program& program, std::int64_t length,
 }
 
 bool IsState(const Program& program, const TensorInfo& info) {
-  return info.length_axes.empty() && program.MaxLength() > 0;
+  return info.length_axes.empty() && program.MaxLength() > 0 && !program.carried.empty();
 }
 
 bool IsPast(const Program& program, const std::string& tensor) {

@@ -35,7 +35,7 @@ std::vector<Piece> CutOf(std::int64_t length, const std::vector<std::int64_t>& c
 std::vector<Piece> PiecesOf(const Program& program, std::int64_t length,
                             const std::vector<std::int64_t>& chunk);
 
-// A state, or what is made of one: it has no run-time length where the program has one.
+// A state, or what is made of one: it has no run-time length in a program that runs in pieces.
 bool IsState(const Program& program, const TensorInfo& info);
 // What a step before has left: not a tensor of the whole input, since it depends on the cut.
 bool IsPast(const Program& program, const std::string& tensor);
