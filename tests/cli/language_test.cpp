@@ -142,7 +142,8 @@ TEST_P(Language, MemoryDoesNotGrowWithTheLength) {
     EXPECT_EQ(result.exit_status, 0) << result.err;
     return static_cast<double>(result.peak_kilobytes) / 1024;
   };
-  EXPECT_LT(peak("1000"), peak("64") + 3);
+  // Every tensor of 1000 tokens together would be more than 50 MB.
+  EXPECT_LT(peak("1000"), peak("128") + 10);
   EXPECT_FALSE(fs::exists(At("out") / "golden"));
 }
 
