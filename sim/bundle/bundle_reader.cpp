@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <iterator>
@@ -15,6 +14,7 @@
 #include "sim/io/tensors/npy.h"
 #include "sim/io/yaml/yaml_document.h"
 #include "sim/text/nearest_word.h"
+#include "sim/text/number.h"
 
 namespace qsim::bundle {
 namespace bundle_format {
@@ -174,13 +174,13 @@ class Reader {
       if (!parsed) Fail(node.line, fmt::format("'{}' has an unknown value '{}'", key, node.scalar));
       value = *parsed;
     } else {
-      const char* end = node.scalar.data() + node.scalar.size();
-      const auto [rest, error] = std::from_chars(node.scalar.data(), end, value);
-      if (error != std::errc() || rest != end) {
+      const auto parsed = ParseNumber<T>(node.scalar);
+      if (!parsed) {
         Fail(node.line,
              fmt::format("'{}' must be {}, is '{}'", key,
                          std::is_integral_v<T> ? "an integer in range" : "a number", node.scalar));
       }
+      value = *parsed;
     }
   }
 

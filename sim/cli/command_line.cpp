@@ -5,10 +5,13 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "sim/text/nearest_word.h"
+#include "sim/text/number.h"
 #include "sim/text/printable.h"
 #include "sim/text/text_util.h"
 
@@ -22,6 +25,7 @@ constexpr const char* kFooter =
     "'qsim COMMAND --help' describes a command.";
 
 constexpr std::size_t kLeftColumns = 26;
+constexpr std::int64_t kMostOfAnything = 1'000'000'000;
 
 // The name, and beside it the description in lines that end before column 80.
 std::string TwoColumns(const std::string& name, std::string_view description) {
@@ -51,6 +55,25 @@ std::string TwoColumns(const std::string& name, std::string_view description) {
   return text + '\n';
 }
 
+// What the help calls an option's value.
+std::string TypeOf(const CLI::Option* option) {
+  const std::string type = option->get_type_name();
+  return type.substr(0, type.find(':'));  // validators follow the colon
+}
+
+constexpr const char* kNumber = "number";  // names the validator
+
+template <typename Value>
+CLI::Validator NumberIn(Value low, Value high) {
+  return {[low, high](const std::string& text) -> std::string {
+            const auto value = ParseNumber<Value>(text);
+            if (value && *value >= low && *value <= high) return "";
+            return fmt::format("'{}' is not a {}number in {}..{}", Printable(text),
+                               std::is_integral_v<Value> ? "whole " : "", low, high);
+          },
+          "", kNumber};
+}
+
 // Help in two columns; descriptions wrap inside theirs.
 class HelpFormatter : public CLI::Formatter {
  public:
@@ -61,8 +84,7 @@ class HelpFormatter : public CLI::Formatter {
   }
   std::string make_option_opts(const CLI::Option* option) const override {
     if (option->get_type_size() == 0) return "";
-    const std::string type = option->get_type_name();
-    std::string text = " " + type.substr(0, type.find(':'));  // validators follow the colon
+    std::string text = " " + TypeOf(option);
     if (!option->get_default_str().empty()) text += "=" + option->get_default_str();
     if (option->get_required()) text += " REQUIRED";
     return text;
@@ -93,16 +115,24 @@ Argument Argument::Describe(const std::string& what) const {
 Argument Argument::Group(const std::string& title) const { return Argument(option_->group(title)); }
 Argument Argument::ShowDefault() const { return Argument(option_->capture_default_str()); }
 Argument Argument::HideDefault() const { return Argument(option_->default_str("")); }
-Argument Argument::Positive() const { return Argument(option_->check(CLI::PositiveNumber)); }
-Argument Argument::NotNegative() const { return Argument(option_->check(CLI::NonNegativeNumber)); }
+Argument Argument::Positive() const { return Between(1, kMostOfAnything); }
+Argument Argument::NotNegative() const {
+  return Between(0, std::numeric_limits<std::int64_t>::max());
+}
 Argument Argument::Between(std::int64_t low, std::int64_t high) const {
-  return Argument(option_->check(CLI::Range(low, high)));
+  *option_->get_validator(kNumber) = NumberIn(low, high);
+  return *this;
 }
 Argument Argument::BetweenReals(double low, double high) const {
-  return Argument(option_->check(CLI::Range(low, high)));
+  *option_->get_validator(kNumber) = NumberIn(low, high);
+  return *this;
 }
 Argument Argument::OneOf(const std::vector<std::string>& words) const {
-  return Argument(option_->check(CLI::IsMember(words)));
+  const auto known = [words](const std::string& word) -> std::string {
+    if (std::find(words.begin(), words.end(), word) != words.end()) return "";
+    return fmt::format("unknown value '{}'; {}", Printable(word), SuggestWord(word, words));
+  };
+  return Argument(option_->check(known));
 }
 Argument Argument::Required() const { return Argument(option_->required()); }
 Argument Argument::OneEach() const { return Argument(option_->allow_extra_args(false)); }
@@ -115,7 +145,25 @@ Argument Argument::Needs(const Argument& other) const {
 
 template <typename Value>
 Argument Command::Add(const std::string& name, Value& value, const std::string& what) const {
-  return Argument(app_->add_option(name, value, what));
+  if constexpr (std::is_arithmetic_v<Value>) {
+    // Not CLI11's numbers: it takes 0x10 and 010 for others than 10, and nothing for 0.
+    const auto parse = [&value](const CLI::results_t& words) {
+      const auto number = ParseNumber<Value>(words.front());
+      if (number) value = *number;
+      return number.has_value();
+    };
+    using Limits = std::numeric_limits<Value>;
+    return Argument(
+        app_->add_option(name, parse, what, false, [&value] { return fmt::format("{}", value); })
+            ->type_name(std::is_integral_v<Value> ? "INT" : "NUMBER")
+            ->check(NumberIn(Limits::lowest(), Limits::max())));
+  } else {
+    CLI::Option* const option = app_->add_option(name, value, what);
+    const auto filled = [option](const std::string& text) -> std::string {
+      return text.empty() ? "is empty; give " + TypeOf(option) : "";
+    };
+    return Argument(option->check(filled));
+  }
 }
 using std::string;
 using std::filesystem::path;
@@ -154,6 +202,11 @@ Command CommandLine::Add(const std::string& name, const std::string& what) {
 }
 
 bool CommandLine::Parse(std::vector<std::string> words) {
+  for (const std::string& word : words) {
+    // CLI11 would take the next word for the value.
+    if (word.starts_with("--") && word.find('=') == word.size() - 1)
+      throw UsageError(fmt::format("{} is empty; give a value", Printable(word)));
+  }
   std::reverse(words.begin(), words.end());  // as CLI11 takes them
   try {
     app_->parse(std::move(words));

@@ -32,6 +32,7 @@ class Argument {
   Argument Group(const std::string& title) const;
   Argument ShowDefault() const;
   Argument HideDefault() const;
+  // Numbers; one without a range takes all that its type holds.
   Argument Positive() const;
   Argument NotNegative() const;
   Argument Between(std::int64_t low, std::int64_t high) const;
@@ -52,7 +53,8 @@ class Command {
   explicit Command(CLI::App* app) : app_(app) {}
 
   // Value: std::string, std::filesystem::path, vectors of them, int, std::int64_t, std::uint64_t or
-  // double. A name without dashes is that of a positional argument.
+  // double. A name without dashes is that of a positional argument. Text must not be empty; numbers
+  // are ParseNumber's (sim/text/number.h).
   template <typename Value>
   Argument Add(const std::string& name, Value& value, const std::string& what) const;
   Argument Flag(const std::string& name, bool& value, const std::string& what) const;

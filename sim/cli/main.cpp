@@ -1,5 +1,9 @@
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <csignal>
+#include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <iostream>
@@ -69,11 +73,26 @@ int Dispatch(int argc, char** argv) {
   return kUsageError;
 }
 
+// A file that a command opens must not become its standard output: what is closed opens as nothing,
+// and what is printed there is lost and said to be.
+void OccupyStandardStreams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(stream, F_GETFD) < 0)
+      ::open("/dev/null", stream == STDERR_FILENO ? O_WRONLY : O_RDONLY);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  OccupyStandardStreams();
+  std::signal(SIGPIPE, SIG_DFL);  // who closes a pipe has read enough, whatever was inherited
   try {
-    return Dispatch(argc, argv);
+    const int status = Dispatch(argc, argv);
+    // For every command and option, whatever it has printed.
+    if (!std::cout.flush() || std::ferror(stdout) != 0)
+      throw qsim::InputError("standard output cannot be written (disk full?)");
+    return status;
   } catch (const qsim::cli::UsageError& error) {
     std::cerr << "qsim: " << error.what() << "; see 'qsim --help'\n";
     return kUsageError;

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <iostream>
 #include <map>
 #include <mutex>
@@ -26,6 +25,8 @@
 #include "sim/report/run_report_text.h"
 #include "sim/run/profile_request.h"
 #include "sim/run/run_images.h"
+#include "sim/text/number.h"
+#include "sim/text/printable.h"
 #include "sim/text/text_util.h"
 
 namespace qsim::cli {
@@ -116,13 +117,13 @@ std::vector<std::int64_t> ParseChunk(const std::string& text) {
   std::string_view rest = text;
   while (!text.empty()) {
     const std::string_view item = rest.substr(0, rest.find(','));
-    std::int64_t tokens = 0;
-    const auto [end, error] = std::from_chars(item.data(), item.data() + item.size(), tokens);
-    if (error != std::errc() || end != item.data() + item.size() || tokens < 1) {
-      throw InputError(fmt::format(
-          "--chunk: '{}' is no number of tokens; give one, or several such as 16,1,64", item));
+    const auto tokens = ParseNumber<std::int64_t>(item);
+    if (!tokens || *tokens < 1) {
+      throw InputError(
+          fmt::format("--chunk: '{}' is no number of tokens; give one, or several such as 16,1,64",
+                      Printable(item)));
     }
-    lengths.push_back(tokens);
+    lengths.push_back(*tokens);
     if (item.size() == rest.size()) break;
     rest.remove_prefix(item.size() + 1);
   }

@@ -15,6 +15,7 @@
 #include "sim/io/yaml/yaml_document.h"
 #include "sim/io/yaml/yaml_values.h"
 #include "sim/text/nearest_word.h"
+#include "sim/text/number.h"
 #include "sim/text/printable.h"
 
 namespace qsim::config {
@@ -37,10 +38,7 @@ class ContractReader {
     if (const YamlPtr blocks = root_->Find("blocks")) {
       if (blocks->kind != YamlNode::Kind::kMap) Fail(blocks->line, "blocks", "expected a map");
       for (const YamlEntry& entry : blocks->entries) {
-        YamlNode key;
-        key.kind = YamlNode::Kind::kScalar;
-        key.scalar = entry.key;
-        const auto number = AsInteger(key);
+        const auto number = ParseNumber<std::int64_t>(entry.key);
         if (!number || *number < 0 || *number > 1000000) {
           Fail(entry.line, "blocks." + entry.key, "expected a block number");
         }

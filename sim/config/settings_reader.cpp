@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 
 #include "sim/error.h"
 #include "sim/text/nearest_word.h"
+#include "sim/text/number.h"
 #include "sim/text/printable.h"
 
 namespace qsim::config {
@@ -230,12 +230,10 @@ SettingsReader::Place SettingsReader::EnterBlock(const Place& blocks, const std:
   Place child;
   child.kind = PlaceKind::kBlock;
   child.path = Join(blocks.path, key);
-  const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), child.block);
-  const bool plain = key.size() == 1 || !key.starts_with('0');
-  if (error != std::errc() || end != key.data() + key.size() || child.block < 0 || !plain ||
-      child.block > kMostBlocks) {
+  const auto number = ParseNumber<int>(key);
+  if (!number || *number < 0 || *number > kMostBlocks)
     Fail(child.path, line, fmt::format("expected a block number, got '{}'", Printable(key)));
-  }
+  child.block = *number;
   const bool is_new = !settings_.blocks.contains(child.block);
   BlockSettings& block = settings_.blocks[child.block];
   if (is_new) block.first_origin = OriginAt(line);

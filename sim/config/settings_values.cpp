@@ -1,7 +1,6 @@
 // The values of the schema: types, ranges and words. The tree is walked in settings_reader.cpp.
 #include <fmt/format.h>
 
-#include <charconv>
 #include <cstddef>
 
 #include "sim/config/contract.h"
@@ -10,6 +9,7 @@
 #include "sim/error.h"
 #include "sim/io/yaml/yaml_values.h"
 #include "sim/text/nearest_word.h"
+#include "sim/text/number.h"
 
 namespace qsim::config {
 namespace {
@@ -29,11 +29,9 @@ std::optional<TypeName> ParseTypeName(std::string_view name) {
   if (!type.is_signed) name.remove_prefix(1);
   if (!name.starts_with("int")) return std::nullopt;
   name.remove_prefix(3);
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), type.bits);
-  if (error != std::errc() || end != name.data() + name.size() || type.bits < kLeastBits ||
-      type.bits > kMostBits) {
-    return std::nullopt;
-  }
+  const auto bits = ParseNumber<int>(name);
+  if (!bits || *bits < kLeastBits || *bits > kMostBits) return std::nullopt;
+  type.bits = *bits;
   return type;
 }
 

@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-
 #include "sim/error.h"
 #include "sim/io/tensors/memh.h"
 #include "sim/io/tensors/npy.h"
+#include "sim/text/number.h"
+#include "sim/text/printable.h"
 
 namespace qsim::explain {
 
@@ -50,14 +50,13 @@ std::vector<std::int64_t> ReadNumbers(const std::string& text, const std::string
     std::size_t begin = 0;
     while (begin <= text.size()) {
       const std::size_t end = std::min(text.find(',', begin), text.size());
-      std::int64_t value = 0;
-      const char* last = text.data() + end;
-      const auto parsed = std::from_chars(text.data() + begin, last, value);
-      if (parsed.ec != std::errc() || parsed.ptr != last)
+      const std::string item = text.substr(begin, end - begin);
+      const auto value = ParseNumber<std::int64_t>(item);
+      if (!value)
         throw InputError(fmt::format(
             "{}: '{}' is not an integer; give a number, a list like 1,2,3 or a .npy file", option,
-            text.substr(begin, end - begin)));
-      values.push_back(value);
+            Printable(item)));
+      values.push_back(*value);
       begin = end + 1;
     }
   }

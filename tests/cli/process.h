@@ -59,17 +59,23 @@ struct ProcessResult {
   std::string out, err;
 };
 
-// `directory` is the process's working directory.
+// `directory` is the process's working directory. With a descriptor `stdout_fd`, that is its
+// standard output, and nothing of it is kept.
 inline ProcessResult RunProgram(const std::string& program,
                                 const std::vector<std::string>& arguments,
-                                const std::filesystem::path& directory) {
+                                const std::filesystem::path& directory, int stdout_fd = -1) {
   const TempDir temp;
   const std::string out = (temp.path() / "out").string();
   const std::string err = (temp.path() / "err").string();
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.c_str(), O_WRONLY | O_CREAT, 0600);
+  if (stdout_fd < 0) {
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.c_str(), O_WRONLY | O_CREAT,
+                                     0600);
+  } else {
+    posix_spawn_file_actions_adddup2(&actions, stdout_fd, STDOUT_FILENO);
+  }
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err.c_str(), O_WRONLY | O_CREAT, 0600);
   posix_spawn_file_actions_addchdir_np(&actions, directory.c_str());
   std::vector<std::string> words = {program};
@@ -88,14 +94,14 @@ inline ProcessResult RunProgram(const std::string& program,
   EXPECT_EQ(wait4(pid, &status, 0, &usage), pid);
   result.peak_kilobytes = usage.ru_maxrss;
   result.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  result.out = ReadBytes(out);
+  if (stdout_fd < 0) result.out = ReadBytes(out);
   result.err = ReadBytes(err);
   return result;
 }
 
 inline ProcessResult RunQsim(const std::vector<std::string>& arguments,
-                             const std::filesystem::path& directory) {
-  return RunProgram(QSIM_BINARY, arguments, directory);
+                             const std::filesystem::path& directory, int stdout_fd = -1) {
+  return RunProgram(QSIM_BINARY, arguments, directory, stdout_fd);
 }
 
 inline std::vector<std::string> Lines(const std::string& text) {

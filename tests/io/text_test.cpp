@@ -4,9 +4,10 @@
 #include <cstdint>
 #include <limits>
 
-#include "sim/text/nearest_word.h"
-#include "sim/text/printable.h"
 #include "sim/io/tensors/shape.h"
+#include "sim/text/nearest_word.h"
+#include "sim/text/number.h"
+#include "sim/text/printable.h"
 #include "tests/namespaces.h"
 
 namespace qsim::testing {
@@ -31,6 +32,26 @@ TEST(NearestWordTest, EditDistanceIsLevenshteins) {
   EXPECT_EQ(EditDistance("kitten", "sitting"), 3u);
   EXPECT_EQ(EditDistance("", "abc"), 3u);
   EXPECT_EQ(EditDistance("ABC", "abc"), 0u);
+}
+
+TEST(NumberTest, IsAllOfTheTextInDecimal) {
+  EXPECT_EQ(ParseNumber<int>("0"), 0);
+  EXPECT_EQ(ParseNumber<int>("+12"), 12);
+  EXPECT_EQ(ParseNumber<int>("-12"), -12);
+  EXPECT_EQ(ParseNumber<int>("2147483648"), std::nullopt);
+  EXPECT_EQ(ParseNumber<std::uint64_t>("18446744073709551615"),
+            std::numeric_limits<std::uint64_t>::max());
+  EXPECT_EQ(ParseNumber<std::uint64_t>("-1"), std::nullopt);
+  EXPECT_EQ(ParseNumber<double>("-.5e-1"), -0.05);
+  EXPECT_EQ(ParseNumber<double>("0"), 0.0);
+  EXPECT_EQ(ParseNumber<double>("1e3"), 1000.0);
+  for (const char* text : {"", "+", "-", "+-5", "++5", " 5", "5 ", "0x10", "010", "-010", "5,",
+                           "1_000", "nan", "inf", "1e999", "1e-999", "five"}) {
+    EXPECT_EQ(ParseNumber<double>(text), std::nullopt) << text;
+    EXPECT_EQ(ParseNumber<std::int64_t>(text), std::nullopt) << text;
+  }
+  for (const char* text : {"5.0", "1e3", "9223372036854775808"})
+    EXPECT_EQ(ParseNumber<std::int64_t>(text), std::nullopt) << text;
 }
 
 TEST(PrintableTest, KeepsMessagesOnOneLine) {

@@ -191,7 +191,8 @@ TEST(YamlValuesTest, ReadsNoMoreThanItSays) {
   EXPECT_EQ(AsReal(*value("1e-6")), 1e-6);
   EXPECT_EQ(AsReal(*value("1")), 1.0);
   EXPECT_EQ(AsReal(*value("0.9995")), 0.9995);
-  for (const char* text : {"'1'", ".inf", "inf", "nan", "1e999", "0.5x", "", "{}"}) {
+  for (const char* text :
+       {"'1'", ".inf", ".nan", "inf", "nan", "1e999", "0.5x", "010", "0x10", "", "{}"}) {
     EXPECT_EQ(AsReal(*value(text)), std::nullopt) << text;
   }
   EXPECT_EQ(AsBoolean(*value("True")), true);

@@ -3,10 +3,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <charconv>
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <string_view>
 #include <utility>
 
 #include "sim/calibrate/observe/shard_records.h"
@@ -14,6 +15,8 @@
 #include "sim/io/files/atomic_file.h"
 #include "sim/io/files/hash.h"
 #include "sim/io/files/input_file.h"
+#include "sim/text/number.h"
+#include "sim/text/printable.h"
 
 namespace qsim::calibrate {
 namespace {
@@ -141,18 +144,16 @@ class Roll {
 }  // namespace
 
 ShardPlace ParseShard(const std::string& text) {
-  ShardPlace place;
-  const char* end = text.data() + text.size();
-  const auto index = std::from_chars(text.data(), end, place.index);
-  const bool slash = index.ec == std::errc() && index.ptr != end && *index.ptr == '/';
-  const auto count = std::from_chars(slash ? index.ptr + 1 : end, end, place.count);
-  if (!slash || count.ec != std::errc() || count.ptr != end || place.count < 1 ||
-      place.count > kMostShards || place.index < 1 || place.index > place.count) {
+  const std::string_view all = text;
+  const std::size_t slash = std::min(all.find('/'), all.size());
+  const auto index = ParseNumber<std::int64_t>(all.substr(0, slash));
+  const auto count = ParseNumber<std::int64_t>(all.substr(std::min(slash + 1, all.size())));
+  if (!index || !count || *index < 1 || *index > *count || *count > kMostShards) {
     throw InputError(
         fmt::format("--shard: '{}' is not a shard; give i/n with 1 <= i <= n <= {}, such as 1/5",
-                    text, kMostShards));
+                    Printable(text), kMostShards));
   }
-  return place;
+  return {*index, *count};
 }
 
 void RequireMergeable(const Observations& observations) {

@@ -11,9 +11,8 @@
 
 namespace qsim::io {
 
-// Decimal, no leading zeros, not quoted, within int64.
+// Numbers are ParseNumber's (sim/text/number.h), and not quoted.
 std::optional<std::int64_t> AsInteger(const YamlNode& node);
-// A finite decimal number, integers included, not quoted.
 std::optional<double> AsReal(const YamlNode& node);
 // True, true, False, false; not quoted.
 std::optional<bool> AsBoolean(const YamlNode& node);
