@@ -49,7 +49,7 @@ std::string IntervalText(const Estimate& e, int digits) {
   return value + fmt::format(" ({:.{}f} to {:.{}f})", e.low, digits, e.high, digits);
 }
 
-Json ToJson(const Estimate& e) {
+Json EstimateJson(const Estimate& e) {
   return {{"value", JsonNumber(e.value)}, {"interval95", {JsonNumber(e.low), JsonNumber(e.high)}}};
 }
 
@@ -147,7 +147,8 @@ std::string PerplexityJsonText(const PerplexitySummary& s) {
     json["perplexity"][executor.key] = JsonNumber(std::exp2(bits->value));
   }
   for (const BitsDifference& d : s.differences)
-    json["differences"][d.key] = {{"bits", ToJson(d.bits)}, {"percent", ToJson(d.percent)}};
+    json["differences"][d.key] = {{"bits", EstimateJson(d.bits)},
+                                  {"percent", EstimateJson(d.percent)}};
   json["per_sequence"] = Json::array();
   for (const SequenceBits& sequence : s.sequences) {
     Json entry = {{"name", sequence.name}, {"tokens", sequence.tokens}};
