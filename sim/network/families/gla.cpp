@@ -16,7 +16,7 @@
 namespace qsim::network {
 namespace {
 
-constexpr NameRule kNames[] = {
+constexpr NameRule kGlaNames[] = {
     {"embeddings.weight", "embeddings.weight"},
     {"embed_tokens.weight", "embeddings.weight"},
     {"layers.#.attn_norm.*", "layers.#.attn_norm.*"},
@@ -39,19 +39,19 @@ constexpr NameRule kNames[] = {
     {"norm.*", "norm.*"},
     {"lm_head.*", "lm_head.*"},
 };
-constexpr std::string_view kBodies[] = {"model."};
-constexpr NamingScheme kSchemes[] = {{"flash-linear-attention", kNames, kBodies}};
+constexpr std::string_view kGlaBodies[] = {"model."};
+constexpr NamingScheme kGlaSchemes[] = {{"flash-linear-attention", kGlaNames, kGlaBodies}};
 
 // How it is computed, not what.
-constexpr std::string_view kHarmless[] = {
+constexpr std::string_view kGlaHarmless[] = {
     "attn_mode", "fuse_cross_entropy", "fuse_linear_cross_entropy",
     "fuse_norm", "fuse_swiglu",        "rescale_prenorm_residual",
     "use_l2warp"};
 
-class Loader {
+class GlaLoader {
  public:
-  explicit Loader(const Manifest& manifest)
-      : net_(manifest, kSchemes, "a GLA model",
+  explicit GlaLoader(const Manifest& manifest)
+      : net_(manifest, kGlaSchemes, "a GLA model",
              "language model with gated linear attention under names of flash-linear-attention"),
         config_(net_.config()) {}
 
@@ -106,7 +106,7 @@ class Loader {
     config_.Only("attnres_block_size", nullptr, "attention over the residuals");
     if (config_.States("attn") && config_.Inner("attn").States("layers"))
       config_.Inner("attn").Only("layers", nlohmann::json::array(), "softmax attention in layers");
-    config_.Ignore(kHarmless);
+    config_.Ignore(kGlaHarmless);
   }
 
   // The columns of one head.
@@ -227,6 +227,6 @@ class Loader {
 
 }  // namespace
 
-Network LoadGla(const Manifest& manifest) { return Loader(manifest).Load(); }
+Network LoadGla(const Manifest& manifest) { return GlaLoader(manifest).Load(); }
 
 }  // namespace qsim::network

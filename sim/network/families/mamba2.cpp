@@ -16,7 +16,7 @@
 namespace qsim::network {
 namespace {
 
-constexpr NameRule kNames[] = {
+constexpr NameRule kMambaNames[] = {
     {"embeddings.weight", "embeddings.weight"},
     {"embedding.weight", "embeddings.weight"},
     {"layers.#.norm.*", "layers.#.norm.*"},
@@ -30,11 +30,12 @@ constexpr NameRule kNames[] = {
     {"norm_f.*", "norm_f.*"},
     {"lm_head.*", "lm_head.*"},
 };
-constexpr std::string_view kBodies[] = {"backbone."};
-constexpr NamingScheme kSchemes[] = {{"transformers and state-spaces", kNames, kBodies}};
+constexpr std::string_view kMambaBodies[] = {"backbone."};
+constexpr NamingScheme kMambaSchemes[] = {
+    {"transformers and state-spaces", kMambaNames, kMambaBodies}};
 
 // How it is computed or was initialised, not what it is.
-constexpr std::string_view kHarmless[] = {
+constexpr std::string_view kMambaHarmless[] = {
     "A_init_range",
     "A_initializer_range",
     "chunk_size",
@@ -76,10 +77,10 @@ constexpr Keys kTransformers = {"hidden_size",    "num_hidden_layers", "tie_word
 constexpr Keys kStateSpaces = {"d_model", "n_layer", "tie_embeddings", "d_state",   "d_conv",
                                "headdim", "ngroups", "bias",           "conv_bias", "dt_limit"};
 
-class Loader {
+class MambaLoader {
  public:
-  explicit Loader(const Manifest& manifest)
-      : net_(manifest, kSchemes, "a Mamba-2 model",
+  explicit MambaLoader(const Manifest& manifest)
+      : net_(manifest, kMambaSchemes, "a Mamba-2 model",
              "Mamba-2 model under names of transformers or state-spaces"),
         config_(net_.config()),
         own_(config_.States("d_model")),
@@ -133,7 +134,7 @@ class Loader {
       if (word != "swish" && word != "silu")
         config_.Fail(key, fmt::format("'{}' is not supported; silu (swish) is", Printable(word)));
     }
-    config_.Ignore(kHarmless);
+    config_.Ignore(kMambaHarmless);
     if (own_) {
       OfStateSpaces();
     } else {
@@ -142,7 +143,7 @@ class Loader {
   }
 
   void OfStateSpaces() {
-    mixer_.Ignore(kHarmless);
+    mixer_.Ignore(kMambaHarmless);
     mixer_.Only("layer", "Mamba2", "a layer other than Mamba2");
     mixer_.Only("d_ssm", inner_, "a gated MLP beside the recurrence (d_ssm below expand d_model)");
     config_.Only("attn_layer_idx", nlohmann::json::array(), "softmax attention in layers");
@@ -305,6 +306,6 @@ class Loader {
 
 }  // namespace
 
-Network LoadMamba2(const Manifest& manifest) { return Loader(manifest).Load(); }
+Network LoadMamba2(const Manifest& manifest) { return MambaLoader(manifest).Load(); }
 
 }  // namespace qsim::network
