@@ -25,6 +25,7 @@ namespace qsim::cli {
 namespace {
 
 constexpr std::int64_t kDefaultPoints = 200;
+constexpr std::int64_t kImagesOfAPoint = 64;
 constexpr const char* kBestFile = "best.yaml";
 constexpr const char* kSweepFile = "sweep.json";
 
@@ -55,10 +56,9 @@ Command AddSweep(CommandLine& line, SweepOptions& options) {
   command.Add("--seed", options.seed, "Seed of the draw (default: the space's, else 1)")
       .NotNegative()
       .Type("SEED");
-  command.Add("--images", options.images, "Evaluation inputs for each point")
+  command.Add("--images", options.images, "Evaluation inputs for each point (default 64)")
       .Positive()
-      .Type("N")
-      .ShowDefault();
+      .Type("N");
   AddTokensOption(command, options.tokens).ShowDefault();
   command
       .Add("--objective", options.objective,
@@ -89,8 +89,9 @@ int RunSweep(const SweepOptions& options) {
   const InputReader calibration_reader = CalibrationReader(loaded);
   const CalibrationInputs calibration =
       CalibrationShare(loaded, calibration_reader, 0, calibration_reader.count());
-  const ModelInputs evaluation =
-      LoadEvaluation(loaded.manifest, std::min(options.images, available), options.tokens);
+  const ModelInputs evaluation = LoadEvaluation(
+      loaded.manifest, options.images < 0 ? std::min(kImagesOfAPoint, available) : options.images,
+      options.tokens);
   const auto plant = [&](Bundle& bundle) {
     if (loaded.faults.empty()) return;
     loaded.faults.PlantInBundle(loaded.model, calibration_reader.Read(0, 1), bundle);

@@ -15,7 +15,7 @@ struct SweepOptions {
   std::filesystem::path space;
   std::int64_t points = -1;   // < 0: what the space says, else 200
   std::int64_t seed = -1;     // < 0: what the space says, else 1
-  std::int64_t images = 64;   // at most what there are
+  std::int64_t images = -1;   // < 0: the first 64, or what there are
   std::int64_t tokens = 256;  // of each sequence
   std::string objective = "qsnr";
   std::filesystem::path state;   // resume from and record to this file

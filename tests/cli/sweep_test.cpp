@@ -170,6 +170,10 @@ TEST_F(Sweep, BadInputIsOneLine) {
   };
   expect({"--scope", "attention", "--objective", "top1"}, "--scope model");
   expect({"--set", "attn_kv_out.calibration_mode=channel_wise"}, "a softmax row needs one");
+  std::vector<std::string> beyond = Command({});
+  std::replace(beyond.begin(), beyond.end(), std::string("2"), std::string("501"));
+  EXPECT_THAT(testing::RunQsim(beyond, sandbox_.path()).err,
+              HasSubstr("has 500 evaluation inputs"));
   testing::WriteBytes(sandbox_.path() / "state", "something else\n");
   expect({"--state", "state"}, "belongs to another");
   testing::WriteBytes(sandbox_.path() / "space.yaml", "axes: [{key: norm1.bits, values: [8]}]\n");
