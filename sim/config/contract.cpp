@@ -38,12 +38,12 @@ class ContractReader {
     if (const YamlPtr blocks = root_->Find("blocks")) {
       if (blocks->kind != YamlNode::Kind::kMap) Fail(blocks->line, "blocks", "expected a map");
       for (const YamlEntry& entry : blocks->entries) {
-        const auto number = ParseNumber<std::int64_t>(entry.key);
-        if (!number || *number < 0 || *number > 1000000) {
+        const auto number = ParseIndex(entry.key);
+        if (!number || *number > 1000000) {
           Fail(entry.line, "blocks." + entry.key, "expected a block number");
         }
         ContractReader block(entry.value, file_);
-        contracts.blocks.emplace(static_cast<int>(*number), block.ReadOne());
+        contracts.blocks.emplace(*number, block.ReadOne());
       }
     }
     return contracts;

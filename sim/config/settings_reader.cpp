@@ -230,8 +230,8 @@ SettingsReader::Place SettingsReader::EnterBlock(const Place& blocks, const std:
   Place child;
   child.kind = PlaceKind::kBlock;
   child.path = Join(blocks.path, key);
-  const auto number = ParseNumber<int>(key);
-  if (!number || *number < 0 || *number > kMostBlocks)
+  const auto number = ParseIndex(key);
+  if (!number || *number > kMostBlocks)
     Fail(child.path, line, fmt::format("expected a block number, got '{}'", Printable(key)));
   child.block = *number;
   const bool is_new = !settings_.blocks.contains(child.block);

@@ -29,7 +29,7 @@ std::optional<TypeName> ParseTypeName(std::string_view name) {
   if (!type.is_signed) name.remove_prefix(1);
   if (!name.starts_with("int")) return std::nullopt;
   name.remove_prefix(3);
-  const auto bits = ParseNumber<int>(name);
+  const auto bits = ParseIndex(name);
   if (!bits || *bits < kLeastBits || *bits > kMostBits) return std::nullopt;
   type.bits = *bits;
   return type;

@@ -34,4 +34,10 @@ std::optional<Value> ParseNumber(std::string_view text) {
   return value;
 }
 
+// A number that is part of a name, which has one spelling: no sign.
+inline std::optional<int> ParseIndex(std::string_view text) {
+  if (text.starts_with('+') || text.starts_with('-')) return std::nullopt;
+  return ParseNumber<int>(text);
+}
+
 }  // namespace qsim::text

@@ -159,7 +159,11 @@ TEST_F(BadInput, SetOverrides) {
       {"hardware.acc_bits=abc", "abc"},
       {"norm1.bit_type.bits=17", "bits"},
       {"norm1.observer_type=Minmax", "MinmaxObserver"},
+      {"norm1.bit_type.name=int08", "int08"},
+      {"norm1.bit_type.name=int+8", "int+8"},
       {"blocks.9.norm1.bit_type.bits=7", "blocks.9"},
+      {"blocks.+1.norm1.bit_type.bits=7", "blocks.+1"},
+      {"blocks.01.norm1.bit_type.bits=7", "blocks.01"},
       {"blocks.4.norm1.calibration_mode=channel_wise", "blocks.4"},
       {"attn_kv_out.calibration_mode=channel_wise", "head_wise"},
   };

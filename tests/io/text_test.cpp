@@ -50,6 +50,8 @@ TEST(NumberTest, IsAllOfTheTextInDecimal) {
     EXPECT_EQ(ParseNumber<double>(text), std::nullopt) << text;
     EXPECT_EQ(ParseNumber<std::int64_t>(text), std::nullopt) << text;
   }
+  EXPECT_EQ(ParseIndex("12"), 12);
+  for (const char* text : {"+1", "-0", "01", ""}) EXPECT_EQ(ParseIndex(text), std::nullopt) << text;
   for (const char* text : {"5.0", "1e3", "9223372036854775808"})
     EXPECT_EQ(ParseNumber<std::int64_t>(text), std::nullopt) << text;
 }
