@@ -22,6 +22,7 @@
 #include "sim/report/report_files.h"
 #include "sim/run/profile_request.h"
 #include "sim/run/run_images.h"
+#include "sim/semantics/model_check.h"
 
 namespace qsim::cli {
 namespace {
@@ -62,6 +63,11 @@ void CheckOptions(const DiagnoseCommandOptions& options) {
 
 void WriteOutput(const Diagnosis& diagnosis, const DiagnosisSubject& subject,
                  const DiagnoseCommandOptions& options, OutputDirectory& output) {
+  WriteFileAtomically(output.path() / "diagnosis.json", DiagnosisJsonText(diagnosis));
+  if (const auto rewired = RewiringsOf(subject.bundle.program, subject.model); !rewired.empty()) {
+    std::cerr << "no report.html: a run beside the model needs operations that read what its do\n";
+    return output.Commit();
+  }
   const FloatSource floats = {subject.model, subject.inputs};
   RunSettings settings;
   settings.images = subject.inputs.count();
@@ -75,7 +81,6 @@ void WriteOutput(const Diagnosis& diagnosis, const DiagnosisSubject& subject,
   report.input = options.model.input.string();
   report.diagnosis = PageOf(diagnosis);
   WriteReportFiles(report, subject.bundle, output.path());
-  WriteFileAtomically(output.path() / "diagnosis.json", DiagnosisJsonText(diagnosis));
   output.Commit();
 }
 

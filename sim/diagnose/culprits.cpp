@@ -102,7 +102,8 @@ class Hunt {
     config_ = std::move(candidate.config);
     if (candidate.change) changes_.push_back(std::move(candidate.change));
     own_runs_.reset();
-    network_ = std::make_unique<const MixedExecutor>(bundle_, subject_.model, subject_.inputs);
+    network_ = std::make_unique<const MixedExecutor>(bundle_, subject_.model, subject_.inputs,
+                                                     Wiring::kAny);
     own_runs_ = std::make_unique<const BaseRuns>(*network_, subject_.inputs.count(), subject_.runs);
     runs_ = own_runs_.get();
     measured_ = Measure(*runs_, subject_.inputs, options_.threads);
@@ -130,7 +131,7 @@ class Hunt {
     } catch (const ProgramError&) {
       return std::nullopt;
     }
-    const MixedExecutor network(c.bundle, subject_.model, subject_.inputs);
+    const MixedExecutor network(c.bundle, subject_.model, subject_.inputs, Wiring::kAny);
     const BaseRuns runs(network, subject_.inputs.count(), subject_.runs);
     RepairTrial& trial = c.finding.trial;
     trial.text = repair.text;
@@ -155,11 +156,13 @@ class Hunt {
     if (output < kHarmAtOutput) return false;
     const TensorLoss* tap = measured_.Find(StepOf(tensor));
     const bool abnormal = tap != nullptr && tap->ExcessDb() >= kAbnormalExcess;
-    if (cause == Cause::kTooFewBits) {
+    if (cause == Cause::kTooFewBits || cause == Cause::kDecayRoundsToOne) {
       if (tap != nullptr && own >= kOddOneOut && IsOddOneOut(*tap)) return true;
       const auto effect = EffectOf(tensor);
       return output >= kGainAtOutput && effect && Dominates(*effect);
     }
+    // Behind the last row a state may be back within its range.
+    if (cause == Cause::kStateSaturates && output >= kGainAtOutput) return true;
     // Outliers of the data themselves are in what is expected of the bits.
     if (cause == Cause::kChannelOutliers && output >= kGainAtOutput) {
       const auto effect = EffectOf(tensor);

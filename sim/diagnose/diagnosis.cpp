@@ -41,7 +41,7 @@ std::vector<Step> Chosen(const MixedExecutor& network, const Measurement& measur
 }  // namespace
 
 Diagnosis Diagnose(const DiagnosisSubject& subject, const DiagnoseOptions& options) {
-  const MixedExecutor network(subject.bundle, subject.model, subject.inputs);
+  const MixedExecutor network(subject.bundle, subject.model, subject.inputs, Wiring::kAny);
   const BaseRuns runs(network, subject.inputs.count());
   DiagnosisSubject with_runs = subject;
   with_runs.runs = &runs;

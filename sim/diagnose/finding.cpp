@@ -21,6 +21,10 @@ std::string_view Name(Cause cause) {
       "norm_eps",
       "calibration_coverage",
       "too_few_bits",
+      "wrong_input",
+      "initial_state",
+      "state_saturates",
+      "decay_rounds_to_one",
       "unexplained",
   };
   return kNames[static_cast<std::size_t>(cause)];

@@ -46,6 +46,10 @@ enum class Cause : std::uint8_t {
   kNormEps,              // a normalisation without its eps, or with another one
   kCalibrationCoverage,  // calibration data that do not cover the inputs
   kTooFewBits,           // a type too narrow for its tensor
+  kWrongInput,           // an operation that reads other tensors than the network's
+  kInitialState,         // what is carried to a first piece does not stand for zeros
+  kStateSaturates,       // a recurrence's state that is clamped to its width
+  kDecayRoundsToOne,     // decays whose steps are so coarse that a state never forgets
   kUnexplained,
 };
 std::string_view Name(Cause cause);  // "double_quantization", ...

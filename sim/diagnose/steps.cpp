@@ -19,7 +19,7 @@ std::vector<Step> StepsOf(const MixedExecutor& network) {
     }
     Step step{network.NameOf(n), {}};
     if (op != nullptr) {
-      const std::vector<std::string> reads = InputsOf(*op);
+      const std::vector<std::string> reads = network.ReadsOf(n);
       std::erase_if(waiting, [&](std::size_t product) {
         const bool mine =
             std::find(reads.begin(), reads.end(), network.NameOf(product)) != reads.end();
@@ -37,9 +37,7 @@ std::vector<Step> StepsOf(const MixedExecutor& network) {
 std::vector<std::string> ReadsOf(const MixedExecutor& network, const Step& step) {
   std::vector<std::string> reads;
   for (const std::size_t n : step.nodes) {
-    const Op* op = network.OpOf(n);
-    if (op == nullptr) continue;
-    for (std::string& name : InputsOf(*op)) {
+    for (std::string& name : network.ReadsOf(n)) {
       const std::size_t from = network.NodeOf(name);
       const bool inside = std::find(step.nodes.begin(), step.nodes.end(), from) != step.nodes.end();
       if (!inside) reads.push_back(std::move(name));
@@ -53,8 +51,10 @@ AloneTensors RunAlone(const MixedExecutor& network, const Step& step, const Mixe
     const std::shared_ptr<const MixedTensor>& value = exact.at(name);
     return value->codes() != nullptr ? value : network.OnGrid(name, value->real());
   };
-  if (network.OpOf(step.nodes.front()) == nullptr) {
-    return {exact.at(step.tensor), network.Compute(step.nodes.front(), Exactness::Golden(), exact)};
+  if (const std::size_t input = step.nodes.front(); network.OpOf(input) == nullptr) {
+    MixedState given;  // nothing of what is carried to a first piece
+    if (input < network.bundle().program.inputs.size()) given[step.tensor] = exact.at(step.tensor);
+    return {exact.at(step.tensor), network.Compute(input, Exactness::Golden(), given)};
   }
   MixedState values;
   for (const std::string& name : ReadsOf(network, step)) values[name] = on_grid(name);

@@ -10,7 +10,6 @@
 #include "sim/error.h"
 #include "sim/semantics/float_run.h"
 #include "sim/semantics/mixed_prepared.h"
-#include "sim/semantics/model_check.h"
 
 namespace qsim::semantics {
 namespace {
@@ -20,6 +19,20 @@ std::vector<std::string> InputNames(const Program& program) {
   std::vector<std::string> names = program.inputs;
   for (const Carried& carried : program.carried) names.push_back(carried.input);
   return names;
+}
+
+// An operation that reads these tensors, of a stacked one the node's columns.
+Op Reading(Op op, const std::vector<std::string>& tensors, const network::Node& node) {
+  std::size_t i = 0;
+  ForEachParameterOf(op, [&](const Field& field, auto& member) {
+    if constexpr (std::is_same_v<std::decay_t<decltype(member)>, std::string>) {
+      if (field.role == Role::kReads) member = i < tensors.size() ? tensors[i++] : std::string();
+    }
+  });
+  const auto* columns = std::get_if<network::Columns>(&node.function);
+  if (auto* requantize = std::get_if<RequantizeOp>(&op))
+    requantize->first_column = columns == nullptr ? 0 : columns->first;
+  return op;
 }
 
 }  // namespace
@@ -37,7 +50,7 @@ Reals MixedTensor::Doubles() const {
 }
 
 MixedExecutor::MixedExecutor(const Bundle& bundle, const network::Network& model,
-                             const ModelInputs& inputs)
+                             const ModelInputs& inputs, Wiring wiring)
     : bundle_(bundle),
       model_(model),
       inputs_(inputs),
@@ -54,7 +67,17 @@ MixedExecutor::MixedExecutor(const Bundle& bundle, const network::Network& model
                              [this](const std::string& name) { return Undivided(name); })))
       undivided_.insert(OutputOf(op));
   }
-  CheckStandsFor(bundle, model, inputs);
+  CheckStandsFor(bundle, model, inputs, wiring);
+  for (const Rewiring& other : RewiringsOf(bundle.program, model)) {
+    for (const std::string& read : other.network) {
+      if (!nodes_.contains(read) || nodes_.at(read) >= nodes_.at(other.tensor))
+        throw InputError(
+            fmt::format("{}: {}, which the program computes later", other.tensor, other.text));
+      wired_reads_.insert(read);
+    }
+    wired_.emplace(other.tensor, Reading(*ProducerOf(bundle.program, other.tensor), other.network,
+                                         *model.NodeOf(other.tensor)));
+  }
 }
 
 MixedExecutor::~MixedExecutor() = default;
@@ -63,10 +86,27 @@ const Op* MixedExecutor::OpOf(std::size_t node) const {
   return node < first_op() ? nullptr : &bundle_.program.ops[node - first_op()];
 }
 
+const Op& MixedExecutor::Wired(const Op& op) const {
+  const auto found = wired_.find(OutputOf(op));
+  return found == wired_.end() ? op : found->second;
+}
+
+std::vector<std::string> MixedExecutor::ReadsOf(std::size_t node) const {
+  const Op* op = OpOf(node);
+  if (op == nullptr) return {};
+  std::vector<std::string> reads = InputsOf(*op);
+  if (!wired_.contains(names_[node])) return reads;
+  for (std::string& name : InputsOf(Wired(*op))) {
+    if (std::find(reads.begin(), reads.end(), name) == reads.end())
+      reads.push_back(std::move(name));
+  }
+  return reads;
+}
+
 std::vector<std::size_t> MixedExecutor::Last() const {
   std::set<std::string> read;
   for (const Op& op : bundle_.program.ops) {
-    for (std::string& name : InputsOf(op)) read.insert(std::move(name));
+    for (std::string& name : InputsOf(Wired(op))) read.insert(std::move(name));
   }
   std::vector<std::size_t> last;
   for (std::size_t n = 0; n < nodes(); ++n) {
@@ -86,7 +126,7 @@ MixedState MixedExecutor::ExactInputs(const ModelInputs& inputs, std::int64_t im
   MixedState state;
   const FloatRun run(model_);
   FloatRun::State values = run.Begin(inputs, image);
-  const std::vector<std::string> names = InputNames(bundle_.program);
+  const std::vector<std::string>& names = bundle_.program.inputs;
   std::set<std::string> wanted(names.begin(), names.end());
   for (int part = 0; part < model_.parts() && !wanted.empty(); ++part) {
     run.Part(part, values, [&](const network::Node& node, const FloatTensor& value) {
@@ -129,7 +169,7 @@ MixedState MixedExecutor::RunForOutputs(const MixedState& inputs, const Modes& m
     values[names_[n]] = Node(n, modes[n], Lookup(n < first_op() ? inputs : values));
     if (n < first_op()) continue;
     for (const std::string& name : last_reads[n - first_op()]) {
-      if (!kept.contains(name)) values.erase(name);
+      if (!kept.contains(name) && !wired_reads_.contains(name)) values.erase(name);
     }
   }
   return values;
@@ -144,7 +184,7 @@ MixedState MixedExecutor::Change(const MixedState& inputs, const MixedState& bas
     bool differs = modes[n] != base_modes[n];
     const Op* op = OpOf(n);
     if (op != nullptr && !differs) {
-      const std::vector<std::string> reads = InputsOf(*op);
+      const std::vector<std::string> reads = ReadsOf(n);
       differs = std::any_of(reads.begin(), reads.end(),
                             [&](const std::string& name) { return changed.contains(name); });
     }

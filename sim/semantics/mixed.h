@@ -15,6 +15,7 @@
 #include "sim/inputs/manifest.h"
 #include "sim/network/network.h"
 #include "sim/semantics/mixed_tensor.h"
+#include "sim/semantics/model_check.h"
 
 namespace qsim::semantics {
 
@@ -48,8 +49,11 @@ using Modes = std::vector<Exactness>;
 class MixedExecutor {
  public:
   // All must outlive this. Throws InputError where the program is not one of this model: a tensor
-  // of another shape, an operation that the model does not have, inputs of another kind.
-  MixedExecutor(const Bundle& bundle, const network::Network& model, const ModelInputs& inputs);
+  // of another shape, an operation that the model does not have, inputs of another kind. An
+  // operation that reads other tensors than the network's node (Wiring::kAny) does so in integers;
+  // in real numbers it is the node.
+  MixedExecutor(const Bundle& bundle, const network::Network& model, const ModelInputs& inputs,
+                Wiring wiring = Wiring::kOfModel);
   ~MixedExecutor();
   MixedExecutor(const MixedExecutor&) = delete;
   MixedExecutor& operator=(const MixedExecutor&) = delete;
@@ -61,6 +65,8 @@ class MixedExecutor {
   // Null for an input.
   const Op* OpOf(std::size_t node) const;
   std::size_t NodeOf(const std::string& tensor) const { return nodes_.at(tensor); }
+  // What the node's operation reads, in integers or in real numbers.
+  std::vector<std::string> ReadsOf(std::size_t node) const;
   // Whether the node rounds something else than a sum or a ratio: Exactness::function speaks of it.
   bool HasFunction(std::size_t node) const;
   // Whether a tensor stands for other real numbers than the network's node: exponentials that are
@@ -75,13 +81,13 @@ class MixedExecutor {
   // normalised; null for any other tensor.
   const ImageInputs* PixelsIn(const std::string& tensor) const;
 
-  // The program's inputs for one image before they are quantized, and the zeros that are carried to
-  // the first piece of a sequence; pixels and tokens are as they are. Other inputs than those of the
-  // executor are of the same kind.
+  // The program's inputs for one image before they are quantized; pixels and tokens are as they
+  // are. Other inputs than those of the executor are of the same kind.
   MixedState ExactInputs(std::int64_t image) const { return ExactInputs(inputs_, image); }
   MixedState ExactInputs(const ModelInputs& inputs, std::int64_t image) const;
 
-  // Every tensor of one image.
+  // Every tensor of one image. What is carried to it and not among the inputs is what a first piece
+  // begins with: zeros in real numbers, else the program's initial values.
   MixedState Run(const MixedState& inputs, const Modes& modes) const;
   // The same in little memory: each tensor but those of `kept` is dropped behind its last reader.
   MixedState RunForOutputs(const MixedState& inputs, const Modes& modes,
@@ -107,6 +113,7 @@ class MixedExecutor {
    public:
     explicit Lookup(const MixedState& changed, const MixedState* base = nullptr)
         : changed_(changed), base_(base) {}
+    bool Changed(const std::string& name) const { return changed_.contains(name); }
     const std::shared_ptr<const MixedTensor>& At(const std::string& name) const {
       const auto found = changed_.find(name);
       return found != changed_.end() ? found->second : base_->at(name);
@@ -118,12 +125,15 @@ class MixedExecutor {
   };
   struct Prepared;
   static bool OnGrids(const Op& op, const Lookup& values);  // whether all that it reads is
+  // The operation as the network has it: what its real numbers are of.
+  const Op& Wired(const Op& op) const;
+  std::shared_ptr<const MixedTensor> Initial(const std::string& tensor, Exactness e) const;
   // Whether it is what a recurrence's state is carried to.
   bool IsState(const std::string& tensor) const;
   std::shared_ptr<const MixedTensor> Node(std::size_t node, Exactness exactness,
                                           const Lookup& values) const;
   std::shared_ptr<const MixedTensor> OffGrid(const std::string& name, ExactValue value) const;
-  ExactValue ExactOf(const Op& op, const Lookup& values, bool float_weights) const;
+  ExactValue ExactOf(const Op& integers, const Lookup& values, bool float_weights) const;
   template <typename WeightedOp>
   const network::Linear& LayerOf(const WeightedOp& op) const;
   std::shared_ptr<const MixedTensor> Golden(std::size_t node, const Lookup& values) const;
@@ -140,6 +150,8 @@ class MixedExecutor {
   std::vector<std::string> names_;
   std::map<std::string, std::size_t> nodes_;
   std::set<std::string> undivided_;
+  std::map<std::string, Op> wired_;  // by output: those that read other tensors than the network's
+  std::set<std::string> wired_reads_;
   std::unique_ptr<Prepared> prepared_;
 };
 

@@ -207,7 +207,9 @@ const network::Linear& MixedExecutor::LayerOf(const WeightedOp& op) const {
   return prepared_->layers.emplace(op.output, RealLinear(op, bundle_)).first->second;
 }
 
-ExactValue MixedExecutor::ExactOf(const Op& op, const Lookup& values, bool float_weights) const {
+ExactValue MixedExecutor::ExactOf(const Op& integers, const Lookup& values,
+                                  bool float_weights) const {
+  const Op& op = Wired(integers);
   const auto real = [&](const std::string& name) -> const FloatTensor& {
     return values.At(name)->real();
   };

@@ -36,12 +36,6 @@ bool WeightOrFactor(const Op& op) {
   return product != nullptr && !product->factor.empty();
 }
 
-const Carried* CarriedTo(const Program& program, const std::string& tensor) {
-  const auto found = std::find_if(program.carried.begin(), program.carried.end(),
-                                  [&](const Carried& c) { return c.input == tensor; });
-  return found == program.carried.end() ? nullptr : &*found;
-}
-
 // What an accumulator makes of sums that it cannot hold.
 void Bound(const Accumulator& acc, const Grid& grid, Reals& real) {
   const double half = std::ldexp(1.0, acc.bits - 1);
@@ -69,15 +63,9 @@ Tensor MixedExecutor::OnGrid(const std::string& tensor, const FloatTensor& real)
 Tensor MixedExecutor::Node(std::size_t node, Exactness e, const Lookup& values) const {
   const Op* op = OpOf(node);
   if (op == nullptr) {
+    if (node >= bundle_.program.inputs.size() && !values.Changed(names_[node]))
+      return Initial(names_[node], e);
     const Tensor& value = values.At(names_[node]);
-    // Integers begin a sequence as the program says, whatever the zeros of the model are.
-    const Carried* begun = value->codes() == nullptr && !e.function && !e.unrounded
-                               ? CarriedTo(bundle_.program, names_[node])
-                               : nullptr;
-    if (begun != nullptr) {
-      return std::make_shared<MixedTensor>(bundle_.program.Constant(begun->initial),
-                                           bundle_.GridOf(names_[node]));
-    }
     // A state that no function has rounded is carried as it is.
     const bool carried = IsState(names_[node]) && e.function;
     return value->codes() != nullptr || carried ? value
@@ -86,7 +74,8 @@ Tensor MixedExecutor::Node(std::size_t node, Exactness e, const Lookup& values) 
   if (std::holds_alternative<PatchifyOp>(*op)) return Golden(node, values);
   if (IsExact(*op)) {
     const bool rounded = WeightOrFactor(*op) && e.weights;
-    return OnGrids(*op, values) && !rounded
+    const bool moved = e == Exactness::All() && wired_.contains(names_[node]);
+    return OnGrids(*op, values) && !rounded && !moved
                ? Golden(node, values)
                : OffGrid(names_[node], ExactOf(*op, values, e.weights));
   }
@@ -106,6 +95,19 @@ Tensor MixedExecutor::OffGrid(const std::string& name, ExactValue value) const {
   }
   real.shape = ShapeOf(bundle_.program.Tensor(name), static_cast<std::int64_t>(real.data.size()));
   return std::make_shared<MixedTensor>(std::move(real));
+}
+
+Tensor MixedExecutor::Initial(const std::string& tensor, Exactness e) const {
+  if (e == Exactness::All()) {
+    const Shape& shape = bundle_.program.Tensor(tensor).shape;
+    return std::make_shared<MixedTensor>(
+        FloatTensor{shape, std::vector<float>(static_cast<std::size_t>(ElementCount(shape)))});
+  }
+  const std::vector<Carried>& carried = bundle_.program.carried;
+  const auto to = std::find_if(carried.begin(), carried.end(),
+                               [&](const Carried& c) { return c.input == tensor; });
+  return std::make_shared<MixedTensor>(bundle_.program.Constant(to->initial),
+                                       bundle_.GridOf(tensor));
 }
 
 bool MixedExecutor::IsState(const std::string& tensor) const {
@@ -160,7 +162,7 @@ Tensor MixedExecutor::Rounding(std::size_t node, Exactness e, const Lookup& valu
   const bool on_grid = OnGrids(op, values);
   if (on_grid && !e.unrounded && !e.unclipped) return Golden(node, values);
   MixedState rounded;
-  for (const std::string& input : InputsOf(op)) {
+  for (const std::string& input : ReadsOf(node)) {
     const Tensor& value = values.At(input);
     rounded[input] = value->codes() != nullptr ? value : OnGrid(input, value->real());
   }

@@ -4,23 +4,129 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
+#include "golden/program/queries.h"
 #include "sim/error.h"
 
 namespace qsim::semantics {
 namespace {
+
+// What operations read, as nodes of the network; entries are seen through.
+class WiringCheck {
+ public:
+  WiringCheck(const Program& program, const network::Network& model)
+      : program_(program), model_(model) {
+    for (const TensorInfo& info : program.tensors) {
+      const network::Node* node = model.NodeOf(info.name);
+      if (node != nullptr) tensors_[Seen(node)].push_back(info.name);
+    }
+  }
+
+  std::vector<Rewiring> Run() {
+    std::vector<Rewiring> found;
+    for (const Op& op : program_.ops) {
+      const network::Node* node = model_.NodeOf(OutputOf(op));
+      if (node == nullptr) continue;
+      const std::vector<std::string> reads = InputsOf(op);
+      std::vector<std::string> wanted = WantedOf(op, *node, reads);
+      if (!wanted.empty() && !Same(reads, wanted))
+        found.push_back({OutputOf(op), wanted, TextOf(reads, wanted)});
+      defined_.insert(OutputOf(op));
+    }
+    return found;
+  }
+
+ private:
+  const network::Node* Seen(const network::Node* node) const {
+    while (std::holds_alternative<network::Entry>(node->function) && !node->inputs.empty())
+      node = &model_.At(node->inputs[0]);
+    return node;
+  }
+  const network::Node* NodeOf(const std::string& tensor) const {
+    const network::Node* node = model_.NodeOf(tensor);
+    return node == nullptr ? nullptr : Seen(node);
+  }
+
+  // The tensors that the operation would read. One behind the first of its node rounds what that
+  // one has; a quotient's divisor are sums of exponentials.
+  std::vector<std::string> WantedOf(const Op& op, const network::Node& node,
+                                    const std::vector<std::string>& reads) const {
+    const std::string& output = OutputOf(op);
+    std::string own;
+    for (const std::string& tensor : tensors_.at(Seen(&node))) {
+      if (tensor != output && defined_.contains(tensor)) own = tensor;
+    }
+    if (std::holds_alternative<RowDivideOp>(op))
+      return {own, node.inputs.at(0) + std::string(network::kSumSuffix)};
+    // Any tensor of its own will do.
+    if (!own.empty()) return NodeOf(reads[0]) == Seen(&node) ? reads : std::vector{own};
+    std::vector<std::string> wanted;
+    for (const std::string& input : node.inputs) {
+      const auto found = tensors_.find(Seen(&model_.At(input)));
+      if (found == tensors_.end()) return {};  // not in the program
+      const std::vector<std::string>& of = found->second;
+      wanted.push_back(std::find(of.begin(), of.end(), input) != of.end() ? input : of.back());
+    }
+    return wanted;
+  }
+
+  // Up to tensors of the same node.
+  bool Same(const std::vector<std::string>& reads, const std::vector<std::string>& wanted) const {
+    return std::equal(
+        reads.begin(), reads.end(), wanted.begin(), wanted.end(),
+        [this](const std::string& a, const std::string& b) { return NodeOf(a) == NodeOf(b); });
+  }
+
+  std::string TextOf(const std::vector<std::string>& reads,
+                     const std::vector<std::string>& wanted) const {
+    const auto list = [](const std::vector<std::string>& names) {
+      return fmt::format("'{}'", fmt::join(names, "', '"));
+    };
+    if (reads.size() != wanted.size())
+      return fmt::format("reads {} where the network has {}", list(reads), list(wanted));
+    std::vector<std::string> is, should;
+    for (std::size_t i = 0; i < reads.size(); ++i) {
+      if (NodeOf(reads[i]) == NodeOf(wanted[i])) continue;
+      is.push_back(reads[i]);
+      should.push_back(wanted[i]);
+    }
+    return fmt::format("reads {} where the network has {}", list(is), list(should));
+  }
+
+  const Program& program_;
+  const network::Network& model_;
+  std::map<const network::Node*, std::vector<std::string>> tensors_;  // in order
+  std::set<std::string> defined_;
+};
 
 class Check {
  public:
   Check(const Bundle& bundle, const network::Network& model, const ModelInputs& inputs)
       : bundle_(bundle), model_(model), inputs_(inputs) {}
 
-  void Run() const {
+  void Run(Wiring wiring) const {
     for (const Op& op : bundle_.program.ops) Operation(op);
     for (const std::string& name : bundle_.program.inputs) Input(name);
+    for (const Carried& carried : bundle_.program.carried) Carry(carried);
+    if (wiring == Wiring::kAny) return;
+    const std::vector<Rewiring> found = RewiringsOf(bundle_.program, model_);
+    if (found.empty()) return;
+    throw InputError(fmt::format(
+        "{}: {}: the bundle is of another model, or damaged; qsim diagnose says what it costs",
+        found[0].tensor, found[0].text));
   }
 
  private:
+  void Carry(const Carried& carried) const {
+    for (const network::Carry& of : model_.carried) {
+      if (of.input != carried.input) continue;
+      if (of.output == carried.output) return;
+      throw InputError(fmt::format("{}: the program carries '{}' to it, the model '{}'",
+                                   carried.input, carried.output, of.output));
+    }
+    throw InputError(fmt::format("{}: the model carries nothing to it", carried.input));
+  }
   void Operation(const Op& op) const {
     const std::string& output = OutputOf(op);
     if (std::holds_alternative<AddOp>(op)) {
@@ -30,6 +136,10 @@ class Check {
                       output));
     }
     const network::Node& node = NodeOf(output, "operation");
+    if (!Computes(op, node.function)) {
+      throw InputError(
+          fmt::format("{}: the model has another operation there than '{}'", output, KindName(op)));
+    }
     if (const auto* gemm = std::get_if<GemmOp>(&op)) Layer(*gemm, node);
     if (const auto* matmul = std::get_if<MatmulOp>(&op)) {
       const auto* product = std::get_if<network::Product>(&node.function);
@@ -42,6 +152,25 @@ class Check {
     Shape shape = node.shape;
     if (std::holds_alternative<RowSumOp>(op)) shape.back() = 1;
     Expect(output, ShapeOf(output), shape);
+  }
+  // Of operations that are of one node's function alone.
+  static bool Computes(const Op& op, const network::Function& function) {
+    const auto is = [&]<typename F>() { return std::holds_alternative<F>(function); };
+    if (std::holds_alternative<EmbedOp>(op)) return is.template operator()<network::Positions>();
+    if (std::holds_alternative<LookupOp>(op)) return is.template operator()<network::Embedding>();
+    if (std::holds_alternative<SoftmaxOp>(op)) return is.template operator()<network::Softmax>();
+    if (std::holds_alternative<MatmulOp>(op)) return is.template operator()<network::Product>();
+    if (std::holds_alternative<RecurrenceOp>(op))
+      return is.template operator()<network::Recurrence>();
+    if (std::holds_alternative<RecurrenceStateOp>(op))
+      return is.template operator()<network::FinalState>();
+    if (std::holds_alternative<CausalConvOp>(op))
+      return is.template operator()<network::CausalConvolution>();
+    if (const auto* product = std::get_if<MultiplyOp>(&op)) {
+      return product->factor.empty() ? is.template operator()<network::Multiply>()
+                                     : is.template operator()<network::Scaled>();
+    }
+    return true;
   }
   const network::Node& NodeOf(const std::string& tensor, const char* what) const {
     if (const network::Node* node = model_.NodeOf(tensor)) return *node;
@@ -110,9 +239,13 @@ class Check {
 
 }  // namespace
 
-void CheckStandsFor(const Bundle& bundle, const network::Network& model,
-                    const ModelInputs& inputs) {
-  Check(bundle, model, inputs).Run();
+std::vector<Rewiring> RewiringsOf(const Program& program, const network::Network& model) {
+  return WiringCheck(program, model).Run();
+}
+
+void CheckStandsFor(const Bundle& bundle, const network::Network& model, const ModelInputs& inputs,
+                    Wiring wiring) {
+  Check(bundle, model, inputs).Run(wiring);
 }
 
 }  // namespace qsim::semantics

@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "golden/program/queries.h"
 #include "sim/diagnose/causes/multipliers.h"
+#include "sim/semantics/model_check.h"
 
 namespace qsim::diagnose {
 namespace {
@@ -24,17 +27,26 @@ class ArithmeticSearch : CauseSearch {
  public:
   ArithmeticSearch(const DiagnosisSubject& subject, const Bundle& remade, const Probe& probe,
                    const SharedRederivation& rederivation)
-      : CauseSearch(subject, rederivation), remade_(remade), product_(remade), probe_(probe) {}
+      : CauseSearch(subject, rederivation), remade_(remade), product_(remade), probe_(probe) {
+    for (Rewiring& other : RewiringsOf(subject.bundle.program, subject.model))
+      rewired_[other.tensor] = std::move(other.text);
+  }
 
   std::vector<Suspect> Find() {
     for (const Op& op : subject_.bundle.program.ops) {
       tensor_ = OutputOf(op);
+      const auto found = probe_.steps.find(tensor_);
+      const StepNoise* const step = found == probe_.steps.end() ? nullptr : &found->second;
+      if (const auto other = rewired_.find(tensor_); other != rewired_.end()) {
+        step_ = step;
+        ReportWiring(other->second);
+        continue;
+      }
       step_ = nullptr;
       if (IsProductOfTensors(op)) CheckProductScale();
       CheckColumns(op);
-      const auto step = probe_.steps.find(tensor_);
-      if (step == probe_.steps.end()) continue;
-      step_ = &step->second;
+      if (step == nullptr) continue;
+      step_ = step;
       if (step_->noise < kNoiseRatio * step_->remade || StepDb() > kSilentDb) continue;
       Explain(op, *ProducerOf(remade_.program, tensor_));
     }
@@ -59,8 +71,18 @@ class ArithmeticSearch : CauseSearch {
               });
   }
 
+  void ReportWiring(const std::string& text) {
+    Report(Cause::kWrongInput, text, {});
+    if (step_ == nullptr) found_.back().damage = 1;
+    found_.back().suspicion.repairs.back().text = "read what the network has there";
+  }
+
   // By the roles of the parameters, whatever the operation is.
   void Explain(const Op& op, const Op& good) {
+    if (const auto is = InputsOf(op), should = InputsOf(good); is != should) {
+      return ReportWiring(fmt::format("reads '{}' where the scales around it ask for '{}'",
+                                      fmt::join(is, "', '"), fmt::join(should, "', '")));
+    }
     if (ExplainZeros(op, good, Role::kOutputZero) || ExplainZeros(op, good, Role::kInputZero) ||
         ExplainRatios(op, good) || ExplainTable(op, good) || ExplainAccumulator(op, good) ||
         ExplainEps(op, good) || ExplainConstants(op, good)) {
@@ -198,18 +220,44 @@ class ArithmeticSearch : CauseSearch {
     return false;
   }
 
+  // What a table gives for every code of its input, less the output's zero point: of each column
+  // that has a table of its own in the program's operation or in the good one.
+  std::vector<std::int64_t> TableValues(const Op& op, const Op& is, const Op& good) const {
+    std::vector<std::int64_t> values;
+    const TensorScale& out = subject_.bundle.scales.at(tensor_);
+    const auto* table = std::get_if<TableOp>(&op);
+    if (table == nullptr) {
+      values = IntegersOf(op, Role::kTable).front().values;
+      for (std::int64_t& v : values) v -= out.zero[0];
+      return values;
+    }
+    const QuantRange range = subject_.bundle.program.Tensor(table->input).range;
+    const std::int64_t codes = std::int64_t{range.qmax} - range.qmin + 1;
+    const auto &first = std::get<TableOp>(is).table_of, &second = std::get<TableOp>(good).table_of;
+    std::set<std::pair<std::int32_t, std::int32_t>> seen;
+    for (std::size_t c = 0; c < std::max({first.size(), second.size(), std::size_t{1}}); ++c) {
+      const auto of = [c](const auto& tables) { return tables.empty() ? 0 : tables.at(c); };
+      if (!seen.emplace(of(first), of(second)).second) continue;
+      for (std::int64_t code = 0; code < codes; ++code) {
+        values.push_back(
+            std::int64_t{TableValue(code, table->TableOf(c, codes), table->step_bits)} -
+            out.At(c).zero);
+      }
+    }
+    return values;
+  }
+
   // y = factor f(x) + offset over the codes of the input.
   bool ExplainTable(const Op& op, const Op& good) {
-    const std::vector<Integers> actual = IntegersOf(op, Role::kTable);
-    if (actual.empty() || op == good) return false;
-    const std::vector<std::int64_t>& table = actual.front().values;
-    const std::vector<Integers> wanted = IntegersOf(good, Role::kTable);
-    const std::int32_t zero = subject_.bundle.scales.at(tensor_).zero[0];
+    if (IntegersOf(op, Role::kTable).empty() || op == good) return false;
+    const std::vector<std::int64_t> table = TableValues(op, op, good);
+    const std::vector<std::int64_t> wanted = TableValues(good, op, good);
+    if (table == wanted) return false;
     const auto count = static_cast<double>(table.size());
     double y = 0, g = 0, yg = 0, gg = 0, yy = 0;
     for (std::size_t i = 0; i < table.size(); ++i) {
-      const auto a = static_cast<double>(table[i] - zero);
-      const auto b = static_cast<double>(wanted.front().values.at(i) - zero);
+      const auto a = static_cast<double>(table[i]);
+      const auto b = static_cast<double>(wanted.at(i));
       y += a;
       g += b;
       yg += a * b;
@@ -311,11 +359,38 @@ class ArithmeticSearch : CauseSearch {
       }
     }
     for (const std::string& name : ConstantsOf(op)) {
-      if (subject_.bundle.program.Constant(name) == remade_.program.Constant(name)) continue;
+      const IntTensor& is = subject_.bundle.program.Constant(name);
+      const IntTensor& should = remade_.program.Constant(name);
+      if (is == should) continue;
+      if (std::holds_alternative<MultiplyOp>(op)) {
+        ReportFactors(name, is, should);
+        return true;
+      }
       Report(Cause::kUnexplained, fmt::format("its '{}' is not the one of the model", name), {});
       return true;
     }
     return false;
+  }
+
+  // The factors of columns.
+  void ReportFactors(const std::string& name, const IntTensor& is, const IntTensor& should) {
+    std::int64_t off = 0, zero = 0;
+    double both = 0, squares = 0;
+    for (std::int64_t c = 0; c < is.size(); ++c) {
+      off += is.At(c) != should.At(c);
+      zero += is.At(c) == 0 && should.At(c) != 0;
+      both += static_cast<double>(is.At(c)) * static_cast<double>(should.At(c));
+      squares += static_cast<double>(should.At(c)) * static_cast<double>(should.At(c));
+    }
+    const bool dropped = zero == off;
+    Report(Cause::kScaleMismatch,
+           dropped ? fmt::format("{} of {} factors in '{}' are 0 where the model has some: what it "
+                                 "scales is dropped there",
+                                 zero, is.size(), name)
+                   : fmt::format("{} of {} factors in '{}' are not the model's: {:.3g} times them "
+                                 "on the average",
+                                 off, is.size(), name, both / std::max(squares, 1.0)),
+           {{"factors off", 100 * static_cast<double>(off) / static_cast<double>(is.size()), "%"}});
   }
 
   // ---- what only the network and stated scales can tell ----
@@ -367,6 +442,7 @@ class ArithmeticSearch : CauseSearch {
   Bundle product_;  // in which accumulators get the scales that their operands give them
   const Probe& probe_;
   const StepNoise* step_ = nullptr;
+  std::map<std::string, std::string> rewired_;  // what to say of it, by output
 };
 
 }  // namespace

@@ -10,10 +10,10 @@
 
 #include "golden/program/queries.h"
 #include "sim/diagnose/causes/arithmetic_causes.h"
+#include "sim/diagnose/causes/carried_causes.h"
 #include "sim/diagnose/causes/linear_causes.h"
 #include "sim/diagnose/causes/probe.h"
 #include "sim/diagnose/causes/range_causes.h"
-#include "sim/diagnose/causes/state_causes.h"
 #include "sim/error.h"
 
 namespace qsim::diagnose {
@@ -157,7 +157,7 @@ std::vector<Suspicion> RecogniseCauses(const DiagnosisSubject& subject, int thre
   };
   add(ArithmeticCauses(subject, remade, probe, rederivation));
   add(RangeCauses(subject, probe, rederivation, threads));
-  add(StateCauses(subject));
+  add(CarriedCauses(subject, probe, rederivation));
   MergeStatements(subject, suspects);
   const Program& program = subject.bundle.program;
   std::stable_sort(suspects.begin(), suspects.end(), [&](const Suspect& a, const Suspect& b) {

@@ -11,6 +11,7 @@
 #include "sim/diagnose/causes/weight_fit.h"
 #include "sim/diagnose/causes/weight_shares.h"
 #include "sim/diagnose/structure.h"
+#include "sim/semantics/model_check.h"
 
 namespace qsim::diagnose {
 namespace {
@@ -366,9 +367,12 @@ class LayerCauses : CauseSearch {
 std::vector<Suspect> LinearCauses(const DiagnosisSubject& subject, const Probe& probe,
                                   const SharedRederivation& rederivation) {
   std::vector<Suspect> suspects;
+  std::set<std::string> rewired;  // their weights stand for nothing that they read
+  for (const Rewiring& other : RewiringsOf(subject.bundle.program, subject.model))
+    rewired.insert(other.tensor);
   for (const Op& op : subject.bundle.program.ops) {
-    if (!LinearOperandsOf(op)) continue;
     const std::string& output = OutputOf(op);
+    if (!LinearOperandsOf(op) || rewired.contains(output)) continue;
     const network::Linear layer = rederivation->LayerOf(output);
     LayerCauses causes(subject, output, layer, probe.column_power.at(output), rederivation);
     for (Suspect& suspect : causes.Find()) suspects.push_back(std::move(suspect));

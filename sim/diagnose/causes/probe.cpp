@@ -5,12 +5,14 @@
 #include <limits>
 #include <utility>
 
+#include "golden/program/executor.h"
 #include "golden/program/queries.h"
 #include "sim/diagnose/base_runs.h"
 #include "sim/diagnose/causes/suspect.h"
 #include "sim/diagnose/structure.h"
 #include "sim/parallel.h"
 #include "sim/run/pieces.h"
+#include "sim/semantics/float_recurrence.h"
 #include "sim/semantics/mixed.h"
 
 namespace qsim::diagnose {
@@ -74,10 +76,7 @@ class ImageProbe {
     for (std::size_t node = 0; node < network_.nodes(); ++node) {
       const std::string& name = network_.NameOf(node);
       const Op* producer = network_.OpOf(node);
-      // What 32 bits hold is sums, or a state.
-      const bool state =
-          producer != nullptr && std::holds_alternative<RecurrenceStateOp>(*producer);
-      if ((bundle_.program.Tensor(name).dtype != DType::kInt32 || state) &&
+      if (bundle_.program.Tensor(name).dtype != DType::kInt32 &&
           bundle_.scales.at(name).kind == TensorScale::Kind::kLinear) {
         probe.tensors[name] = UseOf(exact.at(name)->real(), bundle_.GridOf(name));
       }
@@ -98,12 +97,17 @@ class ImageProbe {
         power[i % depth] += static_cast<double>(x.data[i]) * static_cast<double>(x.data[i]);
       }
     }
+    if (const auto* state = std::get_if<RecurrenceStateOp>(&op))
+      probe.states[name] = UseOfState(node, *state, exact);
     const bool norm = Normalises(*network_.model().NodeOf(name));
     if (!norm && !differing_.contains(name)) return;
     MixedState inputs;
-    for (const std::string& input : InputsOf(op)) {
-      inputs[input] = network_.OnGrid(input, exact.at(input)->real());
+    std::vector<std::string> reads = network_.ReadsOf(node);
+    if (remade_ != nullptr) {
+      for (std::string& read : remade_->ReadsOf(node)) reads.push_back(std::move(read));
     }
+    for (const std::string& read : reads)
+      inputs[read] = network_.OnGrid(read, exact.at(read)->real());
     const auto exact_step = network_.Compute(node, Exactness::All(), inputs);
     const FloatTensor& wanted = exact_step->real();
     if (norm) {
@@ -121,6 +125,34 @@ class ImageProbe {
     step.signal = SumOfSquares(wanted);
     step.noise = SquaredError(wanted, network_.Compute(node, Exactness::Golden(), inputs)->real());
     step.remade = SquaredError(wanted, remade_->Compute(node, Exactness::Golden(), inputs)->real());
+  }
+
+  StateUse UseOfState(std::size_t node, const RecurrenceStateOp& op,
+                      const MixedState& exact) const {
+    const Program& program = bundle_.program;
+    GoldenBackend backend;
+    RunStats stats;
+    Execution execution(program, 0, backend, &stats);
+    for (const std::string& input : InputsOf(Op(op)))
+      execution.Supply(input, *network_.OnGrid(input, exact.at(input)->real())->codes());
+    execution.Step(node - network_.first_op());
+    StateUse use;
+    use.clamped = stats.saturated[op.output];
+    use.updates = exact.at(op.key)->real().shape[0] * ElementCount(program.Tensor(op.output).shape);
+    const network::Node& final = *network_.model().NodeOf(op.output);
+    std::vector<const FloatTensor*> operands;
+    for (const std::string& input : final.inputs) operands.push_back(&exact.at(input)->real());
+    const FloatTensor peak =
+        FloatStatePeak(std::get<network::FinalState>(final.function), operands);
+    bundle_.GridOf(op.output).ForEach(peak.data.size(), [&](std::size_t i, Quantization q) {
+      use.peak = std::max(use.peak, std::fabs(static_cast<double>(peak.data[i])) / q.scale);
+    });
+    const double one = std::ldexp(1.0, op.update.decay_shift);
+    for (const float decay : exact.at(op.decay)->real().data) {
+      ++use.decays;
+      use.kept += decay < 1 && std::nearbyint(static_cast<double>(decay) * one) >= one;
+    }
+    return use;
   }
 
   const Bundle& bundle_;
@@ -142,6 +174,14 @@ void Merge(const Probe& from, Probe& to) {
     all.deviation.insert(all.deviation.end(), norm.deviation.begin(), norm.deviation.end());
     all.signal += norm.signal;
     all.noise += norm.noise;
+  }
+  for (const auto& [name, state] : from.states) {
+    StateUse& all = to.states[name];
+    all.updates += state.updates;
+    all.clamped += state.clamped;
+    all.peak = std::max(all.peak, state.peak);
+    all.decays += state.decays;
+    all.kept += state.kept;
   }
   for (const auto& [name, power] : from.column_power) {
     std::vector<double>& sum = to.column_power[name];
@@ -204,9 +244,9 @@ double TensorUse::QsnrDb() const { return Db(signal, clipped + rounded); }
 
 Probe RunProbe(const DiagnosisSubject& subject, const ModelInputs& inputs, const Bundle& remade,
                const std::set<std::string>& differing, int threads) {
-  const MixedExecutor network(subject.bundle, subject.model, inputs);
+  const MixedExecutor network(subject.bundle, subject.model, inputs, Wiring::kAny);
   std::optional<MixedExecutor> other;
-  if (!differing.empty()) other.emplace(remade, subject.model, inputs);
+  if (!differing.empty()) other.emplace(remade, subject.model, inputs, Wiring::kAny);
   const ImageProbe image_probe(subject.bundle, network, other ? &*other : nullptr, differing);
   const std::int64_t images = ImagesToProbe(subject.model, inputs);
   const BaseRuns runs(network, images, &inputs == &subject.inputs ? subject.runs : nullptr);

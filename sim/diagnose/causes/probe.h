@@ -43,10 +43,18 @@ struct NormInput {
   double noise = 0;               // that the input's grid causes there
 };
 
+// A recurrence on inputs that are on their grids.
+struct StateUse {
+  std::int64_t updates = 0, clamped = 0;  // of elements of the state
+  double peak = 0;                        // of the exact state, in steps of its grid
+  std::int64_t decays = 0, kept = 0;      // of the exact ones: all, and those below 1 that become 1
+};
+
 struct Probe {
   std::map<std::string, TensorUse> tensors;  // narrow ones, by name
   std::map<std::string, StepNoise> steps;    // of the operations asked for
   std::map<std::string, NormInput> norms;    // by output
+  std::map<std::string, StateUse> states;    // by the state's tensor
   std::map<std::string, std::vector<double>>
       column_power;  // mean square, of linear layers' inputs, by output
 };

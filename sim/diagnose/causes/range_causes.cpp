@@ -267,11 +267,6 @@ class RangeSearch : CauseSearch {
 
   // A grid for these data: signed and symmetric, MinMax.
   void AddRescaling(Cause cause) {
-    if (const auto* state =
-            std::get_if<RecurrenceStateOp>(ProducerOf(subject_.bundle.program, tensor_))) {
-      AddRoom(state->output);
-      return;
-    }
     const int bits = cause == Cause::kVarianceUnderflow
                          ? 16
                          : std::max(8, static_cast<int>(std::lround(std::log2(Steps() + 1))));
@@ -291,18 +286,6 @@ class RangeSearch : CauseSearch {
       for (double& s : grid.scale) s *= most;
     }
     AddRepair("give it the range of these inputs, and take the integers around it from there",
-              [rederivation = rederivation_, grid](Bundle& bundle) {
-                rederivation->Regrid(grid, bundle);
-              });
-  }
-
-  // The state of a recurrence has its width and a scale for each head, a power of two. Within a
-  // sequence it may have been more than behind the last token.
-  void AddRoom(const std::string& state) {
-    Activation grid = StatedActivation(subject_.bundle, state);
-    const double more = 4 * std::max(-use_->Min(), use_->Max()) / std::max(-GridMin(), GridMax());
-    for (double& s : grid.scale) s *= std::exp2(std::max(1.0, std::ceil(std::log2(more))));
-    AddRepair("give the state coarser steps, which reach as far as it grows",
               [rederivation = rederivation_, grid](Bundle& bundle) {
                 rederivation->Regrid(grid, bundle);
               });
