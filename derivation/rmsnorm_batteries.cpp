@@ -11,7 +11,7 @@
 namespace qsim::derivation {
 namespace {
 
-std::vector<std::int32_t> DrawMany(Comparison& comparison, std::size_t count, std::int64_t lo,
+std::vector<std::int32_t> DrawInts(Comparison& comparison, std::size_t count, std::int64_t lo,
                                    std::int64_t hi) {
   std::vector<std::int32_t> values(count);
   for (std::int32_t& value : values) value = static_cast<std::int32_t>(comparison.Corner(lo, hi));
@@ -22,7 +22,7 @@ RmsnormParams DrawParams(Comparison& comparison, std::size_t channels, bool ties
   RmsnormParams params;
   if (comparison.Between(0, 1) == 0)
     params.input_zero = static_cast<std::int32_t>(comparison.Corner(INT32_MIN, INT32_MAX));
-  if (comparison.Between(0, 1) == 0) params.input_shift = DrawMany(comparison, channels, 0, 8);
+  if (comparison.Between(0, 1) == 0) params.input_shift = DrawInts(comparison, channels, 0, 8);
   if (comparison.Between(0, 2) == 0) params.rms_shift = static_cast<int>(comparison.Corner(0, 31));
   const std::size_t entries = comparison.Between(0, 1) == 0 ? 1 : channels;
   for (std::size_t i = 0; i < entries; ++i) {
@@ -33,7 +33,7 @@ RmsnormParams DrawParams(Comparison& comparison, std::size_t channels, bool ties
              : Multiplier{static_cast<std::int32_t>(comparison.Corner(-INT32_MAX, INT32_MAX)),
                           static_cast<int>(comparison.Corner(0, 62))});
   }
-  params.zero = DrawMany(comparison, entries, -65536, 65536);
+  params.zero = DrawInts(comparison, entries, -65536, 65536);
   params.rounding = kAllRoundings[static_cast<std::size_t>(comparison.Between(0, 4))];
   return params;
 }
@@ -47,7 +47,7 @@ void Compare(Comparison& comparison, bool gated, bool eps) {
     if (eps) params.eps = DrawEps(comparison);
     std::vector<std::int32_t> gate;
     if (gated) {
-      gate = DrawMany(comparison, row.size(), ties ? -9 : INT32_MIN, ties ? 9 : INT32_MAX);
+      gate = DrawInts(comparison, row.size(), ties ? -9 : INT32_MIN, ties ? 9 : INT32_MAX);
       params.gate_zero = static_cast<std::int32_t>(ties ? comparison.Between(-9, 9)
                                                         : comparison.Corner(INT32_MIN, INT32_MAX));
     }
