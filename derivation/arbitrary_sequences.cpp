@@ -39,8 +39,11 @@ std::int64_t Operands(Builder& b, AnyRecurrence& op, std::int64_t rows) {
   op.decay = "a";
   op.past = "s";
   const auto operand = [&] { return b.Pick<QuantRange>({kInt8, kUint8, kInt16, kOdd}); };
-  b.Input("k", {rows, fewer() * update.key_width}, operand());
-  b.Input("v", {rows, fewer() * update.value_width}, operand());
+  // One draw a statement: the order of a call's arguments is the compiler's.
+  const QuantRange keys = operand();
+  b.Input("k", {rows, fewer() * update.key_width}, keys);
+  const QuantRange values = operand();
+  b.Input("v", {rows, fewer() * update.value_width}, values);
   const QuantRange decay = DecayRange(b, update);
   b.Input("a", {rows, b.Coin() ? heads : fewer() * update.key_width}, decay);
   const auto bits = static_cast<int>(b.Between(16, 32));
@@ -147,8 +150,9 @@ Instance Arbitrary(std::type_identity<CausalConvOp>, const Draw& draw) {
 Instance Arbitrary(std::type_identity<LookupOp>, const Draw& draw) {
   Builder b(draw);
   const std::int64_t rows = b.Between(3, 300), columns = b.Between(1, 9), tokens = b.Between(1, 12);
-  b.Input("x", {tokens}, {b.Between32(0, 1), static_cast<std::int32_t>(rows - 1)},
-          b.Coin() ? DType::kInt32 : DType::kUint16);
+  const DType type = b.Coin() ? DType::kInt32 : DType::kUint16;
+  const std::int32_t least = b.Between32(0, 1);
+  b.Input("x", {tokens}, {least, static_cast<std::int32_t>(rows - 1)}, type);
   if (b.Coin()) {
     b.Constant("t", IntTensor({rows, columns}, b.Many<std::int8_t>(rows * columns, -128, 127)));
     b.Output({tokens, columns}, kInt8);

@@ -87,7 +87,7 @@ bool IsProductOfTensors(const Op& op) {
 }
 
 bool SuitsAnyGrid(const Op& op) {
-  bool suits = false;
+  bool suits = std::holds_alternative<LookupOp>(op);  // its rows are codes of that grid
   ForEachParameterOf(op, [&](const Field& field, const auto& /*member*/) {
     suits = suits || field.role == Role::kMultiplier || field.role == Role::kOutputZero ||
             field.role == Role::kAddend || field.role == Role::kTable;

@@ -52,7 +52,13 @@ class Sequences {
  public:
   Sequences(const EvalOptions& options, const LoadedModel& loaded)
       : reader_(loaded.manifest, loaded.manifest.Evaluation(), InputUse::kEvaluation),
-        most_(options.tokens) {}
+        most_(options.tokens) {
+    if (most_ > 0 && reader_.lengths() && reader_.lengths()->min <= most_) {
+      std::cerr << fmt::format(
+          "note: --tokens {}: the shortest file has {} tokens, of which {} are predicted\n", most_,
+          reader_.lengths()->min, reader_.lengths()->min - 1);
+    }
+  }
 
   std::int64_t count() const { return reader_.count(); }
   std::string Name(std::int64_t i) const { return reader_.NameOf(i); }

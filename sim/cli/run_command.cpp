@@ -154,7 +154,11 @@ Subject Load(const RunOptions& options) {
   }
   subject.loaded = LoadModel(options.model);
   subject.inputs = LoadEvaluation(subject.loaded->manifest, options.images);
-  if (options.tokens > 0) KeepFirst(subject.inputs, options.tokens);
+  if (options.tokens > 0) {
+    if (!std::holds_alternative<TokenInputs>(subject.inputs.data))
+      throw InputError("--tokens: this model does not read token ids");
+    KeepFirst(subject.inputs, options.tokens);
+  }
   subject.images = subject.inputs.count();
   const Hardware hardware = subject.loaded->config.HardwareFor(-1);
   CheckRtl(options, {hardware.array_rows, hardware.array_cols});

@@ -152,6 +152,10 @@ TEST_P(Language, OneLineSaysWhatIsWrong) {
     return result.err;
   };
   EXPECT_THAT(error({"run", "--images", "99"}), HasSubstr("has 4 evaluation inputs"));
+  const ProcessResult shorter =
+      Qsim({"eval", "--tokens", "4000", "--only", "float", "--images", "1"});
+  EXPECT_EQ(shorter.exit_status, 0);
+  EXPECT_THAT(shorter.err, HasSubstr("the shortest file has 1025 tokens"));
   EXPECT_THAT(error({"run", "--chunk", "4,x"}), HasSubstr("--chunk: 'x' is no number of tokens"));
   EXPECT_THAT(error({"run", "--scope", "block"}), HasSubstr("this model runs as a whole"));
   EXPECT_THAT(error({"eval", "--data", "."}), HasSubstr("reads tokens, not images"));
