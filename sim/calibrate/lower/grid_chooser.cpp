@@ -245,7 +245,7 @@ class Chooser {
 
   void Choose(const network::Elementwise& function, const NodePlan& plan) {
     if (IsDecay(plan)) return Set(plan, Fractions(plan));
-    if (function.parts.empty()) return Set(plan, Plain(plan, RangesOf(plan)));
+    if (function.parts.empty()) return ChooseSeen(plan);
     // A scale for each part, of what was observed of its channels.
     const std::vector<RealRange> seen = RangesOf(plan);
     std::vector<RealRange> ranges;
@@ -261,20 +261,16 @@ class Chooser {
 
   // ---- sequences ----
 
-  void Choose(const network::CausalConvolution&, const NodePlan& plan) {
-    Set(plan, Plain(plan, RangesOf(plan)));
-  }
-  void Choose(const network::Multiply&, const NodePlan& plan) {
+  void Choose(const network::CausalConvolution&, const NodePlan& plan) { ChooseSeen(plan); }
+  void Choose(const network::Multiply&, const NodePlan& plan) { ChooseSeen(plan); }
+  void Choose(const network::Scaled&, const NodePlan& plan) { ChooseSeen(plan); }
+  void Choose(const network::Recurrence&, const NodePlan& plan) { ChooseSeen(plan); }
+  // From what was seen, with the factors that the section smooths by.
+  void ChooseSeen(const NodePlan& plan) {
     const std::vector<double> smoothing = Smoothing(plan);
     Activation out = Plain(plan, smoothing.empty() ? RangesOf(plan) : Divided(plan, smoothing));
     Scale(out, smoothing);
     Set(plan, std::move(out));
-  }
-  void Choose(const network::Scaled&, const NodePlan& plan) {
-    Set(plan, Plain(plan, RangesOf(plan)));
-  }
-  void Choose(const network::Recurrence&, const NodePlan& plan) {
-    Set(plan, Plain(plan, RangesOf(plan)));
   }
 
   bool IsDecay(const NodePlan& plan) const {

@@ -131,11 +131,7 @@ class Deriver {
 
   // ---- inputs and data movement ----
 
-  void Of(const network::Tokens&, const NodePlan& plan) {
-    if (!Wanted(Name(plan))) return;
-    Define(Grid(plan), plan, ChannelAxis::kNone);
-    bundle_.program.inputs.push_back(Name(plan));
-  }
+  void Of(const network::Tokens&, const NodePlan& plan) { DefineInput(plan, ChannelAxis::kNone); }
   void Of(const network::Embedding& embedding, const NodePlan& plan) {
     if (!Wanted(Name(plan))) return;
     LookupOp op{Name(plan), plan.inputs.at(0), Name(plan) + ".table"};
@@ -175,9 +171,9 @@ class Deriver {
 
   void Of(const network::Activations&, const NodePlan& plan) { DefineInput(plan); }
   void Of(const network::Entry&, const NodePlan& plan) { DefineInput(plan); }
-  void DefineInput(const NodePlan& plan) {
+  void DefineInput(const NodePlan& plan, ChannelAxis axis = ChannelAxis::kLast) {
     if (!Wanted(Name(plan))) return;
-    Define(Grid(plan), plan);
+    Define(Grid(plan), plan, axis);
     bundle_.program.inputs.push_back(Name(plan));
   }
 
@@ -615,9 +611,7 @@ class Deriver {
       Define(Products(plan), plan, ChannelAxis::kLast, DType::kInt32);
       Emit(std::move(op));
     }
-    if (!Wanted(Name(plan))) return;
-    Define(Grid(plan), plan);
-    Requantize(plan, Products(plan), Grid(plan));
+    Narrow(plan);
   }
 
   void Of(const network::Positions& positions, const NodePlan& plan) {
