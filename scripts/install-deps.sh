@@ -11,6 +11,7 @@ build_packages=(
   verilator              # the RTL executor
   zlib1g-dev             # its waveforms (FST)
   libpng-dev libjpeg-dev # image folders
+  libssl-dev             # SHA-256 of files
   libgmp-dev             # the second derivations: tests and selftest
   libjs-chart.js         # the plots of report.html
   libhwy-dev             # vectors for every instruction set: the fast kernels

@@ -73,7 +73,8 @@ std::int64_t LengthOf(const Bundle& bundle, std::int64_t index);
 // Writes and commits the directory; the same bundle gives the same bytes. Throws InputError.
 void SaveBundle(const Bundle& bundle, OutputDirectory& output);
 
-// Of all that a bundle computes with: its program, constants and scales, without its inputs.
+// Of all that a bundle computes with: its program, constants and scales, without its inputs and
+// notes, which name files.
 std::string HashOf(const Bundle& bundle);
 
 // Reads the values of one program input, image axis in front; a run-time length may be any. Throws

@@ -138,7 +138,12 @@ std::string ProgramYaml(const Bundle& bundle, const ArraySink& arrays) {
     Writer writer(out, "    ", "  - ");
     Describe(writer, carried);
   }
-  out += bundle.notes.empty() ? "notes: []\n" : "notes:\n";
+  return out;
+}
+
+// The end of that file.
+std::string NotesYaml(const Bundle& bundle) {
+  std::string out = bundle.notes.empty() ? "notes: []\n" : "notes:\n";
   for (LoweringNote note : bundle.notes) {
     Writer writer(out, "    ", "  - ");
     Describe(writer, note);
@@ -173,7 +178,8 @@ void SaveBundle(const Bundle& bundle, OutputDirectory& output) {
     WriteNpy(output.path() / bundle_format::kLengths,
              IntTensor({bundle.images()}, std::vector<std::int64_t>(bundle.lengths)));
   }
-  WriteFileAtomically(output.path() / "program.yaml", bundle_format::ProgramYaml(bundle, write));
+  WriteFileAtomically(output.path() / "program.yaml",
+                      bundle_format::ProgramYaml(bundle, write) + bundle_format::NotesYaml(bundle));
   WriteFileAtomically(output.path() / kContractFile, ContractsYaml(bundle.contracts));
   WriteFileAtomically(output.path() / "scales.yaml", bundle_format::ScalesYaml(bundle));
   output.Commit();

@@ -102,7 +102,7 @@ int RunCalibrate(const CalibrateCommandOptions& options) {
   if (!options.shard.empty()) {
     if (options.output.empty()) throw InputError("--shard needs --output: the file to write");
     load();
-    std::cout << WriteShard(loaded, options.shard, options.output).string() << "\n";
+    std::cout << WriteShard(options.model, loaded, options.shard, options.output).string() << "\n";
     PrintCost(start);
     return 0;
   }
@@ -120,8 +120,8 @@ int RunCalibrate(const CalibrateCommandOptions& options) {
   load();
   if (!output) output.emplace(NameOfArtefact(loaded));
   const ModelInputs inputs = LoadEvaluation(loaded.manifest, options.images, options.tokens);
-  Bundle bundle =
-      options.merge.empty() ? CalibrateLoaded(loaded) : MergeLoaded(loaded, options.merge);
+  Bundle bundle = options.merge.empty() ? CalibrateLoaded(loaded)
+                                        : MergeLoaded(options.model, loaded, options.merge);
   AddBundleInputs(bundle, loaded.model, inputs, inputs.count(), loaded.calibrate.threads);
   SaveBundle(bundle, *output);
   std::cout << fmt::format("{}: scope {}, {} operations, {}\n", output->final_path().string(),

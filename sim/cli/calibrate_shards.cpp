@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "sim/calibrate/observe/shard.h"
+#include "sim/cli/model_identity.h"
 #include "sim/error.h"
 #include "sim/io/files/hash.h"
 
@@ -14,15 +15,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-ShardIdentity IdentityOf(const LoadedModel& loaded) {
+ShardIdentity IdentityOf(const ModelOptions& given, const LoadedModel& loaded) {
   const CalibrateOptions& options = loaded.calibrate;
-  return {{"configuration (hash)", Sha256Hex(loaded.config.Canonical())},
-          {"model (hash of its weights)", loaded.model.weights_hash},
-          {"--scope", std::string(Name(options.scope))},
-          {"--blocks",
-           options.blocks.empty() ? "all" : fmt::format("{}", fmt::join(options.blocks, ","))},
-          {"--realise", options.realise == Realise::kNearest ? "nearest" : "exact"},
-          {"--min-length", std::to_string(loaded.min_length)}};
+  ShardIdentity identity = ModelIdentity(given, loaded);
+  identity.insert(
+      identity.end(),
+      {{"configuration", Sha256Hex(loaded.config.Canonical())},
+       {"--scope", std::string(Name(options.scope))},
+       {"--blocks",
+        options.blocks.empty() ? "all" : fmt::format("{}", fmt::join(options.blocks, ","))},
+       {"--realise", given.realise},
+       {"--min-length", std::to_string(loaded.min_length)}});
+  return identity;
 }
 
 void RequireNoFaults(const LoadedModel& loaded) {
@@ -30,6 +34,11 @@ void RequireNoFaults(const LoadedModel& loaded) {
   throw InputError(
       "--inject does not go with --shard and --merge; inject faults into a whole "
       "calibration");
+}
+
+CalibrationInputs ShareOf(const LoadedModel& loaded, const InputReader& reader, ShardPlace place) {
+  const std::int64_t first = place.First(reader.count());
+  return CalibrationShare(loaded, reader, first, place.End(reader.count()) - first);
 }
 
 // Directories stand for the shards in them.
@@ -57,7 +66,8 @@ std::vector<fs::path> ShardFiles(const std::vector<fs::path>& paths) {
 
 }  // namespace
 
-fs::path WriteShard(const LoadedModel& loaded, const std::string& shard, const fs::path& output) {
+fs::path WriteShard(const ModelOptions& given, const LoadedModel& loaded, const std::string& shard,
+                    const fs::path& output) {
   RequireNoFaults(loaded);
   const ShardPlace place = ParseShard(shard);
   std::error_code ignored;
@@ -74,20 +84,22 @@ fs::path WriteShard(const LoadedModel& loaded, const std::string& shard, const f
                     "as many shards",
                     shard, reader.count()));
   }
-  const std::int64_t first = place.First(reader.count());
-  calibrator.Observe(CalibrationShare(loaded, reader, first, place.End(reader.count()) - first),
-                     observations);
-  SaveShard(file, IdentityOf(loaded), place, observations);
+  const CalibrationInputs inputs = ShareOf(loaded, reader, place);
+  calibrator.Observe(inputs, observations);
+  SaveShard(file, IdentityOf(given, loaded), place, HashOf(inputs), observations);
   return file;
 }
 
-Bundle MergeLoaded(const LoadedModel& loaded, const std::vector<fs::path>& shards) {
+Bundle MergeLoaded(const ModelOptions& given, const LoadedModel& loaded,
+                   const std::vector<fs::path>& shards) {
   RequireNoFaults(loaded);
   const Calibrator calibrator(loaded.model, loaded.config, loaded.calibrate);
   Observations observations = calibrator.NoObservations();
   RequireMergeable(observations);
   const InputReader reader = CalibrationReader(loaded);
-  MergeShards(ShardFiles(shards), IdentityOf(loaded), reader.count(), observations);
+  MergeShards(
+      ShardFiles(shards), IdentityOf(given, loaded), reader.count(),
+      [&](ShardPlace place) { return HashOf(ShareOf(loaded, reader, place)); }, observations);
   Bundle bundle = calibrator.Lower(observations, InputSource::From(loaded.manifest.Calibration()));
   FinishBundle(loaded, reader, bundle);
   return bundle;

@@ -1,6 +1,7 @@
 #include "sim/cli/eval_command.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -18,9 +19,11 @@
 #include "golden/kernels/choice.h"
 #include "golden/program/executor.h"
 #include "sim/cli/eval_tokens.h"
+#include "sim/cli/model_identity.h"
 #include "sim/error.h"
 #include "sim/inputs/image_folder.h"
 #include "sim/inputs/input_reader.h"
+#include "sim/inputs/inputs_hash.h"
 #include "sim/io/files/hash.h"
 #include "sim/io/files/resume_log.h"
 #include "sim/parallel.h"
@@ -43,7 +46,6 @@ class EvaluationImages {
     const InputSpec& spec = loaded.manifest.Evaluation();
     if (options.data.empty()) {
       reader_.emplace(loaded.manifest, spec, InputUse::kEvaluation);
-      source_ = spec.origin;
       count_ = reader_->count();
     } else {
       const network::Node& image = loaded.model.nodes().front();
@@ -58,8 +60,9 @@ class EvaluationImages {
       } else {
         TakeStated(loaded.manifest, resize);
       }
-      source_ = fmt::format("{} {} {} {}", options.data.string(), resize.crop_pct, resize.edge,
-                            static_cast<int>(resize.filter));
+      resize_ = fmt::format("{} {} {} {} {} {}", resize.size, resize.crop_pct, resize.edge,
+                            static_cast<int>(resize.filter), fmt::join(mean_, ","),
+                            fmt::join(stddev_, ","));
       folder_ = std::make_unique<ImageFolder>(options.data, image.shape[0], resize);
       if (folder_->class_count() > classes_) {
         throw InputError(fmt::format("{}: {} class folders, but the model has {} classes",
@@ -70,14 +73,20 @@ class EvaluationImages {
   }
 
   std::int64_t count() const { return count_; }
-  // Which images these are, in order, for a state file.
-  std::string Identity() const {
-    Sha256 hash;
-    hash.Update(source_);
+  // The contents of all images, in order, for a state file. Of files their bytes, and what makes
+  // pixels of them; one that cannot be read counts as that.
+  Identity InputsIdentity() const {
+    Sha256 images, labels;
+    images.Update(resize_);
     for (std::int64_t i = 0; i < count_; ++i) {
-      hash.Update(fmt::format("\n{} {}", Label(i).value_or(-1), Name(i)));
+      labels.Update(fmt::format("{}\n", Label(i).value_or(-1)));
+      if (folder_) {
+        images.Update(HashOfReadable(folder_->Path(i)));
+      } else {
+        AddTo(images, reader_->Read(i, 1));
+      }
     }
-    return hash.Finish();
+    return {{"images", images.Finish()}, {"labels", labels.Finish()}};
   }
   std::optional<std::int64_t> Label(std::int64_t i) const {
     if (folder_) return folder_->Label(i);
@@ -100,6 +109,13 @@ class EvaluationImages {
   }
 
  private:
+  static std::string HashOfReadable(const std::filesystem::path& file) {
+    try {
+      return Sha256HexOfFile(file);
+    } catch (const InputError&) {
+      return "unreadable";
+    }
+  }
   // What the files beside the weights say of the resize, for the size that the model has here.
   static void TakeStated(const Manifest& manifest, ResizeSpec& resize) {
     if (manifest.resize.filter) resize.filter = *manifest.resize.filter;
@@ -118,7 +134,7 @@ class EvaluationImages {
   std::int64_t classes_ = 0;
   std::int64_t count_ = 0;
   std::optional<InputReader> reader_;
-  std::string source_;
+  std::string resize_;  // of a folder
   std::unique_ptr<ImageFolder> folder_;
   std::vector<double> mean_, stddev_;
 };
@@ -245,17 +261,10 @@ std::string FirstRowOf(const network::Network& model) {
   return mean ? "mean of patches" : "class token";
 }
 
-// What a verdict depends on.
-std::string Identity(const Bundle& bundle, const network::Network& model,
-                     const EvaluationImages& images) {
-  return Sha256Hex(HashOf(bundle) + model.weights_hash + images.Identity());
-}
-
 }  // namespace
 
 Command AddEval(CommandLine& line, EvalOptions& options) {
-  const Command command =
-      line.Add("eval", "Accuracy, or bits per token, against float");
+  const Command command = line.Add("eval", "Accuracy, or bits per token, against float");
   AddModelOptions(command, options.model);
   command.Remove("--scope");
   command.Remove("--until");
@@ -329,11 +338,18 @@ int RunEval(const EvalOptions& options) {
   const Bundle bundle =
       options.bundle.empty() ? CalibrateLoaded(loaded) : LoadBundleOfScope(options.bundle, "model");
   if (!options.bundle.empty()) CheckStandsFor(bundle, loaded.model, images.Load(0));
-  ResumeLog state(options.state, "qsim eval 4 " + Identity(bundle, loaded.model, images));
+  Identity identity;
+  if (!options.state.empty()) {
+    identity = ModelIdentity(options.model, loaded);
+    identity.emplace_back("program", HashOf(bundle));
+    for (auto& part : images.InputsIdentity()) identity.push_back(std::move(part));
+  }
+  ResumeLog state(options.state, "eval 5", identity);
   std::map<std::int64_t, ImageVerdict> judged;
   for (const auto& [index, line] : state.done()) {
     auto verdict = ParseVerdict(index, line);
-    if (!verdict) state.FailDamaged(line);
+    if (!verdict || index >= images.count()) state.FailDamaged(line);
+    verdict->name = images.Name(index);
     judged.emplace(index, *std::move(verdict));
   }
   std::vector<std::int64_t> missing;

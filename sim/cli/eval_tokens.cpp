@@ -16,9 +16,10 @@
 
 #include "golden/kernels/choice.h"
 #include "golden/program/executor.h"
+#include "sim/cli/model_identity.h"
 #include "sim/error.h"
 #include "sim/inputs/input_reader.h"
-#include "sim/io/files/hash.h"
+#include "sim/inputs/inputs_hash.h"
 #include "sim/io/files/resume_log.h"
 #include "sim/parallel.h"
 #include "sim/report/perplexity_report.h"
@@ -72,13 +73,10 @@ class Sequences {
     return inputs;
   }
   // Of the tokens themselves, which are all checked with that.
-  void AddTo(Sha256& hash) const {
-    for (std::int64_t i = 0; i < count(); ++i) {
-      const ModelInputs inputs = Load(i);
-      const IntTensor ids = std::get<TokenInputs>(inputs.data).Sequence(0);
-      hash.Update(fmt::format("\n{} ", ids.size()));
-      hash.Update(ids.As<std::int32_t>().data(), ids.As<std::int32_t>().size() * 4);
-    }
+  std::string Hash() const {
+    Sha256 hash;
+    for (std::int64_t i = 0; i < count(); ++i) AddTo(hash, Load(i));
+    return hash.Finish();
   }
 
  private:
@@ -215,14 +213,6 @@ class TokenJudge {
   std::optional<MixedExecutor> mixed_;
 };
 
-std::string IdentityOf(const Bundle& bundle, const network::Network& model,
-                       const Sequences& sequences) {
-  Sha256 hash;
-  hash.Update(HashOf(bundle) + model.weights_hash);
-  sequences.AddTo(hash);
-  return hash.Finish();
-}
-
 }  // namespace
 
 int RunTokenEval(const EvalOptions& options, const LoadedModel& loaded) {
@@ -245,8 +235,10 @@ int RunTokenEval(const EvalOptions& options, const LoadedModel& loaded) {
                                    options.bundle.string(), loaded.model.End().name));
     }
   }
-  ResumeLog state(options.state,
-                  "qsim eval tokens 1 " + IdentityOf(bundle, loaded.model, sequences));
+  Identity identity = ModelIdentity(options.model, loaded);
+  identity.emplace_back("program", HashOf(bundle));
+  identity.emplace_back("tokens", sequences.Hash());
+  ResumeLog state(options.state, "eval-tokens 2", identity);
   std::map<std::int64_t, SequenceBits> judged;
   for (const auto& [index, line] : state.done()) {
     auto bits = ParseSequenceBits(index, line);

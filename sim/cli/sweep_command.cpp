@@ -1,6 +1,7 @@
 #include "sim/cli/sweep_command.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -11,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "sim/cli/model_identity.h"
 #include "sim/config/config_yaml.h"
 #include "sim/error.h"
 #include "sim/inputs/input_reader.h"
@@ -104,10 +106,22 @@ int RunSweep(const SweepOptions& options) {
                                                      : "the model's logits: --scope model"));
   }
   SweepReport report;
-  ResumeLog log(options.state, fmt::format("qsim sweep 1 {}",
-                                           Sha256Hex(fmt::format("{} {} {} {} {}", bench.Identity(),
-                                                                 ConfigYaml(loaded.config, depth),
-                                                                 space.Hash(), wanted, seed))));
+  Identity identity;
+  if (!options.state.empty()) {
+    identity = ModelIdentity(options.model, loaded);
+    for (auto& part : bench.InputsIdentity()) identity.push_back(std::move(part));
+    identity.insert(identity.end(),
+                    {{"configuration", Sha256Hex(loaded.config.Canonical() + "\n" +
+                                                 ConfigYaml(loaded.config, depth))},
+                     {"space", space.Hash()},
+                     {"points", std::to_string(wanted)},
+                     {"seed", std::to_string(seed)},
+                     {"scope", std::string(Name(loaded.calibrate.scope))},
+                     {"until", loaded.calibrate.until},
+                     {"blocks", fmt::format("{}", fmt::join(loaded.calibrate.blocks, ","))},
+                     {"realise", options.model.realise}});
+  }
+  ResumeLog log(options.state, "sweep 2", identity);
   report.rows = TryAll(bench, loaded.config, space, space.Draw(wanted, seed), threads, log);
   report.space = space.size();
   report.seed = seed;

@@ -150,17 +150,14 @@ std::string LineOf(const ImageVerdict& v) {
                      v.row,
                      ToJson(v.ideal_features),
                      ToJson(v.integer_features)};
-  return json.dump() + "\t" + v.name;
+  return json.dump();
 }
 
 std::optional<ImageVerdict> ParseVerdict(std::int64_t index, const std::string& line) {
-  const std::size_t tab = line.find('\t');
-  if (tab == std::string::npos) return std::nullopt;
   try {
-    const Json json = Json::parse(line.substr(0, tab));
+    const Json json = Json::parse(line);
     ImageVerdict v;
     v.index = index;
-    v.name = line.substr(tab + 1);
     if (!json.at(0).is_null()) v.label = json.at(0).get<std::int64_t>();
     v.reference = json.at(1).get<TopClasses>();
     v.ideal = json.at(2).get<TopClasses>();

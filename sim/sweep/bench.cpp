@@ -10,7 +10,7 @@
 
 #include "golden/kernels/fast_backend.h"
 #include "sim/error.h"
-#include "sim/io/files/hash.h"
+#include "sim/inputs/inputs_hash.h"
 #include "sim/parallel.h"
 #include "sim/report/eval_report.h"
 #include "sim/run/float_taps.h"
@@ -18,24 +18,6 @@
 
 namespace qsim::sweep {
 namespace {
-
-constexpr std::int64_t kPiece = 32;  // of the calibration inputs, in memory at once
-
-void Hash(const ModelInputs& inputs, Sha256& hash) {
-  if (const auto* images = std::get_if<ImageInputs>(&inputs.data)) {
-    const auto& pixels = images->pixels.As<std::uint8_t>();
-    hash.Update(pixels.data(), pixels.size());
-    hash.Update(fmt::format("{} {}", fmt::join(images->mean, ","), fmt::join(images->stddev, ",")));
-  }
-  if (const auto* tokens = std::get_if<TokenInputs>(&inputs.data)) {
-    const auto& ids = tokens->ids.As<std::int32_t>();
-    hash.Update(ids.data(), ids.size() * sizeof(ids[0]));
-    hash.Update(fmt::format("{} {}", tokens->ids.shape()[0], fmt::join(tokens->lengths, ",")));
-  }
-  for (const FloatTensor* sequence : inputs.Sequences())
-    hash.Update(sequence->data.data(), sequence->data.size() * sizeof(float));
-  hash.Update(fmt::format(" {}\n", fmt::join(inputs.labels, ",")));
-}
 
 std::vector<std::string> UnreadTensors(const Program& program) {
   std::set<std::string> read;
@@ -80,19 +62,12 @@ SweepBench::SweepBench(const SweepSubject& subject, const Config& config, int th
   });
 }
 
-std::string SweepBench::Identity() const {
-  const CalibrateOptions& options = subject_.calibrate;
-  Sha256 hash;
-  hash.Update(fmt::format("{} {} {} {} {} {}\n", QSIM_VERSION, subject_.model.weights_hash,
-                          Name(options.scope), options.until, fmt::join(options.blocks, ","),
-                          options.realise == Realise::kNearest));
-  for (std::int64_t first = 0; first < subject_.calibration.count;) {
-    const ModelInputs piece = subject_.calibration.read(first, kPiece);
-    Hash(piece, hash);
-    first += piece.count();
-  }
-  Hash(subject_.evaluation, hash);
-  return hash.Finish();
+Identity SweepBench::InputsIdentity() const {
+  Sha256 evaluation;
+  AddTo(evaluation, subject_.evaluation);
+  return {{"calibration inputs", HashOf(subject_.calibration)},
+          {"evaluation inputs", evaluation.Finish()},
+          {"labels", Sha256Hex(fmt::format("{}", fmt::join(subject_.evaluation.labels, ",")))}};
 }
 
 Bundle SweepBench::Lower(const Config& config, int threads) const {

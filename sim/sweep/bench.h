@@ -9,6 +9,7 @@
 
 #include "golden/program/executor.h"
 #include "sim/calibrate/calibrate.h"
+#include "sim/io/files/identity.h"
 #include "sim/sweep/pareto.h"
 
 namespace qsim::sweep {
@@ -33,8 +34,8 @@ class SweepBench {
   std::int64_t images() const { return subject_.evaluation.count(); }
   bool has_labels() const { return !subject_.evaluation.labels.empty() && logits_; }
   bool has_classes() const { return logits_; }
-  // SHA-256 over all that a result depends on beside the configuration.
-  std::string Identity() const;
+  // What goes in, labels included, with the faults that are planted in it.
+  Identity InputsIdentity() const;
 
   // Calibrates with one thread and runs every image. A configuration that cannot be lowered gives a
   // result that says why. May be called from several threads at once.

@@ -316,17 +316,55 @@ TEST_F(Scopes, EvalIsTheSameForEveryBatchAndThreadCountAndWhenResumed) {
   EXPECT_THAT(other.err, HasSubstr("state"));
 }
 
-TEST_F(Scopes, AStateFileOfOtherImagesIsRefused) {
-  const fs::path digit = sandbox_.path() / "data" / "0";
-  const fs::path picture = kSourceDir / "tests" / "io" / "data" / "decode" / "gray8.png";
+// By contents and not by names, whatever a verdict depends on.
+TEST_F(Scopes, AStateIsRefusedAfterEveryChangeOfContents) {
+  const fs::path vectors = sandbox_.path() / "vectors", digit = sandbox_.path() / "data" / "0";
+  fs::copy(kSourceDir / "vectors", vectors);
   fs::create_directories(digit);
-  fs::copy(picture, digit / "b.png");
-  Json({"eval", "--json", "--data", "data", "--state", "state"});
-  Json({"eval", "--json", "--data", "data", "--state", "state"});
-  fs::copy(picture, digit / "a.png");  // image 0 is another one now
-  const ProcessResult result = Qsim({"eval", "--data", "data", "--state", "state"});
-  EXPECT_EQ(result.exit_status, 2);
-  EXPECT_THAT(result.err, HasSubstr("belongs to another model, configuration or data"));
+  fs::copy(kSourceDir / "tests" / "io" / "data" / "decode" / "gray8.png", digit / "b.png");
+  const auto eval = [&](std::vector<std::string> more) {
+    const std::string config = (kSourceDir / "configs" / "attn_config.yaml").string();
+    more.insert(more.begin(), {"eval", "--config", config, "--input", "vectors", "--images", "1"});
+    return testing::RunQsim(more, sandbox_.path());
+  };
+  const auto refused = [&](const std::vector<std::string>& words, const std::string& parts) {
+    const ProcessResult result = eval(words);
+    EXPECT_EQ(result.exit_status, 2);
+    EXPECT_THAT(result.err, HasSubstr("state: is of another run, with other " + parts + ";"));
+    EXPECT_EQ(result.out, "");
+  };
+  const std::vector<std::string> plain = {"--state", "state"};
+  const std::vector<std::string> files = {"--data", "data", "--state", "files.state"};
+  ASSERT_EQ(eval(plain).exit_status, 0);
+  ASSERT_EQ(eval(files).exit_status, 0);
+  refused({"--state", "state", "--inject", "scale_mismatch"}, "inject, program");
+  refused({"--state", "state", "--set", "numerics.rounding=floor"}, "program");
+  refused({"--state", "files.state"}, "images, labels");
+
+  fs::rename(vectors, sandbox_.path() / "moved");
+  fs::rename(sandbox_.path() / "moved", vectors);
+  fs::rename(digit / "b.png", digit / "c.png");
+  EXPECT_EQ(eval(files).exit_status, 0);  // a name is no content
+  fs::copy(kSourceDir / "tests" / "io" / "data" / "decode" / "gray8.png", digit / "a.png");
+  refused(files, "images, labels");
+  // One pixel of an image, one byte of the weights, one label.
+  const auto flip = [&](const std::string& file, std::size_t from_end) {
+    const std::string bytes = testing::ReadBytes(vectors / file);
+    std::string changed = bytes;
+    changed[changed.size() - from_end] ^= 1;
+    testing::WriteBytes(vectors / file, changed);
+    return bytes;
+  };
+  const auto with_flipped = [&](const std::string& file, std::size_t from_end,
+                                const std::string& parts) {
+    const std::string bytes = flip(file, from_end);
+    refused(plain, parts);
+    testing::WriteBytes(vectors / file, bytes);
+  };
+  with_flipped("eval_images.npy", 1, "images");
+  with_flipped("eval_labels.npy", 8, "labels");
+  with_flipped("model.safetensors", 4, "weights, program");
+  EXPECT_EQ(eval(plain).exit_status, 0);
 }
 
 TEST_F(Scopes, ImagesAreResizedAsTheFilesBesideTheWeightsSay) {

@@ -145,10 +145,15 @@ TEST_F(Shards, AreRefusedWhereTheyDoNotBelongTogether) {
   with(damaged);
   ExpectRefused({"--merge", "shards"}, {"shard-2-of-3.json: damaged"});
   std::string later = good;
-  later.replace(later.rfind("\"version\":2"), 11, "\"version\":9");
+  later.replace(later.rfind("\"version\":3"), 11, "\"version\":9");
   with(later);
-  ExpectRefused({"--merge", "shards"}, {"version 9; this qsim reads version 2"});
+  ExpectRefused({"--merge", "shards"}, {"version 9; this qsim reads version 3"});
   with(good);
+
+  std::vector<std::int64_t> order = Order(40);
+  std::swap(order[0], order[20]);
+  WriteImages(order);
+  ExpectRefused({"--merge", "shards"}, {"shard-1-of-3.json: made with other calibration inputs"});
 
   WriteImages(Order(41));
   ExpectRefused({"--merge", "shards"}, {"has seen 13 inputs, but 14 of the 41"});

@@ -149,6 +149,21 @@ TEST_F(Sweep, HasTheFaultsThatArePlanted) {
   EXPECT_LT(base({"--inject", "scale_mismatch"}), base({}) - 10);  // in the bundle
 }
 
+TEST_F(Sweep, AStateIsBoundToFaultsAndContents) {
+  ASSERT_EQ(Qsim({"--state", "state"}).exit_status, 0);
+  const auto refused = [&](const std::vector<std::string>& more, const std::string& parts) {
+    std::vector<std::string> words = {"--state", "state"};
+    words.insert(words.end(), more.begin(), more.end());
+    const ProcessResult result = Qsim(words);
+    EXPECT_EQ(result.exit_status, 2);
+    EXPECT_THAT(result.err, HasSubstr("state: is of another run, with other " + parts + ";"));
+  };
+  refused({"--inject", "scale_mismatch"}, "inject");
+  refused({"--inject", "calibration_coverage"}, "inject, calibration inputs");
+  refused({"--seed", "3"}, "seed");
+  refused({"--set", "norm1.bit_type.bits=7"}, "configuration");
+}
+
 TEST_F(Sweep, NamesAPointThatIntegersCannotRealise) {
   testing::WriteBytes(sandbox_.path() / "space.yaml",
                       "axes:\n  - {key: attn_kv_out.calibration_mode, values: [layer_wise, "
@@ -175,7 +190,7 @@ TEST_F(Sweep, BadInputIsOneLine) {
   EXPECT_THAT(testing::RunQsim(beyond, sandbox_.path()).err,
               HasSubstr("has 500 evaluation inputs"));
   testing::WriteBytes(sandbox_.path() / "state", "something else\n");
-  expect({"--state", "state"}, "belongs to another");
+  expect({"--state", "state"}, "was not written by --state");
   testing::WriteBytes(sandbox_.path() / "space.yaml", "axes: [{key: norm1.bits, values: [8]}]\n");
   expect({}, "space.yaml:1: key 'norm1.bits'");
   fs::remove(sandbox_.path() / "space.yaml");

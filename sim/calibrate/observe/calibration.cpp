@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "sim/error.h"
+#include "sim/inputs/inputs_hash.h"
 #include "sim/parallel.h"
 #include "sim/semantics/float_recurrence.h"
 #include "sim/semantics/float_run.h"
@@ -215,6 +216,17 @@ CalibrationInputs CalibrationInputs::From(const InputReader& reader, const Input
           [&reader, first](std::int64_t from, std::int64_t most) {
             return reader.Read(first + from, reader.EqualRun(first + from, most));
           }};
+}
+
+std::string HashOf(const CalibrationInputs& inputs) {
+  constexpr std::int64_t kPiece = 32;  // in memory at once
+  Sha256 hash;
+  for (std::int64_t first = 0; first < inputs.count;) {
+    const ModelInputs piece = inputs.read(first, std::min(kPiece, inputs.count - first));
+    AddTo(hash, piece);
+    first += piece.count();
+  }
+  return hash.Finish();
 }
 
 void ObserveInputs(const network::Network& network, const CalibrationInputs& inputs,

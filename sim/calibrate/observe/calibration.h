@@ -38,6 +38,9 @@ struct CalibrationInputs {
                                 std::int64_t first, std::int64_t count);
 };
 
+// Of the contents (inputs_hash.h).
+std::string HashOf(const CalibrationInputs& inputs);
+
 struct CalibrationSettings {
   std::int64_t batch = 32;  // inputs in one batch of the observers; observers that are not
                             // mergeable depend on it

@@ -24,7 +24,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr const char* kFormat = "qsim calibration shard";
-constexpr std::int64_t kVersion = 2;
+constexpr std::int64_t kVersion = 3;
 constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 31;
 
 [[noreturn]] void Fail(const std::filesystem::path& file, const std::string& what) {
@@ -188,12 +188,13 @@ void RequireMergeable(const Observations& observations) {
 }
 
 void SaveShard(const std::filesystem::path& file, const ShardIdentity& identity, ShardPlace place,
-               const Observations& observations) {
+               const std::string& inputs_hash, const Observations& observations) {
   Json body = ToJson(observations);
-  body["identity"] = identity;
+  for (const auto& [part, value] : identity) body["identity"][part] = value;
   body["shard"] = place.index;
   body["shards"] = place.count;
   body["inputs"] = {{"count", observations.inputs},
+                    {"sha256", inputs_hash},
                     {"min", observations.input_range.min},
                     {"max", observations.input_range.max}};
   const std::string checksum = Sha256Hex(body.dump());
@@ -203,7 +204,7 @@ void SaveShard(const std::filesystem::path& file, const ShardIdentity& identity,
 }
 
 void MergeShards(const std::vector<std::filesystem::path>& files, const ShardIdentity& identity,
-                 std::int64_t inputs, Observations& observations) {
+                 std::int64_t inputs, const ShardInputs& hash_of, Observations& observations) {
   Roll roll;
   for (const std::filesystem::path& file : files) {
     const Json body = ReadShard(file);
@@ -230,7 +231,16 @@ void MergeShards(const std::vector<std::filesystem::path>& files, const ShardIde
   roll.RequireAll();
   for (const std::filesystem::path& file : files) {
     try {
-      Add(ReadShard(file), observations);
+      const Json body = ReadShard(file);
+      const ShardPlace place = {body.at("shard").get<std::int64_t>(),
+                                body.at("shards").get<std::int64_t>()};
+      if (body.at("inputs").at("sha256").get<std::string>() != hash_of(place)) {
+        throw InputError(
+            fmt::format("made with other calibration inputs than shard {} of {} has "
+                        "now; write it again",
+                        place.index, place.count));
+      }
+      Add(body, observations);
     } catch (const Json::exception& error) {
       Fail(file, fmt::format("not a complete calibration shard: {}", error.what()));
     } catch (const InputError& error) {

@@ -4,16 +4,17 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "sim/calibrate/observe/observations.h"
+#include "sim/io/files/identity.h"
 
 namespace qsim::calibrate {
 
 // What every shard of one calibration has in common, as text: "configuration" to its hash, ...
-using ShardIdentity = std::map<std::string, std::string>;
+using ShardIdentity = Identity;
 
 struct ShardPlace {
   std::int64_t index = 1;  // 1..count
@@ -31,14 +32,18 @@ ShardPlace ParseShard(const std::string& text);
 // Throws InputError that names every section whose observer cannot be merged.
 void RequireMergeable(const Observations& observations);
 
+// The hash of the contents of a place's inputs.
+using ShardInputs = std::function<std::string(ShardPlace place)>;
+
 // Writes what a share has seen; every observer is mergeable.
 void SaveShard(const std::filesystem::path& file, const ShardIdentity& identity, ShardPlace place,
-               const Observations& observations);
+               const std::string& inputs_hash, const Observations& observations);
 
 // Adds all shards of a calibration. Throws InputError, naming the file: one that is not a shard, is
 // damaged or of another version; that another configuration, model or scope made (the first
-// difference is named); shards that are missing, or there twice; inputs other than `inputs` in all.
+// difference is named); shards that are missing, or there twice; inputs other than `inputs` in all,
+// or of other contents than `hash_of` tells.
 void MergeShards(const std::vector<std::filesystem::path>& files, const ShardIdentity& identity,
-                 std::int64_t inputs, Observations& observations);
+                 std::int64_t inputs, const ShardInputs& hash_of, Observations& observations);
 
 }  // namespace qsim::calibrate

@@ -1,12 +1,14 @@
-// SHA-256, FIPS 180-4: the identity of configurations, weights and contracts.
+// SHA-256, by OpenSSL, which uses the instructions that the machine has for it: the identity of
+// configurations, weights, files and what is kept of a run.
 #pragma once
 
-#include <array>
 #include <cstddef>
-#include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
+
+struct evp_md_ctx_st;
 
 namespace qsim::io {
 
@@ -19,11 +21,10 @@ class Sha256 {
   std::string Finish();
 
  private:
-  void Compress(const std::uint8_t* block);
-
-  std::array<std::uint32_t, 8> state_;
-  std::array<std::uint8_t, 64> block_{};
-  std::uint64_t bytes_ = 0;
+  struct Free {
+    void operator()(evp_md_ctx_st* context) const;
+  };
+  std::unique_ptr<evp_md_ctx_st, Free> context_;
 };
 
 std::string Sha256Hex(std::string_view bytes);

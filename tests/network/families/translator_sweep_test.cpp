@@ -21,7 +21,7 @@ TEST(TranslatorSweep, FewerBitsCostAccuracyAndSaveWeights) {
   const SweepBench bench({Subject().model, calibration, Subject().evaluation, Subject().Options()},
                          base, 1);
   EXPECT_TRUE(bench.has_classes());
-  ResumeLog log("", bench.Identity());
+  ResumeLog log("", "", {});
   SweepReport report;
   report.rows = TryAll(bench, base, space, space.Draw(2, 1), 2, log);
   ASSERT_EQ(report.rows.size(), 3u);
