@@ -3,7 +3,7 @@
 # are left alone; when nothing is missing, neither root nor a network is needed.
 #
 # Usage: scripts/install-deps.sh [--build-only]
-#   --build-only   leave out what only tests and lint use (GoogleTest, clang and its tools, yosys, make)
+#   --build-only   leave out what only tests and lint use (GoogleTest, clang and its tools, yosys, iverilog, make)
 set -euo pipefail
 
 build_packages=(
@@ -23,6 +23,7 @@ test_packages=(
   clang                  # the same for a second compiler, and the exported headers
   clang-format clang-tidy # scripts/lint.sh
   yosys                  # rtl/ synthesizes
+  iverilog               # its $writememh
   make                   # verilator --binary, in the tutorial
 )
 
@@ -43,7 +44,7 @@ installed() { [[ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null)" ==
 # A build from source on PATH serves as well as the package.
 provided() {
   case "$1" in
-    g++ | cmake | verilator | clang | clang-format | clang-tidy | yosys | make) command -v "$1" >/dev/null ;;
+    g++ | cmake | verilator | clang | clang-format | clang-tidy | yosys | iverilog | make) command -v "$1" >/dev/null ;;
     ninja-build) command -v ninja >/dev/null ;;
     binutils) command -v objdump >/dev/null ;;
     *) return 1 ;;

@@ -9,8 +9,8 @@ namespace qsim::cli {
 Command AddDiff(CommandLine& line, DiffOptions& options) {
   const Command command = line.Add("diff", "Compare two tensors, or two directories of them");
   command.Footer(
-      "Reads .npy and .memh; directories are searched recursively and paired by\n"
-      "relative name.\n"
+      "Reads .npy and memory files (.memh, .hex, .mem, .txt, .dat); directories are\n"
+      "searched recursively and paired by relative name, whatever the format.\n"
       "Exit status: 0 all equal; 1 something differs or is missing; 2 nothing to\n"
       "compare, or a file that cannot be read.\n\n"
       "Example: qsim diff out/golden out/rtl");

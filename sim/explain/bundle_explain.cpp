@@ -42,21 +42,22 @@ class Side {
   Side(fs::path directory, const Bundle& bundle)
       : directory_(std::move(directory)), bundle_(bundle) {}
 
-  fs::path PathOf(const std::string& name) const {
-    const fs::path npy = directory_ / (name + ".npy");
-    std::error_code error;
-    return fs::exists(npy, error) ? npy : directory_ / (name + ".memh");
-  }
+  fs::path PathOf(const std::string& name) const { return FindTensorFile(directory_, name); }
 
   bool Has(const std::string& name) const {
     std::error_code error;
     return fs::exists(PathOf(name), error);
   }
 
-  WideTensor Read(const std::string& name) const {
+  // Words without a sidecar have the shape of the other side's tensor, and the program's width.
+  WideTensor Read(const std::string& name, const Side& other) const {
     const fs::path path = PathOf(name);
     const TensorInfo& info = bundle_.program.Tensor(name);
-    WideTensor tensor = ReadWideTensor(path);
+    WordForm form;
+    if (other.Has(name)) form = StatedForm(other.PathOf(name)).value_or(form);
+    form.bits = BitsFor({info.range.qmin, info.range.qmax});
+    form.is_signed = info.range.qmin < 0;
+    WideTensor tensor = ReadWideTensor(path, form);
     const std::int64_t one = ElementCount(info.shape);
     const auto size = static_cast<std::int64_t>(tensor.values.size());
     Shape expected = info.shape;
@@ -119,8 +120,8 @@ class Detective {
         result_.notes.push_back(fmt::format("{} is missing in {}", name, a_.Has(name) ? "b" : "a"));
       return;
     }
-    const WideTensor golden = a_.Read(name);
-    const WideTensor actual = b_.Read(name);
+    const WideTensor golden = a_.Read(name, b_);
+    const WideTensor actual = b_.Read(name, a_);
     if (golden.shape != actual.shape)
       throw InputError(fmt::format("{}: has {} images, {} has {}", b_.PathOf(name).string(),
                                    actual.shape.front(), a_.PathOf(name).string(),
@@ -163,10 +164,10 @@ class Detective {
       if (const Carried* carried = CarriedTo(name)) {
         tensor = Initial(bundle_.program, *carried, images);
       } else if (inputs.from_b) {
-        tensor = b_.Read(name);
-        if (!a_.Has(name) || a_.Read(name).values != tensor.values) inputs.differ = true;
+        tensor = b_.Read(name, a_);
+        if (!a_.Has(name) || a_.Read(name, b_).values != tensor.values) inputs.differ = true;
       } else if (a_.Has(name)) {
-        tensor = a_.Read(name);
+        tensor = a_.Read(name, b_);
       } else if (const auto found = bundle_.inputs.find(name); found != bundle_.inputs.end()) {
         tensor = Widen(found->second);
       } else {

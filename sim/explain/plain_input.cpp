@@ -35,8 +35,11 @@ void CheckShape(WideTensor& tensor, const fs::path& path, const Shape& shape,
   tensor.shape = shape;
 }
 
-WideTensor ReadOperand(const fs::path& path) {
-  WideTensor tensor = ReadWideTensor(path);
+// Of the shape of another tensor, where the file's words say none.
+WideTensor ReadOperand(const fs::path& path, const std::optional<Shape>& shape) {
+  WordForm form;
+  if (shape) form.shape = *shape;
+  WideTensor tensor = ReadWideTensor(path, form);
   for (std::size_t i = 0; i < tensor.values.size(); ++i) {
     if (tensor.values[i] < -kMaxOperand || tensor.values[i] > kMaxOperand)
       throw InputError(fmt::format("{}: element {} is {}; operands have at most 48 bits",
@@ -71,10 +74,19 @@ void CheckEntries(std::size_t entries, const std::string& option, const ChannelL
                           : " with --axis none"));
 }
 
+// The shape that one of the output's files states.
+std::optional<Shape> OutputShape(const PlainOptions& options) {
+  for (const fs::path& path : {options.actual, options.expected}) {
+    if (path.empty()) continue;
+    if (const auto form = StatedForm(path)) return form->shape;
+  }
+  return std::nullopt;
+}
+
 // Element index and both values of the first difference, as an error of the caller's.
-void CheckExpected(const PlainOptions& options, const Model& model) {
+void CheckExpected(const PlainOptions& options, const Model& model, const WordForm& form) {
   if (options.expected.empty()) return;
-  WideTensor expected = ReadWideTensor(options.expected);
+  WideTensor expected = ReadWideTensor(options.expected, form);
   CheckShape(expected, options.expected, model.shape(), options.actual);
   std::vector<std::int64_t> elements(expected.values.size());
   std::iota(elements.begin(), elements.end(), std::int64_t{0});
@@ -105,7 +117,7 @@ RequantSpec ReadSpec(const PlainOptions& options) {
   const bool residual = !options.a.empty();
   const fs::path& x_path = residual ? options.a : options.acc;
   RequantSpec spec;
-  WideTensor x = ReadOperand(x_path);
+  WideTensor x = ReadOperand(x_path, OutputShape(options));
   spec.shape = x.shape;
   spec.axis_names = DefaultAxisNames(spec.shape.size());
   spec.x = std::move(x.values);
@@ -117,7 +129,7 @@ RequantSpec ReadSpec(const PlainOptions& options) {
   spec.x_zero = options.input_zero;
   std::size_t entries = std::max({spec.multiplier.size(), spec.shift.size(), spec.zero.size()});
   if (residual) {
-    WideTensor b = ReadOperand(options.b);
+    WideTensor b = ReadOperand(options.b, spec.shape);
     CheckShape(b, options.b, spec.shape, x_path);
     spec.b = std::move(b.values);
     spec.b_multiplier =
@@ -238,11 +250,19 @@ std::string GoldenText(const GemmSpec& spec) {
                      spec.acc.bits);
 }
 
+// `bits` and `is_signed` are the output's.
 Explanation ExplainModel(const PlainOptions& options, const Model& model, const fs::path& shape_of,
-                         std::string golden) {
-  WideTensor actual = ReadWideTensor(options.actual);
+                         int bits, bool is_signed, std::string golden) {
+  WordForm form;
+  if (!options.expected.empty()) form = StatedForm(options.expected).value_or(form);
+  form.shape = model.shape();
+  if (form.bits == 0) {
+    form.bits = bits;
+    form.is_signed = is_signed;
+  }
+  WideTensor actual = ReadWideTensor(options.actual, form);
   CheckShape(actual, options.actual, model.shape(), shape_of);
-  CheckExpected(options, model);
+  CheckExpected(options, model, form);
   return Explain(model, actual.values, options.actual.filename().string(), std::move(golden));
 }
 
@@ -258,12 +278,14 @@ Explanation ExplainFiles(const PlainOptions& options) {
   if (!options.lhs.empty()) {
     GemmSpec spec = ReadGemm(options);
     std::string golden = GoldenText(spec);
-    return ExplainModel(options, GemmModel(std::move(spec)), options.lhs, std::move(golden));
+    return ExplainModel(options, GemmModel(std::move(spec)), options.lhs, options.acc_bits, true,
+                        std::move(golden));
   }
   RequantSpec spec = ReadSpec(options);
   std::string golden = GoldenText(spec);
   return ExplainModel(options, RequantModel(std::move(spec)),
-                      options.a.empty() ? options.acc : options.a, std::move(golden));
+                      options.a.empty() ? options.acc : options.a, options.bits,
+                      !options.is_unsigned, std::move(golden));
 }
 
 }  // namespace qsim::explain

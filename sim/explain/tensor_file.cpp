@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include "sim/error.h"
-#include "sim/io/tensors/memh.h"
-#include "sim/io/tensors/npy.h"
 #include "sim/text/number.h"
 #include "sim/text/printable.h"
 
@@ -19,22 +17,15 @@ WideTensor Widen(const IntTensor& tensor) {
   return wide;
 }
 
-WideTensor ReadWideTensor(const fs::path& path) {
-  WideTensor wide;
-  if (path.extension() == ".memh") {
-    const Memh memh = ReadMemh(path);
-    wide = Widen(memh.tensor);
-    wide.bits = memh.bits;
-    wide.is_signed = memh.is_signed || !memh.has_sidecar;
-    if (!memh.has_sidecar) {
-      const std::int64_t half = std::int64_t{1} << (memh.bits - 1);
-      for (std::int64_t& value : wide.values) value = value >= half ? value - 2 * half : value;
-    }
-  } else if (path.extension() == ".npy") {
-    wide = Widen(ReadIntNpy(path));
-  } else {
-    throw InputError(path.string() + ": not a tensor file; explain reads .npy and .memh");
-  }
+WideTensor ReadWideTensor(const fs::path& path, const std::optional<WordForm>& form) {
+  // Nothing but digits: two's complement.
+  const TensorFile file = ReadTensorFile(path, form ? form : WordForm());
+  const auto* ints = std::get_if<IntTensor>(&file.tensor);
+  if (ints == nullptr)
+    throw InputError(fmt::format("{}: holds floats; integers expected", path.string()));
+  WideTensor wide = Widen(*ints);
+  wide.bits = file.bits;
+  wide.is_signed = file.is_signed;
   if (wide.values.empty()) throw InputError(path.string() + ": holds no elements");
   if (wide.shape.empty()) wide.shape = {1};
   return wide;
@@ -44,7 +35,7 @@ std::vector<std::int64_t> ReadNumbers(const std::string& text, const std::string
                                       std::int64_t lowest, std::int64_t highest) {
   std::vector<std::int64_t> values;
   const fs::path path(text);
-  if (path.extension() == ".npy" || path.extension() == ".memh") {
+  if (IsTensorFile(path)) {
     values = ReadWideTensor(path).values;
   } else {
     std::size_t begin = 0;

@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "golden/program/tensor.h"
+#include "sim/io/tensors/tensor_file.h"
 #include "sim/namespaces.h"
 
 namespace qsim::explain {
@@ -20,10 +22,10 @@ struct WideTensor {
 
 WideTensor Widen(const IntTensor& tensor);
 
-// .npy or .memh. The words of a .memh file without a sidecar are taken as two's complement. Throws
-// InputError for another kind of file, and for a file that is missing, corrupt, empty or holds
-// floats.
-WideTensor ReadWideTensor(const std::filesystem::path& path);
+// A memory file without a sidecar is read as `form` says, or as two's complement. Throws InputError
+// for another kind of file, and for a file that is missing, corrupt, empty or holds floats.
+WideTensor ReadWideTensor(const std::filesystem::path& path,
+                          const std::optional<WordForm>& form = {});
 
 // "3", "1,2,3" or a file's name; at least one value, each within [lowest, highest]. `option` names
 // it in errors.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <map>
 #include <set>
@@ -12,45 +13,13 @@
 
 #include "golden/ops/int128.h"
 #include "sim/error.h"
-#include "sim/io/tensors/memh.h"
-#include "sim/io/tensors/npy.h"
+#include "sim/io/tensors/tensor_file.h"
 #include "sim/text/text_util.h"
 
 namespace qsim::report {
 namespace {
 
 namespace fs = std::filesystem;
-
-// A tensor file as it was read: what is compared, and how to print it.
-struct Loaded {
-  AnyTensor tensor;
-  std::string dtype;
-  int bits = 32;
-  const Shape& shape() const {
-    if (const auto* ints = std::get_if<IntTensor>(&tensor)) return ints->shape();
-    return std::get<FloatTensor>(tensor).shape;
-  }
-};
-
-bool IsTensorFile(const fs::path& path) {
-  return path.extension() == ".npy" || path.extension() == ".memh";
-}
-
-Loaded Load(const fs::path& path) {
-  if (path.extension() == ".memh") {
-    Memh memh = ReadMemh(path);
-    const std::string dtype = fmt::format("{}int{}", memh.is_signed ? "" : "u", memh.bits);
-    return {std::move(memh.tensor), dtype, memh.bits};
-  }
-  if (path.extension() != ".npy")
-    throw InputError(path.string() + ": not a tensor file; diff reads .npy and .memh");
-  AnyTensor tensor = ReadNpy(path);
-  if (const auto* ints = std::get_if<IntTensor>(&tensor)) {
-    const DType dtype = ints->dtype();
-    return {std::move(tensor), std::string(Name(dtype)), BitsOf(dtype)};
-  }
-  return {std::move(tensor), "float32", 32};
-}
 
 std::vector<std::int64_t> IndexOf(std::int64_t element, const Shape& shape) {
   std::vector<std::int64_t> index(shape.size());
@@ -122,9 +91,22 @@ void CompareFloats(const FloatTensor& a, const FloatTensor& b, TensorDiff& diff)
   }
 }
 
+// Whether two files may hold the same tensor. A memory file states no storage type, and without a
+// sidecar no width either.
+bool SameType(const TensorFile& a, const TensorFile& b) {
+  const auto* x = std::get_if<IntTensor>(&a.tensor);
+  const auto* y = std::get_if<IntTensor>(&b.tensor);
+  if (x == nullptr || y == nullptr) return x == y;
+  if (!a.is_stated || !b.is_stated || a.dtype == b.dtype) return true;
+  if (a.is_words == b.is_words) return false;
+  const TensorFile& words = a.is_words ? a : b;
+  const TensorFile& array = a.is_words ? b : a;
+  return x->dtype() == y->dtype() || (a.is_signed == b.is_signed && words.bits <= array.bits);
+}
+
 TensorDiff ComparePair(const std::string& name, const fs::path& a_path, const fs::path& b_path) {
-  const Loaded a = Load(a_path);
-  const Loaded b = Load(b_path);
+  const TensorFile a = ReadTensorFile(a_path, StatedForm(b_path));
+  const TensorFile b = ReadTensorFile(b_path, StatedForm(a_path));
   TensorDiff diff;
   diff.name = name;
   diff.a_dtype = a.dtype;
@@ -135,13 +117,13 @@ TensorDiff ComparePair(const std::string& name, const fs::path& a_path, const fs
     diff.kind = TensorDiff::Kind::kShape;
     return diff;
   }
-  if (a.dtype != b.dtype) {
+  if (!SameType(a, b)) {
     diff.kind = TensorDiff::Kind::kDtype;
     return diff;
   }
   diff.elements = ElementCount(diff.a_shape);
   if (const auto* ints = std::get_if<IntTensor>(&a.tensor)) {
-    CompareInts(*ints, std::get<IntTensor>(b.tensor), a.bits, diff);
+    CompareInts(*ints, std::get<IntTensor>(b.tensor), std::max(a.bits, b.bits), diff);
   } else {
     CompareFloats(std::get<FloatTensor>(a.tensor), std::get<FloatTensor>(b.tensor), diff);
   }
@@ -151,7 +133,7 @@ TensorDiff ComparePair(const std::string& name, const fs::path& a_path, const fs
 
 // Also reads the file: a corrupt one is named whether or not it has a partner.
 TensorDiff OneSided(const std::string& name, const fs::path& path, TensorDiff::Kind kind) {
-  const Loaded loaded = Load(path);
+  const TensorFile loaded = ReadTensorFile(path);
   TensorDiff diff;
   diff.kind = kind;
   diff.name = name;
@@ -161,19 +143,69 @@ TensorDiff OneSided(const std::string& name, const fs::path& path, TensorDiff::K
   return diff;
 }
 
-std::set<std::string> TensorFilesIn(const fs::path& directory) {
-  std::set<std::string> names;
+// Names of files, by what they are called without their ending.
+using TensorNames = std::map<std::string, std::vector<std::string>>;
+
+TensorNames TensorFilesIn(const fs::path& directory) {
+  TensorNames names;
   std::error_code error;
   fs::recursive_directory_iterator at(directory, error);
   while (!error && at != fs::recursive_directory_iterator()) {
     std::error_code ignored;
-    if (IsTensorFile(at->path()) && !at->is_directory(ignored))
-      names.insert(at->path().lexically_relative(directory).generic_string());
+    if (IsTensorFile(at->path()) && !at->is_directory(ignored)) {
+      const fs::path name = at->path().lexically_relative(directory);
+      names[fs::path(name).replace_extension().generic_string()].push_back(name.generic_string());
+    }
     at.increment(error);
   }
   if (error)
     throw InputError(fmt::format("{}: cannot be listed: {}", directory.string(), error.message()));
+  for (auto& [tensor, files] : names) std::sort(files.begin(), files.end());
   return names;
+}
+
+// The file to compare `name` with: of the same name, else the first.
+const std::string& PartnerOf(const std::string& name, const std::vector<std::string>& files) {
+  const auto same = std::find(files.begin(), files.end(), name);
+  return same == files.end() ? files.front() : *same;
+}
+
+// Every file of either directory at least once, in the order of tensors.
+void CompareDirectories(const fs::path& a, const fs::path& b, std::vector<TensorDiff>& diffs) {
+  TensorNames in_a = TensorFilesIn(a);
+  TensorNames in_b = TensorFilesIn(b);
+  const auto drop = [](TensorNames& names, const TensorNames& others) {
+    std::erase_if(names, [&](const auto& entry) {
+      return !others.contains(entry.first) &&
+             std::all_of(entry.second.begin(), entry.second.end(),
+                         [](const std::string& file) { return MayBeSomethingElse(file); });
+    });
+  };
+  drop(in_a, in_b);
+  drop(in_b, in_a);
+  std::set<std::string> tensors;
+  for (const auto& names : {std::cref(in_a), std::cref(in_b)}) {
+    for (const auto& [tensor, files] : names.get()) tensors.insert(tensor);
+  }
+  for (const std::string& tensor : tensors) {
+    const std::vector<std::string>& a_files = in_a[tensor];
+    const std::vector<std::string>& b_files = in_b[tensor];
+    std::set<std::string> compared;  // of b's
+    for (const std::string& file : a_files) {
+      if (b_files.empty()) {
+        diffs.push_back(OneSided(file, a / file, TensorDiff::Kind::kOnlyInA));
+        continue;
+      }
+      const std::string& partner = PartnerOf(file, b_files);
+      diffs.push_back(ComparePair(file, a / file, b / partner));
+      compared.insert(partner);
+    }
+    for (const std::string& file : b_files) {
+      if (compared.contains(file)) continue;
+      diffs.push_back(a_files.empty() ? OneSided(file, b / file, TensorDiff::Kind::kOnlyInB)
+                                      : ComparePair(file, a / PartnerOf(file, a_files), b / file));
+    }
+  }
 }
 
 bool IsDirectory(const fs::path& path) {
@@ -234,24 +266,12 @@ DiffResult DiffPaths(const fs::path& a, const fs::path& b) {
     result.tensors.push_back(ComparePair(a.filename().string(), a, b));
   } else {
     CompareContractsOf(a, b, result);
-    const std::set<std::string> in_a = TensorFilesIn(a);
-    const std::set<std::string> in_b = TensorFilesIn(b);
-    std::set<std::string> names = in_a;
-    names.insert(in_b.begin(), in_b.end());
-    if (names.empty())
+    CompareDirectories(a, b, result.tensors);
+    if (result.tensors.empty())
       throw InputError(
           fmt::format("neither {} nor {} holds a tensor (.npy or .memh); "
                       "there is nothing to compare",
                       result.a, result.b));
-    for (const std::string& name : names) {
-      if (!in_b.contains(name)) {
-        result.tensors.push_back(OneSided(name, a / name, TensorDiff::Kind::kOnlyInA));
-      } else if (!in_a.contains(name)) {
-        result.tensors.push_back(OneSided(name, b / name, TensorDiff::Kind::kOnlyInB));
-      } else {
-        result.tensors.push_back(ComparePair(name, a / name, b / name));
-      }
-    }
   }
   for (const TensorDiff& diff : result.tensors) result.elements += diff.elements;
   return result;

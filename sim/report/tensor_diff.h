@@ -53,9 +53,10 @@ struct DiffResult {
   std::int64_t differing() const;   // tensors that are not kEqual
 };
 
-// Two files, or two directories searched recursively for .npy and .memh, paired by relative name.
-// Everything else in them is ignored. Throws InputError for a missing, unreadable or corrupt file,
-// for a file against a directory, and when neither directory holds a tensor.
+// Two files, or two directories searched recursively for tensor files, paired by relative name,
+// whatever the format. Everything else in them is ignored. Throws InputError for a missing,
+// unreadable or corrupt file, for a file against a directory, and when neither directory holds a
+// tensor.
 DiffResult DiffPaths(const std::filesystem::path& a, const std::filesystem::path& b);
 
 // Text in 80 columns; at most `max_listed` differing tensors in detail, 0 for all. Under different

@@ -273,11 +273,8 @@ TEST_F(BadInput, TensorsThatNothingUses) {
 TEST_F(BadInput, NpyFiles) {
   const fs::path images = vectors_ / "calib_images.npy";
   const std::string original = ReadBytes(images);
-  Replace(images, "'fortran_order': False", "'fortran_order': True ");
-  ExpectRefusedEverywhere({"calib_images.npy", "Fortran"});
-  WriteBytes(images, original);
-  Replace(images, "|u1", ">i2");
-  ExpectRefusedEverywhere({"calib_images.npy", "big-endian"});
+  Replace(images, "|u1", "|V1");
+  ExpectRefusedEverywhere({"calib_images.npy", "dtype '|V1'"});
   WriteBytes(images, original.substr(0, original.size() - 3));
   ExpectRefusedEverywhere({"calib_images.npy"});
   WriteBytes(images, "not an array");

@@ -92,7 +92,7 @@ TEST_F(ExplainCommand, RejectsWhatDoesNotFitTogether) {
   ExpectBadInput({"--actual", "away.npy"}, {"--acc"});
   ExpectBadInput(with(acc, {"--actual", "short.npy"}), {"short.npy", "shape 7", "20x8"});
   ExpectBadInput(with(acc, {"--actual", "absent.npy"}), {"absent.npy"});
-  ExpectBadInput(with(acc, {"--actual", "away.txt"}), {"away.txt", ".npy"});
+  ExpectBadInput(with(acc, {"--actual", "away.csv"}), {"away.csv", ".npy"});
   ExpectBadInput(with(actual, {"--multiplier", "1,2,3"}), {"--multiplier", "3 entries", "20x8"});
   ExpectBadInput(with(actual, {"--multiplier", "3x"}), {"--multiplier", "3x"});
   ExpectBadInput(with(actual, {"--shift", "63"}), {"--shift", "63", "0..62"});

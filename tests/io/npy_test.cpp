@@ -113,19 +113,96 @@ TEST_F(NpyTest, TheOtherKindIsAnError) {
 
 TEST_F(NpyTest, RejectsWhatItCannotRead) {
   const std::string one = BytesOf<float>({1});
-  EXPECT_THAT(ErrorFor(WithHeader("{'descr': '<f4', 'fortran_order': True, 'shape': (1,)}", one)),
-              HasSubstr("a.npy: Fortran order"));
-  EXPECT_THAT(ErrorFor(Npy(">f4", "(1,)", one)), HasSubstr("big-endian"));
-  EXPECT_THAT(ErrorFor(Npy("|O", "(1,)", one)), HasSubstr("dtype '|O' is not supported"));
+  EXPECT_THAT(
+      ErrorFor(Npy("|O", "(1,)", one)),
+      HasSubstr("dtype '|O' is not supported (Python objects); save numbers of 8 to 64 bits, "
+                "like numpy.save(path, a.astype(numpy.int32))"));
   EXPECT_THAT(ErrorFor(Npy("<c8", "(1,)", one + one)), HasSubstr("dtype '<c8' is not supported"));
-  EXPECT_THAT(ErrorFor(Npy("|b1", "(1,)", "x")), HasSubstr("dtype '|b1' is not supported"));
-  EXPECT_THAT(ErrorFor(Npy("<u4", "(1,)", one)), HasSubstr("dtype '<u4' is not supported"));
+  EXPECT_THAT(ErrorFor(Npy("<f16", "(1,)", one)), HasSubstr("a.astype(numpy.float32)"));
+  EXPECT_THAT(ErrorFor(Npy("<U3", "(1,)", one)), HasSubstr("dtype '<U3' is not supported"));
+  EXPECT_THAT(ErrorFor(Npy("", "(1,)", one)), HasSubstr("dtype '' is not supported"));
   EXPECT_THAT(
       ErrorFor(WithHeader("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", one)),
       HasSubstr("structured dtype"));
-  EXPECT_THAT(ErrorFor("PK\x03\x04 this is a zip file"), HasSubstr("not a .npy file"));
+  EXPECT_THAT(ErrorFor("PK\x03\x04 this is a zip file"),
+              HasSubstr("a .npz holds several, save one by"));
   EXPECT_THAT(ErrorFor(""), HasSubstr("not a .npy file"));
   EXPECT_THAT(ErrorFor(Npy("<f4", "(1,)", one, 4)), HasSubstr(".npy version 4.0"));
+}
+
+std::string Reversed(std::string bytes, std::size_t each) {
+  for (std::size_t at = 0; at < bytes.size(); at += each)
+    std::reverse(bytes.begin() + static_cast<std::ptrdiff_t>(at),
+                 bytes.begin() + static_cast<std::ptrdiff_t>(at + each));
+  return bytes;
+}
+
+template <typename T>
+void ExpectReadsBothByteOrders(const std::filesystem::path& path, char kind) {
+  const IntTensor tensor = Extremes<T>();
+  const std::string bytes = BytesOf(tensor.As<T>());
+  for (const char order : {'<', '>', '='}) {
+    WriteBytes(path, Npy(fmt::format("{}{}{}", order, kind, sizeof(T)), "(2, 3)",
+                         order == '>' ? Reversed(bytes, sizeof(T)) : bytes));
+    EXPECT_EQ(ReadIntNpy(path), tensor) << order << kind << sizeof(T);
+  }
+}
+
+TEST_F(NpyTest, ReadsEitherByteOrder) {
+  ExpectReadsBothByteOrders<std::int8_t>(path_, 'i');
+  ExpectReadsBothByteOrders<std::uint8_t>(path_, 'u');
+  ExpectReadsBothByteOrders<std::int16_t>(path_, 'i');
+  ExpectReadsBothByteOrders<std::uint16_t>(path_, 'u');
+  ExpectReadsBothByteOrders<std::int32_t>(path_, 'i');
+  ExpectReadsBothByteOrders<std::int64_t>(path_, 'i');
+  const std::vector<float> reals = {0.5f, -3.0f};
+  WriteBytes(path_, Npy(">f4", "(2,)", Reversed(BytesOf(reals), 4)));
+  EXPECT_EQ(ReadFloatNpy(path_).data, reals);
+  WriteBytes(path_, Npy(">f8", "(1,)", Reversed(BytesOf<double>({1e-3}), 8)));
+  EXPECT_EQ(ReadFloatNpy(path_).data, (std::vector<float>{1e-3f}));
+  WriteBytes(path_, Npy(">f2", "(1,)", std::string("\x38\x00", 2)));
+  EXPECT_EQ(ReadFloatNpy(path_).data, (std::vector<float>{0.5f}));
+}
+
+TEST_F(NpyTest, ReadsBooleansAndUnsignedWordsAsIntegers) {
+  WriteBytes(path_, Npy("|b1", "(3,)", std::string("\x00\x01\x02", 3)));
+  EXPECT_EQ(ReadIntNpy(path_), IntTensor(Shape{3}, std::vector<std::uint8_t>{0, 1, 1}));
+  WriteBytes(path_, Npy("<u4", "(2,)", BytesOf<std::uint32_t>({1, 4294967295u})));
+  EXPECT_EQ(ReadIntNpy(path_), IntTensor(Shape{2}, std::vector<std::int64_t>{1, 4294967295}));
+  WriteBytes(path_, Npy("<u8", "(2,)", BytesOf<std::uint64_t>({7, std::uint64_t{1} << 63})));
+  EXPECT_THAT(ErrorOf([&] { ReadNpy(path_); }),
+              HasSubstr("9223372036854775808 at [1] is beyond int64; save it as a.astype"));
+  WriteBytes(path_, Npy("<u8", "(1,)", BytesOf<std::uint64_t>({7})));
+  EXPECT_EQ(ReadIntNpy(path_), IntTensor(Shape{1}, std::vector<std::int64_t>{7}));
+}
+
+TEST_F(NpyTest, ReadsFortranOrder) {
+  // [i][j][k] = 100 i + 10 j + k of [2, 3, 2]; the first index runs fastest in the file.
+  std::vector<std::int16_t> c_order, fortran_order;
+  for (int i = 0; i < 2; ++i)
+    for (int j = 0; j < 3; ++j)
+      for (int k = 0; k < 2; ++k)
+        c_order.push_back(static_cast<std::int16_t>(100 * i + 10 * j + k));
+  for (int k = 0; k < 2; ++k)
+    for (int j = 0; j < 3; ++j)
+      for (int i = 0; i < 2; ++i)
+        fortran_order.push_back(static_cast<std::int16_t>(100 * i + 10 * j + k));
+  const auto file = [&](const std::string& shape, const std::string& data) {
+    WriteBytes(path_,
+               WithHeader("{'descr': '<i2', 'fortran_order': True, 'shape': " + shape + "}", data));
+  };
+  file("(2L, 3L, 2L)", BytesOf(fortran_order));
+  const NpyReader reader(path_);
+  const IntTensor whole(Shape{2, 3, 2}, c_order);
+  EXPECT_EQ(std::get<IntTensor>(reader.Read()), whole);
+  EXPECT_EQ(std::get<IntTensor>(reader.Read(0, 2)), whole);
+  EXPECT_EQ(
+      std::get<IntTensor>(reader.Read(1, 1)),
+      IntTensor(Shape{1, 3, 2}, std::vector<std::int16_t>(c_order.begin() + 6, c_order.end())));
+  file("(12,)", BytesOf(c_order));
+  EXPECT_EQ(ReadIntNpy(path_), IntTensor(Shape{12}, c_order));
+  file("(3, 0)", "");
+  EXPECT_EQ(ReadIntNpy(path_).size(), 0);
 }
 
 TEST_F(NpyTest, RejectsWrongAmountsOfData) {

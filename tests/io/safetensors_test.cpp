@@ -116,7 +116,17 @@ TEST_F(SafetensorsTest, RejectsBadHeaders) {
        "tensor 'w' appears twice"},
       {R"({"w":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
        "key 'dtype' twice"},
-      {R"({"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":1}})", "unknown key 'x'"},
+      {R"({"w":{"dtype":"F9","shape":[1],"data_offsets":[0,4]}})", "dtype 'F9' is none"},
+      {R"({"w":{"dtype":"f32","shape":[1],"data_offsets":[0,4]}})", "dtype 'f32' is none"},
+      {R"({"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}x)", "not valid JSON"},
+      {R"({"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},})", "not valid JSON"},
+      {"\xef\xbb\xbf{}", "not valid JSON"},
+      {R"({"w":{"dtype":"F32","shape":[1.0],"data_offsets":[0,4]}})", "a fraction"},
+      {R"({"w":{"dtype":"F32","shape":[18446744073709551616,0],"data_offsets":[0,4]}})",
+       "beyond 64 bits"},
+      {R"({"w":{"dtype":"F4","shape":[7],"data_offsets":[0,4]}})", "does not fill its 4 bytes"},
+      {R"({"__metadata__":{},"__metadata__":{}})", "tensor '__metadata__' appears twice"},
+      {R"({"__metadata__":[]})", "tensor '__metadata__' is a list"},
       {R"({"w":{"dtype":"F32","shape":[1]}})", "lacks dtype, shape or data_offsets"},
       {R"({"w":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", "negative number"},
       {R"({"w":{"dtype":"F32","shape":[1.5],"data_offsets":[0,4]}})", "a fraction"},
@@ -144,6 +154,60 @@ TEST_F(SafetensorsTest, RejectsBadHeaders) {
     EXPECT_THAT(ErrorFor(File(bad.header, "abcd")), HasSubstr(bad.message)) << bad.header;
     EXPECT_THAT(ErrorFor(File(bad.header, "abcd")), HasSubstr("m.safetensors")) << bad.header;
   }
+}
+
+// What the reference implementation (safetensors 0.8) does with the same bytes, tried on it.
+TEST_F(SafetensorsTest, AcceptsWhatTheReferenceAccepts) {
+  const std::string w = R"("w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]})";
+  const std::string data = BytesOf<float>({1.5f});
+  const std::vector<std::string> accepted = {
+      "{" + w + "}   ",
+      "  {" + w + "}",
+      "{" + w + "}\n\t\r ",
+      "{" + w + R"(,"__metadata__":null})",
+      "{" + w + R"(,"__metadata__":{"q":"1","q":"2"}})",
+      R"({"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":1}})",
+      R"({"w":{"x":{"y":[1,[-2.5],null]},"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
+      R"({"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":)" + std::string(100, '[') +
+          std::string(100, ']') + "}}",
+      "{" + w + R"(,"e":{"dtype":"F32","shape":[1,9223372036854775807,0],"data_offsets":[4,4]}})",
+      R"({"e":{"dtype":"I8","shape":[0],"data_offsets":[0,0]},)" + w + "}",
+  };
+  for (const std::string& header : accepted) {
+    WriteBytes(path_, File(header, data));
+    EXPECT_EQ(Safetensors::Open(path_).Load("w").data, (std::vector<float>{1.5f})) << header;
+  }
+  std::string many = R"({"w":{"dtype":"F32","shape":[1)";
+  for (int i = 0; i < 32; ++i) many += ",1";
+  WriteBytes(path_, File(many + R"(],"data_offsets":[0,4]}})", data));
+  EXPECT_EQ(Safetensors::Open(path_).ShapeOf("w").size(), 33u);
+  for (const char* dtype :
+       {"F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "BOOL"}) {
+    WriteBytes(
+        path_,
+        File(fmt::format(R"({{"a":{{"dtype":"{}","shape":[4],"data_offsets":[0,4]}}}})", dtype),
+             data));
+    EXPECT_EQ(Safetensors::Open(path_).DTypeOf("a"), dtype);
+  }
+}
+
+TEST_F(SafetensorsTest, RefusesWhatTheReferenceRefuses) {
+  const std::string w = R"("w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]})";
+  using namespace std::string_literals;
+  for (const std::string& header : {"{" + w + "}\0\0"s, "\0{"s + w + "}", "{" + w + "}\0x"s})
+    EXPECT_THAT(ErrorFor(File(header, "abcd")), HasSubstr("is NUL; a header is filled up"));
+  EXPECT_THAT(ErrorFor(File(R"({"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":)" +
+                                std::string(200, '[') + std::string(200, ']') + "}}",
+                            "abcd")),
+              HasSubstr("nested deeper than 127"));
+  EXPECT_THAT(
+      ErrorFor(File(
+          R"({"e":{"dtype":"F32","shape":[9223372036854775807,9223372036854775807,0],"data_offsets":[0,0]}})",
+          "")),
+      HasSubstr("does not fill its 0 bytes"));
+  EXPECT_THAT(
+      ErrorFor(File("{" + w + R"(,"e":{"dtype":"F32","shape":[0],"data_offsets":[2,2]}})", "abcd")),
+      HasSubstr("tensor 'e': data_offsets [2, 2] overlap"));
 }
 
 TEST_F(SafetensorsTest, DeepNestingIsRejectedAtOnce) {

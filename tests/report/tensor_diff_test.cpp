@@ -129,6 +129,79 @@ TEST_F(TensorDiffTest, MissingShapeAndTypeAreDifferences) {
   EXPECT_EQ(nlohmann::json::parse(DiffJsonText(result))["tensors"][0]["b"], nullptr);
 }
 
+void WriteText(const fs::path& path, const std::string& text) { std::ofstream(path) << text; }
+
+// What a testbench writes: no sidecar, another ending, several words a line.
+TEST_F(TensorDiffTest, ArraysAndMemoryFilesArePairedByName) {
+  WriteNpy(a() / "blocks.0.x.npy", Ramp({2, 3}));
+  WriteText(b() / "blocks.0.x.memh", "// 0x00000000\nfd\nfe\nff\n00\n01\n02\n");
+  WriteNpy(a() / "blocks.0.y.npy", Ramp({2, 3}));
+  WriteText(b() / "blocks.0.y.hex", "fd fe ff\n00 01 03\n");
+  WriteNpy(a() / "blocks.0.z.npy", Ramp({1, 2, 4}));
+  WriteText(b() / "blocks.0.z.txt", "00fffefd\n04030201\n");  // a row in each word
+  WriteNpy(a() / "w.npy", IntTensor({2}, std::vector<std::int32_t>{-1, 1000}));
+  WriteText(b() / "w.mem", "fffff\n003e8\n");  // 20 bits
+  WriteText(b() / "simulation_log.txt", "not a tensor");
+  WriteText(b() / "only_b.memh", "1\n");
+  const DiffResult result = DiffPaths(a(), b());
+  ASSERT_EQ(result.tensors.size(), 5u);
+  EXPECT_EQ(result.tensors[0].name, "blocks.0.x.npy");
+  EXPECT_EQ(result.tensors[0].kind, Kind::kEqual);
+  EXPECT_EQ(result.tensors[1].kind, Kind::kValues);
+  EXPECT_EQ(result.tensors[1].differing, 1);
+  EXPECT_EQ(result.tensors[1].first->index, (std::vector<std::int64_t>{1, 2}));
+  EXPECT_EQ(result.tensors[1].first->b_hex, "0x03");
+  EXPECT_EQ(result.tensors[2].kind, Kind::kEqual);
+  EXPECT_EQ(result.tensors[3].kind, Kind::kOnlyInB);
+  EXPECT_EQ(result.tensors[4].kind, Kind::kEqual);
+  const DiffResult turned = DiffPaths(b(), a());
+  EXPECT_EQ(turned.tensors[1].differing, 1);
+  EXPECT_EQ(turned.differing(), 2);
+}
+
+TEST_F(TensorDiffTest, WordsThatDoNotFitTheOtherSideAreStillCompared) {
+  WriteNpy(a() / "x.npy", IntTensor({3}, std::vector<std::int8_t>{1, 127, -1}));
+  WriteText(b() / "x.memh", "0001\n0080\nffff\n");
+  WriteNpy(a() / "y.npy", Ramp({2, 2}));
+  WriteText(b() / "y.memh", "fd\nfe\nff\n");
+  const DiffResult result = DiffPaths(a(), b());
+  EXPECT_EQ(result.tensors[0].kind, Kind::kValues);
+  EXPECT_EQ(result.tensors[0].first->b, "128");
+  EXPECT_EQ(result.tensors[0].first->b_hex, "0x0080");
+  EXPECT_EQ(result.tensors[1].kind, Kind::kShape);
+  EXPECT_THAT(FormatDiff(result), HasSubstr("shapes differ: a is int8 2x2, b is int8 3"));
+}
+
+// A run's golden/ and memh/: the storage type of one, the proven width of the other.
+TEST_F(TensorDiffTest, ASidecarsWidthFitsAnArray) {
+  const IntTensor sums({2}, std::vector<std::int32_t>{-70000, 70000});
+  WriteNpy(a() / "acc.npy", sums);
+  WriteMemh(b() / "acc.memh", "acc", sums, 18);
+  EXPECT_EQ(DiffPaths(a(), b()).differing(), 0);
+  WriteMemh(b() / "acc.memh", "acc", IntTensor({2}, std::vector<std::uint8_t>{1, 2}));
+  EXPECT_EQ(DiffPaths(a(), b()).tensors[0].kind, Kind::kDtype);
+}
+
+TEST_F(TensorDiffTest, ADumpOfTheSharedCases) {
+  const auto shared = SharedDir();
+  const fs::path rtl_case = shared ? *shared / "cases" / "files_rtl_dump" : fs::path();
+  if (!shared || !fs::is_directory(rtl_case)) GTEST_SKIP() << "no shared cases";
+  fs::copy_file(rtl_case / "blocks.0.norm1.npy", a() / "blocks.0.norm1.npy");
+  for (const char* form : {"rtl", "hex"}) {
+    // hex/ has no sidecar; the shape and the sign are the golden side's.
+    const DiffResult result = DiffPaths(a(), rtl_case / form);
+    const auto norm = std::find_if(
+        result.tensors.begin(), result.tensors.end(),
+        [](const TensorDiff& diff) { return diff.name.starts_with("blocks.0.norm1"); });
+    ASSERT_NE(norm, result.tensors.end());
+    EXPECT_EQ(norm->kind, Kind::kValues);
+    EXPECT_EQ(norm->elements, 1 * 17 * 64);
+    EXPECT_EQ(norm->first->index, (std::vector<std::int64_t>{0, 0, 3}));
+    EXPECT_EQ(norm->first->a, "15");
+    EXPECT_EQ(norm->first->b, "127");
+  }
+}
+
 TEST_F(TensorDiffTest, HistogramBinsAreExactThenPowersOfTwo) {
   const std::vector<std::int32_t> differences = {0,  1,  -1, 2,  3,  -3,  4,    7,   8,
                                                  15, 16, -4, -7, -8, 100, 1000, 1000};

@@ -1,9 +1,10 @@
-// $readmemh files: one element per line, two's complement at the tensor's bit width, ceil(bits / 4)
-// lower-case hexadecimal digits. `<file>.json` beside it holds what the text cannot say:
-// {"name", "shape", "dtype", "bits", "signed"}.
+// Memory files of Verilog: what $readmemh reads, and what $writememh and other tools write.
+// docs/formats.md, "Vectors for RTL". `<file>.json` beside one holds what the text cannot say.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,16 @@
 #include "sim/namespaces.h"
 
 namespace qsim::io {
+
+// What the words of a file stand for.
+struct WordForm {
+  Shape shape;  // without axes: flat, as many elements as there are
+  DType dtype = DType::kInt64;
+  int bits = 0;  // of an element; 0: as the digits say
+  bool is_signed = true;
+  std::int64_t lanes = 0;  // elements in a word; 0: as many as the words need for the shape
+  bool high_lane_first = false;
+};
 
 struct Memh {
   std::string name;  // empty without a sidecar
@@ -27,9 +38,13 @@ void WriteMemh(const std::filesystem::path& path, std::string_view name, const I
 // At the storage type's own width.
 void WriteMemh(const std::filesystem::path& path, std::string_view name, const IntTensor& tensor);
 
-// Without a sidecar: a flat vector of unsigned numbers, 4 bits per digit of the first line, at most
-// 15 digits. `//` comments and blank lines are skipped; addresses (@), x and z are errors. Throws
-// InputError with file:line.
-Memh ReadMemh(const std::filesystem::path& path);
+// What the sidecar says; nothing without one. Throws InputError.
+std::optional<WordForm> SidecarForm(const std::filesystem::path& path);
+
+// The sidecar's form, where there is one, must fit. Without one, `form` is a guess from elsewhere:
+// where the number of elements contradicts it the result is flat, and where a word holds more than
+// its width the result is as wide as the digits. Without either, a flat vector of unsigned numbers.
+// Throws InputError with file:line.
+Memh ReadMemh(const std::filesystem::path& path, const std::optional<WordForm>& form = {});
 
 }  // namespace qsim::io

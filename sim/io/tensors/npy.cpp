@@ -2,19 +2,23 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "sim/error.h"
 #include "sim/io/files/atomic_file.h"
 #include "sim/io/tensors/half.h"
 #include "sim/io/tensors/npy_header.h"
-#include "sim/text/printable.h"
 #include "sim/io/tensors/shape.h"
 
 namespace qsim::io {
@@ -39,14 +43,55 @@ void CheckSize(const InputFile& file, const NpyHeader& header, std::uint64_t ele
   }
 }
 
-// Elements [first, first + size) of a file whose size has been checked.
+// From the order in which the first axis is the fastest to the one in which the last is.
+template <typename T>
+std::vector<T> InRowMajorOrder(const std::vector<T>& data, const Shape& shape) {
+  std::vector<T> sorted(data.size());
+  Shape index(shape.size());
+  Shape stride(shape.size(), 1);
+  for (std::size_t axis = 1; axis < shape.size(); ++axis)
+    stride[axis] = stride[axis - 1] * shape[axis - 1];
+  std::int64_t from = 0;
+  for (T& value : sorted) {
+    value = data[static_cast<std::size_t>(from)];
+    for (std::size_t axis = shape.size(); axis-- > 0;) {
+      from += stride[axis];
+      if (++index[axis] < shape[axis]) break;
+      from -= stride[axis] * shape[axis];
+      index[axis] = 0;
+    }
+  }
+  return sorted;
+}
+
+// The elements of `shape`, from element `first` on, of a file whose size has been checked: whole
+// slices of the first axis.
 template <typename T>
 std::vector<T> ReadData(const InputFile& file, const NpyHeader& header, std::int64_t first,
-                        std::int64_t size) {
-  std::vector<T> data(static_cast<std::size_t>(size));
-  file.ReadAt(header.data_offset + static_cast<std::uint64_t>(first) * sizeof(T), data.data(),
-              data.size() * sizeof(T));
-  return data;
+                        const Shape& shape) {
+  std::vector<T> data(static_cast<std::size_t>(ElementCount(shape)));
+  if (data.empty()) return data;
+  const auto read = [&](std::int64_t from, std::size_t to, std::int64_t count) {
+    file.ReadAt(header.data_offset + static_cast<std::uint64_t>(from) * sizeof(T), &data[to],
+                static_cast<std::size_t>(count) * sizeof(T));
+  };
+  const bool whole = shape == header.shape;
+  if (header.fortran_order && !whole) {
+    const std::int64_t slices = header.shape[0];
+    const std::int64_t each = header.elements / slices;
+    for (std::int64_t i = 0; i < each; ++i)
+      read(i * slices + first / each, static_cast<std::size_t>(i * shape[0]), shape[0]);
+  } else {
+    read(first, 0, static_cast<std::int64_t>(data.size()));
+  }
+  if (header.big_endian) {
+    for (T& value : data) {
+      auto bytes = std::bit_cast<std::array<unsigned char, sizeof(T)>>(value);
+      std::reverse(bytes.begin(), bytes.end());
+      value = std::bit_cast<T>(bytes);
+    }
+  }
+  return header.fortran_order ? InRowMajorOrder(data, shape) : data;
 }
 
 // The conversion of a double beyond float's range is undefined; infinity says the same.
@@ -55,28 +100,43 @@ float Narrowed(double x) {
   return std::abs(x) >= kLargest ? HUGE_VALF : static_cast<float>(x);
 }
 
-// Calls ints(T{}) or floats(T{}, conversion) for the stored type T. The conversion of float64 is
-// the caller's, of narrower types it is exact.
+// Calls ints(T{}, U{}) or floats(T{}, conversion) for the stored type T and the type U that holds
+// it here. The conversion of float64 is the caller's, of narrower types it is exact.
 template <typename Ints, typename Floats, typename FromDouble>
-auto WithStoredType(const InputFile& file, const std::string& descr, Ints ints, Floats floats,
-                    FromDouble from_double) {
-  if (descr == "|i1" || descr == "<i1") return ints(std::int8_t{});
-  if (descr == "|u1" || descr == "<u1") return ints(std::uint8_t{});
-  if (descr == "<i2") return ints(std::int16_t{});
-  if (descr == "<u2") return ints(std::uint16_t{});
-  if (descr == "<i4") return ints(std::int32_t{});
-  if (descr == "<i8") return ints(std::int64_t{});
-  if (descr == "<f2") return floats(std::uint16_t{}, HalfToFloat);
-  if (descr == "<f4") return floats(float{}, std::identity());
-  if (descr == "<f8") return floats(double{}, from_double);
-  if (descr.starts_with('>')) {
-    throw InputError(fmt::format("{}: big-endian data ({}); save it little-endian",
-                                 file.path().string(), Printable(descr)));
+auto WithStoredType(const NpyHeader& header, Ints ints, Floats floats, FromDouble from_double) {
+  switch (header.kind) {
+    case 'b':
+      return ints(std::uint8_t{}, std::uint8_t{});
+    case 'i':
+      if (header.bytes == 1) return ints(std::int8_t{}, std::int8_t{});
+      if (header.bytes == 2) return ints(std::int16_t{}, std::int16_t{});
+      if (header.bytes == 4) return ints(std::int32_t{}, std::int32_t{});
+      return ints(std::int64_t{}, std::int64_t{});
+    case 'u':
+      if (header.bytes == 1) return ints(std::uint8_t{}, std::uint8_t{});
+      if (header.bytes == 2) return ints(std::uint16_t{}, std::uint16_t{});
+      if (header.bytes == 4) return ints(std::uint32_t{}, std::int64_t{});
+      return ints(std::uint64_t{}, std::int64_t{});
+    case 'f':
+      if (header.bytes == 2) return floats(std::uint16_t{}, HalfToFloat);
+      if (header.bytes == 4) return floats(float{}, std::identity());
+      return floats(double{}, from_double);
+    default:
+      throw InternalError("a .npy file of an unknown kind");
   }
-  throw InputError(fmt::format(
-      "{}: dtype '{}' is not supported; expected int8, uint8, int16, uint16, int32, int64, "
-      "float16, float32 or float64",
-      file.path().string(), Printable(descr)));
+}
+
+// The first value that int64 does not hold, if any.
+template <typename T>
+void CheckRange(const InputFile& file, const NpyHeader& header, const std::vector<T>& data,
+                std::int64_t first) {
+  const auto at = std::find_if(data.begin(), data.end(), [](T x) {
+    return std::cmp_greater(x, std::numeric_limits<std::int64_t>::max());
+  });
+  if (at == data.end()) return;
+  throw InputError(fmt::format("{}: {} at {} is beyond int64; save it as a.astype(numpy.int64)",
+                               file.path().string(), *at,
+                               FormatIndex(header.shape, first + (at - data.begin()))));
 }
 
 // The elements [first, first + size of shape); Tensor holds those of a file of floats.
@@ -85,14 +145,23 @@ std::variant<IntTensor, Tensor> ReadElements(const InputFile& file, const NpyHea
                                              Shape shape, std::int64_t first,
                                              FromDouble from_double) {
   using Result = std::variant<IntTensor, Tensor>;
-  const std::int64_t size = ElementCount(shape);
   return WithStoredType(
-      file, header.descr,
-      [&](auto stored) -> Result {
-        return IntTensor(std::move(shape), ReadData<decltype(stored)>(file, header, first, size));
+      header,
+      [&](auto stored, auto held) -> Result {
+        using Held = decltype(held);
+        auto data = ReadData<decltype(stored)>(file, header, first, shape);
+        CheckRange(file, header, data, first);
+        if (header.kind == 'b') {
+          for (auto& value : data) value = value != 0 ? 1 : 0;
+        }
+        if constexpr (std::is_same_v<decltype(stored), Held>) {
+          return IntTensor(std::move(shape), std::move(data));
+        } else {
+          return IntTensor(std::move(shape), std::vector<Held>(data.begin(), data.end()));
+        }
       },
       [&](auto stored, auto convert) -> Result {
-        const auto data = ReadData<decltype(stored)>(file, header, first, size);
+        const auto data = ReadData<decltype(stored)>(file, header, first, shape);
         Tensor tensor;
         tensor.shape = std::move(shape);
         tensor.data.resize(data.size());
@@ -121,13 +190,11 @@ void WriteData(const std::filesystem::path& path, std::string_view descr, const 
 
 NpyReader::NpyReader(const std::filesystem::path& path)
     : file_(path), header_(ReadNpyHeader(file_)) {
+  CheckSize(file_, header_, static_cast<std::uint64_t>(header_.bytes));
   WithStoredType(
-      file_, header_.descr,
-      [&](auto stored) {
-        CheckSize(file_, header_, sizeof stored);
-        dtype_ = IntTensor(Shape{0}, std::vector<decltype(stored)>{}).dtype();
-      },
-      [&](auto stored, auto) { CheckSize(file_, header_, sizeof stored); }, Narrowed);
+      header_,
+      [&](auto, auto held) { dtype_ = IntTensor(Shape{0}, std::vector<decltype(held)>{}).dtype(); },
+      [](auto, auto) {}, Narrowed);
 }
 
 AnyTensor NpyReader::Read() const {

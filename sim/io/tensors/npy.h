@@ -1,10 +1,10 @@
 // NumPy .npy files. Format: numpy/lib/format.py, versions 1.0 to 3.0.
 //
-// Read: int8, uint8, int16, uint16, int32, int64 as IntTensor; float16, float32, float64 as
-// FloatTensor. Everything else is an InputError of one line: Fortran order, big-endian, other
-// dtypes, a bad header, truncated data, trailing bytes, NaN or Inf (with the first index), a
-// float64 beyond float32's range. The header is checked against the file's size before anything is
-// allocated.
+// Read: integers as IntTensor (booleans as uint8; uint32 and uint64 as int64); float16, float32,
+// float64 as FloatTensor; either byte order, C and Fortran order. Everything else is an InputError
+// of one line: other dtypes, a bad header, truncated data, trailing bytes, NaN or Inf (with the
+// first index), a float64 beyond float32's range. The header is checked against the file's size
+// before anything is allocated.
 #pragma once
 
 #include <filesystem>
@@ -12,8 +12,8 @@
 #include <variant>
 
 #include "golden/program/tensor.h"
-#include "sim/io/tensors/float_tensor.h"
 #include "sim/io/files/input_file.h"
+#include "sim/io/tensors/float_tensor.h"
 #include "sim/io/tensors/npy_header.h"
 
 namespace qsim::io {

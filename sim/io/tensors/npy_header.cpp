@@ -47,13 +47,11 @@ class HeaderParser {
     SkipBlanks();
     if (!text_.empty()) Fail("text after the dictionary");
     if (!descr_ || !fortran_ || !shape_) Fail("descr, fortran_order or shape is missing");
-    if (*fortran_) {
-      throw InputError(
-          fmt::format("{}: Fortran order; save it in C order (numpy.ascontiguousarray)", file_));
-    }
     NpyHeader header;
     header.descr = *descr_;
+    ReadDescr(header);
     header.shape = *shape_;
+    header.fortran_order = *fortran_ && header.shape.size() > 1;
     const auto elements = CheckedElementCount(header.shape);
     if (!elements) {
       throw InputError(
@@ -101,9 +99,31 @@ class HeaderParser {
   std::string Descr() {
     SkipBlanks();
     if (!text_.empty() && (text_.front() == '[' || text_.front() == '(')) {
-      throw InputError(fmt::format("{}: a structured dtype; save one plain array", file_));
+      throw InputError(fmt::format(
+          "{}: a structured dtype; save one field: numpy.save(path, a['name'])", file_));
     }
     return String();
+  }
+  // "<i2": byte order, kind, bytes.
+  void ReadDescr(NpyHeader& header) const {
+    std::string_view rest = header.descr;
+    if (!rest.empty() && std::string_view("<>=|").find(rest.front()) != std::string_view::npos) {
+      header.big_endian = rest.front() == '>';
+      rest.remove_prefix(1);
+    }
+    const std::string_view type = rest;
+    constexpr auto kTypes = std::to_array<std::string_view>(
+        {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"});
+    if (std::find(kTypes.begin(), kTypes.end(), type) == kTypes.end()) {
+      const bool objects = type.starts_with('O');
+      throw InputError(
+          fmt::format("{}: dtype '{}' is not supported{}; save numbers of 8 to 64 bits, like "
+                      "numpy.save(path, a.astype(numpy.{}))",
+                      file_, Printable(header.descr), objects ? " (Python objects)" : "",
+                      type.starts_with('f') || type.starts_with('c') ? "float32" : "int32"));
+    }
+    header.kind = type[0];
+    header.bytes = type[1] - '0';
   }
   bool Boolean() {
     if (AcceptWord("True")) return true;
@@ -120,6 +140,7 @@ class HeaderParser {
       if (error == std::errc::result_out_of_range) Fail("a dimension that does not fit 64 bits");
       if (error != std::errc()) Fail("the shape is not a tuple of integers");
       text_.remove_prefix(static_cast<std::size_t>(end - text_.data()));
+      if (text_.starts_with('L')) text_.remove_prefix(1);  // Python 2's long integers
       shape.push_back(value);
       if (shape.size() > kMostDimensions) Fail("more than 32 dimensions");
       if (!Accept(',')) {
@@ -147,7 +168,10 @@ NpyHeader ReadNpyHeader(const InputFile& file) {
   if (available < 8 ||
       !std::equal(kMagic.begin(), kMagic.end(), prefix.begin(),
                   [](char a, unsigned char b) { return static_cast<unsigned char>(a) == b; })) {
-    throw InputError(fmt::format("{}: not a .npy file (it does not begin with \\x93NUMPY)", name));
+    throw InputError(fmt::format("{}: not a .npy file (it does not begin with \\x93NUMPY){}", name,
+                                 prefix[0] == 'P' && prefix[1] == 'K'
+                                     ? "; a .npz holds several, save one by numpy.save"
+                                     : ""));
   }
   const int major = prefix[6];
   if (major < 1 || major > 3 || prefix[7] != 0) {

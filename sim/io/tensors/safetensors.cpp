@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -11,10 +12,10 @@
 #include "sim/error.h"
 #include "sim/io/files/atomic_file.h"
 #include "sim/io/tensors/half.h"
-#include "sim/text/nearest_word.h"
-#include "sim/text/printable.h"
 #include "sim/io/tensors/safetensors_header.h"
 #include "sim/io/tensors/shape.h"
+#include "sim/text/nearest_word.h"
+#include "sim/text/printable.h"
 
 namespace qsim::io {
 namespace {
@@ -22,13 +23,21 @@ namespace {
 // The reference implementation's own limit.
 constexpr std::uint64_t kLongestHeader = 100'000'000;
 
-// Bytes per element, or 0 for a dtype this reader only lists.
-std::uint64_t BytesOf(std::string_view dtype) {
-  if (dtype == "F64" || dtype == "I64" || dtype == "U64") return 8;
-  if (dtype == "F32" || dtype == "I32" || dtype == "U32") return 4;
-  if (dtype == "F16" || dtype == "BF16" || dtype == "I16" || dtype == "U16") return 2;
-  if (dtype == "I8" || dtype == "U8" || dtype == "BOOL") return 1;
-  return 0;
+// Bits per element; 0 for what is no type of the format.
+std::uint64_t BitsOfType(std::string_view dtype) {
+  struct Type {
+    std::string_view name;
+    std::uint64_t bits;
+  };
+  constexpr auto kTypes = std::to_array<Type>(
+      {{"F32", 32},        {"F16", 16},       {"BF16", 16},   {"F64", 64},    {"I8", 8},
+       {"U8", 8},          {"I16", 16},       {"U16", 16},    {"I32", 32},    {"U32", 32},
+       {"I64", 64},        {"U64", 64},       {"BOOL", 8},    {"C64", 64},    {"F4", 4},
+       {"F6_E2M3", 6},     {"F6_E3M2", 6},    {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8},
+       {"F8_E5M2FNUZ", 8}, {"F8_E4M3FNUZ", 8}});
+  const auto found =
+      std::find_if(kTypes.begin(), kTypes.end(), [&](const Type& t) { return t.name == dtype; });
+  return found == kTypes.end() ? 0 : found->bits;
 }
 
 std::uint64_t ReadHeaderLength(const InputFile& file) {
@@ -53,26 +62,35 @@ std::uint64_t ReadHeaderLength(const InputFile& file) {
 }
 
 void CheckByteCount(const SafetensorsHeaderEntry& entry, const std::string& file) {
-  const std::uint64_t per_element = BytesOf(entry.dtype);
-  if (per_element == 0) return;
-  const auto elements = CheckedElementCount(entry.shape);
+  const auto fail = [&](const std::string& what) {
+    throw InputError(fmt::format("{}: tensor '{}': {}", file, Printable(entry.name), what));
+  };
+  const std::uint64_t bits = BitsOfType(entry.dtype);
+  if (bits == 0) fail(fmt::format("dtype '{}' is none of the format's", Printable(entry.dtype)));
   const std::uint64_t bytes = entry.end - entry.begin;
-  if (!elements || bytes % per_element != 0 ||
-      bytes / per_element != static_cast<std::uint64_t>(*elements)) {
-    throw InputError(fmt::format("{}: tensor '{}': shape {} of {} does not fill its {} bytes", file,
-                                 Printable(entry.name), FormatShape(entry.shape), entry.dtype,
-                                 bytes));
+  // From left to right, like the reference implementation: a 0 does not undo an overflow.
+  std::uint64_t total = 1;
+  bool fits = true;
+  for (const std::int64_t dim : entry.shape)
+    fits = fits && !__builtin_mul_overflow(total, static_cast<std::uint64_t>(dim), &total);
+  fits = fits && !__builtin_mul_overflow(total, bits, &total);
+  if (!fits || total % 8 != 0 || total / 8 != bytes) {
+    fail(fmt::format("shape {} of {} does not fill its {} bytes", FormatShape(entry.shape),
+                     entry.dtype, bytes));
   }
 }
 
 // The tensors must tile the data section exactly.
-void CheckLayout(std::vector<SafetensorsHeaderEntry> entries, std::uint64_t data_bytes,
+void CheckLayout(const std::vector<SafetensorsHeaderEntry>& header, std::uint64_t data_bytes,
                  const std::string& file) {
-  std::stable_sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+  std::vector<const SafetensorsHeaderEntry*> entries(header.size());
+  std::transform(header.begin(), header.end(), entries.begin(), [](const auto& e) { return &e; });
+  std::stable_sort(entries.begin(), entries.end(), [](const auto* a, const auto* b) {
+    return std::pair(a->begin, a->end) < std::pair(b->begin, b->end);
   });
   std::uint64_t position = 0;
-  for (const auto& entry : entries) {
+  for (const auto* pointer : entries) {
+    const SafetensorsHeaderEntry& entry = *pointer;
     const auto fail = [&](const std::string& what) {
       throw InputError(fmt::format("{}: tensor '{}': data_offsets [{}, {}] {}", file,
                                    Printable(entry.name), entry.begin, entry.end, what));
@@ -125,13 +143,16 @@ Safetensors Safetensors::Open(const std::filesystem::path& path) {
 
 void Safetensors::ParseHeader(std::string_view header, std::uint64_t data_offset) {
   const std::string file = path().string();
-  auto entries = ParseSafetensorsHeader(header, file);
-  CheckLayout(entries, file_->size() - data_offset, file);
-  for (auto& entry : entries) {
-    CheckByteCount(entry, file);
-    entries_[entry.name] = Entry{std::move(entry.dtype), std::move(entry.shape),
-                                 data_offset + entry.begin, entry.end - entry.begin};
+  const auto entries = ParseSafetensorsHeader(header, file);
+  for (const auto& entry : entries) {
+    const Entry value{entry.dtype, entry.shape, data_offset + entry.begin, entry.end - entry.begin};
+    if (!entries_.try_emplace(entry.name, value).second) {
+      throw InputError(fmt::format("{}: tensor '{}' appears twice in the safetensors header", file,
+                                   Printable(entry.name)));
+    }
   }
+  CheckLayout(entries, file_->size() - data_offset, file);
+  for (const auto& entry : entries) CheckByteCount(entry, file);
 }
 
 std::vector<std::string> Safetensors::names() const {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "sim/error.h"
 #include "sim/text/printable.h"
@@ -16,7 +17,11 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::string_view kMetadata = "__metadata__";
-constexpr std::size_t kMostDimensions = 32;
+constexpr std::string_view kDtype = "dtype";
+constexpr std::string_view kShape = "shape";
+constexpr std::string_view kOffsets = "data_offsets";
+// As deep as the reference implementation follows what it then ignores.
+constexpr int kDeepest = 127;
 
 // {name: {"dtype": text, "shape": [n, ...], "data_offsets": [begin, end]}, "__metadata__": {text:
 // text}}
@@ -26,25 +31,32 @@ class HeaderEvents : public nlohmann::json_sax<Json> {
 
   std::vector<SafetensorsHeaderEntry> Take() { return std::move(entries_); }
 
-  bool null() override { WrongValue("null"); }
-  bool boolean(bool) override { WrongValue("a boolean"); }
-  bool number_float(number_float_t, const string_t&) override { WrongValue("a fraction"); }
-  bool number_integer(number_integer_t) override { WrongValue("a negative number"); }
-  bool binary(binary_t&) override { WrongValue("binary data"); }
+  bool null() override {
+    return Ignored() || (depth_ == 1 && name_ == kMetadata) || WrongValue("null");
+  }
+  bool boolean(bool) override { return Ignored() || WrongValue("a boolean"); }
+  bool number_float(number_float_t, const string_t&) override {
+    return Ignored() || WrongValue("a fraction, or a number beyond 64 bits,");
+  }
+  bool number_integer(number_integer_t) override {
+    return Ignored() || WrongValue("a negative number");
+  }
+  bool binary(binary_t&) override { return WrongValue("binary data"); }
 
   bool number_unsigned(number_unsigned_t value) override {
+    if (Ignored()) return true;
     if (!in_array_) WrongValue("a number");
     numbers_.push_back(value);
-    if (numbers_.size() > kMostDimensions) Fail("has more than 32 dimensions");
     return true;
   }
   bool string(string_t& value) override {
-    if (depth_ == 2 && name_ == kMetadata) return true;
-    if (depth_ != 2 || in_array_ || key_ != "dtype") WrongValue("text");
+    if (Ignored() || (depth_ == 2 && name_ == kMetadata)) return true;
+    if (depth_ != 2 || in_array_ || key_ != kDtype) WrongValue("text");
     dtype_ = value;
     return true;
   }
   bool start_object(std::size_t) override {
+    if (Ignored()) return Descend();
     if (in_array_ || depth_ >= 2) WrongValue("an object");
     ++depth_;
     if (depth_ == 2) {
@@ -52,42 +64,46 @@ class HeaderEvents : public nlohmann::json_sax<Json> {
       shape_.reset();
       offsets_.reset();
       dtype_.reset();
+      key_.clear();
     }
     return true;
   }
   bool key(string_t& value) override {
+    if (ignored_depth_ > 0) return true;
     if (depth_ == 1) {
-      name_ = value;
-      if (!names_.insert(value).second) Fail("appears twice");
+      name_ = std::move(value);
+      if (name_ == kMetadata && std::exchange(has_metadata_, true)) Fail("appears twice");
       return true;
     }
-    key_ = value;
-    if (!keys_.insert(value).second) Fail(fmt::format("has key '{}' twice", Printable(value)));
-    if (name_ != kMetadata && value != "dtype" && value != "shape" && value != "data_offsets") {
-      Fail(fmt::format("has an unknown key '{}'", Printable(value)));
-    }
+    key_ = std::move(value);
+    if (name_ == kMetadata || !IsKnown(key_)) return true;
+    if (!keys_.insert(key_).second) Fail(fmt::format("has key '{}' twice", key_));
     return true;
   }
   bool start_array(std::size_t) override {
-    if (depth_ != 2 || in_array_ || (key_ != "shape" && key_ != "data_offsets")) {
-      WrongValue("a list");
-    }
+    if (Ignored()) return Descend();
+    if (depth_ != 2 || in_array_ || (key_ != kShape && key_ != kOffsets)) WrongValue("a list");
     in_array_ = true;
     numbers_.clear();
     return true;
   }
   bool end_array() override {
+    if (ignored_depth_ > 0) return Ascend();
     in_array_ = false;
-    (key_ == "shape" ? shape_ : offsets_) = numbers_;
+    (key_ == kShape ? shape_ : offsets_) = numbers_;
     return true;
   }
   bool end_object() override {
+    if (ignored_depth_ > 0) return Ascend();
     --depth_;
     if (depth_ == 1 && name_ != kMetadata) Finish();
     return true;
   }
   bool parse_error(std::size_t position, const std::string&,
                    const nlohmann::detail::exception&) override {
+    FailAt(position);
+  }
+  [[noreturn]] void FailAt(std::size_t position) const {
     throw InputError(fmt::format("{}: the safetensors header is not valid JSON at its byte {}",
                                  file_, position));
   }
@@ -97,7 +113,21 @@ class HeaderEvents : public nlohmann::json_sax<Json> {
     throw InputError(
         fmt::format("{}: tensor '{}' {} in the safetensors header", file_, Printable(name_), what));
   }
-  [[noreturn]] void WrongValue(const std::string& found) const {
+  static bool IsKnown(std::string_view key) {
+    return key == kDtype || key == kShape || key == kOffsets;
+  }
+  // Within a key of a tensor that nothing here knows: the reference implementation skips it.
+  bool Ignored() const { return depth_ == 2 && name_ != kMetadata && !IsKnown(key_); }
+  bool Descend() {
+    if (++ignored_depth_ + depth_ > kDeepest)
+      Fail(fmt::format("is nested deeper than {}", kDeepest));
+    return true;
+  }
+  bool Ascend() {
+    --ignored_depth_;
+    return true;
+  }
+  [[noreturn]] bool WrongValue(const std::string& found) const {
     if (depth_ == 0) {
       throw InputError(
           fmt::format("{}: the safetensors header is {}; expected a JSON object", file_, found));
@@ -108,21 +138,21 @@ class HeaderEvents : public nlohmann::json_sax<Json> {
   void Finish() {
     if (!dtype_ || !shape_ || !offsets_) Fail("lacks dtype, shape or data_offsets");
     if (offsets_->size() != 2) Fail("has data_offsets that are not two numbers");
-    SafetensorsHeaderEntry entry{name_, *dtype_, {}, (*offsets_)[0], (*offsets_)[1]};
+    entries_.push_back({name_, *dtype_, {}, (*offsets_)[0], (*offsets_)[1]});
     for (const std::uint64_t dim : *shape_) {
       if (dim > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
         Fail("has a dimension that does not fit 63 bits");
       }
-      entry.shape.push_back(static_cast<std::int64_t>(dim));
+      entries_.back().shape.push_back(static_cast<std::int64_t>(dim));
     }
-    entries_.push_back(std::move(entry));
   }
 
   const std::string& file_;
   std::vector<SafetensorsHeaderEntry> entries_;
-  std::set<std::string> names_;
   std::set<std::string> keys_;
   int depth_ = 0;
+  int ignored_depth_ = 0;  // open brackets below an ignored key
+  bool has_metadata_ = false;
   bool in_array_ = false;
   std::string name_;
   std::string key_;
@@ -136,7 +166,14 @@ class HeaderEvents : public nlohmann::json_sax<Json> {
 
 std::vector<SafetensorsHeaderEntry> ParseSafetensorsHeader(std::string_view json,
                                                            const std::string& file) {
+  // The parser takes NUL for the end of the text.
+  if (const std::size_t nul = json.find('\0'); nul != std::string_view::npos) {
+    throw InputError(fmt::format(
+        "{}: byte {} of the safetensors header is NUL; a header is filled up with spaces", file,
+        nul));
+  }
   HeaderEvents events(file);
+  if (json.starts_with("\xef\xbb\xbf")) events.FailAt(0);  // which it would skip
   Json::sax_parse(json.begin(), json.end(), &events);
   return events.Take();
 }

@@ -21,8 +21,8 @@ struct SafetensorsHeaderEntry {
 };
 
 // Entries in the header's order; `__metadata__` is checked and skipped. Throws InputError naming
-// `file`: not JSON, not an object, repeated names or keys, unknown or missing keys, values of the
-// wrong type.
+// `file`: not JSON, not an object, repeated or missing keys, values of the wrong type. Unknown keys
+// of a tensor are skipped.
 std::vector<SafetensorsHeaderEntry> ParseSafetensorsHeader(std::string_view json,
                                                            const std::string& file);
 

@@ -8,8 +8,10 @@ namespace {
 
 std::string Bracketed(const Shape& values) {
   std::string text = "[";
+  constexpr std::size_t kMost = 16;  // of a message
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (i > 0) text += ", ";
+    if (i == kMost) return text + "...]";
     text += std::to_string(values[i]);
   }
   return text + "]";
