@@ -116,8 +116,7 @@ class Detective {
   void Look(const Op& op) {
     const std::string& name = OutputOf(op);
     if (!a_.Has(name) || !b_.Has(name)) {
-      if (a_.Has(name) != b_.Has(name))
-        result_.notes.push_back(fmt::format("{} is missing in {}", name, a_.Has(name) ? "b" : "a"));
+      if (a_.Has(name) != b_.Has(name)) (a_.Has(name) ? only_a_ : only_b_).push_back(name);
       return;
     }
     const WideTensor golden = a_.Read(name, b_);
@@ -143,7 +142,18 @@ class Detective {
     result_.taps.push_back(std::move(explanation));
   }
 
-  DirectoryExplanation Take() { return std::move(result_); }
+  DirectoryExplanation Take() {
+    std::string missing;
+    for (const auto& [names, side] : {std::pair(&only_a_, "b"), std::pair(&only_b_, "a")}) {
+      if (names->empty()) continue;
+      missing +=
+          fmt::format("{}{} missing in {}: {}", missing.empty() ? "" : "; ",
+                      Count(static_cast<std::int64_t>(names->size()), "tensor is", "tensors are"),
+                      side, FirstOf(*names));
+    }
+    if (!missing.empty()) result_.notes.push_back(std::move(missing));
+    return std::move(result_);
+  }
 
  private:
   struct Inputs {
@@ -214,6 +224,7 @@ class Detective {
   Side a_, b_;
   const Bundle& bundle_;
   DirectoryExplanation result_;
+  std::vector<std::string> only_a_, only_b_;  // tensors that the other side lacks
 };
 
 }  // namespace

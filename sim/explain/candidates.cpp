@@ -45,7 +45,8 @@ class Finder {
 
   Candidate Try(const Hypothesis& point, const Sample& sample) const {
     const std::vector<std::uint8_t> agreement = sample.Agreement(point);
-    return {point, model().CostOf(point), sample.TallyOf(agreement), SignatureOf(agreement)};
+    return {point, model().CostOf(point), model().FreedomOf(point), sample.TallyOf(agreement),
+            SignatureOf(agreement)};
   }
 
   void Sort(std::vector<Candidate>& list) const {

@@ -15,8 +15,6 @@ std::string_view NameOf(Explanation::Verdict verdict) {
       return "explained";
     case Explanation::Verdict::kRegions:
       return "regions";
-    case Explanation::Verdict::kCovered:
-      return "covered";
     case Explanation::Verdict::kUnexplained:
       return "unexplained";
   }
@@ -41,7 +39,11 @@ Json TensorJson(const Explanation& e) {
                {"elements", e.elements},
                {"mismatches", e.mismatches},
                {"explained", e.explained},
-               {"broken", e.broken}};
+               {"broken", e.broken},
+               {"freedom", e.freedom},
+               {"where", e.where},
+               {"where_mismatches", e.inside},
+               {"floor_or_ceil", e.floor_or_ceil}};
   json["hypotheses"] = Json::array();
   for (const Finding& f : e.findings)
     json["hypotheses"].push_back({{"id", f.id},

@@ -50,16 +50,20 @@ std::string RegionsText(const Explanation& e) {
                      PartText(e.parts[1]));
 }
 
-std::string CoverText(const Explanation& e) {
-  static constexpr const char* kNoDivision = "by no axis, sign or tie that would tell where";
-  if (e.parts.size() == 1)
-    return fmt::format("{} {}, applied to some of the elements only, {}", Subject(e),
-                       e.parts[0].phrase, kNoDivision);
-  std::string rules;
-  for (const Part& part : e.parts)
-    rules += fmt::format("{}{} ({}{})", rules.empty() ? "" : ", and ", part.phrase,
-                         rules.empty() ? "" : "a further ", Grouped(part.explained));
-  return fmt::format("{} a mixture, {}: {}", Subject(e), kNoDivision, rules);
+// Where the mismatches are that nothing explains.
+std::string WhereText(const Explanation& e) {
+  if (e.where.empty()) return "";
+  return fmt::format("; {} {}: {}", e.inside == e.mismatches ? "all" : Grouped(e.inside),
+                     e.inside == 1 ? "is at one place" : "are in one part of the tensor", e.where);
+}
+
+// What speaks against an answer that is right for all of them.
+std::string ReservationText(const Explanation& e) {
+  if (e.freedom == 0 || e.mismatches > e.freedom + 2) return "";
+  return fmt::format("; {} {} few for a rule with {}: take it as a guess",
+                     Count(e.mismatches, "mismatch", "mismatches"),
+                     e.mismatches == 1 ? "is" : "are",
+                     Count(e.freedom, "number to choose", "numbers to choose"));
 }
 
 // `text` behind `lead`, further lines indented as far.
@@ -165,17 +169,21 @@ std::string SentenceOf(const Explanation& e) {
       return fmt::format("nothing to explain: all {} of {} are equal",
                          Count(e.elements, "element", "elements"), e.name);
     case Explanation::Verdict::kExplained:
-      return fmt::format("{} {}{}", Subject(e), e.findings[0].phrase, BrokenText(e));
+      return fmt::format("{} {}{}{}", Subject(e), e.findings[0].phrase, BrokenText(e),
+                         ReservationText(e));
     case Explanation::Verdict::kRegions:
-      return RegionsText(e) + BrokenText(e);
-    case Explanation::Verdict::kCovered:
-      return CoverText(e);
+      return RegionsText(e) + BrokenText(e) + ReservationText(e);
     case Explanation::Verdict::kUnexplained:
       break;
   }
-  std::string sentence =
-      fmt::format("no hypothesis explains the {} in {}",
-                  e.mismatches == 1 ? "mismatch" : Grouped(e.mismatches) + " mismatches", e.name);
+  if (e.floor_or_ceil)
+    return fmt::format(
+        "no rule: each output of {} is floor or ceil of its exact value (stochastic rounding?), {} "
+        "of {} not as expected{}",
+        e.name, Grouped(e.mismatches), Grouped(e.elements), WhereText(e));
+  std::string sentence = fmt::format(
+      "no hypothesis explains the {} in {}{}",
+      e.mismatches == 1 ? "mismatch" : Grouped(e.mismatches) + " mismatches", e.name, WhereText(e));
   if (!e.findings.empty())
     sentence += fmt::format("; the best, {}, explains {} and breaks {}", e.findings[0].phrase,
                             Grouped(e.findings[0].explained), Grouped(e.findings[0].broken));

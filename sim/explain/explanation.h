@@ -29,7 +29,7 @@ struct Tie {
 // One rule of several in one tensor.
 struct Part {
   std::string id, phrase;
-  std::string where;           // "from channel 32 on"; empty: no simple rule was found
+  std::string where;           // "for channel 32 and up"
   std::int64_t explained = 0;  // mismatches that this rule explains where it applies
   std::vector<std::string>
       alternatives;  // phrases of rules that the data there cannot tell from it
@@ -40,7 +40,6 @@ struct Explanation {
     kEqual,        // nothing to explain
     kExplained,    // one hypothesis: findings[0]
     kRegions,      // two rules, and where each of them applies: parts
-    kCovered,      // rules that together explain the mismatches, by no simple division: parts
     kUnexplained,  // none of that
   };
   Verdict verdict = Verdict::kEqual;
@@ -53,6 +52,11 @@ struct Explanation {
   std::vector<Finding> findings;  // best first
   std::vector<Tie> ties;
   std::vector<Part> parts;
+  // How many numbers of the answer were solved from the data, or searched for.
+  std::int64_t freedom = 0;
+  std::string where;  // that nearly all mismatches are in, and how many; empty: everywhere
+  std::int64_t inside = 0;
+  bool floor_or_ceil = false;                        // every output is one of the two, by no rule
   std::map<std::int64_t, std::int64_t> differences;  // actual - expected: how often; the commonest
   std::vector<std::string> observations;             // what is known beside, where nothing explains
 };

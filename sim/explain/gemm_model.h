@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "golden/ops/gemm.h"
-#include "sim/explain/hypotheses.h"
+#include "sim/explain/operation_model.h"
 
 namespace qsim::explain {
 
@@ -19,6 +19,9 @@ struct GemmSpec {
   Shape shape;
   std::vector<std::string> axis_names;
   std::int64_t products = 1, heads = 1, rows = 0, depth = 0, cols = 0;
+  // So many neighbouring products belong together, as the heads of an image: one may be mistaken
+  // for another.
+  std::int64_t group = 1;
   std::vector<std::int32_t> lhs, rhs;
   // Where a product starts, and its strides: lhs[lhs_start[p] + m * lhs_row + k * lhs_col],
   // likewise rhs (k, n).
@@ -33,14 +36,10 @@ struct GemmSpec {
   bool lhs_signed = true, rhs_signed = true;
 };
 
-class GemmModel final : public Model {
+class GemmModel final : public OperationModel {
  public:
-  explicit GemmModel(GemmSpec spec);
+  GemmModel(GemmSpec spec, std::span<const std::int64_t> actual);
 
-  const std::vector<Coordinate>& coordinates() const override { return coordinates_; }
-  const Shape& shape() const override { return spec_.shape; }
-  void Evaluate(const Hypothesis& point, std::span<const std::int64_t> elements,
-                std::span<std::int64_t> out) const override;
   double Cost() const override { return 1 + 0.1 * static_cast<double>(spec_.depth); }
   std::vector<Feature> Features() const override;
   std::vector<std::string> Observe(std::span<const std::int64_t> mismatches) const override;
@@ -48,59 +47,119 @@ class GemmModel final : public Model {
   std::optional<Separation> Separate(const Hypothesis& a, const Hypothesis& b) const override;
 
   enum class ZeroKind : std::uint8_t { kGolden, kIgnored, kAdded };
-  enum class BiasKind : std::uint8_t { kGolden, kMissing, kTwice, kSubtracted, kNext, kPrevious };
-  enum class AccKind : std::uint8_t { kGolden, kExact, kWrap, kSaturate, kSaturateFinal, kDropLow };
+  // What is added for the zero points: factors of the row sums of lhs, of the column sums of rhs,
+  // and a constant; or, where zero points differ, factors of the three golden terms.
+  struct Correction {
+    bool golden = true, of_terms = false;
+    std::int64_t row_sums = 0, column_sums = 0, constant = 0;
+  };
+  enum class AccKind : std::uint8_t {
+    kGolden,
+    kExact,
+    kWrap,
+    kSaturate,
+    kSaturateFinal,
+    kDropLow,
+    kClearLow,   // of the final sum
+    kGroupWrap,  // products of `tile` neighbouring k are added in `bits`
+    kGroupSaturate,
+    kTileAfter,    // the sum loses its low bits whenever a tile has been added
+    kTileBefore,   // or whenever one is to be added
+    kTilePartial,  // each tile's own sum loses them before it is added
+  };
+  enum class LowBits : std::uint8_t { kFloor, kHalfUp, kTowardZero };
   struct AccChoice {
     AccKind kind = AccKind::kGolden;
     int bits = 0;
+    std::int64_t tile = 0;
+    LowBits low = LowBits::kFloor;
+    bool bias_last = false;  // of tiles
   };
-  enum class OrderKind : std::uint8_t {
+  enum class OperandKind : std::uint8_t {
     kGolden,
     kLhsTransposed,
     kRhsTransposed,
-    kOutputTransposed,
     kSwapped,
-    kDepthReversed,
-    kRowLate,
-    kNegated
+    kNegated,
+    kDepthOrder,  // of one operand
+    kRhsColumns,  // whose column is where, the biases being in order
+    kOneWeight,   // that of this k for the whole column
+    kOneInput,    // likewise of lhs's row
   };
-  struct DepthChoice {  // the first and the last terms that are left out
-    std::int64_t from = 0, missing = 0;
+  struct OperandChoice {
+    OperandKind kind = OperandKind::kGolden;
+    KnownOrder order = {};
+    std::int64_t k = 0;
+    std::vector<std::int64_t> columns = {};
+  };
+  struct DepthChoice {  // terms first .. end-1 are counted so often
+    std::int64_t first = 0, end = 0, times = 1;
+  };
+  // Two products in one multiplication: the upper one loses 1 where the lower one is negative.
+  struct BorrowChoice {
+    std::int64_t rows = 0, cols = 0;     // to the lower one of the pair
+    std::int64_t period = 0, upper = 0;  // the upper ones: index / |distance| % 2 is this
+    bool of_sums = false;
+  };
+  // What the chip held so far back is added: the accumulator was not cleared.
+  struct CarryChoice {
+    std::int64_t products = 0, rows = 0, cols = 0;
+    bool without_bias = false;
   };
 
  private:
   struct Settings {
     bool lhs_other_sign = false, rhs_other_sign = false;
     ZeroKind lhs_zero = ZeroKind::kGolden, rhs_zero = ZeroKind::kGolden;
-    BiasKind bias = BiasKind::kGolden;
+    Correction correction;
+    const std::vector<std::int64_t>* bias = nullptr;  // one per column
     AccChoice acc;
-    OrderKind order = OrderKind::kGolden;
+    OperandChoice operand;
     DepthChoice depth;
+    BorrowChoice borrow;
+    CarryChoice carry;
+    const std::vector<std::int64_t>* lhs_head = nullptr;  // of a group; nullptr: each its own
+    const std::vector<std::int64_t>* rhs_head = nullptr;
   };
   struct Place {
     std::int64_t product = 0, row = 0, col = 0;
   };
+  // One output's terms, and those of the lower product that shares its multiplications.
+  struct Terms {
+    std::vector<std::int64_t> lhs, rhs, lower_lhs, lower_rhs;
+    std::int64_t bias = 0, lhs_zero = 0, rhs_zero = 0;
+    std::int64_t carried = 0;
+  };
+  class Solver;
 
+  void Compute(const Hypothesis& point, std::span<const std::int64_t> elements,
+               std::span<std::int64_t> out, bool limited) const override;
+  // Filled in gemm_choices.cpp.
   void BuildCoordinates();
   void AddOperands();
   void AddAccumulator();
-  void AddOrder();
+  void AddSolved();  // in gemm_solved.cpp
   Settings SettingsOf(const Hypothesis& point) const;
   Place PlaceOf(std::int64_t element) const;
-  std::int64_t BiasOf(BiasKind kind, std::int64_t col) const;
-  std::int64_t At(const Settings& settings, std::int64_t element) const;
-  // The accumulation of lhs(k) rhs(k), both int64 of an index.
-  template <typename Lhs, typename Rhs>
-  std::int64_t Accumulate(const Settings& settings, std::int64_t bias, std::int64_t lhs_zero,
-                          std::int64_t rhs_zero, Lhs lhs, Rhs rhs) const;
+  std::int64_t ElementOf(const Place& place) const;
+  std::int64_t BiasOf(std::int64_t col) const {
+    return spec_.bias.empty() ? 0 : spec_.bias[static_cast<std::size_t>(col)];
+  }
+  void Gather(const Settings& settings, const Place& place, std::vector<std::int64_t>& lhs,
+              std::vector<std::int64_t>& rhs) const;
+  std::int64_t At(const Settings& settings, std::int64_t element, Terms& terms) const;
+  std::int64_t Accumulate(const Settings& settings, const Terms& terms) const;
 
   GemmSpec spec_;
-  std::vector<Coordinate> coordinates_;
   std::vector<ZeroKind> lhs_zeros_, rhs_zeros_;
-  std::vector<BiasKind> biases_;
+  std::vector<Correction> corrections_;
+  std::vector<std::vector<std::int64_t>> biases_;
   std::vector<AccChoice> accs_;
-  std::vector<OrderKind> orders_;
+  std::vector<OperandChoice> operands_;
   std::vector<DepthChoice> depths_;
+  std::vector<BorrowChoice> borrows_;
+  std::vector<CarryChoice> carries_;
+  std::vector<std::vector<std::int64_t>> lhs_heads_, rhs_heads_;
 };
 
 }  // namespace qsim::explain

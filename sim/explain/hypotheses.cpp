@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "sim/explain/index_set.h"
+
 namespace qsim::explain {
 
 int Model::CostOf(const Hypothesis& point) const {
@@ -9,6 +11,13 @@ int Model::CostOf(const Hypothesis& point) const {
   for (std::size_t i = 0; i < point.size(); ++i)
     if (point[i] != 0) cost += coordinates()[i].choices[point[i]].cost;
   return cost;
+}
+
+std::int64_t Model::FreedomOf(const Hypothesis& point) const {
+  std::int64_t freedom = 0;
+  for (std::size_t i = 0; i < point.size(); ++i)
+    freedom += coordinates()[i].choices[point[i]].freedom;
+  return freedom;
 }
 
 int Model::Changes(const Hypothesis& point) const {
@@ -54,21 +63,22 @@ std::vector<Feature> AxisFeatures(const Shape& shape, const std::vector<std::str
     if (length < 2) continue;
     std::int64_t inner = 1;
     for (std::size_t i = axis + 1; i < shape.size(); ++i) inner *= shape[i];
-    features.push_back(
-        {Feature::Kind::kIndex, axis_names[axis], {}, length, [inner, length](std::int64_t e) {
-           return e / inner % length;
-         }});
-    for (const std::int64_t modulo : {2, 4, 8, 16}) {
-      if (modulo >= length) break;
+    features.push_back({Feature::Kind::kIndex,
+                        axis_names[axis],
+                        {},
+                        length,
+                        [inner, length](std::int64_t e) { return e / inner % length; },
+                        Feature::Of::kAxis});
+    for (const std::int64_t modulo : {2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 32, 64}) {
+      if (2 * modulo > length) break;
       std::vector<std::string> labels;
       for (std::int64_t rest = 0; rest < modulo; ++rest) {
-        labels.push_back(
-            modulo == 2 ? fmt::format("the {} is {}", axis_names[axis], rest == 0 ? "even" : "odd")
-                        : fmt::format("the {} modulo {} is {}", axis_names[axis], modulo, rest));
+        labels.push_back(ResidueWords(axis_names[axis], modulo, rest));
       }
       features.push_back(
           {Feature::Kind::kCategory, axis_names[axis] + " modulo", labels, modulo,
-           [inner, length, modulo](std::int64_t e) { return e / inner % length % modulo; }});
+           [inner, length, modulo](std::int64_t e) { return e / inner % length % modulo; },
+           Feature::Of::kResidue});
     }
   }
   return features;
@@ -82,6 +92,8 @@ std::vector<std::string> DefaultAxisNames(std::size_t axes) {
     names[axes - 1] = "channel";
     names[axes - 2] = "row";
   }
+  if (axes >= 3) names[axes - 3] = "head";
+  if (axes >= 4) names[axes - 4] = "image";
   return names;
 }
 

@@ -23,6 +23,7 @@ struct Choice {
   int cost = 2;
   bool core = true;            // also tried in combination with every other core choice
   std::string published = {};  // names of published schemes that do this
+  std::int64_t freedom = 0;    // how many numbers of it were solved from the data
 };
 
 struct Coordinate {
@@ -44,6 +45,14 @@ struct Feature {
   std::vector<std::string> labels;  // kCategory: "the accumulator is negative"
   std::int64_t buckets = 1;
   std::function<std::int64_t(std::int64_t)> bucket_of;  // element -> 0..buckets-1
+  enum class Of : std::uint8_t { kValue, kAxis, kResidue };
+  Of of = Of::kValue;  // what the buckets come from: what is computed, or a place
+};
+
+// The value that is rounded to an output.
+struct ExactValue {
+  std::int64_t floor = 0;
+  double fraction = 0;
 };
 
 // An input for which two hypotheses give different results.
@@ -73,6 +82,9 @@ class Model {
   // What the data says beside the outputs, one line each: "an exact tie: 12 of 4,812".
   virtual std::vector<std::string> Observe(std::span<const std::int64_t> mismatches) const = 0;
 
+  // What an output is before it is rounded and limited, for operations that round once.
+  virtual std::optional<ExactValue> Exact(std::int64_t /*element*/) const { return std::nullopt; }
+
   // Elements that decide between hypotheses although they agree so far: larger is better.
   virtual double Interest(std::int64_t element) const = 0;
 
@@ -80,6 +92,7 @@ class Model {
 
   Hypothesis Golden() const { return Hypothesis(coordinates().size(), 0); }
   int CostOf(const Hypothesis& point) const;
+  std::int64_t FreedomOf(const Hypothesis& point) const;
   int Changes(const Hypothesis& point) const;
   // "half_away instead of half_up, and the output wraps"; "the golden rule" for the golden point.
   std::string PhraseOf(const Hypothesis& point) const;
@@ -90,7 +103,7 @@ class Model {
 };
 
 // One feature for each axis longer than 1 (`axis_names` as long as the shape), and the index modulo
-// 2, 4, 8 and 16 along each.
+// anything from 2 to 16, 32 and 64 along each.
 std::vector<Feature> AxisFeatures(const Shape& shape, const std::vector<std::string>& axis_names);
 
 // "image", "head", "row", "channel": the usual names of so many axes, the last ones row and

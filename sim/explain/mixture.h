@@ -8,6 +8,7 @@
 
 #include "sim/explain/candidates.h"
 #include "sim/explain/explanation.h"
+#include "sim/explain/where.h"
 
 namespace qsim::explain {
 
@@ -16,19 +17,14 @@ struct Mixture {
   std::int64_t explained = 0;  // counted over the whole tensor
   std::int64_t broken = 0;
   int cost = 0;
+  std::int64_t freedom = 0;
 };
 
-// The best division of the tensor by one feature (a range along an axis, a residue, a sign, ...)
-// into two parts with a rule each, one of which may be the golden one. nullopt where no division
-// beats one rule alone.
+// The best division of the tensor by one feature (ranges along an axis, a residue, a sign, `where`
+// the mismatches are, ...) into two parts with a rule each, one of which may be the golden one.
+// nullopt where no division beats one rule alone.
 std::optional<Mixture> FindRegions(const Comparison& comparison, const Sample& sample,
-                                   const std::vector<Candidate>& candidates);
-
-// Rules that explain the mismatches together, each element under any of them or the golden one.
-// nullopt unless they explain four fifths of the mismatches, and each of them is right at a
-// twentieth or more of the elements where it differs from the golden rule: random errors are not
-// covered by that.
-std::optional<Mixture> FindCover(const Comparison& comparison, const Sample& sample,
-                                 const std::vector<Candidate>& candidates);
+                                   const std::vector<Candidate>& candidates,
+                                   const std::optional<Where>& where);
 
 }  // namespace qsim::explain

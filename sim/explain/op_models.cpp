@@ -83,6 +83,7 @@ class Builder {
     RequantSpec spec = CommonSpec(op.rounding);
     spec.x = inputs_.at(op.a).values;
     spec.b = inputs_.at(op.b).values;
+    spec.is_sum = true;
     const std::int64_t width = info_.shape.back();
     spec.layout = {ElementCount(spec.shape) / width, width, 1};
     spec.multiplier = Wide(op.a_multiplier);
@@ -138,6 +139,7 @@ class Builder {
     spec.depth = a.cols;
     spec.cols = y.cols;
     spec.heads = info_.shape.size() == 2 ? op.heads : 1;
+    spec.group = op.heads;
     spec.lhs_row = a.row_stride;
     spec.rhs_row = op.transpose_rhs ? 1 : b.row_stride;
     spec.rhs_col = op.transpose_rhs ? b.row_stride : 1;
@@ -201,7 +203,7 @@ class Builder {
     std::string golden = fmt::format("{}, {}, M {}, S {}, zero {}", KindName(op_),
                                      NameOf(spec.rounding), Span(spec.multiplier),
                                      Span({spec.shift.begin(), spec.shift.end()}), Span(spec.zero));
-    return {std::make_unique<RequantModel>(std::move(spec)), std::move(golden)};
+    return {std::make_unique<RequantModel>(std::move(spec), actual_), std::move(golden)};
   }
 
   GemmSpec CommonGemm(const Accumulator& acc, const std::string& lhs) const {
@@ -231,7 +233,7 @@ class Builder {
     std::string golden =
         fmt::format("{} of {} x {} by {} x {}, accumulator {} bits, {}", KindName(op_), spec.rows,
                     spec.depth, spec.depth, spec.cols, spec.acc.bits, Name(spec.acc.policy));
-    return {std::make_unique<GemmModel>(std::move(spec)), std::move(golden)};
+    return {std::make_unique<GemmModel>(std::move(spec), actual_), std::move(golden)};
   }
 
   const Program& program_;

@@ -132,6 +132,7 @@ RequantSpec ReadSpec(const PlainOptions& options) {
     WideTensor b = ReadOperand(options.b, spec.shape);
     CheckShape(b, options.b, spec.shape, x_path);
     spec.b = std::move(b.values);
+    spec.is_sum = true;
     spec.b_multiplier =
         ReadNumbers(options.b_multiplier, "--b-multiplier", -kMaxMultiplier, kMaxMultiplier);
     spec.b_zero = options.b_zero;
@@ -211,6 +212,8 @@ GemmSpec ReadGemm(const PlainOptions& options) {
   spec.shape = lhs.shape;
   spec.shape.back() = spec.cols;
   spec.axis_names = DefaultAxisNames(axes);
+  spec.axis_names.back() = "column";
+  if (axes > 2) spec.group = lhs.shape[axes - 3];
   spec.lhs.assign(lhs.values.begin(), lhs.values.end());
   spec.rhs.assign(rhs.values.begin(), rhs.values.end());
   for (std::int64_t p = 0; p < spec.products; ++p) {
@@ -243,27 +246,19 @@ GemmSpec ReadGemm(const PlainOptions& options) {
   return spec;
 }
 
+// The sums as they were stated.
 std::string GoldenText(const GemmSpec& spec) {
-  return fmt::format("{}{} x {} times {} x {}, {} at {} bits",
+  const auto minus = [](const char* operand, const std::vector<std::int64_t>& zeros) {
+    const auto [low, high] = std::minmax_element(zeros.begin(), zeros.end());
+    if (*low == 0 && *high == 0) return std::string(operand);
+    if (*low != *high) return fmt::format("({} - zero {})", operand, ListText(zeros));
+    return fmt::format("({} {} {})", operand, *low < 0 ? '+' : '-', std::abs(*low));
+  };
+  return fmt::format("{}{} x {} times {} x {}, {}sum over k of {} {}, {} at {} bits",
                      spec.products == 1 ? "" : fmt::format("{} products of ", spec.products),
-                     spec.rows, spec.depth, spec.depth, spec.cols, Name(spec.acc.policy),
-                     spec.acc.bits);
-}
-
-// `bits` and `is_signed` are the output's.
-Explanation ExplainModel(const PlainOptions& options, const Model& model, const fs::path& shape_of,
-                         int bits, bool is_signed, std::string golden) {
-  WordForm form;
-  if (!options.expected.empty()) form = StatedForm(options.expected).value_or(form);
-  form.shape = model.shape();
-  if (form.bits == 0) {
-    form.bits = bits;
-    form.is_signed = is_signed;
-  }
-  WideTensor actual = ReadWideTensor(options.actual, form);
-  CheckShape(actual, options.actual, model.shape(), shape_of);
-  CheckExpected(options, model, form);
-  return Explain(model, actual.values, options.actual.filename().string(), std::move(golden));
+                     spec.rows, spec.depth, spec.depth, spec.cols,
+                     spec.bias.empty() ? "" : "bias + ", minus("lhs", spec.lhs_zero),
+                     minus("rhs", spec.rhs_zero), Name(spec.acc.policy), spec.acc.bits);
 }
 
 std::string GoldenText(const RequantSpec& spec) {
@@ -272,20 +267,33 @@ std::string GoldenText(const RequantSpec& spec) {
                      ListText(spec.zero), spec.qmin, spec.qmax);
 }
 
+// Of the specification of a model; the output's words have `bits` where nothing else is stated.
+template <typename ModelOf, typename Spec>
+Explanation ExplainSpec(const PlainOptions& options, Spec spec, const fs::path& shape_of, int bits,
+                        bool is_signed) {
+  WordForm form;
+  if (!options.expected.empty()) form = StatedForm(options.expected).value_or(form);
+  form.shape = spec.shape;
+  if (form.bits == 0) {
+    form.bits = bits;
+    form.is_signed = is_signed;
+  }
+  std::string golden = GoldenText(spec);
+  WideTensor actual = ReadWideTensor(options.actual, form);
+  CheckShape(actual, options.actual, spec.shape, shape_of);
+  const ModelOf model(std::move(spec), actual.values);
+  CheckExpected(options, model, form);
+  return Explain(model, actual.values, options.actual.filename().string(), std::move(golden));
+}
+
 }  // namespace
 
 Explanation ExplainFiles(const PlainOptions& options) {
-  if (!options.lhs.empty()) {
-    GemmSpec spec = ReadGemm(options);
-    std::string golden = GoldenText(spec);
-    return ExplainModel(options, GemmModel(std::move(spec)), options.lhs, options.acc_bits, true,
-                        std::move(golden));
-  }
-  RequantSpec spec = ReadSpec(options);
-  std::string golden = GoldenText(spec);
-  return ExplainModel(options, RequantModel(std::move(spec)),
-                      options.a.empty() ? options.acc : options.a, options.bits,
-                      !options.is_unsigned, std::move(golden));
+  if (!options.lhs.empty())
+    return ExplainSpec<GemmModel>(options, ReadGemm(options), options.lhs, options.acc_bits, true);
+  return ExplainSpec<RequantModel>(options, ReadSpec(options),
+                                   options.a.empty() ? options.acc : options.a, options.bits,
+                                   !options.is_unsigned);
 }
 
 }  // namespace qsim::explain

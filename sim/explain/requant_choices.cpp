@@ -22,7 +22,7 @@ class Adder {
       : coordinate_(coordinate), settings_(settings) {}
   void operator()(T setting, std::string id, std::string phrase, int cost = kUsual,
                   bool core = true) {
-    settings_.push_back(setting);
+    settings_.push_back(std::move(setting));
     coordinate_.choices.push_back({std::move(id), std::move(phrase), cost, core});
   }
 
@@ -31,29 +31,26 @@ class Adder {
   std::vector<T>& settings_;
 };
 
-}  // namespace
-
-bool RequantModel::Varies() const {
-  const auto varies = [](const auto& values) {
-    return std::any_of(values.begin(), values.end(),
-                       [&](const auto& value) { return value != values.front(); });
-  };
-  return varies(spec_.multiplier) || varies(spec_.shift) || varies(spec_.zero) ||
-         varies(spec_.b_multiplier);
+template <typename T>
+bool Varies(const std::vector<T>& values) {
+  return std::any_of(values.begin(), values.end(),
+                     [&](const T& value) { return value != values.front(); });
 }
 
+}  // namespace
+
 void RequantModel::BuildCoordinates() {
-  for (const char* name : {"rounding", "multiplier", "shift", "zero", "overflow", "accumulator",
-                           "sign", "operands", "parameters", "order"}) {
+  for (const char* name : {"rounding", "multiplier", "shift", "zero", "accumulator", "sign",
+                           "operands", "parameters", "addend"}) {
     coordinates_.push_back({name, {}});
   }
   AddRounding();
   AddMultiplier();
   AddShiftAndZero();
-  AddOverflow();
   AddAccumulator();
   AddOperands();
-  AddOrder();
+  AddParameters();
+  Adder<Addends>(coordinates_[8], addends_)({}, "golden", "nothing added to the product");
 }
 
 void RequantModel::AddRounding() {
@@ -64,8 +61,10 @@ void RequantModel::AddRounding() {
   const auto add = [&](const RoundScheme& scheme, int cost, bool core) {
     if (scheme == spec_.rounding) return;
     const std::string name = NameOf(scheme);
-    adder(scheme, name, fmt::format("{} instead of {}", name, golden), cost, core);
+    adder(scheme, name, fmt::format("{} instead of {}", SchemePhrase(scheme), golden), cost, core);
     coordinates_[0].choices.back().published = PublishedAs(scheme);
+    // At any bit: a number that is searched for.
+    if (cost == kFarFetched) coordinates_[0].choices.back().freedom = 1;
   };
   // Two roundings are two only where the first leaves bits for the second, in some channel.
   const auto twice = [this](const RoundScheme& scheme) {
@@ -80,7 +79,7 @@ void RequantModel::AddRounding() {
   const auto [low, high] = std::minmax_element(spec_.shift.begin(), spec_.shift.end());
   for (const RoundRule rule : kAllRoundRules) {
     // With fewer fraction bits than its addend has, ita is half_up.
-    if (rule == RoundRule::kIta && *high < kItaAddendBits) continue;
+    if (rule == RoundRule::kIta && (*high < kItaAddendBits || spec_.is_sum)) continue;
     add({.last = rule}, kUsual, true);
   }
   const RoundScheme tflite = *RoundSchemeFromName("tflite_double");
@@ -136,6 +135,13 @@ void RequantModel::AddMultiplier() {
     negative = negative || m < 0;
   }
   add({}, "golden", "the multiplier as given");
+  const auto powers = [&](const char* id, const char* how, MultiplierChoice choice, int cost) {
+    add(choice, id, fmt::format("each multiplier {} power of two", how), cost);
+  };
+  powers("power_of_two", "rounded to the nearest", {Kind::kTopRound, 1}, kUsual);
+  powers("power_of_two_below", "lowered to the next", {Kind::kTopTruncate, 1}, kUsual);
+  powers("power_of_two_log", "rounded to the (logarithmically) nearest", {Kind::kPowerOfTwo, 0},
+         kUnusual);
   for (int bits = widest - 1; bits >= 2; --bits) {
     add({Kind::kDropRound, widest - bits}, fmt::format("rounded_to_{}_bits", bits),
         fmt::format("the multiplier rounded to {} bits", bits));
@@ -166,6 +172,7 @@ void RequantModel::AddShiftAndZero() {
 
   Adder<ZeroKind> zero(coordinates_[3], zeros_);
   zero(ZeroKind::kAfter, "after_shift", "the zero point after the shift");
+  if (spec_.qmin < 0) zero(ZeroKind::kRelu, "relu", "values below the zero point clamped to it");
   if (std::all_of(spec_.zero.begin(), spec_.zero.end(), [](std::int64_t z) { return z == 0; }))
     return;
   zero(ZeroKind::kBeforeShift, "before_shift",
@@ -178,32 +185,9 @@ void RequantModel::AddShiftAndZero() {
        kUnusual);
 }
 
-void RequantModel::AddOverflow() {
-  using Kind = OverflowKind;
-  Adder<OverflowChoice> add(coordinates_[4], overflows_);
-  add({}, "saturate", "the output saturates");
-  add({Kind::kWrap, 0}, "wrap", "the output wraps instead of saturating");
-  if (spec_.qmin < 0 && spec_.qmin != -spec_.qmax)
-    add({Kind::kSymmetric, 0}, "symmetric",
-        fmt::format("the output saturates at {} instead of {}", -spec_.qmax, spec_.qmin));
-  add({Kind::kOtherSign, 0}, "other_sign",
-      fmt::format("the output saturates as {} number",
-                  spec_.qmin < 0 ? "an unsigned" : "a signed"));
-  if (spec_.qmin < 0) {
-    add({Kind::kStoredUnsigned, 0}, "stored_unsigned", "the output's bits read as unsigned");
-    add({Kind::kRelu, 0}, "relu", "values below the zero point clamped to it");
-  }
-  for (const int bits : {16, 32}) {
-    if (bits > output_bits_)
-      add({Kind::kWrapFirst, bits}, fmt::format("wrap_{}_then_saturate", bits),
-          fmt::format("the result wraps to {} bits before it is saturated", bits), kUnusual);
-  }
-  if (output_bits_ < 32) add({Kind::kNone, 0}, "none", "the output is not clamped");
-}
-
 void RequantModel::AddAccumulator() {
   using Kind = AccKind;
-  Adder<AccChoice> add(coordinates_[5], accs_);
+  Adder<AccChoice> add(coordinates_[4], accs_);
   add({}, "exact", "the accumulator as given");
   for (int bits = std::min(spec_.x_bits, 33) - 1; bits >= 8; --bits) {
     const int cost = bits % 8 == 0 ? kUsual : kUnusual;
@@ -227,73 +211,96 @@ void RequantModel::AddAccumulator() {
 }
 
 void RequantModel::AddOperands() {
-  Adder<SignKind> sign(coordinates_[6], signs_);
+  Adder<SignKind> sign(coordinates_[5], signs_);
   sign(SignKind::kGolden, "golden", "the signs as given");
   sign(SignKind::kUnsigned, "accumulator_unsigned", "the accumulator read as unsigned");
   sign(SignKind::kMagnitude, "accumulator_magnitude", "the accumulator's sign ignored");
   sign(SignKind::kNegatedOutput, "output_negated", "the result negated");
 
   using Kind = OperandKind;
-  Adder<OperandKind> add(coordinates_[7], operands_);
-  add(Kind::kGolden, "golden", "the operands as given");
+  using Kind = OperandKind;
+  Adder<OperandChoice> add(coordinates_[6], operands_);
+  add({}, "golden", "the operands as given");
   const bool two = !spec_.b.empty();
   const std::string first = two ? "the first operand's" : "the input's";
   if (spec_.x_zero != 0) {
-    add(Kind::kXZeroIgnored, "input_zero_ignored", first + " zero point ignored");
-    add(Kind::kXZeroAdded, "input_zero_added", first + " zero point added, not subtracted");
+    add({Kind::kXZeroIgnored}, "input_zero_ignored", first + " zero point ignored");
+    add({Kind::kXZeroAdded}, "input_zero_added", first + " zero point added, not subtracted");
   }
   if (!two) return;
   const std::string second = "the " + spec_.b_name;
   if (spec_.b_zero != 0)
-    add(Kind::kBZeroIgnored, "b_zero_ignored", second + "'s zero point ignored");
-  add(Kind::kMultipliersSwapped, "multipliers_swapped", "the two multipliers swapped");
-  add(Kind::kRoundedApart, "rounded_apart", "each product rounded on its own before the sum");
-  add(Kind::kBOmitted, "b_omitted", second + " left out");
-  add(Kind::kXOmitted, "a_omitted", "the first operand left out");
-  add(Kind::kBSubtracted, "b_subtracted", second + " subtracted");
+    add({Kind::kBZeroIgnored}, "b_zero_ignored", second + "'s zero point ignored");
+  add({Kind::kMultipliersSwapped}, "multipliers_swapped", "the two multipliers swapped");
+  add({Kind::kBOmitted}, "b_omitted", second + " left out");
+  add({Kind::kXOmitted}, "a_omitted", "the first operand left out");
+  add({Kind::kBSubtracted}, "b_subtracted", second + " subtracted");
+  add({Kind::kRoundedApart, 0}, "rounded_apart", "each product rounded on its own before the sum");
+  const int high = *std::max_element(spec_.shift.begin(), spec_.shift.end());
+  for (int guard = 1; guard < high; ++guard) {
+    const std::string bits = guard == 1 ? "1 guard bit" : fmt::format("{} guard bits", guard);
+    add({Kind::kRoundedApart, guard}, fmt::format("rounded_apart_{}", guard),
+        fmt::format("each product rounded by itself to {}, then their sum rounded", bits),
+        guard % 4 == 0 ? kUsual : kUnusual, guard % 4 == 0);
+    add({Kind::kTruncatedApart, guard}, fmt::format("truncated_apart_{}", guard),
+        fmt::format("each product truncated by itself to {}, then their sum rounded", bits),
+        kUnusual, false);
+  }
+  add({Kind::kTruncatedApart, 0}, "truncated_apart",
+      "each product truncated on its own before the sum");
 }
 
-void RequantModel::AddOrder() {
+void RequantModel::AddParameters() {
   using Kind = ParameterKind;
-  Adder<ParameterChoice> parameter(coordinates_[8], parameters_);
+  Adder<ParameterChoice> adder(coordinates_[7], parameters_);
   const std::int64_t channels = spec_.layout.channels;
-  parameter({}, "golden", "the channels' own parameters");
-  if (channels > 1 && Varies()) {
-    parameter({Kind::kFirst, 0}, "first", "channel 0's parameters used for every channel");
-    parameter({Kind::kReversed, 0}, "reversed", "the channels' parameters in reverse order");
-    parameter({Kind::kNext, 0}, "next", "the next channel's parameters");
-    parameter({Kind::kPrevious, 0}, "previous", "the previous channel's parameters");
-    parameter({Kind::kLast, 0}, "last", "the last channel's parameters used for every channel",
-              kUnusual);
+  adder({}, "golden", "the channels' own parameters");
+  const bool multiplier = Varies(spec_.multiplier) || Varies(spec_.b_multiplier);
+  const bool shift = Varies(spec_.shift);
+  const bool zero = Varies(spec_.zero);
+  if (channels < 2 || (!multiplier && !shift && !zero)) return;
+  // Of all parameters, and of each alone where the others vary as well.
+  struct Which {
+    const char *id, *words;
+    bool multiplier, shift, zero;
+  };
+  std::vector<Which> each = {{"", "parameters", true, true, true}};
+  const int varying = (multiplier ? 1 : 0) + (shift ? 1 : 0) + (zero ? 1 : 0);
+  if (varying > 1) {
+    if (multiplier) each.push_back({"_multiplier", "multiplier", true, false, false});
+    if (shift) each.push_back({"_shift", "shift", false, true, false});
+    if (zero) each.push_back({"_zero", "zero point", false, false, true});
+    if (multiplier && shift && zero)
+      each.push_back({"_ratio", "multiplier and shift", true, true, false});
+  }
+  for (const Which& which : each) {
+    const std::string of = which.words;
+    const std::string rest = std::string(which.id).empty() ? "" : ", with the rest its own";
+    const auto add = [&](Kind kind, std::int64_t n, std::string id, std::string phrase,
+                         int cost = kUsual, bool core = true) {
+      adder({kind, n, which.multiplier, which.shift, which.zero}, std::move(id) + which.id,
+            std::move(phrase) + rest, cost + (rest.empty() ? 0 : 1), core && rest.empty());
+    };
+    add(Kind::kFirst, 0, "first", fmt::format("channel 0's {} used for every channel", of));
+    add(Kind::kReversed, 0, "reversed", fmt::format("the channels' {} in reverse order", of));
+    add(Kind::kRotated, 1, "next", fmt::format("the next channel's {}", of));
+    add(Kind::kRotated, -1, "previous", fmt::format("the previous channel's {}", of));
+    add(Kind::kLast, 0, "last", fmt::format("the last channel's {} used for every channel", of),
+        kUnusual);
     std::int64_t stride = 1;
     for (std::size_t axis = spec_.shape.size(); axis-- > 0;) {
       const bool own = stride == spec_.layout.inner && spec_.shape[axis] == channels;
       stride *= spec_.shape[axis];
       if (own || spec_.shape[axis] == 1) continue;
-      parameter({Kind::kOtherAxis, static_cast<std::int64_t>(axis)},
-                "along_" + spec_.axis_names[axis],
-                fmt::format("the parameters applied along the {} axis", spec_.axis_names[axis]),
-                kUnusual);
+      add(Kind::kOtherAxis, static_cast<std::int64_t>(axis), "along_" + spec_.axis_names[axis],
+          fmt::format("the {} applied along the {} axis", of, spec_.axis_names[axis]), kUnusual);
     }
-    for (const std::int64_t n : {2, 3, 4, 6, 8, 12, 16, 32}) {
-      if (channels % n == 0 && n < channels)
-        parameter({Kind::kInterleaved, n}, fmt::format("interleaved_{}", n),
-                  fmt::format("the channels' parameters interleaved by {}", n), kFarFetched, false);
+    for (std::int64_t n = 2; n <= channels / 2; ++n) {
+      if (channels % n == 0)
+        add(Kind::kInterleaved, n, fmt::format("interleaved_{}", n),
+            fmt::format("the channels' {} interleaved by {}", of, n), kFarFetched, false);
     }
   }
-  Adder<OrderKind> order(coordinates_[9], orders_);
-  order(OrderKind::kGolden, "golden", "the elements in order");
-  const std::size_t axes = spec_.shape.size();
-  if (size() < 2) return;
-  if (axes >= 2 && spec_.shape[axes - 1] > 1 && spec_.shape[axes - 2] > 1) {
-    order(OrderKind::kTransposed, "transposed", "the output transposed");
-    order(OrderKind::kRowLate, "row_late", "the output one row late", kUnusual);
-    order(OrderKind::kRowEarly, "row_early", "the output one row early", kUnusual);
-  }
-  order(OrderKind::kElementLate, "element_late", "the output one element late", kUnusual);
-  order(OrderKind::kElementEarly, "element_early", "the output one element early", kUnusual);
-  if (spec_.shape.back() > 1)
-    order(OrderKind::kRowReversed, "reversed", "each row in reverse order", kUnusual);
 }
 
 }  // namespace qsim::explain

@@ -34,6 +34,17 @@ std::int64_t DropLow(std::int64_t value, int drop, bool round) {
   return value < 0 ? -kept : kept;
 }
 
+// With its sign; the nearest by the logarithm: from sqrt(2) times a power of two on the next one.
+std::int64_t NearestPowerOfTwo(std::int64_t value) {
+  if (value == 0) return 0;
+  const Int128 magnitude = value < 0 ? -Int128{value} : Int128{value};
+  const int bits = BitsOfMagnitude(value);
+  const Int128 power = Int128{1} << (bits - 1);
+  const std::int64_t nearest =
+      static_cast<std::int64_t>(magnitude * magnitude >= 2 * power * power ? 2 * power : power);
+  return value < 0 ? -nearest : nearest;
+}
+
 }  // namespace
 
 int BitsOfMagnitude(std::int64_t value) {
@@ -42,44 +53,19 @@ int BitsOfMagnitude(std::int64_t value) {
   return 64 - std::countl_zero(magnitude);
 }
 
-RequantModel::RequantModel(RequantSpec spec) : spec_(std::move(spec)) {
-  output_bits_ = 1;
-  const std::int64_t span = spec_.qmax - spec_.qmin;
-  while (output_bits_ < 32 && (std::int64_t{1} << output_bits_) <= span) ++output_bits_;
+RequantModel::RequantModel(RequantSpec spec, std::span<const std::int64_t> actual)
+    : OperationModel(spec.shape, spec.axis_names, {spec.qmin, spec.qmax}, actual),
+      spec_(std::move(spec)) {
   BuildCoordinates();
+  ComputeGolden();
+  AddSolved();
+  AddOutputRules();
 }
 
 RequantModel::Settings RequantModel::SettingsOf(const Hypothesis& point) const {
   return {roundings_[point[0]], multipliers_[point[1]], shift_offsets_[point[2]],
-          zeros_[point[3]],     overflows_[point[4]],   accs_[point[5]],
-          signs_[point[6]],     operands_[point[7]],    parameters_[point[8]],
-          orders_[point[9]]};
-}
-
-std::int64_t RequantModel::Source(OrderKind order, std::int64_t element) const {
-  const std::int64_t last = size() - 1;
-  const std::int64_t width = spec_.shape.empty() ? 1 : spec_.shape.back();
-  switch (order) {
-    case OrderKind::kGolden:
-      break;
-    case OrderKind::kTransposed: {
-      // The matrix of the last two axes, written column by column.
-      const std::int64_t rows = spec_.shape[spec_.shape.size() - 2];
-      const std::int64_t within = element % (rows * width);
-      return element - within + within % rows * width + within / rows;
-    }
-    case OrderKind::kElementLate:
-      return std::max<std::int64_t>(element - 1, 0);
-    case OrderKind::kElementEarly:
-      return std::min(element + 1, last);
-    case OrderKind::kRowLate:
-      return element >= width ? element - width : element;
-    case OrderKind::kRowEarly:
-      return element + width <= last ? element + width : element;
-    case OrderKind::kRowReversed:
-      return element - element % width + (width - 1 - element % width);
-  }
-  return element;
+          zeros_[point[3]],     accs_[point[4]],        signs_[point[5]],
+          operands_[point[6]],  parameters_[point[7]],  addends_[point[8]]};
 }
 
 std::size_t RequantModel::ChannelFor(const ParameterChoice& choice, std::int64_t element) const {
@@ -92,11 +78,8 @@ std::size_t RequantModel::ChannelFor(const ParameterChoice& choice, std::int64_t
     case ParameterKind::kReversed:
       entry = channels - 1 - channel;
       break;
-    case ParameterKind::kNext:
-      entry = (channel + 1) % channels;
-      break;
-    case ParameterKind::kPrevious:
-      entry = (channel + channels - 1) % channels;
+    case ParameterKind::kRotated:
+      entry = ((channel + choice.n) % channels + channels) % channels;
       break;
     case ParameterKind::kFirst:
       entry = 0;
@@ -118,55 +101,17 @@ std::size_t RequantModel::ChannelFor(const ParameterChoice& choice, std::int64_t
   return static_cast<std::size_t>(entry);
 }
 
-std::int64_t RequantModel::Overflow(const OverflowChoice& choice, Int128 value,
-                                    std::int64_t zero) const {
-  const Int128 qmin = spec_.qmin;
-  const Int128 qmax = spec_.qmax;
-  const Int128 modulus = Int128{1} << output_bits_;
-  const auto clamp = [&](Int128 v) { return std::clamp(v, qmin, qmax); };
-  const auto read_back = [&](Int128 v, Int128 lowest) {
-    const Int128 rest = (v - lowest) & (modulus - 1);
-    return rest + lowest;
-  };
-  const Int128 lowest = qmin < 0 ? -modulus / 2 : Int128{0};
-  switch (choice.kind) {
-    case OverflowKind::kSaturate:
-      value = clamp(value);
-      break;
-    case OverflowKind::kWrap:
-      value = read_back(value, lowest);
-      break;
-    case OverflowKind::kSymmetric:
-      value = std::clamp(value, -qmax, qmax);
-      break;
-    case OverflowKind::kOtherSign:
-      value = qmin < 0 ? std::clamp<Int128>(value, 0, modulus - 1)
-                       : std::clamp<Int128>(value, -modulus / 2, modulus / 2 - 1);
-      value = read_back(value, lowest);
-      break;
-    case OverflowKind::kStoredUnsigned:
-      value = clamp(value) & (modulus - 1);
-      break;
-    case OverflowKind::kRelu:
-      value = std::clamp(value, std::clamp<Int128>(zero, qmin, qmax), qmax);
-      break;
-    case OverflowKind::kWrapFirst:
-      value = clamp(WrapTo(value, choice.bits));
-      break;
-    case OverflowKind::kNone:
-      value = SaturateTo(value, 64);
-      break;
-  }
-  return static_cast<std::int64_t>(value);
-}
-
-std::int64_t RequantModel::Compute(const Settings& settings, const Operands& operands) const {
-  const std::size_t channel = operands.channel;
-  const int golden_shift = spec_.shift[Entry(spec_.shift.size(), channel)];
-  const int shift = std::clamp(golden_shift + settings.shift_offset, 0, 126);
-  const std::int64_t zero = spec_.zero[Entry(spec_.zero.size(), channel)];
-  const std::int64_t golden_m = spec_.multiplier[Entry(spec_.multiplier.size(), channel)];
+Int128 RequantModel::Result(const Settings& settings, const Operands& operands) const {
+  const auto of = [&](bool taken) { return taken ? operands.parameters : operands.channel; };
+  const std::size_t m_channel = of(settings.parameter.multiplier);
+  const std::size_t shift_channel = of(settings.parameter.shift);
+  const std::size_t zero_channel = of(settings.parameter.zero);
+  const std::int64_t zero = spec_.zero[Entry(spec_.zero.size(), zero_channel)];
+  const std::int64_t golden_m = spec_.multiplier[Entry(spec_.multiplier.size(), m_channel)];
   std::int64_t m = golden_m;
+  std::int64_t b_m = 0;
+  if (!spec_.b.empty()) b_m = spec_.b_multiplier[Entry(spec_.b_multiplier.size(), m_channel)];
+  int shift = spec_.shift[Entry(spec_.shift.size(), shift_channel)];
   switch (settings.multiplier.kind) {
     case MultiplierKind::kGolden:
       break;
@@ -180,6 +125,9 @@ std::int64_t RequantModel::Compute(const Settings& settings, const Operands& ope
       m = DropLow(m, BitsOfMagnitude(m) - settings.multiplier.bits,
                   settings.multiplier.kind == MultiplierKind::kTopRound);
       break;
+    case MultiplierKind::kPowerOfTwo:
+      m = NearestPowerOfTwo(m);
+      break;
     case MultiplierKind::kSigned:
       m = static_cast<std::int64_t>(WrapTo(m, settings.multiplier.bits));
       break;
@@ -189,30 +137,39 @@ std::int64_t RequantModel::Compute(const Settings& settings, const Operands& ope
     case MultiplierKind::kPlus:
       m += settings.multiplier.bits;
       break;
+    case MultiplierKind::kSolved: {
+      const Ratios& ratios = ratios_[static_cast<std::size_t>(settings.multiplier.bits)];
+      m = ratios.multiplier[m_channel];
+      if (!spec_.b.empty()) b_m = ratios.b_multiplier[m_channel];
+      shift = ratios.shift[m_channel];
+      break;
+    }
   }
+  shift = std::clamp(shift + settings.shift_offset, 0, 126);
 
+  const OperandKind operand = settings.operand.kind;
   Int128 x = operands.x;
   if (settings.acc.kind == AccKind::kWrap) x = WrapTo(x, settings.acc.bits);
   if (settings.acc.kind == AccKind::kSaturate) x = SaturateTo(x, settings.acc.bits);
   if (settings.acc.kind == AccKind::kDropLow) x = x >> settings.acc.bits << settings.acc.bits;
   if (settings.sign == SignKind::kUnsigned) x &= (Int128{1} << spec_.x_bits) - 1;
   if (settings.sign == SignKind::kMagnitude && x < 0) x = -x;
-  if (settings.operand == OperandKind::kXZeroAdded) {
+  if (operand == OperandKind::kXZeroAdded) {
     x += spec_.x_zero;
-  } else if (settings.operand != OperandKind::kXZeroIgnored) {
+  } else if (operand != OperandKind::kXZeroIgnored) {
     x -= spec_.x_zero;
   }
+  if (operand == OperandKind::kXOffset) x += settings.operand.number;
   if (settings.zero == ZeroKind::kBeforeMultiply) x += zero;
 
   Int128 addend = 0;
   if (!spec_.b.empty()) {
-    std::int64_t b_m = spec_.b_multiplier[Entry(spec_.b_multiplier.size(), channel)];
-    if (settings.operand == OperandKind::kMultipliersSwapped) std::swap(m, b_m);
-    const std::int64_t b_zero = settings.operand == OperandKind::kBZeroIgnored ? 0 : spec_.b_zero;
+    if (operand == OperandKind::kMultipliersSwapped) std::swap(m, b_m);
+    const std::int64_t b_zero = operand == OperandKind::kBZeroIgnored ? 0 : spec_.b_zero;
     addend = (Int128{operands.b} - b_zero) * b_m;
-    if (settings.operand == OperandKind::kBOmitted) addend = 0;
-    if (settings.operand == OperandKind::kBSubtracted) addend = -addend;
-    if (settings.operand == OperandKind::kXOmitted) x = 0;
+    if (operand == OperandKind::kBOmitted) addend = 0;
+    if (operand == OperandKind::kBSubtracted) addend = -addend;
+    if (operand == OperandKind::kXOmitted) x = 0;
   }
   const int multiplier_bits = BitsOfMagnitude(golden_m);
   const auto round = [&](Int128 value) {
@@ -220,10 +177,16 @@ std::int64_t RequantModel::Compute(const Settings& settings, const Operands& ope
   };
   Int128 product = x * m;
   Int128 y = 0;
-  if (settings.operand == OperandKind::kRoundedApart) {
-    y = round(product) + round(addend);
+  if (operand == OperandKind::kRoundedApart || operand == OperandKind::kTruncatedApart) {
+    const int guard = std::min(static_cast<int>(settings.operand.number), shift);
+    const RoundRule each =
+        operand == OperandKind::kRoundedApart ? settings.rounding.last : RoundRule::kFloor;
+    y = RoundBy(product, shift - guard, each) + RoundBy(addend, shift - guard, each);
+    y = RoundBy(y, guard, settings.rounding.last);
   } else {
     product += addend;
+    if (!settings.addends.empty())
+      product += settings.addends[Entry(settings.addends.size(), operands.channel)];
     if (settings.acc.kind == AccKind::kProductWrap) product = WrapTo(product, settings.acc.bits);
     if (settings.acc.kind == AccKind::kProductSaturate)
       product = SaturateTo(product, settings.acc.bits);
@@ -231,26 +194,38 @@ std::int64_t RequantModel::Compute(const Settings& settings, const Operands& ope
     y = round(product);
   }
   if (settings.sign == SignKind::kNegatedOutput) y = -y;
-  if (settings.zero == ZeroKind::kAfter) y += zero;
-  if (settings.zero == ZeroKind::kSubtracted) y -= zero;
-  if (settings.zero == ZeroKind::kAfterClamp)
-    y = std::clamp<Int128>(y, spec_.qmin, spec_.qmax) + zero;
-  return Overflow(settings.overflow, y, zero);
+  switch (settings.zero) {
+    case ZeroKind::kAfter:
+      return y + zero;
+    case ZeroKind::kSubtracted:
+      return y - zero;
+    case ZeroKind::kAfterClamp:
+      return std::clamp<Int128>(y, spec_.qmin, spec_.qmax) + zero;
+    case ZeroKind::kRelu:
+      return std::max<Int128>(y + zero, zero);
+    case ZeroKind::kBeforeShift:
+    case ZeroKind::kBeforeMultiply:
+    case ZeroKind::kOmitted:
+      break;
+  }
+  return y;
 }
 
-void RequantModel::Evaluate(const Hypothesis& point, std::span<const std::int64_t> elements,
-                            std::span<std::int64_t> out) const {
+void RequantModel::Compute(const Hypothesis& point, std::span<const std::int64_t> elements,
+                           std::span<std::int64_t> out, bool limited) const {
   const Settings settings = SettingsOf(point);
   for (std::size_t i = 0; i < elements.size(); ++i) {
-    const std::int64_t source = Source(settings.order, elements[i]);
-    const auto at = static_cast<std::size_t>(source);
-    out[i] = Compute(settings, {spec_.x[at], spec_.b.empty() ? 0 : spec_.b[at],
-                                ChannelFor(settings.parameter, source)});
+    const auto at = static_cast<std::size_t>(elements[i]);
+    const auto channel = static_cast<std::size_t>(spec_.layout.ChannelOf(elements[i]));
+    const Int128 y = Result(settings, {spec_.x[at], spec_.b.empty() ? 0 : spec_.b[at], channel,
+                                       ChannelFor(settings.parameter, elements[i])});
+    out[i] = static_cast<std::int64_t>(limited ? std::clamp<Int128>(y, spec_.qmin, spec_.qmax)
+                                               : SaturateTo(y, 64));
   }
 }
 
 std::vector<Feature> RequantModel::Features() const {
-  std::vector<Feature> features = AxisFeatures(spec_.shape, spec_.axis_names);
+  std::vector<Feature> features = OperationModel::Features();
   const std::string operand = spec_.b.empty() ? "accumulator" : "first operand";
   features.push_back({Feature::Kind::kCategory,
                       "sign",
@@ -274,19 +249,23 @@ std::vector<Feature> RequantModel::Features() const {
   return features;
 }
 
-double RequantModel::Interest(std::int64_t element) const {
+std::optional<ExactValue> RequantModel::Exact(std::int64_t element) const {
   const auto at = static_cast<std::size_t>(element);
   const auto channel = static_cast<std::size_t>(spec_.layout.ChannelOf(element));
   const int shift = spec_.shift[Entry(spec_.shift.size(), channel)];
-  if (shift == 0) return 0;
   Int128 value = (Int128{spec_.x[at]} - spec_.x_zero) *
                  spec_.multiplier[Entry(spec_.multiplier.size(), channel)];
   if (!spec_.b.empty())
     value += (Int128{spec_.b[at]} - spec_.b_zero) *
              spec_.b_multiplier[Entry(spec_.b_multiplier.size(), channel)];
   const Int128 step = Int128{1} << shift;
-  const double fraction = static_cast<double>(value & (step - 1)) / static_cast<double>(step);
-  return 0.5 - std::abs(fraction - 0.5);
+  const Int128 floor = (value >> shift) + spec_.zero[Entry(spec_.zero.size(), channel)];
+  return ExactValue{static_cast<std::int64_t>(SaturateTo(floor, 64)),
+                    static_cast<double>(value & (step - 1)) / static_cast<double>(step)};
+}
+
+double RequantModel::Interest(std::int64_t element) const {
+  return 0.5 - std::abs(Exact(element)->fraction - 0.5);
 }
 
 bool RequantModel::IsTie(std::int64_t element) const { return Interest(element) == 0.5; }
@@ -331,8 +310,9 @@ std::vector<std::int64_t> RequantModel::ChannelsToTry() const {
 std::optional<Separation> RequantModel::Separate(const Hypothesis& a, const Hypothesis& b) const {
   const Settings first = SettingsOf(a);
   const Settings second = SettingsOf(b);
-  // Inputs are accumulators in a channel: they say nothing about the order of elements.
-  if (first.order != second.order) return std::nullopt;
+  // Inputs are accumulators in a channel: they say nothing about the order of elements, nor about
+  // what outputs hold besides.
+  if (!SamePlaces(a, b)) return std::nullopt;
   const std::int64_t channels = spec_.layout.channels;
   for (const std::int64_t c : ChannelsToTry()) {
     const std::int64_t element = c * spec_.layout.inner;
@@ -343,11 +323,13 @@ std::optional<Separation> RequantModel::Separate(const Hypothesis& a, const Hypo
       // Counted from the zero point, where it is still an input.
       const std::int64_t x = deviation + spec_.x_zero;
       if (Int128{x} != SaturateTo(x, spec_.x_bits)) continue;
-      const auto compute = [&](const Settings& settings) {
-        return Compute(settings, {x, spec_.b_zero, ChannelFor(settings.parameter, element)});
+      const auto compute = [&](const Hypothesis& point, const Settings& settings) {
+        const Int128 y =
+            Result(settings, {x, spec_.b_zero, channel, ChannelFor(settings.parameter, element)});
+        return AtLimits(point, static_cast<std::int64_t>(SaturateTo(y, 64)));
       };
-      const std::int64_t y_first = compute(first);
-      const std::int64_t y_second = compute(second);
+      const std::int64_t y_first = compute(a, first);
+      const std::int64_t y_second = compute(b, second);
       if (y_first == y_second) continue;
       std::string input = fmt::format("{} {}", spec_.b.empty() ? "accumulator" : "a =", x);
       if (!spec_.b.empty()) input += fmt::format(", b = {}", spec_.b_zero);

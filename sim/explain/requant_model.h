@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "golden/ops/requantize.h"
-#include "sim/explain/hypotheses.h"
+#include "sim/explain/operation_model.h"
 #include "sim/explain/round_rule.h"
 
 namespace qsim::explain {
@@ -23,6 +23,7 @@ struct RequantSpec {
   std::vector<std::int64_t> x;
   std::vector<std::int64_t> b;  // empty: no second operand
   std::string b_name = "second operand";
+  bool is_sum = false;  // b is an operand, not a constant
   ChannelLayout layout;
   std::vector<std::int64_t> multiplier;  // each of these: one, or one per channel
   std::vector<std::int64_t> b_multiplier;
@@ -36,17 +37,14 @@ struct RequantSpec {
   int x_bits = 32;  // width of x's storage, for accumulators and signs
 };
 
-class RequantModel final : public Model {
+class RequantModel final : public OperationModel {
  public:
-  explicit RequantModel(RequantSpec spec);
+  RequantModel(RequantSpec spec, std::span<const std::int64_t> actual);
 
-  const std::vector<Coordinate>& coordinates() const override { return coordinates_; }
-  const Shape& shape() const override { return spec_.shape; }
-  void Evaluate(const Hypothesis& point, std::span<const std::int64_t> elements,
-                std::span<std::int64_t> out) const override;
   double Cost() const override { return spec_.b.empty() ? 1 : 1.5; }
   std::vector<Feature> Features() const override;
   std::vector<std::string> Observe(std::span<const std::int64_t> mismatches) const override;
+  std::optional<ExactValue> Exact(std::int64_t element) const override;
   double Interest(std::int64_t element) const override;
   std::optional<Separation> Separate(const Hypothesis& a, const Hypothesis& b) const override;
 
@@ -57,9 +55,11 @@ class RequantModel final : public Model {
     kDropTruncate,  // the low `bits` cleared
     kTopRound,      // the leading `bits` kept
     kTopTruncate,
-    kSigned,     // read as a signed number of `bits`
-    kMagnitude,  // sign ignored
-    kPlus,       // `bits` added
+    kPowerOfTwo,  // the nearest by its logarithm
+    kSigned,      // read as a signed number of `bits`
+    kMagnitude,   // sign ignored
+    kPlus,        // `bits` added
+    kSolved,      // ratios_[bits] for both products
   };
   struct MultiplierChoice {
     MultiplierKind kind = MultiplierKind::kGolden;
@@ -72,21 +72,10 @@ class RequantModel final : public Model {
     kOmitted,
     kSubtracted,
     kAfterClamp,
+    kRelu,  // and then clamped at the zero point from below
   };
-  enum class OverflowKind : std::uint8_t {
-    kSaturate,
-    kWrap,
-    kSymmetric,       // -qmax .. qmax
-    kOtherSign,       // clamped to the range of the other signedness, then read back
-    kStoredUnsigned,  // saturated, then stored modulo 2^bits
-    kRelu,            // clamped at the zero point from below
-    kWrapFirst,       // wrapped to `bits`, then saturated
-    kNone,
-  };
-  struct OverflowChoice {
-    OverflowKind kind = OverflowKind::kSaturate;
-    int bits = 0;
-  };
+  // Added to every product: one number, or one for each channel.
+  using Addends = std::vector<std::int64_t>;
   enum class AccKind : std::uint8_t {
     kExact,
     kWrap,
@@ -106,16 +95,21 @@ class RequantModel final : public Model {
     kXZeroAdded,
     kBZeroIgnored,
     kMultipliersSwapped,
-    kRoundedApart,
+    kRoundedApart,    // each product to `number` bits more than the sum's
+    kTruncatedApart,  // likewise, by flooring it
     kBOmitted,
     kXOmitted,
     kBSubtracted,
+    kXOffset,  // `number` more than given
+  };
+  struct OperandChoice {
+    OperandKind kind = OperandKind::kGolden;
+    std::int64_t number = 0;
   };
   enum class ParameterKind : std::uint8_t {
     kGolden,
     kReversed,
-    kNext,
-    kPrevious,
+    kRotated,  // that of the channel `n` further on
     kFirst,
     kLast,
     kInterleaved,  // channel h * (C / n) + d reads entry d * n + h
@@ -124,15 +118,8 @@ class RequantModel final : public Model {
   struct ParameterChoice {
     ParameterKind kind = ParameterKind::kGolden;
     std::int64_t n = 0;
-  };
-  enum class OrderKind : std::uint8_t {
-    kGolden,
-    kTransposed,
-    kElementLate,
-    kElementEarly,
-    kRowLate,
-    kRowEarly,
-    kRowReversed
+    // Which parameters it is about.
+    bool multiplier = true, shift = true, zero = true;
   };
 
  private:
@@ -141,54 +128,58 @@ class RequantModel final : public Model {
     MultiplierChoice multiplier;
     int shift_offset = 0;
     ZeroKind zero = ZeroKind::kAfter;
-    OverflowChoice overflow;
     AccChoice acc;
     SignKind sign = SignKind::kGolden;
-    OperandKind operand = OperandKind::kGolden;
+    OperandChoice operand;
     ParameterChoice parameter;
-    OrderKind order = OrderKind::kGolden;
+    Addends addends;  // empty: none
   };
-  // What one element is computed from.
+  // What one element is computed from: its channel, and the one whose parameters are taken.
   struct Operands {
     std::int64_t x = 0, b = 0;
-    std::size_t channel = 0;
+    std::size_t channel = 0, parameters = 0;
   };
+  // Multipliers and shifts of every channel that were solved from the actual outputs.
+  struct Ratios {
+    std::vector<std::int64_t> multiplier, b_multiplier;
+    std::vector<int> shift;
+  };
+
+  void Compute(const Hypothesis& point, std::span<const std::int64_t> elements,
+               std::span<std::int64_t> out, bool limited) const override;
 
   // Filled in requant_choices.cpp.
   void BuildCoordinates();
   void AddRounding();
   void AddMultiplier();
   void AddShiftAndZero();
-  void AddOverflow();
   void AddAccumulator();
   void AddOperands();
-  void AddOrder();
-  bool Varies() const;  // parameters differ between channels
+  void AddParameters();
+  // Choices with solved numbers, in requant_solved.cpp.
+  class Solver;
+  void AddSolved();
 
   Settings SettingsOf(const Hypothesis& point) const;
   std::size_t Entry(std::size_t entries, std::size_t channel) const {
     return entries == 1 ? 0 : channel;
   }
-  std::int64_t Source(OrderKind order, std::int64_t element) const;
   std::size_t ChannelFor(const ParameterChoice& choice, std::int64_t element) const;
-  std::int64_t Compute(const Settings& settings, const Operands& operands) const;
-  std::int64_t Overflow(const OverflowChoice& choice, Int128 value, std::int64_t zero) const;
+  Int128 Result(const Settings& settings, const Operands& operands) const;
   std::vector<std::int64_t> ChannelsToTry() const;
   bool IsTie(std::int64_t element) const;
 
   RequantSpec spec_;
-  int output_bits_ = 8;
-  std::vector<Coordinate> coordinates_;
   std::vector<RoundScheme> roundings_;
   std::vector<MultiplierChoice> multipliers_;
   std::vector<int> shift_offsets_;
   std::vector<ZeroKind> zeros_;
-  std::vector<OverflowChoice> overflows_;
   std::vector<AccChoice> accs_;
   std::vector<SignKind> signs_;
-  std::vector<OperandKind> operands_;
+  std::vector<OperandChoice> operands_;
   std::vector<ParameterChoice> parameters_;
-  std::vector<OrderKind> orders_;
+  std::vector<Addends> addends_;
+  std::vector<Ratios> ratios_;
 };
 
 }  // namespace qsim::explain

@@ -35,44 +35,48 @@ Int RoundAs(Int value, int shift, RoundRule rule) {
   const Int rest = value - (low << shift);  // 0 .. 2^shift - 1
   const Int half = Int{1} << (shift - 1);
   const bool negative = value < 0;
-  bool up = false;
+  Int up = 0;
   switch (rule) {
     case RoundRule::kHalfUp:
-      up = rest >= half;
+      up = rest >= half ? 1 : 0;
       break;
     case RoundRule::kHalfAway:
-      up = negative ? rest > half : rest >= half;
+      up = (negative ? rest > half : rest >= half) ? 1 : 0;
       break;
     case RoundRule::kHalfEven:
-      up = rest > half || (rest == half && (low & 1) != 0);
+      up = rest > half || (rest == half && (low & 1) != 0) ? 1 : 0;
       break;
     case RoundRule::kFloor:
       break;
     case RoundRule::kTowardZero:
-      up = negative && rest != 0;
+      up = negative && rest != 0 ? 1 : 0;
       break;
     case RoundRule::kHalfDown:
-      up = rest > half;
+      up = rest > half ? 1 : 0;
       break;
     case RoundRule::kHalfTowardZero:
-      up = negative ? rest >= half : rest > half;
+      up = (negative ? rest >= half : rest > half) ? 1 : 0;
       break;
     case RoundRule::kCeil:
-      up = rest != 0;
+      up = rest != 0 ? 1 : 0;
       break;
     case RoundRule::kAwayFromZero:
-      up = !negative && rest != 0;
+      up = !negative && rest != 0 ? 1 : 0;
       break;
     case RoundRule::kFloorPlusOne:
-      up = true;
+      up = 1;
+      break;
+    case RoundRule::kHalfThenTowardZero:
+      // Below -1/2 the sum is negative, and what is left of it is dropped upwards.
+      up = (rest >= half ? 1 : 0) + (value < -half && rest != half ? 1 : 0);
       break;
     case RoundRule::kIta: {
       const Int addend = shift >= kItaAddendBits ? Int{1} << (shift - kItaAddendBits) : Int{0};
-      up = rest >= half - addend;
+      up = rest >= half - addend ? 1 : 0;
       break;
     }
   }
-  return low + (up ? 1 : 0);
+  return low + up;
 }
 
 }  // namespace
@@ -82,6 +86,32 @@ Int128 RoundBy(Int128 value, int shift, RoundRule rule) {
   const auto narrow = static_cast<std::int64_t>(value);
   if (narrow == value && shift < 63) return RoundAs<std::int64_t>(narrow, shift, rule);
   return RoundAs<Int128>(value, shift, rule);
+}
+
+std::pair<double, double> ValuesRoundedTo(std::int64_t result, RoundRule rule) {
+  const auto t = static_cast<double>(result);
+  switch (rule) {
+    case RoundRule::kFloor:
+      return {t, t + 1};
+    case RoundRule::kCeil:
+      return {t - 1, t};
+    case RoundRule::kTowardZero:
+      return {result > 0 ? t : t - 1, result < 0 ? t : t + 1};
+    case RoundRule::kAwayFromZero:
+      return {result > 0 ? t - 1 : t, result < 0 ? t + 1 : t};
+    case RoundRule::kFloorPlusOne:
+      return {t - 1, t};
+    case RoundRule::kHalfThenTowardZero:
+      return {result > 0 ? t - 0.5 : t - 1.5, result < 0 ? t - 0.5 : t + 0.5};
+    case RoundRule::kHalfUp:
+    case RoundRule::kHalfAway:
+    case RoundRule::kHalfEven:
+    case RoundRule::kHalfDown:
+    case RoundRule::kHalfTowardZero:
+    case RoundRule::kIta:
+      break;
+  }
+  return {t - 0.5, t + 0.5};
 }
 
 std::string NameOf(const RoundScheme& scheme) {
@@ -102,6 +132,12 @@ std::string NameOf(const RoundScheme& scheme) {
                          scheme.at == 1 ? "bit" : "bits", last);
   }
   return {};
+}
+
+std::string SchemePhrase(const RoundScheme& scheme) {
+  if (scheme == RoundScheme{.last = RoundRule::kHalfThenTowardZero})
+    return "half added, then divided toward zero, (p + 2^(S-1)) / 2^S as C divides,";
+  return NameOf(scheme);
 }
 
 std::optional<RoundScheme> RoundSchemeFromName(std::string_view name) {

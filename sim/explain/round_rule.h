@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "golden/ops/int128.h"
 #include "golden/ops/names.h"
@@ -26,6 +27,7 @@ namespace qsim::explain {
 //   away_from_zero           -2    -1     1     2
 //   floor_plus_one           -1     0     1     2   rounding constant 2^S: an integer x gives x + 1
 //   ita                      -1     0     1     2   half_up with 2^-23 on top: ITA's Python model
+//   half_then_toward_zero    -1     0     1     2   (x + 1/2) toward zero: -1.6 gives -1
 enum class RoundRule : std::uint8_t {
   kHalfUp,
   kHalfAway,
@@ -38,6 +40,7 @@ enum class RoundRule : std::uint8_t {
   kAwayFromZero,
   kFloorPlusOne,
   kIta,
+  kHalfThenTowardZero,
 };
 
 constexpr auto NamesOf(RoundRule /*enum*/) {
@@ -53,6 +56,7 @@ constexpr auto NamesOf(RoundRule /*enum*/) {
       {RoundRule::kAwayFromZero, "away_from_zero"},
       {RoundRule::kFloorPlusOne, "floor_plus_one"},
       {RoundRule::kIta, "ita"},
+      {RoundRule::kHalfThenTowardZero, "half_then_toward_zero"},
   });
 }
 inline constexpr auto kAllRoundRules = AllOf<RoundRule>();
@@ -63,6 +67,9 @@ inline constexpr int kItaAddendBits = 23;
 
 // value / 2^shift, rounded. shift in 0..126; 0 returns the value unchanged for every rule.
 Int128 RoundBy(Int128 value, int shift, RoundRule rule);
+
+// Between which values those lie that a rule rounds to `result`, give or take the ends.
+std::pair<double, double> ValuesRoundedTo(std::int64_t result, RoundRule rule);
 
 // Where a value is rounded, once or twice. `first` acts at bit `at` of the product:
 //   kSingle      once, by the whole shift
@@ -85,6 +92,8 @@ std::string NameOf(const RoundScheme& scheme);
 // A single rule, "tflite_double" (half_up at bit 31, then half_away: section 4.5 of
 // docs/numerics.md), or another published scheme, by the rule it comes down to.
 std::optional<RoundScheme> RoundSchemeFromName(std::string_view name);
+// The same for a sentence, with what the rule does where its name alone does not say it.
+std::string SchemePhrase(const RoundScheme& scheme);
 // Every name RoundSchemeFromName knows, comma separated.
 std::string RoundSchemeNames();
 // The published schemes that compute just this, comma separated; empty if there is none.

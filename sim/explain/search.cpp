@@ -17,8 +17,11 @@ constexpr double kWholeTensorBudget = 1e8;  // requantizations, so that it stays
 constexpr std::size_t kFindings = 10;
 constexpr std::size_t kTies = 12;
 constexpr std::size_t kDifferences = 7;
-// A hypothesis explains a tensor when its net gain is at least this share of the mismatches.
+// A hypothesis explains a tensor when its net gain is at least this share of the mismatches; one
+// that is far-fetched, or several in a tensor, this one.
 constexpr double kExplains = 0.5;
+constexpr double kExplainsFarFetched = 0.8;
+constexpr int kPlain = 3;  // the cost of a hypothesis that is not far-fetched, at most
 
 // A candidate counted over the whole tensor.
 struct Counted {
@@ -71,7 +74,7 @@ void DropIdle(std::vector<Counted>& sorted) {
 std::vector<Counted> CountBest(const Comparison& comparison,
                                const std::vector<Candidate>& candidates) {
   const double one = comparison.model().Cost() * static_cast<double>(comparison.model().size());
-  const auto affordable = static_cast<std::size_t>(std::max(6.0, kWholeTensorBudget / one));
+  const auto affordable = static_cast<std::size_t>(std::max(3.0, kWholeTensorBudget / one));
   const std::size_t limit = std::min(kCounted, affordable);
   std::map<std::uint64_t, std::size_t> per_group;
   std::vector<Counted> counted;
@@ -126,27 +129,35 @@ std::map<std::int64_t, std::int64_t> CommonDifferences(const Comparison& compari
   return common;
 }
 
-// Where the mismatches are far denser than the elements are.
-std::vector<std::string> Concentrations(const Comparison& comparison) {
+// Whether every output is the floor or the ceil of its exact value; and how many were rounded up,
+// by the fraction, a line each.
+std::optional<std::vector<std::string>> FloorOrCeil(const Comparison& comparison) {
+  constexpr int kBins = 8;
+  constexpr double kAll = 0.999;
+  std::int64_t up[kBins] = {};
+  std::int64_t all[kBins] = {};
+  std::int64_t either = 0;
+  const Model& model = comparison.model();
+  for (std::int64_t e = 0; e < model.size(); ++e) {
+    const auto at = static_cast<std::size_t>(e);
+    const std::int64_t actual = comparison.actual()[at];
+    const std::optional<ExactValue> exact = model.Exact(e);
+    if (!exact) return std::nullopt;
+    const bool ceil = exact->fraction > 0 && actual == exact->floor + 1;
+    if (ceil || actual == exact->floor || actual == comparison.expected()[at]) ++either;
+    if (exact->fraction == 0 || (!ceil && actual != exact->floor)) continue;
+    const int bin = static_cast<int>(exact->fraction * kBins);
+    ++all[bin];
+    up[bin] += ceil ? 1 : 0;
+  }
+  if (static_cast<double>(either) < kAll * static_cast<double>(model.size())) return std::nullopt;
   std::vector<std::string> lines;
-  const double mismatches = static_cast<double>(comparison.mismatches().size());
-  const double elements = static_cast<double>(comparison.model().size());
-  for (const Feature& feature : comparison.model().Features()) {
-    if (feature.kind != Feature::Kind::kIndex || feature.buckets < 2) continue;
-    std::vector<std::int64_t> all(static_cast<std::size_t>(feature.buckets));
-    std::vector<std::int64_t> differing(all.size());
-    for (std::int64_t e = 0; e < comparison.model().size(); ++e) {
-      const auto bucket = static_cast<std::size_t>(feature.bucket_of(e));
-      ++all[bucket];
-      if (comparison.Mismatch(e)) ++differing[bucket];
-    }
-    const auto most = std::max_element(differing.begin(), differing.end());
-    const auto at = static_cast<std::size_t>(most - differing.begin());
-    const double share = static_cast<double>(*most) / mismatches;
-    const double even = static_cast<double>(all[at]) / elements;
-    if (share < 4 * even || share < 0.05) continue;
-    lines.push_back(fmt::format("in {} {}: {:.1f} % (of all elements: {:.1f} %)", feature.name, at,
-                                100 * share, 100 * even));
+  for (int bin = 0; bin < kBins; ++bin) {
+    if (all[bin] != 0)
+      lines.push_back(
+          fmt::format("rounded up where the fraction is {:.3f} to {:.3f}: {:.1f} %",
+                      static_cast<double>(bin) / kBins, static_cast<double>(bin + 1) / kBins,
+                      100.0 * static_cast<double>(up[bin]) / static_cast<double>(all[bin])));
   }
   return lines;
 }
@@ -164,60 +175,79 @@ Explanation Explain(const Model& model, std::span<const std::int64_t> actual, st
   if (result.mismatches == 0) return result;
   result.differences = CommonDifferences(comparison);
   result.verdict = Explanation::Verdict::kUnexplained;
+  const std::optional<Where> where = FindWhere(comparison);
+  if (where) {
+    result.where = where->words;
+    result.inside = where->inside;
+  }
 
-  const Sample sample(comparison, 4096, 2048, 2048);
+  // An operation that takes longer is tried on fewer elements.
+  const double share = std::min(1.0, 16 / model.Cost());
+  const auto some = [share](double count) {
+    return static_cast<std::int64_t>(std::max(count * share, 256.0));
+  };
+  const Sample sample(comparison, some(4096), some(2048), some(2048));
   const std::vector<Candidate> candidates = FindCandidates(comparison, sample);
   const std::vector<Counted> counted = CountBest(comparison, candidates);
   for (std::size_t i = 0; i < std::min(kFindings, counted.size()); ++i) {
-    if (counted[i].candidate.tally.explained > 0)
+    // What breaks as much as it explains is none.
+    if (counted[i].candidate.tally.net() > 0)
       result.findings.push_back(FindingOf(model, counted[i].candidate));
   }
 
   const double all = static_cast<double>(result.mismatches);
   double score = 0;
-  double explained = 0;
-  bool perfect = false;
+  double net = 0;
+  bool final = false;  // a rule that needs no more than a number gives everything
   if (!counted.empty()) {
-    const Tally& best = counted.front().candidate.tally;
-    score = Score(comparison, counted.front().candidate);
-    explained = best.explained;
-    perfect = best.explained == all && best.broken == 0;
-    if (best.net() >= kExplains * all) {
+    const Candidate& best = counted.front().candidate;
+    score = Score(comparison, best);
+    const double least = best.cost > kPlain ? kExplainsFarFetched : kExplains;
+    if (best.tally.net() >= least * all) {
+      net = best.tally.net();
+      final = net == all && best.freedom < 2;
       result.verdict = Explanation::Verdict::kExplained;
       result.explained = result.findings[0].explained;
       result.broken = result.findings[0].broken;
+      result.freedom = best.freedom + (best.cost > kPlain ? 1 : 0);
       result.ties = TiesOf(model, counted);
     }
   }
-  if (!perfect) {
-    const auto take = [&](Explanation::Verdict verdict, const Mixture& mixture) {
-      result.verdict = verdict;
-      result.explained = mixture.explained;
-      result.broken = mixture.broken;
-      result.parts = mixture.parts;
+  if (!final) {
+    const std::optional<Mixture> regions = FindRegions(comparison, sample, candidates, where);
+    const double gain = regions ? static_cast<double>(regions->explained - regions->broken) : 0;
+    if (regions && gain >= kExplainsFarFetched * all &&
+        gain - Penalty(comparison, regions->cost) - static_cast<double>(regions->freedom) > score) {
+      net = gain;
+      result.verdict = Explanation::Verdict::kRegions;
+      result.explained = regions->explained;
+      result.broken = regions->broken;
+      result.parts = regions->parts;
+      result.freedom = regions->freedom + 1;
       result.ties.clear();
-    };
-    const std::optional<Mixture> regions = FindRegions(comparison, sample, candidates);
-    const auto net = [](const Mixture& m) { return static_cast<double>(m.explained - m.broken); };
-    if (regions && net(*regions) >= kExplains * all &&
-        net(*regions) - Penalty(comparison, regions->cost) > score) {
-      take(Explanation::Verdict::kRegions, *regions);
-      explained = static_cast<double>(regions->explained);
     }
-    constexpr double kWorthIt = 0.02;
-    const bool partly =
-        result.verdict == Explanation::Verdict::kUnexplained || explained < (1 - kWorthIt) * all;
-    if (partly) {
-      const std::optional<Mixture> cover = FindCover(comparison, sample, candidates);
-      if (cover && (result.verdict == Explanation::Verdict::kUnexplained ||
-                    static_cast<double>(cover->explained) > explained + kWorthIt * all))
-        take(Explanation::Verdict::kCovered, *cover);
+  }
+  // One rule that nearly all follow is better than none.
+  constexpr double kNearlyAll = 0.95;
+  if (net < kNearlyAll * all) {
+    if (std::optional<std::vector<std::string>> lines = FloorOrCeil(comparison)) {
+      result.verdict = Explanation::Verdict::kUnexplained;
+      result.explained = result.broken = result.freedom = 0;
+      result.parts.clear();
+      result.ties.clear();
+      result.findings.clear();
+      result.floor_or_ceil = true;
+      result.observations = std::move(*lines);
     }
   }
   if (result.verdict == Explanation::Verdict::kUnexplained) {
-    result.observations = model.Observe(comparison.mismatches());
-    for (std::string& line : Concentrations(comparison))
+    for (std::string& line : model.Observe(comparison.mismatches()))
       result.observations.push_back(std::move(line));
+    if (where)
+      result.observations.push_back(fmt::format(
+          "{} of {} mismatches are {}, where {:.1f} % of all elements are", where->inside,
+          result.mismatches, where->words,
+          100.0 * static_cast<double>(where->elements) / static_cast<double>(model.size())));
   }
   return result;
 }

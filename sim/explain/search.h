@@ -1,4 +1,4 @@
-// Searches the lattice for the hypothesis, or the mixture of two, that gives the actual outputs.
+// Searches the lattice for the hypothesis, or the division into two, that gives the actual outputs.
 #pragma once
 
 #include <cstdint>

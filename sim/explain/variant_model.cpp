@@ -17,8 +17,6 @@ namespace {
 
 using What = VariantModel::Change::What;
 
-// What no operation outputs: a hypothesis that the executor rejects agrees with nothing.
-constexpr std::int64_t kNoValue = std::numeric_limits<std::int64_t>::min();
 constexpr std::size_t kRemembered = std::size_t{1} << 25;  // values of outputs, of all hypotheses
 
 template <typename T>
@@ -126,11 +124,10 @@ void Apply(const VariantModel::Change& change, Op& op) {
       op);
 }
 
-// value in two's complement of so many bits.
-std::int64_t Wrapped(std::int64_t value, QuantRange range) {
-  const std::int64_t codes = std::int64_t{range.qmax} - range.qmin + 1;
-  const std::int64_t offset = (value - range.qmin) % codes;
-  return range.qmin + (offset < 0 ? offset + codes : offset);
+Shape WithImages(const Shape& shape, std::size_t images) {
+  Shape with = {static_cast<std::int64_t>(images)};
+  with.insert(with.end(), shape.begin(), shape.end());
+  return with;
 }
 
 }  // namespace
@@ -138,8 +135,7 @@ std::int64_t Wrapped(std::int64_t value, QuantRange range) {
 // A visitor of an operation's fields: what may be wrong with each.
 class VariantModel::Suspects {
  public:
-  Suspects(VariantModel& model, std::span<const std::int64_t> actual)
-      : model_(model), actual_(actual) {}
+  explicit Suspects(VariantModel& model) : model_(model) {}
 
   template <typename T>
   void operator()(const Field& field, const T& member) {
@@ -221,7 +217,7 @@ class VariantModel::Suspects {
       case Role::kEpsilon:
         if (any)
           Add(What::kZero, name, 0, name + "_missing", fmt::format("the {} left out", words));
-        if constexpr (std::is_same_v<T, std::int64_t>) model_.AddEps(name, member, actual_);
+        if constexpr (std::is_same_v<T, std::int64_t>) model_.AddEps(name, member);
         break;
       case Role::kMultiplier:
       case Role::kShift:
@@ -251,39 +247,36 @@ class VariantModel::Suspects {
   }
 
   VariantModel& model_;
-  std::span<const std::int64_t> actual_;
   std::set<std::string> seen_;
 };
 
 VariantModel::VariantModel(const Program& program, const Op& op, std::vector<TensorMap> inputs,
                            std::vector<std::string> axis_names,
                            std::span<const std::int64_t> actual)
-    : inputs_(std::move(inputs)), axis_names_(std::move(axis_names)) {
+    : OperationModel(
+          WithImages(program.Tensor(OutputOf(op)).shape, inputs.size()), std::move(axis_names),
+          {program.Tensor(OutputOf(op)).range.qmin, program.Tensor(OutputOf(op)).range.qmax},
+          actual),
+      inputs_(std::move(inputs)) {
   program_.tensors = program.tensors;
   program_.ops = {op};
   for (const std::string& name : InputsOf(op)) program_.inputs.push_back(name);
   for (const std::string& name : ConstantsOf(op))
     program_.constants.emplace(name, program.Constant(name));
-  const TensorInfo& out = program.Tensor(OutputOf(op));
-  shape_ = out.shape;
-  shape_.insert(shape_.begin(), static_cast<std::int64_t>(inputs_.size()));
-  for (const char* name : {"rounding", "algorithm", "parameters", "overflow"}) {
+  for (const char* name : {"rounding", "algorithm", "parameters"}) {
     coordinates_.push_back({name, {}});
     changes_.emplace_back();
     Add(name, {}, "golden", "as given", 0);
   }
-  Suspects suspects(*this, actual);
+  ComputeGolden();
+  Suspects suspects(*this);
   std::visit(
       [&](const auto& o) {
         ForEachField(o, suspects);
         ForEachParameter(o, suspects);
       },
       op);
-  if (!Describe(op).clamps) return;
-  Add("overflow", {What::kWrap}, "wrap", "the output wraps instead of saturating");
-  if (out.range.qmin < 0 && out.range.qmin != -out.range.qmax)
-    Add("overflow", {What::kSymmetric}, "symmetric",
-        fmt::format("the output saturates at {} instead of {}", -out.range.qmax, out.range.qmin));
+  AddOutputRules();
 }
 
 void VariantModel::Add(const char* coordinate, Change change, std::string id, std::string phrase,
@@ -298,8 +291,8 @@ void VariantModel::Add(const char* coordinate, Change change, std::string id, st
 // An eps takes every output towards the one of a row without variance, the more the larger it is.
 // So each actual output bounds it from one side, and it is where as many are beyond the operation's
 // as are short of them.
-void VariantModel::AddEps(const std::string& field, std::int64_t stated,
-                          std::span<const std::int64_t> actual) {
+void VariantModel::AddEps(const std::string& field, std::int64_t stated) {
+  const std::span<const std::int64_t> actual = this->actual();
   constexpr std::size_t kElements = std::size_t{1} << 18;  // that it is solved from, about
   const std::size_t image = actual.size() / inputs_.size();
   const std::size_t images = std::clamp<std::size_t>(kElements / image, 1, inputs_.size());
@@ -357,38 +350,32 @@ std::vector<std::int64_t> VariantModel::RunImages(const Program& program,
   return out;
 }
 
-std::vector<std::int64_t> VariantModel::Run(const Hypothesis& point) const {
+std::vector<std::int64_t> VariantModel::Run(const Hypothesis& point, bool limited) const {
   Program program = program_;
-  const std::string& name = OutputOf(program.ops.front());
-  const auto info = std::find_if(program.tensors.begin(), program.tensors.end(),
-                                 [&](const TensorInfo& tensor) { return tensor.name == name; });
-  const QuantRange range = info->range;
-  bool wraps = false;
-  for (std::size_t c = 0; c < point.size(); ++c) {
-    const Change& change = changes_[c][point[c]];
-    if (change.what == What::kSymmetric) info->range.qmin = -range.qmax;
-    if (change.what == What::kWrap) {
-      wraps = true;
-      info->dtype = DType::kInt32;
-      info->range = {INT32_MIN, INT32_MAX};
-    }
-    Apply(change, program.ops.front());
+  if (!limited && Describe(program.ops.front()).clamps) {
+    const std::string& name = OutputOf(program.ops.front());
+    const auto info = std::find_if(program.tensors.begin(), program.tensors.end(),
+                                   [&](const TensorInfo& tensor) { return tensor.name == name; });
+    info->dtype = DType::kInt32;
+    info->range = {INT32_MIN, INT32_MAX};
   }
-  std::vector<std::int64_t> out = RunImages(program, inputs_.size());
-  if (wraps) {
-    for (std::int64_t& value : out) value = Wrapped(value, range);
-  }
-  return out;
+  for (std::size_t c = 0; c < changes_.size(); ++c)
+    Apply(changes_[c][point[c]], program.ops.front());
+  return RunImages(program, inputs_.size());
 }
 
-void VariantModel::Evaluate(const Hypothesis& point, std::span<const std::int64_t> elements,
-                            std::span<std::int64_t> out) const {
-  auto found = outputs_.find(point);
+void VariantModel::Compute(const Hypothesis& point, std::span<const std::int64_t> elements,
+                           std::span<std::int64_t> out, bool limited) const {
+  const std::pair key(
+      Hypothesis(point.begin(), point.begin() + static_cast<std::ptrdiff_t>(changes_.size())),
+      limited);
+  auto found = outputs_.find(key);
   if (found == outputs_.end()) {
     std::vector<std::int64_t> values;
-    const bool golden = point == Golden();
+    const bool golden =
+        limited && std::all_of(key.first.begin(), key.first.end(), [](auto c) { return c == 0; });
     try {
-      values = Run(point);
+      values = Run(key.first, limited);
     } catch (const std::invalid_argument&) {  // parameters that the operation does not know
       if (golden) throw;
     } catch (const ProgramError&) {  // or a result outside the output's range
@@ -396,7 +383,7 @@ void VariantModel::Evaluate(const Hypothesis& point, std::span<const std::int64_
     }
     if (values.empty()) values.assign(static_cast<std::size_t>(size()), kNoValue);
     if (outputs_.size() * values.size() > kRemembered) outputs_.clear();
-    found = outputs_.emplace(point, std::move(values)).first;
+    found = outputs_.emplace(key, std::move(values)).first;
   }
   for (std::size_t i = 0; i < elements.size(); ++i)
     out[i] = found->second[static_cast<std::size_t>(elements[i])];

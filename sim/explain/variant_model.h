@@ -6,27 +6,23 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "golden/program/executor.h"
 #include "golden/program/program.h"
-#include "sim/explain/hypotheses.h"
+#include "sim/explain/operation_model.h"
 
 namespace qsim::explain {
 
-class VariantModel final : public Model {
+class VariantModel final : public OperationModel {
  public:
   // `inputs`: for each image the operation's inputs, within the ranges that `program` states;
   // `actual`: the outputs to be explained. The program outlives the model.
   VariantModel(const Program& program, const Op& op, std::vector<TensorMap> inputs,
                std::vector<std::string> axis_names, std::span<const std::int64_t> actual);
 
-  const std::vector<Coordinate>& coordinates() const override { return coordinates_; }
-  const Shape& shape() const override { return shape_; }
-  void Evaluate(const Hypothesis& point, std::span<const std::int64_t> elements,
-                std::span<std::int64_t> out) const override;
   double Cost() const override { return 5; }
-  std::vector<Feature> Features() const override { return AxisFeatures(shape_, axis_names_); }
   std::vector<std::string> Observe(std::span<const std::int64_t> mismatches) const override;
   double Interest(std::int64_t element) const override;
   std::optional<Separation> Separate(const Hypothesis& a, const Hypothesis& b) const override;
@@ -42,8 +38,6 @@ class VariantModel final : public Model {
       kEmpty,      // a list without entries
       kFirst,      // the first entry for all
       kAlgorithm,  // the alternative with this number, from the fields that it shares
-      kWrap,       // the output, to its own bits
-      kSymmetric,  // the output's least value the negative of its largest
     };
     What what = What::kNothing;
     std::string field = {};
@@ -54,17 +48,17 @@ class VariantModel final : public Model {
   class Suspects;
 
   void Add(const char* coordinate, Change change, std::string id, std::string phrase, int cost = 2);
-  void AddEps(const std::string& field, std::int64_t stated, std::span<const std::int64_t> actual);
-  std::vector<std::int64_t> Run(const Hypothesis& point) const;
+  void AddEps(const std::string& field, std::int64_t stated);
+  void Compute(const Hypothesis& point, std::span<const std::int64_t> elements,
+               std::span<std::int64_t> out, bool limited) const override;
+  std::vector<std::int64_t> Run(const Hypothesis& point, bool limited) const;
   std::vector<std::int64_t> RunImages(const Program& program, std::size_t images) const;
 
   Program program_;  // the one operation
   std::vector<TensorMap> inputs_;
-  std::vector<std::string> axis_names_;
-  Shape shape_;
-  std::vector<Coordinate> coordinates_;
   std::vector<std::vector<Change>> changes_;
-  mutable std::map<Hypothesis, std::vector<std::int64_t>> outputs_;  // whole tensors, by hypothesis
+  // Whole tensors, by hypothesis and whether they are limited.
+  mutable std::map<std::pair<Hypothesis, bool>, std::vector<std::int64_t>> outputs_;
 };
 
 }  // namespace qsim::explain

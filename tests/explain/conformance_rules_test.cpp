@@ -71,8 +71,8 @@ class PublishedRule : public ::testing::Test {
             *std::max_element(published.spec.shift.begin(), published.spec.shift.end());
         if (std::string(rule) == "tflite_double" && high <= 31) continue;
         published.spec.rounding = *RoundSchemeFromName(golden);
-        const Explanation e =
-            Explain(RequantModel(published.spec), published.y, entry.path().filename(), golden);
+        const Explanation e = Explain(RequantModel(published.spec, published.y), published.y,
+                                      entry.path().filename(), golden);
         if (e.mismatches == 0) continue;
         // A handful of mismatches can have several explanations; then the rule is among the ties.
         const std::string id = std::string("rounding=") + rule;

@@ -50,7 +50,7 @@ Explanation ExplainProduct(const GemmSpec& spec, const Operand& lhs, const Opera
       actual.push_back(sum(spec.bias[n], terms));
     }
   }
-  return Explain(GemmModel(spec), actual, "acc", "golden");
+  return Explain(GemmModel(spec, actual), actual, "acc", "golden");
 }
 
 void ExpectFirst(const Explanation& e, const std::string& id) {
@@ -82,9 +82,9 @@ TEST(GemmRules, AreNamed) {
       "rhs=unsigned");
   ExpectFirst(explain(
                   lhs, [&](std::size_t k, std::size_t n) { return rhs(n, k); }, Total),
-              "order=rhs_transposed");
+              "operands=rhs_transposed");
   ExpectFirst(explain([&](std::size_t m, std::size_t k) { return lhs(k, m); }, rhs, Total),
-              "order=lhs_transposed");
+              "operands=lhs_transposed");
   ExpectFirst(explain(lhs, rhs, [](std::int64_t, const auto& terms) { return Total(0, terms); }),
               "bias=missing");
   ExpectFirst(

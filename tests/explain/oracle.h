@@ -41,6 +41,12 @@ inline mpz_class Rounded(const mpz_class& numerator, const mpz_class& denominato
   if (rule == "toward_zero") up = negative && !whole;
   if (rule == "away_from_zero") up = !negative && !whole;
   if (rule == "floor_plus_one") up = true;
+  if (rule == "half_then_toward_zero") {
+    mpz_class truncated;  // as C divides
+    mpz_tdiv_q(truncated.get_mpz_t(), mpz_class(2 * numerator + denominator).get_mpz_t(),
+               mpz_class(2 * denominator).get_mpz_t());
+    return truncated;
+  }
   return up ? mpz_class(quotient + 1) : quotient;
 }
 

@@ -44,7 +44,7 @@ TEST(Ties, AreReportedWithASeparatingInput) {
   const auto actual = Implementation(spec, [](const Element& el) {
     return Clamped(Rounded(el.product(), el.step(), "half_even"), -128, 127);
   });
-  const Explanation e = Explain(RequantModel(spec), actual, "y", "floor");
+  const Explanation e = Explain(RequantModel(spec, actual), actual, "y", "floor");
   ASSERT_EQ(e.verdict, Explanation::Verdict::kExplained) << ExplanationText(e);
   std::vector<std::string> rules = {e.findings[0].id};
   const std::string prefix = "rounding=";

@@ -84,9 +84,10 @@ TEST(ExplainSequences, AStatesRounding) {
 
 TEST(ExplainSequences, OfDifferentLengthsAreRefused) {
   const TempDir temp;
-  EXPECT_THAT(
-      ErrorOf([&] { ExplainDirectories(temp.path(), temp.path(), TokenBundle({9, 4}), ""); }),
-      HasSubstr("explain takes sequences of one length"));
+  EXPECT_THAT(ErrorOf([&] {
+                ExplainDirectories(temp.path(), temp.path(), TokenBundle({9, 4}), "");
+              }),
+              HasSubstr("explain takes sequences of one length"));
 }
 
 }  // namespace

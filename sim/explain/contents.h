@@ -1,0 +1,33 @@
+// What an output may hold whatever the operation gives: a constant, or a number too much.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sim/explain/hypotheses.h"
+
+namespace qsim::explain {
+
+// One number for each index along an axis (of the whole tensor: one), taken instead of the result
+// or added to it before the range's limits.
+struct ContentRule {
+  enum class Kind : std::uint8_t { kGolden, kConstant, kOffset };
+  Kind kind = Kind::kGolden;
+  std::vector<std::int64_t> numbers = {};
+  std::int64_t inner = 1;  // the number's index is element / inner % numbers.size()
+  std::int64_t At(std::int64_t element) const {
+    const auto count = static_cast<std::int64_t>(numbers.size());
+    return numbers[static_cast<std::size_t>(element / inner % count)];
+  }
+};
+
+// The golden rule, then the constants and offsets that most mismatches agree on: for the whole
+// tensor and for each index along each axis.
+void AddContentRules(const Shape& shape, const std::vector<std::string>& axis_names,
+                     std::span<const std::int64_t> golden, std::span<const std::int64_t> actual,
+                     Coordinate& coordinate, std::vector<ContentRule>& rules);
+
+}  // namespace qsim::explain

@@ -1,0 +1,55 @@
+// Solves what may be wrong in a matrix product from the outputs that differ.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sim/explain/gemm_model.h"
+
+namespace qsim::explain {
+
+// Each of these adds choices that the mismatches themselves ask for: tried on a dozen of them, a
+// family of rules may have thousands of members.
+class GemmModel::Solver {
+ public:
+  explicit Solver(GemmModel& model);
+  void Add();
+
+ private:
+  // gemm_solved.cpp: what is computed from other parameters.
+  void AddCorrections();
+  void NameCorrection(const Correction& found);
+  void AddBiases();
+  void AddBias(std::vector<std::int64_t> bias, std::string id, std::string phrase,
+               std::int64_t freedom);
+  void AddHeads();
+  void AddHeadsOf(bool left);
+  // gemm_sums.cpp: how sums are made.
+  void AddMissingTerms();
+  void AddGroups();
+  void AddTileTruncation();
+  void AddTile(const AccChoice& acc);
+  void AddDepthOrders();
+  void AddColumns();
+  void AddBorrows();
+  void AddCarries();
+
+  Settings Golden() const { return model_.SettingsOf(model_.Golden()); }
+  bool Fits(const Settings& settings, const std::vector<std::int64_t>& elements) const;
+  bool Fits(const Settings& settings) const { return Fits(settings, few_); }
+  void AddChoice(std::size_t coordinate, std::string id, std::string phrase, int cost,
+                 std::int64_t freedom);
+  std::int64_t Actual(std::int64_t e) const { return model_.actual()[static_cast<std::size_t>(e)]; }
+  std::int64_t Difference(std::int64_t e) const {
+    return Actual(e) - model_.golden()[static_cast<std::size_t>(e)];
+  }
+  // 1, 2, 4, ... and then all others up to K.
+  std::vector<std::int64_t> Tiles() const;
+
+  GemmModel& model_;
+  const GemmSpec& spec_;
+  std::vector<std::int64_t> few_, many_;  // mismatches
+};
+
+}  // namespace qsim::explain

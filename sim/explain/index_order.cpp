@@ -1,0 +1,218 @@
+// Orders of indices: which of the known ones the sources that were found follow.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/explain/element_order.h"
+
+namespace qsim::explain {
+namespace {
+
+using Sources = std::vector<std::int64_t>;
+
+template <typename F>
+Sources Made(std::size_t length, F source) {
+  Sources sources(length);
+  for (std::size_t i = 0; i < length; ++i) sources[i] = source(static_cast<std::int64_t>(i));
+  return sources;
+}
+
+std::string RangeText(std::int64_t first, std::int64_t last) {
+  return first == last ? fmt::format("{}", first) : fmt::format("{} to {}", first, last);
+}
+
+class Orders {
+ public:
+  Orders(const Sources& found, std::string things) : found_(found), things_(std::move(things)) {
+    for (std::size_t i = 0; i < found.size(); ++i)
+      moved_ += found[i] != static_cast<std::int64_t>(i) ? 1 : 0;
+  }
+
+  std::vector<IndexOrder> Find() {
+    if (moved_ == 0) return {};
+    const auto length = static_cast<std::int64_t>(found_.size());
+    for (const KnownOrder& order : KnownOrders(length)) {
+      std::int64_t agreeing = 0;
+      for (std::int64_t i = 0; i < length; ++i) {
+        const std::int64_t from = found_[static_cast<std::size_t>(i)];
+        agreeing += from != i && from == order.SourceOf(i, length) ? 1 : 0;
+      }
+      if (agreeing * 2 < moved_) continue;
+      Sources sources =
+          Made(found_.size(), [&](std::int64_t i) { return order.SourceOf(i, length); });
+      const bool known = std::any_of(orders_.begin(), orders_.end(), [&](const IndexOrder& other) {
+        return other.sources == sources;
+      });
+      if (!known)
+        orders_.push_back(
+            {order.Id(), order.Phrase(things_), order.n > 1 ? 1 : 0, std::move(sources)});
+    }
+    AddShiftedRange();
+    AddExchange();
+    AddFound();
+    std::stable_sort(orders_.begin(), orders_.end(), [&](const auto& a, const auto& b) {
+      return Agreeing(a.sources) > Agreeing(b.sources);
+    });
+    return std::move(orders_);
+  }
+
+ private:
+  std::int64_t Agreeing(const Sources& sources) const {
+    std::int64_t agreeing = 0;
+    for (std::size_t i = 0; i < found_.size(); ++i) {
+      const auto own = static_cast<std::int64_t>(i);
+      if (found_[i] != own && found_[i] == sources[i]) ++agreeing;
+      if (found_[i] == own && found_[i] != sources[i]) --agreeing;
+    }
+    return agreeing;
+  }
+
+  // "columns 16 to 23 hold what columns 0 to 7 should"
+  void AddShiftedRange() {
+    std::int64_t first = -1;
+    std::int64_t last = -1;
+    for (std::size_t i = 0; i < found_.size(); ++i) {
+      if (found_[i] == static_cast<std::int64_t>(i)) continue;
+      if (first < 0) first = static_cast<std::int64_t>(i);
+      last = static_cast<std::int64_t>(i);
+    }
+    const std::int64_t from = found_[static_cast<std::size_t>(first)];
+    const std::int64_t distance = from - first;
+    const auto length = static_cast<std::int64_t>(found_.size());
+    if (first + distance < 0 || last + distance >= length) return;
+    Sources sources = Made(
+        found_.size(), [&](std::int64_t i) { return i >= first && i <= last ? i + distance : i; });
+    if (Agreeing(sources) * 10 >= 9 * moved_)
+      orders_.push_back(
+          {fmt::format("{}_to_{}_hold_{}", first, last, from),
+           fmt::format("{} {} hold what {} {} should", things_, RangeText(first, last), things_,
+                       RangeText(from, last + distance)),
+           1, std::move(sources)});
+    // One that many hold.
+    if (last == first) return;
+    Sources same =
+        Made(found_.size(), [&](std::int64_t i) { return i >= first && i <= last ? from : i; });
+    if (Agreeing(same) * 10 >= 9 * moved_)
+      orders_.push_back({fmt::format("{}_to_{}_all_hold_{}", first, last, from),
+                         fmt::format("{} {} all hold what {} {} should", things_,
+                                     RangeText(first, last), things_, from),
+                         2, std::move(same)});
+  }
+
+  void AddExchange() {
+    std::vector<std::int64_t> moved;
+    for (std::size_t i = 0; i < found_.size(); ++i)
+      if (found_[i] != static_cast<std::int64_t>(i)) moved.push_back(static_cast<std::int64_t>(i));
+    if (moved.size() != 2) return;
+    const auto at = [&](std::int64_t i) { return found_[static_cast<std::size_t>(i)]; };
+    if (at(moved[0]) != moved[1] || at(moved[1]) != moved[0]) return;
+    orders_.push_back({fmt::format("{}_and_{}_exchanged", moved[0], moved[1]),
+                       fmt::format("{} {} and {} exchanged", things_, moved[0], moved[1]), 2,
+                       found_});
+  }
+
+  void AddFound() {
+    constexpr int kListed = 4;
+    std::string list;
+    int listed = 0;
+    for (std::size_t i = 0; i < found_.size() && listed <= kListed; ++i) {
+      if (found_[i] == static_cast<std::int64_t>(i)) continue;
+      if (listed++ == kListed) {
+        list += ", ...";
+      } else {
+        list += fmt::format("{}{} holds what {} should", list.empty() ? "" : ", ", i, found_[i]);
+      }
+    }
+    orders_.push_back(
+        {"other_order", fmt::format("{} in another order: {}", things_, list), moved_ + 1, found_});
+  }
+
+  const Sources& found_;
+  std::string things_;
+  std::int64_t moved_ = 0;
+  std::vector<IndexOrder> orders_;
+};
+
+}  // namespace
+
+std::int64_t KnownOrder::SourceOf(std::int64_t i, std::int64_t length) const {
+  std::int64_t from = i;
+  switch (kind) {
+    case Kind::kReversed:
+      from = length - 1 - i;
+      break;
+    case Kind::kRotated:
+      from = (i + length - n) % length;
+      break;
+    case Kind::kTileReversed:
+      from = i - i % n + n - 1 - i % n;
+      break;
+    case Kind::kTilesReversed:
+      from = ((length + n - 1) / n - 1 - i / n) * n + i % n;
+      break;
+    case Kind::kTilesExchanged:
+      from = ((i / n) ^ 1) * n + i % n;
+      break;
+    case Kind::kInterleaved:
+      from = i % (length / n) * n + i / (length / n);
+      break;
+  }
+  return from >= 0 && from < length ? from : i;
+}
+
+std::string KnownOrder::Id() const {
+  switch (kind) {
+    case Kind::kReversed:
+      return "reversed";
+    case Kind::kRotated:
+      return fmt::format("rotated_{}", n);
+    case Kind::kTileReversed:
+      return n == 2 ? "pairs_exchanged" : fmt::format("reversed_in_tiles_of_{}", n);
+    case Kind::kTilesReversed:
+      return fmt::format("tiles_of_{}_reversed", n);
+    case Kind::kTilesExchanged:
+      return fmt::format("tiles_of_{}_exchanged", n);
+    case Kind::kInterleaved:
+      return fmt::format("interleaved_{}", n);
+  }
+  return "";
+}
+
+std::string KnownOrder::Phrase(const std::string& things) const {
+  switch (kind) {
+    case Kind::kReversed:
+      return things + " in reverse order";
+    case Kind::kRotated:
+      return fmt::format("{} rotated by {}", things, n);
+    case Kind::kTileReversed:
+      return n == 2 ? fmt::format("neighbouring {} exchanged", things)
+                    : fmt::format("{} in reverse order within each tile of {}", things, n);
+    case Kind::kTilesReversed:
+      return fmt::format("{} in tiles of {} that come in reverse order", things, n);
+    case Kind::kTilesExchanged:
+      return fmt::format("{} in tiles of {} that neighbours exchange", things, n);
+    case Kind::kInterleaved:
+      return fmt::format("{} interleaved by {}", things, n);
+  }
+  return "";
+}
+
+std::vector<KnownOrder> KnownOrders(std::int64_t length) {
+  using Kind = KnownOrder::Kind;
+  std::vector<KnownOrder> orders = {{Kind::kReversed, 0}};
+  for (std::int64_t n = 1; n < length; ++n) orders.push_back({Kind::kRotated, n});
+  for (std::int64_t n = 2; n <= length / 2; ++n) {
+    orders.push_back({Kind::kTileReversed, n});
+    orders.push_back({Kind::kTilesReversed, n});
+    orders.push_back({Kind::kTilesExchanged, n});
+    if (length % n == 0) orders.push_back({Kind::kInterleaved, n});
+  }
+  return orders;
+}
+
+std::vector<IndexOrder> OrdersOf(const std::vector<std::int64_t>& sources,
+                                 const std::string& things) {
+  return Orders(sources, things).Find();
+}
+
+}  // namespace qsim::explain
