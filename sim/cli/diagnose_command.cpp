@@ -31,7 +31,6 @@ constexpr std::int64_t kDefaultImages = 16;
 constexpr std::int64_t kLeastImages = 2;
 constexpr double kPasses =
     40;  // of the whole network for each image, beside the steps' experiments
-constexpr const char* kBundleScope = "bundle";
 
 // As many of the default as the work allows; never more than there are.
 std::int64_t ImagesFor(const DiagnoseCommandOptions& options, const Manifest& manifest,
@@ -50,6 +49,16 @@ void ChooseScope(const DiagnoseCommandOptions& options, LoadedModel& loaded) {
   if (!options.model.scope.empty()) return;
   const bool chained = loaded.model.Head() != nullptr && loaded.calibrate.blocks.empty();
   loaded.calibrate.scope = chained ? Scope::kModel : Scope::kBlock;
+}
+
+// The smallest that holds every operation of a program.
+Scope ScopeOf(const Program& program, const network::Network& model) {
+  Scope scope = Scope::kAttention;
+  for (const Op& op : program.ops) {
+    const network::Node* node = model.NodeOf(OutputOf(op));
+    if (node != nullptr) scope = std::max(scope, node->scope);
+  }
+  return scope;
 }
 
 void CheckOptions(const DiagnoseCommandOptions& options) {
@@ -132,7 +141,7 @@ int RunDiagnose(const DiagnoseCommandOptions& options) {
   DiagnoseOptions settings;
   settings.recognise = RecogniseCauses;
   settings.threads = loaded.calibrate.threads;
-  settings.scope = options.bundle.empty() ? Name(loaded.calibrate.scope) : kBundleScope;
+  settings.bundle = options.bundle.string();
   Say(fmt::format("diagnosing {}", loaded.manifest.model.string()));
   Bundle bundle;
   std::optional<ModelInputs> calibration;
@@ -150,6 +159,8 @@ int RunDiagnose(const DiagnoseCommandOptions& options) {
     };
     bundle = settings.calibrate(loaded.config);
   }
+  settings.scope =
+      Name(options.bundle.empty() ? loaded.calibrate.scope : ScopeOf(bundle.program, loaded.model));
   const ModelInputs inputs = LoadEvaluation(
       loaded.manifest, ImagesFor(options, loaded.manifest, bundle, settings.work), options.tokens);
   const DiagnosisSubject subject = {loaded.model, bundle, inputs,

@@ -15,6 +15,7 @@ namespace {
 struct LossCause {
   std::string text;
   std::function<void(std::size_t node, Exactness& e)> replace;
+  bool approximation = false, clipping = false;
 
   void Replace(Modes& modes) const {
     for (std::size_t n = 0; n < modes.size(); ++n) replace(n, modes[n]);
@@ -30,7 +31,8 @@ std::vector<LossCause> CausesOf(const MixedExecutor& network) {
   std::vector<LossCause> causes = {
       {"integer weights", [](std::size_t, Exactness& e) { e.weights = true; }},
       {"rounding of activations", rounding(false)},
-      {"clipping", [](std::size_t, Exactness& e) { e.unclipped = e.unbounded = true; }}};
+      {"clipping", [](std::size_t, Exactness& e) { e.unclipped = e.unbounded = true; }, false,
+       true}};
   // In the order of the list of operations.
   std::map<std::size_t, std::string_view> approximations;
   for (std::size_t n = 0; n < network.nodes(); ++n) {
@@ -42,7 +44,8 @@ std::vector<LossCause> CausesOf(const MixedExecutor& network) {
                       [&network, kind = kind](std::size_t n, Exactness& e) {
                         const Op* op = network.OpOf(n);
                         e.function = e.function || (op != nullptr && op->index() == kind);
-                      }});
+                      },
+                      true});
   }
   causes.push_back({"scales as multipliers", [](std::size_t, Exactness& e) { e.ratio = true; }});
   causes.push_back({"residual stream's width", rounding(true)});
@@ -126,7 +129,8 @@ LossBudget MeasureBudget(const BaseRuns& runs, const ModelInputs& inputs, int th
     const double after = all.after[c].Ratio();
     budget.entries.push_back({causes[c].text, budget.remainder - after,
                               all.total.Ratio() - all.first[c].Ratio(),
-                              all.only[c].Ratio() - all.after.back().Ratio(), all.after[c]});
+                              all.only[c].Ratio() - all.after.back().Ratio(), all.after[c],
+                              causes[c].approximation, causes[c].clipping});
     budget.remainder = after;
   }
   return budget;

@@ -11,11 +11,13 @@ namespace qsim::diagnose {
 
 // Noise is relative to the signal: OutputPower::Ratio().
 struct LossEntry {
-  std::string cause;  // "integer weights", "softmax approximation", ...
-  double noise = 0;   // what the replacement in order takes away; may be negative
-  double first = 0;   // the same when it is the first to be replaced
-  double last = 0;    // the same when it is the last: the noise of this cause alone
-  OutputPower after;  // the output once it is replaced, in order
+  std::string cause;           // "integer weights", "softmax approximation", ...
+  double noise = 0;            // what the replacement in order takes away; may be negative
+  double first = 0;            // the same when it is the first to be replaced
+  double last = 0;             // the same when it is the last: the noise of this cause alone
+  OutputPower after;           // the output once it is replaced, in order
+  bool approximation = false;  // of a function, by an algorithm that was chosen
+  bool clipping = false;
 };
 
 // The entries and the remainder add up to the total by construction.

@@ -1,4 +1,5 @@
-// From suspicions to findings: every repair is tried, and what does not help is no culprit.
+// The culprits of a network: suspicions whose repairs are carried out, one behind the other, and
+// what is left without a name. docs/diagnose.md, "What makes a culprit".
 #pragma once
 
 #include <vector>
@@ -7,9 +8,8 @@
 
 namespace qsim::diagnose {
 
-// Looks for a culprit, repairs it, and looks again. `healed` is what is left to lose behind the
-// last repair. `measured` is that of the subject.
-std::vector<Culprit> FindCulprits(const DiagnosisSubject& subject, const Measurement& measured,
-                                  const DiagnoseOptions& options, double* repaired_db);
+// Of what Diagnose has measured; writes `findings` and `repaired_db`.
+void FindCulprits(const DiagnosisSubject& subject, const DiagnoseOptions& options,
+                  Diagnosis& diagnosis);
 
 }  // namespace qsim::diagnose

@@ -40,6 +40,14 @@ std::vector<Step> Chosen(const MixedExecutor& network, const Measurement& measur
 
 }  // namespace
 
+bool Diagnosis::ClippingDominates() const {
+  constexpr double kMost = 0.5;
+  const double total = budget.total.Ratio();
+  return std::any_of(budget.entries.begin(), budget.entries.end(), [&](const LossEntry& entry) {
+    return entry.clipping && total > 0 && entry.noise >= kMost * total;
+  });
+}
+
 Diagnosis Diagnose(const DiagnosisSubject& subject, const DiagnoseOptions& options) {
   const MixedExecutor network(subject.bundle, subject.model, subject.inputs, Wiring::kAny);
   const BaseRuns runs(network, subject.inputs.count());
@@ -47,6 +55,9 @@ Diagnosis Diagnose(const DiagnosisSubject& subject, const DiagnoseOptions& optio
   with_runs.runs = &runs;
   Diagnosis diagnosis;
   diagnosis.scope = options.scope;
+  diagnosis.bundle = options.bundle;
+  diagnosis.made_of = subject.bundle.provenance;
+  diagnosis.weights_hash = subject.model.weights_hash;
   diagnosis.images = subject.inputs.count();
   diagnosis.tokens = std::holds_alternative<TokenInputs>(subject.inputs.data);
   diagnosis.measured = Measure(runs, subject.inputs, options.threads);
@@ -54,7 +65,8 @@ Diagnosis Diagnose(const DiagnosisSubject& subject, const DiagnoseOptions& optio
   const std::vector<Step> steps = Chosen(network, diagnosis.measured, options.work, subject.inputs);
   diagnosis.effects = MeasureContributions(runs, subject.inputs, steps, options.threads);
   diagnosis.budget = MeasureBudget(runs, subject.inputs, options.threads);
-  diagnosis.findings = FindCulprits(with_runs, diagnosis.measured, options, &diagnosis.repaired_db);
+  with_runs.clipping_dominates = diagnosis.ClippingDominates();
+  FindCulprits(with_runs, options, diagnosis);
   if (diagnosis.healthy() && options.recognise) diagnosis.costs = FindCosts(with_runs, options);
   return diagnosis;
 }

@@ -20,6 +20,7 @@ struct RepairTrial {
   std::vector<std::string> settings;  // empty where the bundle itself was changed
   double output_before = 0, output_after = 0;
   double own_before = 0, own_after = 0;
+  bool worse = false;  // at the output: it counts as no repair, and the network stays without it
 };
 
 // A culprit: a suspicion that an experiment has confirmed.
@@ -48,6 +49,9 @@ struct Cost {
 
 struct Diagnosis {
   std::string scope;
+  std::string bundle;        // the directory; empty: of a fresh calibration
+  Provenance made_of;        // the bundle's
+  std::string weights_hash;  // of the model
   std::int64_t images = 0;
   bool tokens = false;  // they are sequences
   Measurement measured;
@@ -58,10 +62,18 @@ struct Diagnosis {
   std::vector<Cost> costs;        // of a network without culprits
   double repaired_db = 0;         // QSNR at the output with every finding's repair
   bool healthy() const { return findings.empty(); }
+  // Whether the bundle names other weights than the model has.
+  bool OtherWeights() const {
+    return !made_of.weights_hash.empty() && !weights_hash.empty() &&
+           made_of.weights_hash != weights_hash;
+  }
+  // Whether most of the output's noise is clipped values.
+  bool ClippingDominates() const;
 };
 
 struct DiagnoseOptions {
   std::string scope;
+  std::string bundle;
   int threads = 1;
   // How a configuration becomes a bundle, for repairs that are settings. Empty where there is no
   // configuration.

@@ -50,7 +50,8 @@ Json FindingJson(const Culprit& f) {
             {"output_before_db", t.output_before},
             {"output_after_db", t.output_after},
             {"own_before_db", t.own_before},
-            {"own_after_db", t.own_after}}}};
+            {"own_after_db", t.own_after},
+            {"helps", !f.exact_instead && !t.worse}}}};
 }
 
 Json CostJson(const Cost& c) {
@@ -116,6 +117,15 @@ std::string DiagnosisJsonText(const Diagnosis& d) {
   Json json = {{"verdict", VerdictOf(d)},
                {"healthy", d.healthy()},
                {"scope", d.scope},
+               {"bundle", d.bundle.empty() ? Json(nullptr) : Json(d.bundle)},
+               {"stale_weights", d.OtherWeights()},
+               {"provenance",
+                {{"qsim_version", d.made_of.qsim_version},
+                 {"config_sha256", d.made_of.config_hash},
+                 {"bundle_weights_sha256", d.made_of.weights_hash},
+                 {"weights_sha256", d.weights_hash},
+                 {"contract", d.made_of.contract},
+                 {"contract_sha256", d.made_of.contract_hash}}},
                {"images", d.images},
                {"output", OutputName(output)},
                {"output_qsnr_db", Maybe(output.Db())}};
@@ -152,6 +162,7 @@ DiagnosisPage PageOf(const Diagnosis& d) {
   const OutputPower& output = d.measured.output;
   DiagnosisPage page;
   page.title = "qsim diagnose";
+  if (!d.bundle.empty()) page.title += " " + d.bundle;
   page.verdict = VerdictOf(d);
   page.output = OutputName(output);
   page.output_db = Number(output.Db());

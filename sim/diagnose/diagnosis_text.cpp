@@ -44,7 +44,14 @@ std::string Top1(const OutputPower& output) {
 
 std::string HeaderText(const Diagnosis& d) {
   const OutputPower& output = d.measured.output;
-  std::string out = fmt::format("scope {}, {}\n", d.scope, CountInputs(d.images, d.tokens));
+  std::string out;
+  if (d.OtherWeights()) {
+    out += WrapText(
+        "", fmt::format("{}: the bundle's hash is {}, that of these weights {}",
+                        Name(Cause::kStaleWeights), d.made_of.weights_hash, d.weights_hash));
+  }
+  out += WrapText("", fmt::format("scope {}, {}{}", d.scope, CountInputs(d.images, d.tokens),
+                                  d.bundle.empty() ? "" : ", bundle " + d.bundle));
   out += WrapText("", fmt::format("output: {}, QSNR {} dB", OutputName(d), Db(output.Db())));
   if (output.parts() > 1) {
     const std::size_t worst = output.WorstPart();
@@ -88,8 +95,12 @@ std::string FindingText(const Diagnosis& d, const Culprit& f, std::size_t rank) 
       fmt::format("output {} -> {} dB", Db(t.output_before), Db(t.output_after));
   const std::string own =
       fmt::format("{} {} -> {} dB, ", f.tensor, Db(t.own_before), Db(t.own_after));
-  out += Labelled("tried", f.exact_instead ? output : own + output);
-  if (rank == d.findings.size() && rank > 1) {
+  out += Labelled("tried", (f.exact_instead ? output : own + output) +
+                               (t.worse ? ": worse, so that it is left out" : ""));
+  const bool repaired = std::any_of(d.findings.begin(), d.findings.end(), [](const Culprit& c) {
+    return !c.exact_instead && !c.trial.worse;
+  });
+  if (rank == d.findings.size() && rank > 1 && repaired) {
     out += fmt::format("\nWith every repair the output has {} dB.\n", Db(d.repaired_db));
   }
   return out;
@@ -127,17 +138,18 @@ std::string CostsText(const Diagnosis& d) {
   return out;
 }
 
-// The blocks whose taps are printed: those of the findings, else the one that loses most.
+// The blocks whose taps are printed: those of the findings and of the worst step; without findings
+// also the block that loses most, where that step is in none.
 std::set<std::string> BlocksToShow(const Diagnosis& d) {
   std::set<std::string> blocks;
   for (const Culprit& f : d.findings) blocks.insert(SplitBlock(f.tensor).block);
-  if (!blocks.empty()) return blocks;
-  const auto ranked = RankSteps(d);
-  for (const StepContribution* step : ranked) {
+  const bool named = !blocks.empty();
+  for (const StepContribution* step : RankSteps(d)) {
     const std::string block = SplitBlock(step->tensor).block;
-    if (!block.empty()) return {block};
+    blocks.insert(block);
+    if (named || !block.empty()) break;
   }
-  return {""};
+  return blocks;
 }
 
 std::string TapsText(const Diagnosis& d, bool verbose) {
@@ -148,7 +160,7 @@ std::string TapsText(const Diagnosis& d, bool verbose) {
                        RangeText(exact), RangeText(integer), own, place);
   };
   std::string out = fmt::format("\n{:<{}}{:>18}{:>18}{:>8}{:>9}\n", "QSNR in dB", kNameWidth,
-                                "float range", "integer range", "alone", "in place");
+                                "float range", "integer range", "own", "in place");
   std::size_t hidden = 0;
   for (const TensorLoss& tap : d.measured.taps) {
     if (!verbose && !blocks.contains(SplitBlock(tap.tensor).block)) {
@@ -167,7 +179,7 @@ std::string TapsText(const Diagnosis& d, bool verbose) {
 
 std::string StepsText(const Diagnosis& d, bool verbose) {
   std::string out = fmt::format("\n{:<{}}{:>10}{:>12}{:>12}{:>12}\n", "steps, the worst first",
-                                kNameWidth, "own QSNR", "only it", "gain if", "up to it");
+                                kNameWidth, "own QSNR", "alone", "gain if", "up to it");
   out += fmt::format("{:<{}}{:>10}{:>12}{:>12}{:>12}\n", "", kNameWidth, "", "integer", "exact",
                      "integer");
   std::vector<const StepContribution*> ranked = RankSteps(d);

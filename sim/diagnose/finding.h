@@ -27,6 +27,8 @@ struct DiagnosisSubject {
   const ModelInputs* calibration = nullptr;  // null where there is none
   // Runs of the inputs whose floats are this model's; null where there are none yet.
   const BaseRuns* runs = nullptr;
+  // Most of the output's noise is clipped values: they are looked at whatever their share.
+  bool clipping_dominates = false;
 };
 
 // The causes that have a name. The rest is kUnexplained: the operation is known, the reason not.
@@ -37,6 +39,12 @@ enum class Cause : std::uint8_t {
   kClipping,             // a range far narrower than the data
   kScaleMismatch,        // a scale or multiplier that does not belong to its tensor
   kZeroPointMismatch,    // the same of a zero point or a bias
+  kConstants,            // weights, biases or constants that are not this operation's
+  kTable,                // a table of another function, or for another scale
+  kPositions,            // positions that are missing, or in another order
+  kStaleWeights,         // a bundle of other weights
+  kOverflow,             // accumulators that are too narrow
+  kGateSaturates,        // a gate whose values are beyond its range
   kChannelOutliers,      // scales, per channel or not, that chase outliers
   kSmallProbabilities,   // a softmax whose probabilities are below half a step of its output
   kHeadDimScale,         // a wrong 1/sqrt(head_dim)

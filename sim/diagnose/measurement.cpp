@@ -142,6 +142,7 @@ class Taps {
                            double input_energy) const {
     const Program& program = network_.bundle().program;
     const FloatTensor& weight = LinearOf(network_.model(), output)->weight;
+    const ImageInputs* pixels = network_.PixelsIn(linear.input);
     const TensorScale& scales = network_.bundle().scales.at(linear.weight);
     const auto& codes = program.Constant(linear.weight).As<std::int8_t>();
     const Grid in = GridOf(linear.input);
@@ -152,7 +153,8 @@ class Taps {
     std::map<double, double> largest;  // by scale
     for (std::size_t i = 0; i < weight.data.size(); ++i) {
       double& most = largest[scales.At(i / depth).scale];
-      most = std::max(most, std::abs(static_cast<double>(weight.data[i])) * in.At(i % depth).scale);
+      const double w = std::abs(WeightOnPixels(weight, i, pixels));
+      most = std::max(most, w * in.At(i % depth).scale);
     }
     double squares = 0;
     for (std::size_t n = 0; n < rows; ++n) {

@@ -57,6 +57,9 @@ Power OwnLoss(const BaseRuns& runs, const Step& step, int threads);
 OutputPower MeasureOutput(const MixedExecutor& network, const BaseRuns& floats,
                           const ModelInputs& inputs, int threads);
 
+// One weight of a layer; of pixels as they are, where the network has them normalised.
+double WeightOnPixels(const FloatTensor& weight, std::size_t element, const ImageInputs* pixels);
+
 // The weights of every linear layer of the program.
 std::vector<WeightLoss> MeasureWeights(const MixedExecutor& network);
 

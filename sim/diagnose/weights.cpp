@@ -31,6 +31,13 @@ void AddRow(const std::vector<double>& exact, const std::vector<double>& codes, 
 
 }  // namespace
 
+double WeightOnPixels(const FloatTensor& weight, std::size_t element, const ImageInputs* pixels) {
+  const auto w = static_cast<double>(weight.data[element]);
+  if (pixels == nullptr) return w;
+  const auto depth = static_cast<std::size_t>(weight.shape[1]);
+  return w / pixels->stddev[element % depth / (depth / pixels->stddev.size())];
+}
+
 std::vector<WeightLoss> MeasureWeights(const MixedExecutor& network) {
   std::vector<WeightLoss> losses;
   const Bundle& bundle = network.bundle();
@@ -48,8 +55,7 @@ std::vector<WeightLoss> MeasureWeights(const MixedExecutor& network) {
     for (std::size_t n = 0; n < layer.bias.size(); ++n) {
       for (std::size_t k = 0; k < depth; ++k) {
         const std::size_t i = n * depth + k;
-        exact[k] = static_cast<double>(layer.weight.data[i]);
-        if (pixels != nullptr) exact[k] /= pixels->stddev[k / (depth / pixels->stddev.size())];
+        exact[k] = WeightOnPixels(layer.weight, i, pixels);
         centred[k] = static_cast<double>(codes[i] - linear->WeightZero(n)) / in.At(k).scale;
       }
       AddRow(exact, centred, loss);

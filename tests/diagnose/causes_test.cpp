@@ -126,12 +126,12 @@ std::vector<Planted> PlantedIn(int block) {
       at("narrow_multiplier", "residual1", Cause::kNarrowMultiplier),
       at("variance_underflow", "residual1", Cause::kVarianceUnderflow, "norm2"),
       at("variance_underflow", "input", Cause::kVarianceUnderflow, "norm1"),
-      at("bias_dropped", "attn_qkv", Cause::kUnexplained),
-      at("weight_row_zeroed", "attn_qkv", Cause::kUnexplained),
-      at("weight_row_zeroed", "mlp_fc2", Cause::kUnexplained),
-      at("sign_flipped", "attn_proj", Cause::kUnexplained),
-      at("gelu_table", "mlp_gelu", Cause::kUnexplained),
-      at("softmax_constants", "intSoft", Cause::kUnexplained),
+      at("bias_dropped", "attn_qkv", Cause::kConstants),
+      at("weight_row_zeroed", "attn_qkv", Cause::kConstants),
+      at("weight_row_zeroed", "mlp_fc2", Cause::kConstants),
+      at("sign_flipped", "attn_proj", Cause::kConstants),
+      at("gelu_table", "mlp_gelu", Cause::kTable),
+      at("softmax_constants", "intSoft", Cause::kConstants),
       Planted{"calibration_coverage", "", Cause::kCalibrationCoverage},
   };
 }
@@ -235,8 +235,8 @@ TEST(Causes, TheWeightAloneLooksFine) {
   const std::vector<Suspicion> found =
       Recognise(Digits(), Faulty(Digits(), {"double_quantization"}, Scope::kAttention));
   ASSERT_FALSE(found.empty());
-  EXPECT_GT(EvidenceOf(found[0], "weight QSNR alone"), 35);
-  EXPECT_LT(EvidenceOf(found[0], "weight QSNR in place"), 0);
+  EXPECT_GT(EvidenceOf(found[0], "own QSNR of the weights"), 35);
+  EXPECT_LT(EvidenceOf(found[0], "QSNR in place"), 0);
   EXPECT_GT(EvidenceOf(found[0], "output range ratio"), 2);
 }
 
@@ -461,8 +461,8 @@ TEST(EditedBundle, ANarrowAccumulator) {
       Faulty(Digits(), {}, Scope::kBlock, {"hardware.acc_bits=16", "hardware.acc_policy=wrap"});
   const std::vector<Suspicion> found = Recognise(Digits(), narrow);
   ASSERT_FALSE(found.empty());
-  EXPECT_EQ(Name(found[0].cause), Name(Cause::kUnexplained)) << Describe(found);
-  EXPECT_THAT(found[0].text, ::testing::HasSubstr("accumulator of 16 bits"));
+  EXPECT_EQ(Name(found[0].cause), Name(Cause::kOverflow)) << Describe(found);
+  EXPECT_THAT(found[0].text, ::testing::HasSubstr("accumulators of 16 bits"));
 }
 
 TEST(EditedBundle, SettingsOfWeights) {

@@ -26,18 +26,7 @@ const ShippedModel& Shipped() {
   return shipped;
 }
 
-// The shipped model's first images.
-ModelInputs FirstImages(std::int64_t count) {
-  ModelInputs inputs = Shipped().evaluation();
-  IntTensor& pixels = std::get<ImageInputs>(inputs.data).pixels;
-  Shape shape = pixels.shape();
-  shape[0] = count;
-  std::vector<std::uint8_t> values = pixels.As<std::uint8_t>();
-  values.resize(static_cast<std::size_t>(ElementCount(shape)));
-  pixels = IntTensor(shape, std::move(values));
-  inputs.labels.resize(static_cast<std::size_t>(count));
-  return inputs;
-}
+ModelInputs FirstImages(std::int64_t count) { return Shipped().FirstImages(count); }
 
 Op& OpOf(Bundle& bundle, const std::string& tensor) { return *ProducerOf(bundle.program, tensor); }
 

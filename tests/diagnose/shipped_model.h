@@ -50,6 +50,18 @@ class ShippedModel {
   const network::Network& model() const { return model_; }
   const ModelInputs& calibration() const { return calibration_; }
   const ModelInputs& evaluation() const { return evaluation_; }
+  // Of the evaluation's.
+  ModelInputs FirstImages(std::int64_t count) const {
+    ModelInputs inputs = evaluation_;
+    IntTensor& pixels = std::get<ImageInputs>(inputs.data).pixels;
+    Shape shape = pixels.shape();
+    shape[0] = count;
+    std::vector<std::uint8_t> values = pixels.As<std::uint8_t>();
+    values.resize(static_cast<std::size_t>(ElementCount(shape)));
+    pixels = IntTensor(shape, std::move(values));
+    if (!inputs.labels.empty()) inputs.labels.resize(static_cast<std::size_t>(count));
+    return inputs;
+  }
 
  private:
   Manifest manifest_;

@@ -10,8 +10,11 @@
 #include <utility>
 
 #include "golden/program/queries.h"
+#include "sim/diagnose/causes/constant_causes.h"
 #include "sim/diagnose/causes/multipliers.h"
+#include "sim/diagnose/causes/table_causes.h"
 #include "sim/semantics/model_check.h"
+#include "sim/text/text_util.h"
 
 namespace qsim::diagnose {
 namespace {
@@ -47,9 +50,11 @@ class ArithmeticSearch : CauseSearch {
       CheckColumns(op);
       if (step == nullptr) continue;
       step_ = step;
+      if (Overflows(op)) continue;
       if (step_->noise < kNoiseRatio * step_->remade || StepDb() > kSilentDb) continue;
       Explain(op, *ProducerOf(remade_.program, tensor_));
     }
+    ReportOverflow();
     return std::move(found_);
   }
 
@@ -83,12 +88,19 @@ class ArithmeticSearch : CauseSearch {
       return ReportWiring(fmt::format("reads '{}' where the scales around it ask for '{}'",
                                       fmt::join(is, "', '"), fmt::join(should, "', '")));
     }
+    const Remaking of = {subject_, remade_, *rederivation_, tensor_, op, good};
     if (ExplainZeros(op, good, Role::kOutputZero) || ExplainZeros(op, good, Role::kInputZero) ||
-        ExplainRatios(op, good) || ExplainTable(op, good) || ExplainAccumulator(op, good) ||
-        ExplainEps(op, good) || ExplainConstants(op, good)) {
+        ExplainRatios(of)) {
       return;
     }
+    if (auto table = ExplainTable(of)) return Tell(std::move(table->story), table->factor);
+    if (ExplainEps(op, good)) return;
+    if (auto story = ExplainConstants(of)) return Tell(std::move(*story));
     Report(Cause::kUnexplained, "it computes something else than the operation it stands for", {});
+  }
+
+  void Tell(Story story, std::optional<double> factor = std::nullopt) {
+    Report(story.cause, std::move(story.text), std::move(story.evidence), factor);
   }
 
   // ---- multipliers ----
@@ -125,14 +137,14 @@ class ArithmeticSearch : CauseSearch {
              {{"factor", factor, "x"}}, factor);
     } else {
       Report(factor > 0 ? Cause::kScaleMismatch : Cause::kUnexplained,
-             fmt::format("{} {:.3g} times what the scales around it ask for", what, factor),
+             fmt::format("{} {} times what the scales around it ask for", what, FactorText(factor)),
              {{"factor", factor, "x"}}, factor);
     }
   }
 
-  bool ExplainRatios(const Op& op, const Op& good) {
-    const std::vector<RatioList> actual = RatiosOf(op);
-    const std::vector<RatioList> wanted = RatiosOf(good);
+  bool ExplainRatios(const Remaking& of) {
+    const std::vector<RatioList> actual = RatiosOf(of.op);
+    const std::vector<RatioList> wanted = RatiosOf(of.good);
     std::vector<MultiplierFit> fits;
     for (std::size_t i = 0; i < actual.size(); ++i)
       fits.push_back(FitMultipliers(actual[i].values, wanted[i].values));
@@ -145,12 +157,17 @@ class ArithmeticSearch : CauseSearch {
       ReportFactor(fits.front().centre, "all its multipliers are");
       return true;
     }
-    std::vector<std::string> operands = InputsOf(op);
-    for (std::string& name : ConstantsOf(op)) operands.push_back(std::move(name));
+    std::vector<std::string> operands = InputsOf(of.op);
+    for (std::string& name : ConstantsOf(of.op)) operands.push_back(std::move(name));
+    if (auto story = ExplainExchange(of, operands)) {
+      Tell(std::move(*story));
+      return true;
+    }
     const auto explain = [&](std::size_t i) {
-      return ExplainFit(fits[i], fits.size() == 1
-                                     ? "its multipliers"
-                                     : fmt::format("the multipliers of '{}'", operands.at(i)));
+      const std::string what = fits.size() == 1
+                                   ? "its multipliers"
+                                   : fmt::format("the multipliers of '{}'", operands.at(i));
+      return ExplainFit(of, i, fits[i], what);
     };
     // Those that are at fault whatever the others are; then the others, the last one first.
     for (std::size_t i = 0; i + 1 < fits.size(); ++i) {
@@ -166,7 +183,8 @@ class ArithmeticSearch : CauseSearch {
   }
 
   // True where the multipliers explain what is wrong.
-  bool ExplainFit(const MultiplierFit& fit, const std::string& what) {
+  bool ExplainFit(const Remaking& of, std::size_t list, const MultiplierFit& fit,
+                  const std::string& what) {
     if (fit.healthy()) return false;
     if (fit.bits <= kNarrowBits && fit.rounded) {
       if (StepDb() > kNarrowDb) return true;  // narrow, but wide enough
@@ -177,16 +195,10 @@ class ArithmeticSearch : CauseSearch {
               {"largest error", 100 * fit.largest_error, "%"}});
       if (subject_.bundle.hardware.multiplier_bits < 16)
         AddSettings("give the multipliers 16 bits", {"hardware.multiplier_bits=16"});
-    } else if (fit.uniform) {
+    } else if (fit.uniform && std::fabs(fit.centre - 1) > kHealthyRatio) {
       ReportFactor(fit.centre, what + " are");
     } else {
-      Report(Cause::kScaleMismatch,
-             fmt::format("{} of {} channels are not the ratios of the scales around them: {:.3g} "
-                         "to {:.3g} times",
-                         what, fit.off, fit.least, fit.most),
-             {{"channels at fault", static_cast<double>(fit.off), ""},
-              {"smallest factor", fit.least, "x"},
-              {"largest factor", fit.most, "x"}});
+      Tell(ExplainRatioList(of, list, what));
     }
     return true;
   }
@@ -210,93 +222,58 @@ class ArithmeticSearch : CauseSearch {
         const std::int64_t should = EntryFor(w, c);
         if (is == should) continue;
         if (count > 1) whose += fmt::format(", channel {}", c);
-        Report(Cause::kZeroPointMismatch,
-               fmt::format("the zero point of {} is {}, the scales beside it say {}", whose, is,
-                           should),
-               {{"zero point off by", static_cast<double>(is - should), ""}});
+        Report(
+            Cause::kZeroPointMismatch,
+            fmt::format("the zero point of {} is {}, {} too {}: the scales beside it say {}", whose,
+                        is, std::llabs(is - should), is > should ? "large" : "small", should),
+            {{"zero point off by", static_cast<double>(is - should), ""}});
         return true;
       }
     }
     return false;
   }
 
-  // What a table gives for every code of its input, less the output's zero point: of each column
-  // that has a table of its own in the program's operation or in the good one.
-  std::vector<std::int64_t> TableValues(const Op& op, const Op& is, const Op& good) const {
-    std::vector<std::int64_t> values;
-    const TensorScale& out = subject_.bundle.scales.at(tensor_);
-    const auto* table = std::get_if<TableOp>(&op);
-    if (table == nullptr) {
-      values = IntegersOf(op, Role::kTable).front().values;
-      for (std::int64_t& v : values) v -= out.zero[0];
-      return values;
-    }
-    const QuantRange range = subject_.bundle.program.Tensor(table->input).range;
-    const std::int64_t codes = std::int64_t{range.qmax} - range.qmin + 1;
-    const auto &first = std::get<TableOp>(is).table_of, &second = std::get<TableOp>(good).table_of;
-    std::set<std::pair<std::int32_t, std::int32_t>> seen;
-    for (std::size_t c = 0; c < std::max({first.size(), second.size(), std::size_t{1}}); ++c) {
-      const auto of = [c](const auto& tables) { return tables.empty() ? 0 : tables.at(c); };
-      if (!seen.emplace(of(first), of(second)).second) continue;
-      for (std::int64_t code = 0; code < codes; ++code) {
-        values.push_back(
-            std::int64_t{TableValue(code, table->TableOf(c, codes), table->step_bits)} -
-            out.At(c).zero);
-      }
-    }
-    return values;
-  }
-
-  // y = factor f(x) + offset over the codes of the input.
-  bool ExplainTable(const Op& op, const Op& good) {
-    if (IntegersOf(op, Role::kTable).empty() || op == good) return false;
-    const std::vector<std::int64_t> table = TableValues(op, op, good);
-    const std::vector<std::int64_t> wanted = TableValues(good, op, good);
-    if (table == wanted) return false;
-    const auto count = static_cast<double>(table.size());
-    double y = 0, g = 0, yg = 0, gg = 0, yy = 0;
-    for (std::size_t i = 0; i < table.size(); ++i) {
-      const auto a = static_cast<double>(table[i]);
-      const auto b = static_cast<double>(wanted.at(i));
-      y += a;
-      g += b;
-      yg += a * b;
-      gg += b * b;
-      yy += a * a;
-    }
-    const double variance = gg - g * g / count;
-    const double factor = variance > 0 ? (yg - y * g / count) / variance : 0;
-    const double offset = (y - factor * g) / count;
-    const double rest = yy - y * y / count - factor * (yg - y * g / count);
-    const std::vector<Evidence> evidence = {{"factor", factor, "x"}, {"offset", offset, ""}};
-    // A true line leaves the roundings of two tables: two steps at most.
-    if (rest > 2 * count) {
-      Report(Cause::kUnexplained, "its table is not the function's, up to a factor and an offset",
-             evidence);
-    } else if (std::fabs(offset) > 2) {
-      Report(Cause::kZeroPointMismatch,
-             fmt::format("its table has an output zero point {:.1f} steps off", offset), evidence);
-    } else {
-      Report(
-          Cause::kScaleMismatch,
-          fmt::format("its table's outputs are {:.3g} times those of the output's scale", factor),
-          evidence, factor);
-    }
+  // Notes a product whose accumulator is all that differs, and changes some of its sums.
+  bool Overflows(const Op& op) {
+    const Op& good = *ProducerOf(remade_.program, tensor_);
+    if (AccumulatorOf(op) == nullptr || *AccumulatorOf(op) == *AccumulatorOf(good)) return false;
+    Op wide = op;
+    *AccumulatorOf(wide) = *AccumulatorOf(good);
+    if (!(wide == good)) return false;
+    if (step_->other > 0) overflowing_.emplace_back(tensor_, *step_);
     return true;
   }
 
-  bool ExplainAccumulator(const Op& op, const Op& good) {
-    const Accumulator* acc = AccumulatorOf(op);
-    if (acc == nullptr || *acc == *AccumulatorOf(good)) return false;
-    Report(Cause::kUnexplained,
-           fmt::format("its accumulator of {} bits overflows (policy {})", acc->bits,
-                       Name(acc->policy)),
-           {{"accumulator bits", static_cast<double>(acc->bits), ""}});
-    found_.back().suspicion.repairs.clear();
-    const std::string text = "give the accumulator 32 bits";
-    AddRepair(text, [tap = tensor_](Bundle& b) { WidenAccumulator(tap, b.program); });
+  // One suspicion, of the product that loses most.
+  void ReportOverflow() {
+    if (overflowing_.empty()) return;
+    const auto worst = std::max_element(
+        overflowing_.begin(), overflowing_.end(), [](const auto& a, const auto& b) {
+          return a.second.noise * b.second.signal < b.second.noise * a.second.signal;
+        });
+    tensor_ = worst->first;
+    const StepNoise step = worst->second;
+    const Accumulator& acc = *AccumulatorOf(*ProducerOf(subject_.bundle.program, tensor_));
+    std::vector<Evidence> evidence = {{"accumulator bits", static_cast<double>(acc.bits), ""}};
+    std::vector<std::string> tensors;
+    for (const auto& [tensor, noise] : overflowing_) {
+      evidence.push_back(
+          {fmt::format("of {}", tensor), 100 * noise.other / noise.elements, "% of the sums"});
+      tensors.push_back(tensor);
+    }
+    CauseSearch::Report(
+        Cause::kOverflow,
+        fmt::format("accumulators of {} bits overflow (policy {}) in {}, here in {:.2g} % of the "
+                    "sums",
+                    acc.bits, Name(acc.policy),
+                    Count(static_cast<std::int64_t>(tensors.size()), "product", "products"),
+                    100 * step.other / step.elements),
+        std::move(evidence), step.noise / std::max(step.signal, 1e-300));
+    const std::string text = "give the accumulators 32 bits";
+    AddRepair(text, [tensors](Bundle& b) {
+      for (const std::string& tensor : tensors) WidenAccumulator(tensor, b.program);
+    });
     AddSettings(text, {"hardware.acc_bits=32"});
-    return true;
   }
 
   bool ExplainEps(const Op& op, const Op& good) {
@@ -335,62 +312,6 @@ class ArithmeticSearch : CauseSearch {
       settings.push_back(fmt::format("blocks.{}.numerics.layernorm_eps=add", block));
     AddSettings(text, std::move(settings));
     return true;
-  }
-
-  bool ExplainConstants(const Op& op, const Op& good) {
-    for (const Role role : {Role::kAddend, Role::kCoefficient}) {
-      const std::vector<Integers> actual = IntegersOf(op, role);
-      const std::vector<Integers> wanted = IntegersOf(good, role);
-      for (std::size_t i = 0; i < std::min(actual.size(), wanted.size()); ++i) {
-        const std::vector<std::int64_t>& a = actual[i].values;
-        const std::vector<std::int64_t>& w = wanted[i].values;
-        if (a == w) continue;
-        const bool by_channel = actual[i].field.axis == Axis::kChannel;
-        Report(role == Role::kAddend ? Cause::kZeroPointMismatch
-               : by_channel          ? Cause::kScaleMismatch
-                                     : Cause::kUnexplained,
-               a.size() == 1 && w.size() == 1
-                   ? fmt::format("its {} is {}, the scales around it ask for {}",
-                                 actual[i].field.name, a[0], w[0])
-                   : fmt::format("its {} is not the one that the scales around it ask for",
-                                 actual[i].field.name),
-               {});
-        return true;
-      }
-    }
-    for (const std::string& name : ConstantsOf(op)) {
-      const IntTensor& is = subject_.bundle.program.Constant(name);
-      const IntTensor& should = remade_.program.Constant(name);
-      if (is == should) continue;
-      if (std::holds_alternative<MultiplyOp>(op)) {
-        ReportFactors(name, is, should);
-        return true;
-      }
-      Report(Cause::kUnexplained, fmt::format("its '{}' is not the one of the model", name), {});
-      return true;
-    }
-    return false;
-  }
-
-  // The factors of columns.
-  void ReportFactors(const std::string& name, const IntTensor& is, const IntTensor& should) {
-    std::int64_t off = 0, zero = 0;
-    double both = 0, squares = 0;
-    for (std::int64_t c = 0; c < is.size(); ++c) {
-      off += is.At(c) != should.At(c);
-      zero += is.At(c) == 0 && should.At(c) != 0;
-      both += static_cast<double>(is.At(c)) * static_cast<double>(should.At(c));
-      squares += static_cast<double>(should.At(c)) * static_cast<double>(should.At(c));
-    }
-    const bool dropped = zero == off;
-    Report(Cause::kScaleMismatch,
-           dropped ? fmt::format("{} of {} factors in '{}' are 0 where the model has some: what it "
-                                 "scales is dropped there",
-                                 zero, is.size(), name)
-                   : fmt::format("{} of {} factors in '{}' are not the model's: {:.3g} times them "
-                                 "on the average",
-                                 off, is.size(), name, both / std::max(squares, 1.0)),
-           {{"factors off", 100 * static_cast<double>(off) / static_cast<double>(is.size()), "%"}});
   }
 
   // ---- what only the network and stated scales can tell ----
@@ -443,6 +364,7 @@ class ArithmeticSearch : CauseSearch {
   const Probe& probe_;
   const StepNoise* step_ = nullptr;
   std::map<std::string, std::string> rewired_;  // what to say of it, by output
+  std::vector<std::pair<std::string, StepNoise>> overflowing_;
 };
 
 }  // namespace

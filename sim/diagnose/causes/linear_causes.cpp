@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <set>
 #include <utility>
 
-#include "sim/diagnose/causes/layout.h"
+#include "sim/diagnose/causes/bias_causes.h"
 #include "sim/diagnose/causes/weight_fit.h"
 #include "sim/diagnose/causes/weight_shares.h"
 #include "sim/diagnose/structure.h"
@@ -23,7 +24,9 @@ constexpr double kGoodDb = 32;         // of a layer that needs no suspicion
 constexpr double kBiasDb = 26;         // of a layer whose bias is right
 constexpr double kStackedRange = 1.1;  // between stacked layers
 constexpr double kFewBitsDb = 17;
-constexpr double kExtremes = 0.06;  // share of codes at the ends of their range
+constexpr double kExtremes = 0.06;     // share of codes at the ends of their range
+constexpr double kColumnsDb = 32;      // of codes whose columns have a factor each
+constexpr std::size_t kRowsShown = 8;  // that tell whether the weights are another layer's
 
 class LayerCauses : CauseSearch {
  public:
@@ -40,10 +43,23 @@ class LayerCauses : CauseSearch {
       alive_.push_back(n);
       if (fit_.Row(n).both < 0 || fit_.Row(n).Agreement() < kAgreement) bad_.push_back(n);
     }
+    outputs_ = {"output channel", parts_, 1};
+    const std::size_t parts = std::max<std::size_t>(1, parts_.size());
+    if (node_.heads > 1) outputs_.heads = static_cast<std::size_t>(node_.heads) / parts;
+    const network::Node& input = subject.model.At(node_.inputs[0]);
+    inputs_ = {"input channel", {}, static_cast<std::size_t>(input.heads)};
+    const auto* patches = std::get_if<network::Patches>(&input.function);
+    if (patches == nullptr) return;
+    const auto size = static_cast<std::size_t>(patches->size);
+    const std::size_t colours = fit_.depth() / (size * size);
+    inputs_ = {"pixel", {}, 1, 0, {colours, size, size}};
+    for (std::size_t c = 0; colours > 1 && c < colours; ++c)
+      inputs_.parts.push_back({c * size * size, size * size, fmt::format("colour {}", c)});
+    images_ = std::get_if<ImageInputs>(&subject.inputs.data);
   }
 
   std::vector<Suspect> Find() {
-    if (ConstantOff()) return std::move(found_);
+    if (OtherStatistics() || ConstantOff() || CoarseGrid()) return std::move(found_);
     if (!bad_.empty()) {
       ExplainCodes();
     } else if (fit_.Noise() > kFactorNoise * fit_.NoiseAlone() && InPlaceDb() < kGoodDb) {
@@ -51,7 +67,8 @@ class LayerCauses : CauseSearch {
     } else if (!FewBits() && !Clamped(alive_) && !Stacked()) {
       OtherWeights();
     }
-    if (found_.empty()) ExplainBias();
+    if (found_.empty() && Db(fit_.Signal(), fit_.BiasNoise()) <= kBiasDb)
+      Tell(ExplainBiases(fit_, outputs_, OtherBiases()));
     return std::move(found_);
   }
 
@@ -61,8 +78,8 @@ class LayerCauses : CauseSearch {
 
   void Report(Cause cause, std::string text, std::vector<Evidence> evidence,
               std::optional<double> factor = std::nullopt) {
-    evidence.insert(evidence.begin(), {{"weight QSNR alone", AloneDb(), "dB"},
-                                       {"weight QSNR in place", InPlaceDb(), "dB"}});
+    evidence.insert(evidence.begin(), {{"own QSNR of the weights", AloneDb(), "dB"},
+                                       {"QSNR in place", InPlaceDb(), "dB"}});
     CauseSearch::Report(cause, std::move(text), std::move(evidence),
                         (fit_.Noise() + fit_.BiasNoise()) / fit_.Signal(), factor);
     AddRepair(
@@ -81,25 +98,154 @@ class LayerCauses : CauseSearch {
     CauseSearch::AddSettings(std::move(text), std::move(settings));
   }
 
+  void Tell(Story story) { Report(story.cause, std::move(story.text), std::move(story.evidence)); }
+
+  // The pixels' mean and deviation that it is made for.
+  bool OtherStatistics() {
+    if (images_ == nullptr || InPlaceDb() > kGoodDb) return false;
+    std::optional<Story> story = ExplainStatistics(fit_, *images_);
+    if (!story) return false;
+    Tell(std::move(*story));
+    return true;
+  }
+
+  // Codes that leave out most of their range's.
+  bool CoarseGrid() {
+    if (InPlaceDb() > kGoodDb) return false;
+    int common = 0;
+    for (const std::size_t n : alive_) {
+      for (std::size_t k = 0; k < fit_.depth(); ++k)
+        common = std::gcd(common, static_cast<int>(fit_.Code(n, k) - fit_.Code(alive_[0], 0)));
+    }
+    if (common < 2) return false;
+    double largest = 0;
+    for (const std::size_t n : alive_) largest = std::max(largest, fit_.LargestCode(n));
+    const double levels = std::floor(2 * largest / common) + 1;
+    Report(Cause::kTooFewBits,
+           fmt::format("the codes lie {} apart: {:.0f} levels of the {:.0f} that they are declared "
+                       "to have, too few bits",
+                       common, levels, 2 * largest + 1),
+           {{"distance of neighbouring codes", static_cast<double>(common), ""}});
+    return true;
+  }
+
   // ---- codes that are not those of the weights ----
 
   void ExplainCodes() {
     const auto dead = std::count_if(bad_.begin(), bad_.end(),
                                     [&](std::size_t n) { return fit_.Row(n).in_place <= 0; });
     if (static_cast<std::size_t>(dead) == bad_.size()) {
-      Report(Cause::kUnexplained, fmt::format("{} holds nothing but zeros", Channels(bad_)),
+      Report(Cause::kConstants,
+             fmt::format("nothing but zeros at {}", PlacesText(bad_, fit_.rows(), outputs_)),
              {{"empty output channels", static_cast<double>(dead), ""}});
-    } else if (NegativesLost(fit_, bad_)) {
+      return;
+    }
+    if (NegativesLost(fit_, bad_)) {
       Report(Cause::kUnsignedOnSigned,
              "the codes hold the positive weights only: an unsigned type on signed weights",
              {{"negative weights", 100 * NegativeShare(fit_, bad_), "%"}});
       AddSettings("make its weights signed", {"bit_type.signed=True", "bit_type.symmetric=True"});
-    } else if (!Clamped(bad_) && !Permuted() && !Flipped()) {
-      Report(Cause::kUnexplained,
-             fmt::format("{} agree{} with no output channel of the float weights", Channels(bad_),
-                         bad_.size() == 1 ? "s" : ""),
+      return;
+    }
+    // What half a step costs does not make a row another one.
+    const Tolerance rough{std::sqrt(1 / kAgreement - 1), 0, {}};
+    const Kinship rows = KinshipOf(fit_.Rows(true), fit_.Rows(false), outputs_, rough);
+    if (rows.kind == Kinship::Kind::kOrder) {
+      Report(Cause::kHeadLayout, rows.Sentence("the weights", ""),
+             {{"output channels out of place", static_cast<double>(Misplaced(rows.from)), ""}});
+    } else if (!ExplainColumns(rough) && !Clamped(bad_) && !AnotherLayers()) {
+      const bool flipped = rows.kind == Kinship::Kind::kNegated;
+      Report(flipped ? Cause::kConstants : Cause::kUnexplained,
+             flipped ? rows.Sentence("the weights", "")
+                     : fmt::format("the weights at {} agree with no output channel of the float "
+                                   "weights",
+                                   PlacesText(bad_, fit_.rows(), outputs_)),
              {{"output channels at fault", static_cast<double>(bad_.size()), ""}});
     }
+  }
+
+  // Input channels in another order, missing, or with another sign or factor.
+  bool ExplainColumns(const Tolerance& tolerance) {
+    const Kinship columns = KinshipOf(fit_.Columns(true), fit_.Columns(false), inputs_, tolerance);
+    switch (columns.kind) {
+      case Kinship::Kind::kOrder:
+        Report(Cause::kHeadLayout, columns.Sentence("the weights", ""),
+               {{fmt::format("{}s out of place", inputs_.noun),
+                 static_cast<double>(Misplaced(columns.from)), ""}});
+        return true;
+      case Kinship::Kind::kZero:
+      case Kinship::Kind::kNegated:
+        Report(Cause::kConstants, columns.Sentence("the weights", ""), {});
+        return true;
+      case Kinship::Kind::kScaled:
+      case Kinship::Kind::kGroups:
+        if (columns.at.size() == fit_.depth() && columns.kind == Kinship::Kind::kScaled)
+          return false;  // of every row as well
+        Report(Cause::kScaleMismatch, columns.Sentence("the weights", "what they should be"), {});
+        return true;
+      default:
+        return TransposedMatrix();
+    }
+  }
+
+  bool TransposedMatrix() {
+    if (TransposedAgreement(fit_) < kAgreement) return false;
+    Report(Cause::kHeadLayout, "the weights are transposed: [in, out] in place of [out, in]", {});
+    return true;
+  }
+
+  // The model's other layers of this size; of some rows.
+  bool AnotherLayers() {
+    std::vector<std::size_t> shown;
+    for (std::size_t i = 0; i < bad_.size() && i < kRowsShown; ++i)
+      shown.push_back(bad_[i * bad_.size() / std::min<std::size_t>(bad_.size(), kRowsShown)]);
+    const auto some = [&](auto value) {
+      Lines lines{{}, fit_.depth()};
+      for (const std::size_t n : shown) {
+        for (std::size_t k = 0; k < fit_.depth(); ++k) lines.values.push_back(value(n, k));
+      }
+      return lines;
+    };
+    std::vector<Foreign> others;
+    ForEachOther([&](const std::string& name, const network::Linear& layer) {
+      others.emplace_back(name, some([&](std::size_t n, std::size_t k) {
+                            return static_cast<double>(layer.weight.data[n * fit_.depth() + k]);
+                          }));
+    });
+    const Kinship kin = KinshipOf(
+        some([&](std::size_t n, std::size_t k) { return fit_.InPlace(n, k); }),
+        some([&](std::size_t n, std::size_t k) { return fit_.Weight(n, k); }), {}, {}, others);
+    if (kin.kind != Kinship::Kind::kForeign) return false;
+    Report(
+        Cause::kConstants,
+        fmt::format("the weights at {} are {}", PlacesText(bad_, fit_.rows(), outputs_), kin.text),
+        {});
+    return true;
+  }
+
+  template <typename Visit>
+  void ForEachOther(Visit visit) const {
+    for (const network::Node& node : subject_.model.nodes()) {
+      const auto* other = std::get_if<network::Projection>(&node.function);
+      if (other == nullptr || &node == &node_) continue;
+      if (other->layer.weight.shape !=
+          Shape{static_cast<std::int64_t>(fit_.rows()), static_cast<std::int64_t>(fit_.depth())}) {
+        continue;
+      }
+      visit(AccumulatorName(node), other->layer);
+    }
+  }
+
+  std::vector<Foreign> OtherBiases() const {
+    std::vector<Foreign> others;
+    for (const network::Node& node : subject_.model.nodes()) {
+      const auto* other = std::get_if<network::Projection>(&node.function);
+      if (other == nullptr || &node == &node_ || other->layer.bias.size() != fit_.rows()) continue;
+      Lines lines;
+      for (const float b : other->layer.bias) lines.values.push_back(static_cast<double>(b));
+      others.emplace_back(AccumulatorName(node), std::move(lines));
+    }
+    return others;
   }
 
   // Many codes at the ends of the range, and the others right.
@@ -110,61 +256,6 @@ class LayerCauses : CauseSearch {
            "the weights are clipped: far too many codes lie at the ends of their range",
            {{"codes at the ends", 100 * share, "%"}});
     AddSettings("observe the whole range of its weights", {"observer_type=MinmaxObserver"});
-    return true;
-  }
-
-  bool Flipped() {
-    const bool flipped = std::all_of(bad_.begin(), bad_.end(), [&](std::size_t n) {
-      return fit_.Row(n).both < 0 && fit_.Row(n).Agreement() >= kAgreement;
-    });
-    if (!flipped) return false;
-    Report(Cause::kUnexplained,
-           fmt::format("{} {} the wrong sign", Channels(bad_), bad_.size() == 1 ? "has" : "have"),
-           {{"output channels at fault", static_cast<double>(bad_.size()), ""}});
-    return true;
-  }
-
-  ChannelGroups OutputGroups() const {
-    if (parts_.empty()) return {fit_.rows(), 1, ""};
-    const std::size_t heads = static_cast<std::size_t>(node_.heads) / parts_.size();
-    return {parts_[0].channels, std::max<std::size_t>(1, heads), NamesOf(parts_)};
-  }
-
-  bool Permuted() {
-    constexpr double kMatch = 0.9;
-    std::vector<std::size_t> from(fit_.rows());
-    for (std::size_t n = 0; n < from.size(); ++n) from[n] = n;
-    std::size_t matched = 0;
-    for (const std::size_t n : bad_) {
-      const WeightFit::Match match = fit_.BestMatch(n);
-      if (match.correlation < kMatch) continue;
-      from[n] = match.row;
-      ++matched;
-    }
-    const network::Node& input = subject_.model.At(node_.inputs[0]);
-    if (matched * 5 >= bad_.size() * 4) {
-      Report(Cause::kHeadLayout, DescribeOrder(from, OutputGroups(), "output channel"),
-             {{"output channels out of place", static_cast<double>(matched), ""}});
-      return true;
-    }
-    if (bad_.size() * 2 < alive_.size()) return false;
-    std::vector<std::size_t> columns(fit_.depth());
-    matched = 0;
-    for (std::size_t k = 0; k < columns.size(); ++k) {
-      const WeightFit::Match match = fit_.BestColumn(k);
-      columns[k] = match.correlation < kMatch ? k : match.row;
-      matched += match.correlation >= kMatch;
-    }
-    if (matched * 5 < columns.size() * 4) return Transposed();
-    const ChannelGroups groups{fit_.depth(), static_cast<std::size_t>(input.heads), ""};
-    Report(Cause::kHeadLayout, DescribeOrder(columns, groups, "input channel"),
-           {{"input channels out of place", static_cast<double>(Misplaced(columns)), ""}});
-    return true;
-  }
-
-  bool Transposed() {
-    if (TransposedAgreement(fit_) < kAgreement) return false;
-    Report(Cause::kHeadLayout, "the weights are transposed: [in, out] in place of [out, in]", {});
     return true;
   }
 
@@ -187,12 +278,14 @@ class LayerCauses : CauseSearch {
     if (AllNear(factors, centre)) {
       Report(
           Cause::kScaleMismatch,
-          fmt::format("every weight counts {:.3g} times: the scale stated for the accumulator or "
-                      "the input is not the one that the codes were made with",
-                      centre),
+          fmt::format("every weight counts {} times: the scale stated for the accumulator or the "
+                      "input is not the one that the codes were made with",
+                      FactorText(centre)),
           std::move(evidence), centre);
       return;
     }
+    const Tolerance fine{0.1, 0, {}};
+    if (Db(fit_.Signal(), fit_.NoiseAlone()) < kColumnsDb && ExplainColumns(fine)) return;
     if (ConstantInParts()) {
       for (const Evidence& e : PartRanges()) evidence.push_back(e);
       Report(AllNear(stated, Median(stated)) ? Cause::kStackedScale : Cause::kScaleMismatch,
@@ -204,12 +297,28 @@ class LayerCauses : CauseSearch {
     }
     // Whether channels of small range are blown up to that of the others.
     const double correlation = LogCorrelation(factors, ranges);
-    const auto off = std::count_if(factors.begin(), factors.end(),
-                                   [](double f) { return std::fabs(f - 1) > 0.1; });
+    std::vector<std::size_t> off;
+    double smallest = 1, largest = 1;
+    for (std::size_t i = 0; i < factors.size(); ++i) {
+      if (std::fabs(factors[i] - 1) <= 0.1) continue;
+      off.push_back(alive_[i]);
+      smallest = std::min(smallest, factors[i]);
+      largest = std::max(largest, factors[i]);
+    }
     evidence.push_back({"correlation of factor and range", correlation, ""});
-    if (static_cast<std::size_t>(off) * 4 <= factors.size()) {
+    if (off.size() * 4 <= factors.size()) {
+      const std::string places = PlacesText(off, fit_.rows(), outputs_);
+      const double one = fit_.Row(off.front()).Factor();
+      const bool same = std::all_of(off.begin(), off.end(), [&](std::size_t n) {
+        return std::fabs(fit_.Row(n).Factor() / one - 1) < 0.04;
+      });
       Report(Cause::kScaleMismatch,
-             fmt::format("{} output channels are read with scales that are not theirs", off),
+             same ? fmt::format("the weights are {} times what they should be at {}: the scale "
+                                "there is not theirs",
+                                FactorText(one), places)
+                  : fmt::format("the scales at {} are not those of the weights there, which count "
+                                "{} to {} times",
+                                places, FactorText(smallest), FactorText(largest)),
              std::move(evidence));
     } else if (AllNear(stated, Median(stated)) || correlation < -0.9 || SharedScales()) {
       Report(Cause::kDoubleQuantization,
@@ -304,7 +413,7 @@ class LayerCauses : CauseSearch {
   void OtherWeights() {
     if (InPlaceDb() > kGoodDb) return;
     const double share = ShareOfOtherCodes(fit_, alive_);
-    if (share < 0.005) return;
+    if (share < 0.005 || ExplainColumns({0.1, 0, {}})) return;
     Report(Cause::kUnexplained,
            fmt::format("{:.1f} % of the codes are not those of the float weights", 100 * share),
            {{"codes at fault", 100 * share, "%"}});
@@ -321,44 +430,11 @@ class LayerCauses : CauseSearch {
     return true;
   }
 
-  // ---- biases ----
-
-  void ExplainBias() {
-    if (Db(fit_.Signal(), fit_.BiasNoise()) > kBiasDb) return;
-    double all = 0, rest_of_zero = 0, in_place = 0, exact = 0, both = 0, sums = 0;
-    std::vector<double> off;
-    for (std::size_t n = 0; n < fit_.rows(); ++n) {
-      off.push_back(fit_.BiasInPlace(n) - fit_.Bias(n));
-      double sum = 0;
-      for (std::size_t k = 0; k < fit_.depth(); ++k) sum += fit_.InPlace(n, k);
-      all += off[n] * off[n];
-      both += off[n] * sum;
-      sums += sum * sum;
-      in_place += fit_.BiasInPlace(n) * fit_.BiasInPlace(n);
-      exact += fit_.Bias(n) * fit_.Bias(n);
-    }
-    rest_of_zero = sums > 0 ? all - both * both / sums : all;
-    const std::vector<Evidence> evidence = {
-        {"bias off by", std::sqrt(all / static_cast<double>(off.size())), ""},
-        {"bias", std::sqrt(exact / static_cast<double>(off.size())), ""}};
-    if (rest_of_zero < 0.1 * all) {
-      Report(Cause::kZeroPointMismatch, "the biases are off as if the input had another zero point",
-             evidence);
-    } else if (in_place < 1e-3 * exact) {
-      Report(Cause::kUnexplained, "the bias is missing", evidence);
-    } else {
-      Report(Cause::kZeroPointMismatch, "the biases are not those of the layer", evidence);
-    }
-  }
-
-  std::string Channels(const std::vector<std::size_t>& rows) const {
-    if (rows.size() == 1) return fmt::format("output channel {}", rows[0]);
-    return fmt::format("{} of {} output channels", rows.size(), fit_.rows());
-  }
-
   WeightFit fit_;
   const network::Node& node_;
   std::vector<StackedPart> parts_;
+  Places outputs_, inputs_;
+  const ImageInputs* images_ = nullptr;  // whose pixels it reads
   std::vector<std::size_t> alive_, bad_;
 };
 

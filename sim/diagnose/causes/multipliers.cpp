@@ -15,7 +15,6 @@ double Value(Multiplier m) { return std::ldexp(static_cast<double>(m.m), -m.shif
 
 MultiplierFit FitMultipliers(const std::vector<Multiplier>& actual,
                              const std::vector<Multiplier>& wanted) {
-  constexpr double kHealthy = 0.005;
   MultiplierFit fit;
   fit.rounded = true;
   std::vector<double> factors;
@@ -27,7 +26,7 @@ MultiplierFit FitMultipliers(const std::vector<Multiplier>& actual,
     const double factor = Value(a) / value;
     factors.push_back(factor);
     fit.largest_error = std::max(fit.largest_error, std::fabs(factor - 1));
-    fit.off += std::fabs(factor - 1) > kHealthy;
+    fit.off += std::fabs(factor - 1) > kHealthyRatio;
     fit.bits = std::max(
         fit.bits, static_cast<int>(std::bit_width(static_cast<std::uint32_t>(std::abs(a.m)))));
     // Some lists were rounded from a value that was rounded to 16 bits before.

@@ -11,6 +11,9 @@ namespace qsim::diagnose {
 // Multipliers of so many bits at most are narrow: their rounding can be seen in 8-bit outputs.
 inline constexpr int kNarrowBits = 8;
 
+// What rounding leaves of a ratio, relative.
+inline constexpr double kHealthyRatio = 0.005;
+
 struct MultiplierFit {
   double least = 1, most = 1, centre = 1;  // of M / 2^S over the ratio wanted, all channels
   double largest_error = 0;                // relative

@@ -123,8 +123,13 @@ class ImageProbe {
     if (!differing_.contains(name)) return;
     StepNoise& step = probe.steps[name];
     step.signal = SumOfSquares(wanted);
-    step.noise = SquaredError(wanted, network_.Compute(node, Exactness::Golden(), inputs)->real());
-    step.remade = SquaredError(wanted, remade_->Compute(node, Exactness::Golden(), inputs)->real());
+    const auto is = network_.Compute(node, Exactness::Golden(), inputs);
+    const auto should = remade_->Compute(node, Exactness::Golden(), inputs);
+    step.noise = SquaredError(wanted, is->real());
+    step.remade = SquaredError(wanted, should->real());
+    step.elements = static_cast<double>(wanted.data.size());
+    for (std::size_t i = 0; i < wanted.data.size(); ++i)
+      step.other += is->real().data[i] != should->real().data[i];
   }
 
   StateUse UseOfState(std::size_t node, const RecurrenceStateOp& op,
@@ -168,6 +173,8 @@ void Merge(const Probe& from, Probe& to) {
     sum.signal += step.signal;
     sum.noise += step.noise;
     sum.remade += step.remade;
+    sum.elements += step.elements;
+    sum.other += step.other;
   }
   for (const auto& [name, norm] : from.norms) {
     NormInput& all = to.norms[name];

@@ -31,8 +31,9 @@ struct TensorUse {
 // One operation on inputs that are on their grids, against the exact one on the same inputs.
 struct StepNoise {
   double signal = 0;
-  double noise = 0;   // of the program's operation
-  double remade = 0;  // of the operation as it should be
+  double noise = 0;                // of the program's operation
+  double remade = 0;               // of the operation as it should be
+  double elements = 0, other = 0;  // how many there are, and how many the two have other codes of
 };
 
 // The input of a normalisation.

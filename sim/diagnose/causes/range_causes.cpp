@@ -22,6 +22,7 @@ constexpr double kClippedShare = 0.01;
 constexpr double kNegativesLost = 0.5;   // clipped; the others are within a step of zero
 constexpr double kCoverageShare = 0.25;  // clipped of the calibration inputs, beside these
 constexpr double kWasteDb = 9;           // between a grid and the one that the data need
+constexpr double kTailNoise = 2;         // clipped beside rounded, where clipping dominates
 constexpr double kFewBitsDb = 16;
 constexpr double kFewCodes = 12;       // of a typical channel, beside one that needs them all
 constexpr double kUnderflowDb = 16;    // of a normalisation, from its input's grid alone
@@ -36,15 +37,57 @@ class RangeSearch : CauseSearch {
   std::vector<Suspect> Find() {
     for (const auto& [output, input] : probe_.norms) CheckVariance(output, input);
     for (const auto& [name, use] : probe_.tensors) {
-      if (IsFixed(name) || underflown_.contains(name) || use.signal <= 0) continue;
+      if (underflown_.contains(name) || use.signal <= 0) continue;
       tensor_ = name;
       use_ = &use;
-      if (use.QsnrDb() < kWastefulDb) Explain();
+      const std::size_t before = found_.size();
+      if (!IsFixed(name) && use.QsnrDb() < kWastefulDb) Explain();
+      if (found_.size() == before && IsTail(use)) tails_.push_back(name);
     }
+    for (const std::string& name : tails_) ReportTail(name);
     return std::move(found_);
   }
 
  private:
+  // A few values beyond the range, with most of what the grid loses: looked at where the output
+  // hears of it.
+  bool IsTail(const TensorUse& use) const {
+    return subject_.clipping_dominates && ProducerOf(subject_.bundle.program, tensor_) != nullptr &&
+           use.clipped > kTailNoise * use.rounded;
+  }
+
+  void ReportTail(const std::string& name) {
+    tensor_ = name;
+    use_ = &probe_.tensors.at(name);
+    const double reach = std::max(use_->Max(), -use_->Min());
+    const bool high = use_->Max() >= -use_->Min();
+    const bool others = tails_.size() > 1;
+    const bool covered = subject_.calibration != nullptr ? CalibrationFits() : others;
+    const std::string text = fmt::format(
+        "its range ends at {:.3g}, and these data reach {:.3g}: {:.2g} % of the values are clipped",
+        high ? GridMax() : GridMin(), high ? reach : -reach, 100 * use_->ClippedShare());
+    Report(covered ? Cause::kCalibrationCoverage : ClippingCause(),
+           covered ? text + "; it was calibrated on other data" : text,
+           {{"clipped", 100 * use_->ClippedShare(), "%"},
+            {"of the grid's noise", 100 * use_->clipped / (use_->clipped + use_->rounded), "%"}});
+  }
+
+  // What multiplies another tensor, or is made into it by a function.
+  bool IsGate() const {
+    const network::Node* node = subject_.model.NodeOf(tensor_);
+    for (int steps = 0; node != nullptr && steps < 3; ++steps) {
+      if (subject_.model.IsSecondFactor(*node)) return true;
+      const std::vector<const network::Node*> readers = subject_.model.ReadersOf(*node);
+      if (readers.size() != 1) return false;
+      const network::Node& reader = *readers.front();
+      if (Normalises(reader)) return reader.inputs.size() > 1 && reader.inputs[1] == node->name;
+      if (!std::holds_alternative<network::Elementwise>(reader.function)) return false;
+      node = &reader;
+    }
+    return false;
+  }
+  Cause ClippingCause() const { return IsGate() ? Cause::kGateSaturates : Cause::kClipping; }
+
   // Pixels are what they are, and some algorithms fix their output's grid.
   bool IsFixed(const std::string& name) const {
     const Op* op = ProducerOf(subject_.bundle.program, name);
@@ -116,6 +159,7 @@ class RangeSearch : CauseSearch {
           Set("make its type signed", {"bit_type.signed=True", "bit_type.symmetric=True"});
         break;
       case Cause::kClipping:
+      case Cause::kGateSaturates:
       case Cause::kZeroPointMismatch:
         if (section.observer != ObserverKind::kMinmax)
           Set("observe its whole range", {"observer_type=MinmaxObserver"});
@@ -181,10 +225,13 @@ class RangeSearch : CauseSearch {
              evidence);
       return;
     }
-    Report(Cause::kClipping,
-           fmt::format("the range [{:.3g}, {:.3g}] clips {:.1f} % of the data in [{:.3g}, {:.3g}]",
-                       GridMin(), GridMax(), 100 * use_->ClippedShare(), use_->Min(), use_->Max()),
-           evidence);
+    const Cause cause = ClippingCause();
+    Report(
+        cause,
+        fmt::format("{}the range [{:.3g}, {:.3g}] clips {:.1f} % of the data in [{:.3g}, {:.3g}]",
+                    cause == Cause::kGateSaturates ? "the gate saturates: " : "", GridMin(),
+                    GridMax(), 100 * use_->ClippedShare(), use_->Min(), use_->Max()),
+        evidence);
   }
 
   // Whether the grid is right for the calibration inputs.
@@ -274,6 +321,12 @@ class RangeSearch : CauseSearch {
     Activation grid{tensor_, {-half, half - 1}, {}, {0}, {}};
     const double extent = std::max(-use_->Min(), use_->Max());
     grid.scale = {std::max(extent / (half - 0.5), kMinScale)};
+    if (IsFixed(tensor_)) {
+      // The scales that an algorithm has are a power of two apart.
+      grid = StatedUnits(subject_.bundle, tensor_);
+      const double more = std::exp2(std::ceil(std::log2(std::max(extent / GridMax(), 1.0))));
+      for (double& s : grid.scale) s *= more;
+    }
     if (Contracted() && Stated().scale.size() > 1) {
       const Activation a = StatedActivation(subject_.bundle, tensor_);
       grid.scale = StatedUnits(subject_.bundle, tensor_).scale;
@@ -295,6 +348,7 @@ class RangeSearch : CauseSearch {
   int threads_;
   std::optional<Probe> calibrated_;
   std::set<std::string> underflown_;  // inputs of normalisations that are explained
+  std::vector<std::string> tails_;    // tensors of which a few values are beyond the range
   const TensorUse* use_ = nullptr;
 };
 

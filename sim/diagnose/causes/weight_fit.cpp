@@ -35,6 +35,7 @@ WeightFit::WeightFit(const Bundle& bundle, const std::string& output, const netw
       fit.in_place += p * e * e;
     }
     rows_.push_back(fit);
+    input_zeros_.push_back(input_zeros);
     bias_.push_back(row_scale_[n] * (static_cast<double>(bias[n]) + input_zeros));
     signal_ += fit.exact;
     noise_ += fit.Noise();
@@ -56,36 +57,22 @@ double WeightFit::LargestCode(std::size_t n) const {
   return largest;
 }
 
-// Of `candidates` lines of the float layer the one that agrees best with one of the codes' lines,
-// element i of `count`.
-template <typename Float, typename Code>
-WeightFit::Match Best(std::size_t candidates, std::size_t count, Float exact, Code in_place) {
-  WeightFit::Match best;
-  double own = 0;
-  for (std::size_t i = 0; i < count; ++i) own += in_place(i) * in_place(i);
-  for (std::size_t m = 0; m < candidates; ++m) {
-    double both = 0;
-    double energy = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-      both += exact(m, i) * in_place(i);
-      energy += exact(m, i) * exact(m, i);
-    }
-    const double correlation = own > 0 && energy > 0 ? both / std::sqrt(own * energy) : 0;
-    if (correlation > best.correlation) best = {m, correlation};
+Lines WeightFit::Rows(bool in_place) const {
+  Lines lines{{}, depth_};
+  for (std::size_t n = 0; n < rows(); ++n) {
+    for (std::size_t k = 0; k < depth_; ++k)
+      lines.values.push_back(in_place ? InPlace(n, k) : Weight(n, k));
   }
-  return best;
+  return lines;
 }
 
-WeightFit::Match WeightFit::BestMatch(std::size_t n) const {
-  return Best(
-      rows(), depth_, [&](std::size_t m, std::size_t k) { return Weight(m, k); },
-      [&](std::size_t k) { return InPlace(n, k); });
-}
-
-WeightFit::Match WeightFit::BestColumn(std::size_t k) const {
-  return Best(
-      depth_, rows(), [&](std::size_t j, std::size_t n) { return Weight(n, j); },
-      [&](std::size_t n) { return InPlace(n, k); });
+Lines WeightFit::Columns(bool in_place) const {
+  Lines lines{{}, rows()};
+  for (std::size_t k = 0; k < depth_; ++k) {
+    for (std::size_t n = 0; n < rows(); ++n)
+      lines.values.push_back(in_place ? InPlace(n, k) : Weight(n, k));
+  }
+  return lines;
 }
 
 }  // namespace qsim::diagnose

@@ -8,6 +8,7 @@
 
 #include "sim/bundle/bundle.h"
 #include "sim/calibrate/lower/rederivation.h"
+#include "sim/diagnose/causes/kinship.h"
 
 namespace qsim::diagnose {
 
@@ -58,20 +59,20 @@ class WeightFit {
   double RowScale(std::size_t n) const { return row_scale_[n]; }
   double LargestCode(std::size_t n) const;
 
-  // The output channel of the float layer that a row's codes agree with best, and how well: a
-  // correlation.
-  struct Match {
-    std::size_t row = 0;
-    double correlation = 0;
-  };
-  Match BestMatch(std::size_t n) const;
-  // The same of a column, in the order of the input channels.
-  Match BestColumn(std::size_t k) const;
+  // The bias as it is stored, less what corrects for the input's zero point: in steps of the
+  // accumulator. And that correction.
+  double BiasCode(std::size_t n) const { return bias_[n] / row_scale_[n]; }
+  double ZeroCorrection(std::size_t n) const { return -input_zeros_[n]; }
+  double InputScale(std::size_t k) const { return column_scale_[k]; }
+
+  // The float weights, and what stands for them in place: by output or by input channel.
+  Lines Rows(bool in_place) const;
+  Lines Columns(bool in_place) const;
 
  private:
   const network::Linear& layer_;
   std::size_t depth_;
-  std::vector<double> codes_, row_scale_, column_scale_, bias_;
+  std::vector<double> codes_, row_scale_, column_scale_, bias_, input_zeros_;
   std::vector<RowFit> rows_;
   double signal_ = 0, noise_ = 0, noise_alone_ = 0, bias_noise_ = 0, mean_energy_ = 0;
 };

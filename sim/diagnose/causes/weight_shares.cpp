@@ -90,10 +90,11 @@ double ShareOfExtremes(const WeightFit& fit, const std::vector<std::size_t>& row
   for (const std::size_t n : rows) {
     const double largest = fit.LargestCode(n);
     if (largest <= kFewCodes) continue;
+    extremes -= 1;  // the largest itself
     for (std::size_t k = 0; k < fit.depth(); ++k)
       extremes += std::fabs(fit.Code(n, k)) >= largest - 1;
   }
-  return extremes / static_cast<double>(rows.size() * fit.depth());
+  return std::max(0.0, extremes) / static_cast<double>(rows.size() * fit.depth());
 }
 
 double ShareOfOtherCodes(const WeightFit& fit, const std::vector<std::size_t>& rows) {
