@@ -4,19 +4,21 @@
 //               - rhs_zero[n] * sum_k lhs[m][k] - lhs_zero * sum_k rhs[k][n]
 //               + K * lhs_zero * rhs_zero[n]
 //
-// One command is one pass: up to Rows x Cols outputs, cmd_k_i steps of k. A tile with more k than one
-// pass feeds its partial sums back in: every output row of a pass becomes an init row of the next.
+// One command is one pass: up to Rows x Cols outputs, cmd_k_i steps of k. A tile is one pass or more;
+// its partial sums stay where they are.
 //
-//   stream  beats of a pass                        one beat
-//   cmd     1                                      the fields below
-//   init    1 if cmd_first_i, else cmd_rows_i      a row of accumulators: the bias, loaded into every
-//                                                  row, or the partial sums of row 0, 1, ...
-//   lhs     cmd_k_i                                lhs[0..Rows-1][k]
-//   rhs     cmd_k_i                                rhs[k][0..Cols-1]
-//   out     cmd_rows_i                             acc[m][0..Cols-1], m = 0, 1, ...
+//   stream  beats of a pass             one beat
+//   cmd     1                           the fields below
+//   init    1 if cmd_first_i, else 0    the bias, every row's first sum
+//   lhs     cmd_k_i                     lhs[0..Rows-1][k]
+//   rhs     cmd_k_i                     rhs[k][0..Cols-1]
+//   out     cmd_rows_i if cmd_last_i    acc[m][0..Cols-1], m = 0, 1, ...
 //
 // Lanes beyond cmd_rows_i and cmd_cols_i may carry anything; they never flag an overflow.
-// A command is taken only when every output row of the one before has been taken.
+//
+// Tiles follow each other without a gap. The first step of a tile sends the sums of the one before
+// to their way out (mac_core), where they are corrected and leave while the new tile is fed; only
+// two tiles are inside at a time. When nothing follows, the array steps by itself until it is empty.
 
 `include "qsim_assert.svh"
 
@@ -29,7 +31,8 @@ module mac_array #(
   input  logic                     clk_i,
   input  logic                     rst_ni,
 
-  // The passes of a tile share rows, cols and all that follows.
+  // The passes of a tile share rows, cols and all that follows. A tile of another mode, width or
+  // policy than the tile before waits until the array is empty.
   input  logic                     cmd_valid_i,
   output logic                     cmd_ready_o,
   input  logic                     cmd_first_i,      // first pass of a tile
@@ -60,9 +63,10 @@ module mac_array #(
   input  logic                     out_ready_i,
   output logic [Cols*32-1:0]       out_o,
 
-  // Since the tile's first command some sum left the W bits, whatever the policy. Complete when the
-  // last output row of the last pass is offered.
-  output logic                     overflow_o
+  // Some sum of the tile whose rows are offered left the W bits, whatever the policy. Complete when
+  // the last row is offered.
+  output logic                     overflow_o,
+  output logic                     idle_o  // nothing is inside and nothing is missing
 );
 
   `QSIM_ASSERT_INIT(SizeLegal, Rows >= 1 && Cols >= 1 && Rows + Cols <= 65536,
@@ -70,36 +74,38 @@ module mac_array #(
   `QSIM_ASSERT_INIT(LhsWidthLegal, LhsWidth >= 5 && LhsWidth <= 8, "LhsWidth must be 5 to 8")
   `QSIM_ASSERT_INIT(RhsWidthLegal, RhsWidth >= 2 && RhsWidth <= 8, "RhsWidth must be 2 to 8")
 
-  // A step moves every operand by one element. After the last beat the wavefront needs this many more
-  // to leave the array. A counter of 16 bits counts them.
-  localparam int unsigned FlushSteps  = Rows + Cols - 2;
+  // The steps that the wavefront of a tile's first operands takes through the array.
+  localparam logic [15:0] WaveSteps = 16'(Rows + Cols - 1);
   localparam int unsigned LhsExtWidth = LhsWidth + 1;
   localparam int unsigned RowSumWidth = 32;             // see mac_operands
   localparam int unsigned ColSumWidth = RhsWidth + 16;  // see mac_operands
-
-  typedef enum logic [2:0] {StIdle, StLoad, StFeed, StFlush, StUnload, StWait} state_e;
 
   ///////////////////////////
   // Command and its state //
   ///////////////////////////
 
-  state_e                   state_d, state_q;
-  logic [15:0]              count_d, count_q;
-  logic                     cmd_accept;
-  logic                     first_q, last_q, lhs_signed_q;
+  // The pass that is fed, or was fed last.
+  logic                     cmd_accept, last_q, lhs_signed_q;
   qsim_pkg::operand_mode_e  mode_q;
-  logic [15:0]              k_q, k_total_q, rows_q, rows_last;
+  logic [15:0]              k_left_q, k_total_q, rows_q;
   logic [LhsWidth:0]        lhs_zero_q;
   logic [Cols*RhsWidth-1:0] rhs_zero_q;
   logic [31:0]              limit_d, limit_q;
   qsim_pkg::acc_policy_e    policy_q;
   logic [Rows-1:0]          row_enable_d, row_enable_q;
   logic [Cols-1:0]          col_enable_d, col_enable_q;
+  logic                     open_q;   // it belongs to a tile that has not been handed over
+  logic                     start_q;  // the tile's first step is still to come
 
-  assign cmd_ready_o = state_q == StIdle;
-  assign cmd_accept  = cmd_valid_i && cmd_ready_o;
-  assign rows_last   = rows_q - 16'd1;
-  assign limit_d     = 32'hFFFF_FFFF << (cmd_acc_bits_i - 6'd1);
+  // The tile before it, from the hand-over until its last row has been taken: owed until a step sends
+  // it away, then leaving.
+  logic                     hand_over, owed_q, leaving_q;
+  logic [15:0]              done_k_q, done_rows_q;
+  logic [LhsWidth:0]        done_lhs_zero_q;
+  logic [Cols*RhsWidth-1:0] done_rhs_zero_q;
+  logic [Cols-1:0]          done_col_enable_q;
+
+  assign limit_d = 32'hFFFF_FFFF << (cmd_acc_bits_i - 6'd1);
 
   for (genvar row = 0; row < Rows; row++) begin : gen_row_enable
     assign row_enable_d[row] = 16'(row) < cmd_rows_i;
@@ -110,11 +116,9 @@ module mac_array #(
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      first_q      <= 1'b0;
       last_q       <= 1'b1;  // no tile is open
       mode_q       <= qsim_pkg::ModeMultiply;
       lhs_signed_q <= 1'b0;
-      k_q          <= '0;
       k_total_q    <= '0;
       rows_q       <= 16'd1;
       lhs_zero_q   <= '0;
@@ -124,11 +128,9 @@ module mac_array #(
       row_enable_q <= '0;
       col_enable_q <= '0;
     end else if (cmd_accept) begin
-      first_q      <= cmd_first_i;
       last_q       <= cmd_last_i;
       mode_q       <= cmd_mode_i;
       lhs_signed_q <= cmd_lhs_signed_i;
-      k_q          <= cmd_k_i;
       k_total_q    <= cmd_first_i ? cmd_k_i : k_total_q + cmd_k_i;
       rows_q       <= cmd_rows_i;
       lhs_zero_q   <= cmd_lhs_zero_i;
@@ -137,6 +139,22 @@ module mac_array #(
       policy_q     <= cmd_acc_policy_i;
       row_enable_q <= row_enable_d;
       col_enable_q <= col_enable_d;
+    end
+  end
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      done_k_q          <= '0;
+      done_rows_q       <= 16'd1;
+      done_lhs_zero_q   <= '0;
+      done_rhs_zero_q   <= '0;
+      done_col_enable_q <= '0;
+    end else if (hand_over) begin
+      done_k_q          <= k_total_q;
+      done_rows_q       <= rows_q;
+      done_lhs_zero_q   <= lhs_zero_q;
+      done_rhs_zero_q   <= rhs_zero_q;
+      done_col_enable_q <= col_enable_q;
     end
   end
 
@@ -206,76 +224,62 @@ module mac_array #(
   // Control //
   /////////////
 
-  logic feed, step, load, unload, correct_ready, correct_busy;
+  logic        wave_through, start, flush, turn, feed, fed, step, leave, agrees, read, left;
+  logic        row_valid_q, correct_ready, correct_busy;
+  logic [15:0] wave, wave_d, wave_q, row_d, row_q, read_row;
 
-  assign feed       = state_q == StFeed && lhs_valid && rhs_valid;
-  assign step       = feed || state_q == StFlush;
-  assign load       = state_q == StLoad && init_valid;
-  assign unload     = state_q == StUnload && correct_ready;
+  assign wave_through = wave_q == WaveSteps;
 
-  assign init_ready = state_q == StLoad;
+  // A tile starts with its bias and its first operands, if it has any. An array without a next tile
+  // starts nothing, to be rid of the last one.
+  assign start = start_q && init_valid && (k_left_q == '0 || (lhs_valid && rhs_valid)) &&
+                 wave_through && !leaving_q;
+  assign flush = open_q && last_q && k_left_q == '0 && !start_q && wave_through && !leaving_q &&
+                 !cmd_accept;
+  assign turn  = start || flush;
+  assign leave = flush || (start && owed_q);
+  assign feed  = k_left_q != '0 && (start_q ? start : lhs_valid && rhs_valid);
+  assign step  = turn || feed || !wave_through;
+
+  assign init_ready = start;
   assign lhs_ready  = feed;
   assign rhs_ready  = feed;
 
-  always_comb begin
-    state_d = state_q;
-    count_d = count_q;
-    unique case (state_q)
-      StIdle: begin
-        count_d = '0;
-        if (cmd_valid_i) begin
-          state_d = StLoad;
-        end
-      end
-      StLoad: begin
-        if (load) begin
-          count_d = count_q + 16'd1;
-          if (first_q || count_q == rows_last) begin
-            count_d = '0;
-            state_d = k_q == '0 ? StUnload : StFeed;
-          end
-        end
-      end
-      StFeed: begin
-        if (feed) begin
-          count_d = count_q + 16'd1;
-          if (count_d == k_q) begin
-            count_d = '0;
-            state_d = FlushSteps == 0 ? StUnload : StFlush;
-          end
-        end
-      end
-      StFlush: begin
-        count_d = count_q + 16'd1;
-        if (count_d == 16'(FlushSteps)) begin
-          count_d = '0;
-          state_d = StUnload;
-        end
-      end
-      StUnload: begin
-        if (unload) begin
-          count_d = count_q + 16'd1;
-          if (count_q == rows_last) begin
-            state_d = StWait;
-          end
-        end
-      end
-      StWait: begin
-        if (!correct_busy && !out_valid_o) begin
-          state_d = StIdle;
-        end
-      end
-      default: state_d = StIdle;
-    endcase
-  end
+  // The next pass is taken with the last beat of this one, so that its own first beat is the next.
+  assign fed         = k_left_q == '0 ? !start_q || start : k_left_q == 16'd1 && feed;
+  assign agrees      = cmd_mode_i == mode_q && limit_d == limit_q && cmd_acc_policy_i == policy_q;
+  assign cmd_ready_o = fed && (!cmd_first_i || (!owed_q && !leaving_q && (agrees || idle_o)));
+  assign cmd_accept  = cmd_valid_i && cmd_ready_o;
+  assign hand_over   = flush || (cmd_accept && cmd_first_i && open_q);
+  assign idle_o      = !open_q && !owed_q && !leaving_q && wave_through;
+
+  // Row r of the tile that leaves is complete when the wave has passed the last column of row r.
+  assign wave     = turn ? '0 : wave_q;
+  assign wave_d   = wave == WaveSteps ? WaveSteps : wave + 16'd1;
+  assign read     = row_valid_q && correct_ready;
+  assign row_d    = leave ? '0 : row_q + 16'(read);
+  assign read_row = row_d == 16'(Rows) ? '0 : row_d;
+  assign left     = row_q == done_rows_q && !correct_busy && !out_valid_o;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      state_q <= StIdle;
-      count_q <= '0;
+      k_left_q    <= '0;
+      open_q      <= 1'b0;
+      start_q     <= 1'b0;
+      owed_q      <= 1'b0;
+      leaving_q   <= 1'b0;
+      wave_q      <= WaveSteps;
+      row_q       <= '0;
+      row_valid_q <= 1'b0;
     end else begin
-      state_q <= state_d;
-      count_q <= count_d;
+      k_left_q    <= cmd_accept ? cmd_k_i : k_left_q - 16'(feed);
+      open_q      <= cmd_accept || (open_q && !hand_over);
+      start_q     <= cmd_accept ? cmd_first_i : start_q && !start;
+      owed_q      <= (owed_q || hand_over) && !leave;
+      leaving_q   <= leave || (leaving_q && !left);
+      wave_q      <= wave_d;
+      row_q       <= row_d;
+      row_valid_q <= (leave || leaving_q) && row_d != done_rows_q && wave_d >= row_d + 16'(Cols);
     end
   end
 
@@ -299,8 +303,8 @@ module mac_array #(
   ) u_operands (
     .clk_i,
     .rst_ni,
-    .clear_i     (cmd_accept && cmd_first_i),
     .feed_i      (feed),
+    .hand_over_i (hand_over),
     .mode_i      (mode_q),
     .lhs_signed_i(lhs_signed_q),
     .row_enable_i(row_enable_q),
@@ -317,11 +321,11 @@ module mac_array #(
   // Array //
   ///////////
 
-  logic [Cols*32-1:0] init_used, leaving_row;
-  logic               core_overflow;
+  logic [Cols*32-1:0] init_used, done_row;
+  logic               core_overflow, core_done_overflow;
 
   for (genvar col = 0; col < Cols; col++) begin : gen_init
-    assign init_used[col*32 +: 32] = init_data[col*32 +: 32] & {32{col_enable_q[col]}};
+    assign init_used[col*32 +: 32] = init_data[col*32 +: 32] & {32{start && col_enable_q[col]}};
   end
 
   mac_core #(
@@ -332,19 +336,19 @@ module mac_array #(
   ) u_core (
     .clk_i,
     .rst_ni,
-    .step_i    (step),
-    .load_i    (load),
-    .unload_i  (unload),
-    .load_all_i(first_q),
-    .load_row_i(count_q),
-    .mode_i    (mode_q),
-    .limit_i   (limit_q),
-    .policy_i  (policy_q),
-    .lhs_i     (lhs_fed),
-    .rhs_i     (rhs_fed),
-    .init_i    (init_used),
-    .acc_o     (leaving_row),
-    .overflow_o(core_overflow)
+    .step_i         (step),
+    .start_i        (turn),
+    .wave_i         (wave),
+    .mode_i         (mode_q),
+    .limit_i        (limit_q),
+    .policy_i       (policy_q),
+    .lhs_i          (lhs_fed),
+    .rhs_i          (rhs_fed),
+    .init_i         (init_used),
+    .read_row_i     (read_row),
+    .done_o         (done_row),
+    .overflow_o     (core_overflow),
+    .done_overflow_o(core_done_overflow)
   );
 
   /////////////////
@@ -353,11 +357,10 @@ module mac_array #(
 
   logic correct_overflow;
 
-  // Row 0 leaves first, the others move up behind it: count_q is the row that leaves now.
   always_comb begin
     row_sum = '0;
     for (int unsigned row = 0; row < Rows; row++) begin
-      if (count_q == 16'(row)) begin
+      if (row_q == 16'(row)) begin
         row_sum = row_sums[row*RowSumWidth +: RowSumWidth];
       end
     end
@@ -372,17 +375,16 @@ module mac_array #(
   ) u_correct (
     .clk_i,
     .rst_ni,
-    .enable_i    (last_q),
     .limit_i     (limit_q),
     .policy_i    (policy_q),
-    .col_enable_i(col_enable_q),
-    .lhs_zero_i  (lhs_zero_q),
-    .rhs_zero_i  (rhs_zero_q),
+    .col_enable_i(done_col_enable_q),
+    .lhs_zero_i  (done_lhs_zero_q),
+    .rhs_zero_i  (done_rhs_zero_q),
     .col_sums_i  (col_sums),
-    .k_i         (k_total_q),
-    .valid_i     (state_q == StUnload),
+    .k_i         (done_k_q),
+    .valid_i     (row_valid_q),
     .ready_o     (correct_ready),
-    .acc_i       (leaving_row),
+    .acc_i       (done_row),
     .row_sum_i   (row_sum),
     .valid_o     (out_valid),
     .ready_i     (out_ready),
@@ -395,19 +397,28 @@ module mac_array #(
   // Overflow //
   //////////////
 
-  logic overflow_q;
+  // The core's flags are of the edge before: in the cycle after a hand-over, still of the tile that
+  // was handed over.
+  logic handed_over_q, overflow_q, done_overflow_q;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      overflow_q <= 1'b0;
-    end else if (cmd_accept && cmd_first_i) begin
-      overflow_q <= 1'b0;
-    end else if (core_overflow || correct_overflow) begin
-      overflow_q <= 1'b1;
+      handed_over_q   <= 1'b0;
+      overflow_q      <= 1'b0;
+      done_overflow_q <= 1'b0;
+    end else begin
+      handed_over_q <= hand_over;
+      if (handed_over_q) begin
+        overflow_q      <= 1'b0;
+        done_overflow_q <= overflow_q || core_overflow || core_done_overflow;
+      end else begin
+        overflow_q      <= overflow_q || core_overflow;
+        done_overflow_q <= done_overflow_q || core_done_overflow || correct_overflow;
+      end
     end
   end
 
-  assign overflow_o = overflow_q;
+  assign overflow_o = done_overflow_q;
 
   ////////////////
   // Assertions //
@@ -423,11 +434,17 @@ module mac_array #(
                "a command changed before it was taken")
 
   `QSIM_ASSERT(CommandHeld,
-               state_q != StIdle |=>
+               open_q && !cmd_accept |=>
                    $stable(rhs_zero_q) && $stable(row_enable_q) && $stable(col_enable_q) &&
-                   $stable({limit_q, k_q, k_total_q, rows_q}) &&
-                   $stable({lhs_zero_q, policy_q, mode_q, lhs_signed_q, first_q, last_q}),
+                   $stable({limit_q, k_total_q, rows_q}) &&
+                   $stable({lhs_zero_q, policy_q, mode_q, lhs_signed_q, last_q}),
                "a field of the command changed during its pass")
+
+  `QSIM_ASSERT(TileHeld,
+               (owed_q || leaving_q) && !left |=>
+                   $stable(done_rhs_zero_q) && $stable(done_col_enable_q) &&
+                   $stable({done_k_q, done_rows_q, done_lhs_zero_q, limit_q, policy_q}),
+               "a field of the tile that leaves changed")
 
   `QSIM_ASSERT(RowsLegal, cmd_accept |-> cmd_rows_i >= 16'd1 && 32'(cmd_rows_i) <= Rows,
                "the rows are not 1 to Rows")
@@ -453,8 +470,8 @@ module mac_array #(
                    32'(k_total_q) + 32'(cmd_k_i) <= qsim_pkg::MaxDepth,
                "the passes of a tile have more than 65535 steps")
 
-  `QSIM_ASSERT(TileOpen, cmd_accept && !cmd_first_i |-> !last_q,
-               "a tile must begin with its first pass")
+  `QSIM_ASSERT(TileOpen, cmd_accept |-> cmd_first_i == last_q,
+               "a tile must begin with its first pass, and end with its last")
 
   `QSIM_ASSERT(TileShared,
                cmd_accept && !cmd_first_i && !last_q |->
@@ -464,9 +481,9 @@ module mac_array #(
                    cmd_acc_policy_i == policy_q,
                "the passes of a tile differ")
 
-  `QSIM_ASSERT(SumsHeld, correct_busy |-> !feed && !cmd_accept,
+  `QSIM_ASSERT(SumsHeld, correct_busy |-> !hand_over,
                "the sums changed while a row was being corrected")
 
-  `QSIM_ASSERT(StateLegal, state_q <= StWait, "no such state")
+  `QSIM_ASSERT(WaveLegal, wave_q <= WaveSteps, "the wave has left the array")
 
 endmodule

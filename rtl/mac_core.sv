@@ -1,13 +1,14 @@
 // The systolic array itself: Rows x Cols processing elements, the registers that slant the operands
 // into the wavefront, and the accumulators. docs/numerics.md section 3, docs/rtl.md.
 //
-//   load    acc = policy(init)
-//   step    ModeMultiply: acc = policy(acc + lhs * rhs)
-//           ModeShift:    acc = policy(acc + (rhs << (15 - code))), and + 0 for the codes from 16 on
-//   unload  every row of accumulators moves up by one
+//   step   ModeMultiply: acc = policy(acc + lhs * rhs)
+//          ModeShift:    acc = policy(acc + (rhs << (15 - code))), and + 0 for the codes from 16 on
+//   start  the step of a tile's first operands: init = policy(init_i)
 //
 // With every step a lhs element moves one column to the right and a rhs element one row down. Row r
-// and column c see their operands r and c steps later than row and column 0.
+// and column c see their operands r and c steps later than row and column 0. So does a tile begin
+// there: r + c steps after its start an element hands its sum over to done and goes on from init.
+// The rows of done are read while the next tile is being computed.
 //
 // The state is in arrays that one process updates, with masks instead of conditions in its loops over
 // elements: a simulator makes vector instructions of such loops, and a generate of elements compiles
@@ -24,13 +25,9 @@ module mac_core #(
   input  logic                         clk_i,
   input  logic                         rst_ni,
 
-  // At most one of these at a time.
   input  logic                         step_i,
-  input  logic                         load_i,
-  input  logic                         unload_i,
-
-  input  logic                         load_all_i,  // load: every row, or
-  input  logic [15:0]                  load_row_i,  // this one
+  input  logic                         start_i,     // this step is the first of a tile
+  input  logic [15:0]                  wave_i,      // steps since the last start: in it, 0
   input  qsim_pkg::operand_mode_e      mode_i,
   input  logic [31:0]                  limit_i,     // see acc_policy.svh
   input  qsim_pkg::acc_policy_e        policy_i,
@@ -41,8 +38,12 @@ module mac_core #(
   input  logic [Cols*RhsWidth-1:0]     rhs_i,
   input  logic [Cols*32-1:0]           init_i,
 
-  output logic [Cols*32-1:0]           acc_o,       // row 0
-  output logic                         overflow_o   // a sum stored by the last edge left the accumulator
+  input  logic [15:0]                  read_row_i,  // 0..Rows-1
+  output logic [Cols*32-1:0]           done_o,      // that row of the tile before, as of the last edge
+  // A sum stored by the last edge left the accumulator: one of the tile that started last, or of
+  // the one before.
+  output logic                         overflow_o,
+  output logic                         done_overflow_o
 );
 
   localparam int unsigned Elements = Rows * Cols;
@@ -62,6 +63,8 @@ module mac_core #(
   logic signed [31:0] lhs_q       [Elements];  // what an element multiplied in the last step
   logic signed [31:0] rhs_q       [Elements];
   logic        [31:0] acc_q       [Elements];
+  logic        [31:0] init_q      [Elements];  // of a column, the same for every row
+  logic        [31:0] done_q      [Elements];
 
   // Within one edge; no register in synthesis, for nothing reads them later.
   logic signed [31:0] lhs_delay_d [Rows * Rows];
@@ -69,12 +72,15 @@ module mac_core #(
   logic signed [31:0] lhs_d       [Elements];
   logic signed [31:0] rhs_d       [Elements];
   logic signed [31:0] product     [Elements];
+  logic        [31:0] excess      [Elements];
   logic        [31:0] init        [Cols];
-  logic [31:0] wrap, saturate;
-  logic        overflow;
+  logic [31:0] wrap, saturate, wave;
+  logic        init_overflow, overflow, done_overflow, two_tiles;
 
-  assign wrap     = {32{policy_i == qsim_pkg::PolicyWrap}};
-  assign saturate = {32{policy_i == qsim_pkg::PolicySaturate}};
+  assign wrap      = {32{policy_i == qsim_pkg::PolicyWrap}};
+  assign saturate  = {32{policy_i == qsim_pkg::PolicySaturate}};
+  assign wave      = 32'(wave_i);
+  assign two_tiles = wave <= Rows + Cols - 2;
 
   task automatic move_operands();
     int unsigned i;
@@ -110,43 +116,61 @@ module mac_core #(
     end
   endtask
 
+  // Where the wavefront of a tile's first operands is.
+  task automatic turn();
+    int unsigned i;
+    logic [31:0] here;
+    for (i = 0; i < Elements; i++) begin
+      here      = {32{i / Cols + i % Cols == wave}};
+      done_q[i] = (done_q[i] & ~here) | (acc_q[i] & here);
+      acc_q[i]  = (acc_q[i] & ~here) | (init_q[i] & here);
+    end
+  endtask
+
   // The sum has 33 bits: its sign is bit 31 unless that bit's addition overflowed.
   task automatic accumulate();
     int unsigned i;
-    logic [31:0] sum, carry, sign, excess, seen;
+    logic [31:0] sum, carry, sign, seen;
     seen = '0;
     for (i = 0; i < Elements; i++) begin
-      sum      = acc_q[i] + product[i];
-      carry    = (sum ^ acc_q[i]) & (sum ^ product[i]);
-      sign     = $signed(sum ^ carry) >>> 31;
-      excess   = acc_excess(sum, sign, limit_i);
-      seen     = seen | excess;
-      acc_q[i] = acc_result(sum, sign, {32{excess != '0}}, limit_i, wrap, saturate);
+      sum       = acc_q[i] + product[i];
+      carry     = (sum ^ acc_q[i]) & (sum ^ product[i]);
+      sign      = $signed(sum ^ carry) >>> 31;
+      excess[i] = acc_excess(sum, sign, limit_i);
+      seen      = seen | excess[i];
+      acc_q[i]  = acc_result(sum, sign, {32{excess[i] != '0}}, limit_i, wrap, saturate);
     end
-    overflow = seen != '0;
+    overflow = init_overflow || seen != '0;
   endtask
 
-  task automatic load_rows();
+  // While two tiles are in the array, whose sum it was.
+  task automatic tell_apart();
     int unsigned i;
-    logic [31:0] sum, sign, excess, seen, here;
+    logic [31:0] begun, seen, done_seen;
+    seen      = '0;
+    done_seen = '0;
+    for (i = 0; i < Elements; i++) begin
+      begun     = {32{i / Cols + i % Cols <= wave}};
+      seen      = seen | (excess[i] & begun);
+      done_seen = done_seen | (excess[i] & ~begun);
+    end
+    overflow      = init_overflow || seen != '0;
+    done_overflow = done_seen != '0;
+  endtask
+
+  task automatic take_init();
+    int unsigned i;
+    logic [31:0] sum, sign, outside, seen;
     seen = '0;
     for (i = 0; i < Cols; i++) begin
       sum     = init_i[i*32 +: 32];
       sign    = {32{sum[31]}};
-      excess  = acc_excess(sum, sign, limit_i);
-      seen    = seen | excess;
-      init[i] = acc_result(sum, sign, {32{excess != '0}}, limit_i, wrap, saturate);
+      outside = acc_excess(sum, sign, limit_i);
+      seen    = seen | outside;
+      init[i] = acc_result(sum, sign, {32{outside != '0}}, limit_i, wrap, saturate);
     end
-    for (i = 0; i < Elements; i++) begin
-      here     = {32{load_all_i || load_row_i == 16'(i / Cols)}};
-      acc_q[i] = (acc_q[i] & ~here) | (init[i%Cols] & here);
-    end
-    overflow = seen != '0;
-  endtask
-
-  task automatic unload_row();
-    int unsigned i;
-    for (i = Cols; i < Elements; i++) acc_q[i-Cols] = acc_q[i];
+    for (i = 0; i < Elements; i++) init_q[i] = init[i%Cols];
+    init_overflow = seen != '0;
   endtask
 
   task automatic clear();
@@ -156,26 +180,35 @@ module mac_core #(
     for (i = 0; i < Elements; i++) lhs_q[i] = '0;
     for (i = 0; i < Elements; i++) rhs_q[i] = '0;
     for (i = 0; i < Elements; i++) acc_q[i] = '0;
+    for (i = 0; i < Elements; i++) init_q[i] = '0;
+    for (i = 0; i < Elements; i++) done_q[i] = '0;
   endtask
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       clear();
-      acc_o      <= '0;
-      overflow_o <= 1'b0;
+      done_o          <= '0;
+      overflow_o      <= 1'b0;
+      done_overflow_o <= 1'b0;
     end else begin
-      overflow = 1'b0;
+      init_overflow = 1'b0;
+      overflow      = 1'b0;
+      done_overflow = 1'b0;
+      if (start_i) take_init();
       if (step_i) begin
         move_operands();
         multiply();
+        if (two_tiles) turn();
         accumulate();
+        if (two_tiles) tell_apart();
       end
-      if (load_i) load_rows();
-      if (unload_i) unload_row();
 
       // Other processes read registers, never the arrays.
-      for (int unsigned col = 0; col < Cols; col++) acc_o[col*32 +: 32] <= acc_q[col];
-      overflow_o <= overflow;
+      for (int unsigned col = 0; col < Cols; col++) begin
+        done_o[col*32 +: 32] <= done_q[32'(read_row_i)*Cols+col];
+      end
+      overflow_o      <= overflow;
+      done_overflow_o <= done_overflow;
     end
   end
 
@@ -183,7 +216,9 @@ module mac_core #(
   // Assertions //
   ////////////////
 
-  `QSIM_ASSERT(AtMostOneMove, $onehot0({step_i, load_i, unload_i}),
-               "more than one of step, load and unload")
+  `QSIM_ASSERT(StartIsFirst, start_i |-> step_i && wave_i == '0,
+               "a tile starts with its first step")
+
+  `QSIM_ASSERT(ReadRowLegal, 32'(read_row_i) < Rows, "no such row")
 
 endmodule

@@ -4,7 +4,7 @@
 //   acc - rhs_zero[n] * row_sum;   - lhs_zero * col_sum[n];   + k * lhs_zero * rhs_zero[n]
 //
 // A zero point of 0 adds 0, which changes no accumulator: the policy has acted on it already. One
-// pipeline stage per addition. enable_i low passes the rows through (every pass of a tile but the last).
+// pipeline stage per addition.
 
 `include "qsim_assert.svh"
 
@@ -19,7 +19,6 @@ module mac_correct #(
   input  logic                        rst_ni,
 
   // Stable while a row is inside. mac_array asserts it of the sums.
-  input  logic                        enable_i,
   input  logic [31:0]                 limit_i,
   input  qsim_pkg::acc_policy_e       policy_i,
   input  logic [Cols-1:0]             col_enable_i,
@@ -54,7 +53,6 @@ module mac_correct #(
   logic                move;
   logic [2:0]          valid_q;
   logic [Cols*32-1:0]  acc0_q, acc1_q, acc2_q;
-  logic [SumWidth-1:0] row_sum, lhs_zero, k_lhs_zero;
   logic [31:0]         wrap, saturate;
 
   assign move    = !valid_q[2] || ready_i;
@@ -63,25 +61,8 @@ module mac_correct #(
   assign acc_o   = acc2_q;
   assign busy_o  = |valid_q;
 
-  assign row_sum    = {{(SumWidth - RowSumWidth){row_sum_i[RowSumWidth-1]}}, row_sum_i};
-  assign lhs_zero   = {{(SumWidth - LhsWidth - 1){lhs_zero_i[LhsWidth]}}, lhs_zero_i};
-  assign k_lhs_zero = {{(SumWidth - 16){1'b0}}, k_i} * lhs_zero;
-  assign wrap       = {32{policy_i == qsim_pkg::PolicyWrap}};
-  assign saturate   = {32{policy_i == qsim_pkg::PolicySaturate}};
-
-  function automatic logic [SumWidth-1:0] rhs_zero(input int unsigned col);
-    rhs_zero = {{(SumWidth - RhsWidth){rhs_zero_i[col*RhsWidth + RhsWidth - 1]}},
-                rhs_zero_i[col*RhsWidth +: RhsWidth]};
-  endfunction
-
-  function automatic logic [SumWidth-1:0] col_sum(input int unsigned col);
-    col_sum = {{(SumWidth - ColSumWidth){col_sums_i[col*ColSumWidth + ColSumWidth - 1]}},
-               col_sums_i[col*ColSumWidth +: ColSumWidth]};
-  endfunction
-
-  function automatic logic [SumWidth-1:0] extend(input logic [31:0] acc);
-    extend = {{(SumWidth - 32){acc[31]}}, acc};
-  endfunction
+  assign wrap     = {32{policy_i == qsim_pkg::PolicyWrap}};
+  assign saturate = {32{policy_i == qsim_pkg::PolicySaturate}};
 
   function automatic logic overflows(input logic [SumWidth-1:0] sum);
     overflows = sum[SumWidth-1:31] != {(SumWidth - 31){sum[SumWidth-1]}} ||
@@ -93,9 +74,10 @@ module mac_correct #(
                         saturate);
   endfunction
 
-  // A stage is computed only for a row: that is one in ten cycles.
-  logic [SumWidth-1:0] sum;
-  logic                overflow;
+  // A stage is computed only for a row, which is not in every cycle. Slices stand in the loops, where
+  // their places are constants.
+  logic signed [SumWidth-1:0] acc, factor, lhs_zero, sum;
+  logic                       overflow;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
@@ -106,28 +88,32 @@ module mac_correct #(
       overflow_o <= 1'b0;
     end else begin
       overflow = 1'b0;
+      lhs_zero = SumWidth'($signed(lhs_zero_i));
       if (move) begin
         valid_q <= {valid_q[1:0], valid_i};
         if (valid_i) begin
           for (int unsigned col = 0; col < Cols; col++) begin
-            sum      = extend(acc_i[col*32 +: 32]) -
-                       (rhs_zero(col) * row_sum & {SumWidth{enable_i}});
+            acc      = SumWidth'($signed(acc_i[col*32 +: 32]));
+            factor   = SumWidth'($signed(rhs_zero_i[col*RhsWidth +: RhsWidth]));
+            sum      = acc - factor * SumWidth'($signed(row_sum_i));
             overflow = overflow || (col_enable_i[col] && overflows(sum));
             acc0_q[col*32 +: 32] <= result(sum);
           end
         end
         if (valid_q[0]) begin
           for (int unsigned col = 0; col < Cols; col++) begin
-            sum      = extend(acc0_q[col*32 +: 32]) -
-                       (lhs_zero * col_sum(col) & {SumWidth{enable_i}});
+            acc      = SumWidth'($signed(acc0_q[col*32 +: 32]));
+            factor   = SumWidth'($signed(col_sums_i[col*ColSumWidth +: ColSumWidth]));
+            sum      = acc - factor * lhs_zero;
             overflow = overflow || (col_enable_i[col] && overflows(sum));
             acc1_q[col*32 +: 32] <= result(sum);
           end
         end
         if (valid_q[1]) begin
           for (int unsigned col = 0; col < Cols; col++) begin
-            sum      = extend(acc1_q[col*32 +: 32]) +
-                       (k_lhs_zero * rhs_zero(col) & {SumWidth{enable_i}});
+            acc      = SumWidth'($signed(acc1_q[col*32 +: 32]));
+            factor   = SumWidth'($signed(rhs_zero_i[col*RhsWidth +: RhsWidth]));
+            sum      = acc + factor * lhs_zero * SumWidth'(k_i);
             overflow = overflow || (col_enable_i[col] && overflows(sum));
             acc2_q[col*32 +: 32] <= result(sum);
           end
@@ -148,7 +134,7 @@ module mac_correct #(
 
   `QSIM_ASSERT(FieldsStable,
                busy_o |-> $stable(rhs_zero_i) && $stable(col_enable_i) &&
-                          $stable({limit_i, k_i, lhs_zero_i, policy_i, enable_i}),
+                          $stable({limit_i, k_i, lhs_zero_i, policy_i}),
                "a field changed while a row was inside")
 
 endmodule

@@ -135,7 +135,10 @@ std::int64_t RunTiles(const OpId& id, std::int64_t row_length, const ChannelLayo
                         std::min<std::int64_t>(shape.cols, row_length - col0),
                         shape.cols,
                         row_length};
-      const auto run_tile = [&](LanesUnit<Command>& rtl, TileRunner::Tile& tile) {
+      const TileIndex index = TileOf(shape, row0, col0);
+      std::int64_t saturated_here = 0;
+      const auto run_tile = [&](LanesUnit<Command>& rtl, TileRunner::Tiles& tile) {
+        saturated_here = 0;
         ForEachCommand(block, layout, per_channel,
                        [&](const Block& rows, const std::vector<std::size_t>& channels) {
                          fill(rows, channels, [&](const Command& command) {
@@ -144,14 +147,20 @@ std::int64_t RunTiles(const OpId& id, std::int64_t row_length, const ChannelLayo
                            std::vector<std::uint8_t> saturated(command.x.size());
                            rtl.Run(command, tile.stalls, options.cycle_limit, y, saturated,
                                    &tile.cost);
-                           saturated_count += Scatter(rows, y, saturated, out);
+                           saturated_here += Scatter(rows, y, saturated, out);
                          });
                        });
       };
-      runner.Run(
-          id, TileOf(shape, row0, col0), static_cast<std::uint64_t>(block.rows * block.cols),
-          static_cast<std::uint64_t>(unit.lanes()), unit,
-          [&](const std::filesystem::path& trace) { return make(unit.lanes(), trace); }, run_tile);
+      runner.TraceIfAsked(
+          id, index, [&](const std::filesystem::path& fst) { return make(unit.lanes(), fst); },
+          run_tile);
+      TileRunner::Tiles ran = runner.Attempt(
+          id, [&](std::uint64_t) { return index; },
+          [&](TileRunner::Tiles& tiles) { run_tile(unit, tiles); });
+      ran.cost.tiles = 1;
+      runner.Count(id, static_cast<std::uint64_t>(block.rows * block.cols),
+                   static_cast<std::uint64_t>(unit.lanes()), ran.cost);
+      saturated_count += saturated_here;
     }
   }
   return saturated_count;

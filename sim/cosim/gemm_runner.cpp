@@ -7,6 +7,8 @@
 #include "golden/ops/require.h"
 #include "sim/cosim/bit_pack.h"
 #include "sim/cosim/qsim_pkg.h"
+#include "sim/error.h"
+#include "sim/parallel.h"
 
 namespace qsim::cosim {
 namespace {
@@ -83,76 +85,180 @@ void CheckArguments(const LhsView& lhs, MatrixView<const std::int8_t> rhs, const
           "Gemm: shift mode needs uint8 codes and lhs_zero 0");
 }
 
+// A product cut into tiles, all of its beats prepared. Tile n is the n-th in row-major order.
+class TiledProduct {
+ public:
+  TiledProduct(const LhsView& lhs, MatrixView<const std::int8_t> rhs, const GemmParams& params,
+               MatrixView<std::int32_t> out, ArrayShape shape, int k_tile)
+      : params_(params),
+        out_(out),
+        shape_(shape),
+        depth_(rhs.rows),
+        k_tile_(k_tile),
+        lhs_signed_(std::holds_alternative<MatrixView<const std::int8_t>>(lhs)) {
+    for (std::int64_t row = 0; row < out.rows; row += shape.rows) {
+      rows_.push_back(
+          PackLhs(lhs, row, std::min<std::int64_t>(shape.rows, out.rows - row), shape.rows));
+    }
+    for (std::int64_t col = 0; col < out.cols; col += shape.cols) {
+      columns_.push_back(PackColumns(
+          rhs, params, col, std::min<std::int64_t>(shape.cols, out.cols - col), shape.cols));
+    }
+  }
+
+  std::int64_t tiles() const { return static_cast<std::int64_t>(rows_.size() * columns_.size()); }
+  TileIndex Index(std::int64_t tile) const {
+    const auto columns = static_cast<std::int64_t>(columns_.size());
+    return {tile / columns, tile % columns};
+  }
+  // How many tiles make a part that is worth a thread, and so long that the cycles in which a part
+  // begins and ends do not count.
+  std::int64_t TilesOfAPart() const {
+    constexpr std::int64_t kPartCycles = 1 << 17;
+    return std::max<std::int64_t>(
+        1, kPartCycles / std::max<std::int64_t>(depth_, shape_.rows + shape_.cols));
+  }
+  std::uint64_t Macs(std::int64_t first, std::int64_t count) const {
+    std::int64_t outputs = 0;
+    for (std::int64_t tile = first; tile < first + count; ++tile) {
+      outputs += RowsOf(Index(tile)) * ColsOf(Index(tile));
+    }
+    return static_cast<std::uint64_t>(outputs * depth_);
+  }
+
+  // The rows of these tiles, one after the other, as the array gives them. Throws
+  // AccumulatorOverflow under AccPolicy::kError.
+  std::vector<std::uint32_t> Run(MacArrayUnit& unit, std::int64_t first, std::int64_t count,
+                                 std::uint64_t cycle_limit, TileRunner::Tiles& tiles) const {
+    std::vector<MacPass> passes;
+    std::int64_t rows = 0;
+    for (std::int64_t tile = first; tile < first + count; ++tile) {
+      AddPasses(Index(tile), passes);
+      rows += RowsOf(Index(tile));
+    }
+    std::vector<std::uint32_t> words(static_cast<std::size_t>(rows * shape_.cols));
+    const std::vector<bool> overflows = unit.Run(
+        passes, tiles.stalls, cycle_limit * static_cast<std::uint64_t>(count), words, &tiles.cost);
+    const auto overflow = std::find(overflows.begin(), overflows.end(), true);
+    if (overflow != overflows.end() && params_.acc.policy == AccPolicy::kError) {
+      tiles.cost.tiles = static_cast<std::uint64_t>(overflow - overflows.begin());
+      throw AccumulatorOverflow("a partial sum left the " + std::to_string(params_.acc.bits) +
+                                "-bit accumulator under policy error");
+    }
+    return words;
+  }
+
+  // Puts what Run returned where it belongs.
+  void Store(std::int64_t first, std::int64_t count, std::span<const std::uint32_t> words) const {
+    std::size_t word = 0;
+    for (std::int64_t tile = first; tile < first + count; ++tile) {
+      const TileIndex index = Index(tile);
+      for (std::int64_t row = 0; row < RowsOf(index); ++row) {
+        for (std::int64_t col = 0; col < ColsOf(index); ++col) {
+          out_(index.row * shape_.rows + row, index.col * shape_.cols + col) =
+              static_cast<std::int32_t>(words[word + static_cast<std::size_t>(col)]);
+        }
+        word += static_cast<std::size_t>(shape_.cols);
+      }
+    }
+  }
+
+ private:
+  std::int64_t RowsOf(TileIndex index) const {
+    return std::min<std::int64_t>(shape_.rows, out_.rows - index.row * shape_.rows);
+  }
+  std::int64_t ColsOf(TileIndex index) const {
+    return std::min<std::int64_t>(shape_.cols, out_.cols - index.col * shape_.cols);
+  }
+
+  void AddPasses(TileIndex index, std::vector<MacPass>& passes) const {
+    const BeatBuffer& lhs = rows_[static_cast<std::size_t>(index.row)];
+    const ColumnPanel& panel = columns_[static_cast<std::size_t>(index.col)];
+    std::int64_t k = 0;
+    do {
+      MacPass& pass = passes.emplace_back();
+      pass.first = k == 0;
+      pass.k = std::min<std::int64_t>(k_tile_, depth_ - k);
+      pass.last = k + pass.k == depth_;
+      pass.rows = RowsOf(index);
+      pass.cols = ColsOf(index);
+      pass.mode = params_.mode;
+      pass.lhs_signed = lhs_signed_;
+      pass.lhs_zero = params_.lhs_zero;
+      pass.acc = params_.acc;
+      pass.rhs_zero = panel.rhs_zero.Beats(0, 1);
+      pass.init = panel.bias.Beats(0, 1);
+      pass.lhs = lhs.Beats(static_cast<std::size_t>(k), static_cast<std::size_t>(pass.k));
+      pass.rhs = panel.rhs.Beats(static_cast<std::size_t>(k), static_cast<std::size_t>(pass.k));
+      k += pass.k;
+    } while (k < depth_);
+  }
+
+  const GemmParams& params_;
+  MatrixView<std::int32_t> out_;
+  ArrayShape shape_;
+  std::int64_t depth_, k_tile_;
+  bool lhs_signed_;
+  std::vector<BeatBuffer> rows_;      // one for each row of tiles
+  std::vector<ColumnPanel> columns_;  // one for each column of tiles
+};
+
 }  // namespace
 
 void RunGemm(const OpId& id, const LhsView& lhs, MatrixView<const std::int8_t> rhs,
              const GemmParams& params, MatrixView<std::int32_t> out, const RtlOptions& options,
              const MacArrays& arrays, TileRunner& runner) {
   CheckArguments(lhs, rhs, params, out);
-  const ArrayShape shape = arrays.fast->shape();
-  const std::int64_t depth = rhs.rows;
-  const std::int64_t passes = std::max<std::int64_t>(1, CeilDivide(depth, options.k_tile));
+  const ArrayShape shape = options.array;
+  const TiledProduct product(lhs, rhs, params, out, shape, options.k_tile);
+  const auto from = [&](std::int64_t first) {
+    return [&product, first](std::uint64_t tile) {
+      return product.Index(first + static_cast<std::int64_t>(tile));
+    };
+  };
 
-  std::vector<ColumnPanel> panels;
-  for (std::int64_t first = 0; first < out.cols; first += shape.cols) {
-    const std::int64_t count = std::min<std::int64_t>(shape.cols, out.cols - first);
-    panels.push_back(PackColumns(rhs, params, first, count, shape.cols));
+  // The first tiles of a tap once more with assertions: two, so that one leaves while the next is
+  // fed.
+  const std::int64_t checked = runner.IsNew(id) ? std::min<std::int64_t>(2, product.tiles()) : 0;
+  std::vector<std::uint32_t> checked_words;
+  if (checked != 0) {
+    runner.Attempt(id, from(0), [&](TileRunner::Tiles& tiles) {
+      checked_words = product.Run(*arrays.checked, 0, checked, options.cycle_limit, tiles);
+    });
+  }
+  for (std::int64_t tile = 0; options.trace && tile < product.tiles(); ++tile) {
+    runner.TraceIfAsked(
+        id, product.Index(tile),
+        [&](const std::filesystem::path& fst) { return MakeMacArrayUnit(shape, Checks::kOn, fst); },
+        [&](MacArrayUnit& unit, TileRunner::Tiles& tiles) {
+          product.Run(unit, tile, 1, options.cycle_limit, tiles);
+        });
   }
 
-  // Rows of accumulators on their way out of the array, and back into it for the next pass.
-  std::vector<std::uint32_t> rows(static_cast<std::size_t>(shape.rows * shape.cols));
-  for (std::int64_t row0 = 0; row0 < out.rows; row0 += shape.rows) {
-    const std::int64_t row_count = std::min<std::int64_t>(shape.rows, out.rows - row0);
-    const BeatBuffer lhs_beats = PackLhs(lhs, row0, row_count, shape.rows);
-    for (std::int64_t col0 = 0; col0 < out.cols; col0 += shape.cols) {
-      const std::int64_t col_count = std::min<std::int64_t>(shape.cols, out.cols - col0);
-      const TileIndex index = TileOf(shape, row0, col0);
-      const ColumnPanel& panel = panels[static_cast<std::size_t>(index.col)];
-
-      const auto run_tile = [&](MacArrayUnit& unit, TileRunner::Tile& tile) {
-        MacPass pass;
-        pass.rows = row_count;
-        pass.cols = col_count;
-        pass.mode = params.mode;
-        pass.lhs_signed = std::holds_alternative<MatrixView<const std::int8_t>>(lhs);
-        pass.lhs_zero = params.lhs_zero;
-        pass.acc = params.acc;
-        pass.rhs_zero = panel.rhs_zero.Beats(0, 1);
-        bool overflow = false;
-        for (std::int64_t p = 0; p < passes; ++p) {
-          const std::int64_t k0 = p * options.k_tile;
-          pass.first = p == 0;
-          pass.last = p == passes - 1;
-          pass.k = std::min<std::int64_t>(options.k_tile, depth - k0);
-          const auto beat = static_cast<std::size_t>(k0);
-          const auto beat_count = static_cast<std::size_t>(pass.k);
-          pass.lhs = lhs_beats.Beats(beat, beat_count);
-          pass.rhs = panel.rhs.Beats(beat, beat_count);
-          const std::vector<std::uint32_t> partial = rows;
-          pass.init = pass.first ? panel.bias.Beats(0, 1) : std::span(partial);
-          overflow = unit.Run(pass, tile.stalls, options.cycle_limit, rows, &tile.cost);
-        }
-        if (overflow && params.acc.policy == AccPolicy::kError) {
-          throw AccumulatorOverflow("a partial sum left the " + std::to_string(params.acc.bits) +
-                                    "-bit accumulator under policy error");
-        }
-      };
-      runner.Run(
-          id, index, static_cast<std::uint64_t>(row_count * col_count * depth),
-          static_cast<std::uint64_t>(shape.rows * shape.cols),
-          runner.ChecksNext(id) ? *arrays.checked : *arrays.fast,
-          [&](const std::filesystem::path& trace) {
-            return MakeMacArrayUnit(shape, Checks::kOn, trace);
-          },
-          run_tile);
-
-      for (std::int64_t r = 0; r < row_count; ++r) {
-        for (std::int64_t c = 0; c < col_count; ++c) {
-          const auto lane = static_cast<std::size_t>(r * shape.cols + c);
-          out(row0 + r, col0 + c) = static_cast<std::int32_t>(rows[lane]);
-        }
-      }
-    }
+  // The parts are the same for any number of threads, and with them the cycles.
+  const std::int64_t length = product.TilesOfAPart();
+  const std::int64_t parts = CeilDivide(product.tiles(), length);
+  std::vector<TileRunner::Tiles> ran(static_cast<std::size_t>(parts));
+  ParallelFor(parts, static_cast<int>(arrays.fast.size()), [&](std::int64_t part, int worker) {
+    const std::int64_t first = part * length;
+    const std::int64_t count = std::min(length, product.tiles() - first);
+    MacArrayUnit& unit =
+        options.check_every_tile ? *arrays.checked : *arrays.fast[static_cast<std::size_t>(worker)];
+    ran[static_cast<std::size_t>(part)] =
+        runner.Attempt(id, from(first), [&](TileRunner::Tiles& tiles) {
+          const std::vector<std::uint32_t> words =
+              product.Run(unit, first, count, options.cycle_limit, tiles);
+          if (part == 0 && !std::equal(checked_words.begin(), checked_words.end(), words.begin())) {
+            throw InternalError("the array with assertions computes something else");
+          }
+          product.Store(first, count, words);
+        });
+  });
+  for (std::int64_t part = 0; part < parts; ++part) {
+    const std::int64_t first = part * length;
+    runner.Count(id, product.Macs(first, std::min(length, product.tiles() - first)),
+                 static_cast<std::uint64_t>(shape.rows * shape.cols),
+                 ran[static_cast<std::size_t>(part)].cost);
   }
 }
 

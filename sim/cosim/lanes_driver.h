@@ -48,7 +48,7 @@ class LanesDriver final : public LanesUnit<Command> {
           return run.addend.empty() ? 0 : run.addend[lane] >> (32 * (word % 2));
         });
       });
-      unit_.Run(stalls, cycle_limit, cost, out, command, x);
+      unit_.Run(stalls, cycle_limit, cost, rtl.cmd_ready_o, out, command, x);
     } else {
       SetNumber(rtl.cmd_a_zero_i, run.x_zero, 32);
       SetNumber(rtl.cmd_b_zero_i, run.b_zero, qsim_pkg::kResidualWidth);
@@ -61,7 +61,7 @@ class LanesDriver final : public LanesUnit<Command> {
       InputStream b("b", beats, rtl.b_valid_i, rtl.b_ready_o, [&](std::uint64_t beat) {
         PutFields<qsim_pkg::kResidualWidth>(rtl.b_i, beat_of(run.b, beat));
       });
-      unit_.Run(stalls, cycle_limit, cost, out, command, a, b);
+      unit_.Run(stalls, cycle_limit, cost, rtl.cmd_ready_o, out, command, a, b);
     }
   }
 

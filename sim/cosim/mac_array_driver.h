@@ -14,34 +14,77 @@ class MacArrayDriver final : public MacArrayUnit {
 
   ArrayShape shape() const override { return {static_cast<int>(kRows), static_cast<int>(kCols)}; }
 
-  bool Run(const MacPass& pass, StallGenerator& stalls, std::uint64_t cycle_limit,
-           std::span<std::uint32_t> out, RunCost* cost) override {
+  std::vector<bool> Run(std::span<const MacPass> passes, StallGenerator& stalls,
+                        std::uint64_t cycle_limit, std::span<std::uint32_t> out,
+                        RunCost* cost) override {
     unit_.ResetIfNeeded();
     Model& rtl = unit_.model();
-    SetCommand(rtl, pass);
-    const auto rows = static_cast<std::uint64_t>(pass.rows);
-    const auto depth = static_cast<std::uint64_t>(pass.k);
-    InputStream command("cmd", 1, rtl.cmd_valid_i, rtl.cmd_ready_o, [](std::uint64_t) {});
-    InputStream init("init", pass.first ? 1 : rows, rtl.init_valid_i, rtl.init_ready_o,
-                     Put(rtl.init_i, pass.init, kCols));
-    InputStream lhs("lhs", depth, rtl.lhs_valid_i, rtl.lhs_ready_o,
-                    Put(rtl.lhs_i, pass.lhs, WordsFor(8 * kRows)));
-    InputStream rhs("rhs", depth, rtl.rhs_valid_i, rtl.rhs_ready_o,
-                    Put(rtl.rhs_i, pass.rhs, WordsFor(8 * kCols)));
-    OutputStream rows_out("out", rows, rtl.out_valid_o, rtl.out_ready_i, [&](std::uint64_t row) {
-      GetPort(rtl.out_o, out.subspan(row * kCols, kCols));
+    Cursor init(passes, [](const MacPass& pass) { return std::int64_t{pass.first}; });
+    Cursor lhs(passes, [](const MacPass& pass) { return pass.k; });
+    Cursor rhs = lhs;
+    Cursor rows(passes, [](const MacPass& pass) { return pass.last ? pass.rows : 0; });
+    std::vector<bool> overflows;
+    InputStream command("cmd", passes.size(), rtl.cmd_valid_i, rtl.cmd_ready_o,
+                        [&](std::uint64_t beat) { SetCommand(rtl, passes[beat]); });
+    InputStream init_in("init", init.total(), rtl.init_valid_i, rtl.init_ready_o,
+                        [&](std::uint64_t) { SetPort(rtl.init_i, init.Next().pass->init); });
+    InputStream lhs_in("lhs", lhs.total(), rtl.lhs_valid_i, rtl.lhs_ready_o, [&](std::uint64_t) {
+      const auto [pass, beat] = lhs.Next();
+      SetPort(rtl.lhs_i, Beat<WordsFor(8 * kRows)>(pass->lhs, beat));
     });
-    unit_.Run(stalls, cycle_limit, cost, rows_out, command, init, lhs, rhs);
-    return rtl.overflow_o != 0;
+    InputStream rhs_in("rhs", rhs.total(), rtl.rhs_valid_i, rtl.rhs_ready_o, [&](std::uint64_t) {
+      const auto [pass, beat] = rhs.Next();
+      SetPort(rtl.rhs_i, Beat<WordsFor(8 * kCols)>(pass->rhs, beat));
+    });
+    OutputStream rows_out("out", rows.total(), rtl.out_valid_o, rtl.out_ready_i,
+                          [&](std::uint64_t row) {
+                            GetPort(rtl.out_o, out.subspan(row * kCols, kCols));
+                            const auto [pass, beat] = rows.Next();
+                            if (beat + 1 != pass->rows) return;
+                            overflows.push_back(rtl.overflow_o != 0);
+                            ++cost->tiles;
+                          });
+    unit_.Run(stalls, cycle_limit, cost, rtl.idle_o, rows_out, command, init_in, lhs_in, rhs_in);
+    return overflows;
   }
 
  private:
-  // Puts beats of `stride` words on a port.
-  template <typename Port>
-  static auto Put(Port& port, std::span<const std::uint32_t> words, std::size_t stride) {
-    return [&port, words, stride](std::uint64_t beat) {
-      SetPort(port, words.subspan(beat * stride, stride));
+  // Goes through the beats that the passes give a stream: count(pass) of each.
+  class Cursor {
+   public:
+    struct Position {
+      const MacPass* pass;
+      std::int64_t beat;
     };
+
+    Cursor(std::span<const MacPass> passes, std::int64_t (*count)(const MacPass&))
+        : passes_(passes), count_(count) {}
+
+    std::uint64_t total() const {
+      std::int64_t beats = 0;
+      for (const MacPass& pass : passes_) beats += count_(pass);
+      return static_cast<std::uint64_t>(beats);
+    }
+    // Of the beat after the one that was asked for last.
+    Position Next() {
+      while (beat_ == count_(passes_[pass_])) {
+        ++pass_;
+        beat_ = 0;
+      }
+      return {&passes_[pass_], beat_++};
+    }
+
+   private:
+    std::span<const MacPass> passes_;
+    std::int64_t (*count_)(const MacPass&);
+    std::size_t pass_ = 0;
+    std::int64_t beat_ = 0;
+  };
+
+  template <std::size_t kWords>
+  static std::span<const std::uint32_t> Beat(std::span<const std::uint32_t> words,
+                                             std::int64_t beat) {
+    return words.subspan(static_cast<std::size_t>(beat) * kWords, kWords);
   }
 
   static void SetCommand(Model& rtl, const MacPass& pass) {

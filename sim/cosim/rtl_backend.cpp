@@ -46,10 +46,13 @@ class RtlBackend::Impl {
   explicit Impl(RtlOptions checked)
       : options(std::move(checked)),
         runner(options),
-        arrays{MakeMacArrayUnit(options.array, Checks::kOff),
-               MakeMacArrayUnit(options.array, Checks::kOn)},
+        arrays{{}, MakeMacArrayUnit(options.array, Checks::kOn)},
         requantize(MakeRequantizeUnit(options.array.cols)),
-        residual_add(MakeResidualAddUnit(options.array.cols)) {}
+        residual_add(MakeResidualAddUnit(options.array.cols)) {
+    for (int i = 0; i < (options.check_every_tile ? 1 : options.threads); ++i) {
+      arrays.fast.push_back(MakeMacArrayUnit(options.array, Checks::kOff));
+    }
+  }
 
   RtlOptions options;
   TileRunner runner;

@@ -42,9 +42,9 @@ struct TileIndex {
 TileIndex TileOf(ArrayShape shape, std::int64_t row, std::int64_t col);
 
 // Random bubbles on every input stream and back-pressure on every output stream: in each cycle a
-// stream rests with this probability, 0 to 0.95. The draws depend on the seed and on the tile's
-// place (tap, image, head, tile row and column) alone, so that cycle counts do not depend on the
-// threads.
+// stream rests with this probability, 0 to 0.95. The draws begin anew for every part of a product
+// and every tile of an element-wise operation, from the seed and the place of the first tile (tap,
+// image, head, tile row and column) alone, so that cycle counts do not depend on the threads.
 struct StallOptions {
   double probability = 0;
   std::uint64_t seed = 1;
@@ -61,7 +61,7 @@ struct TraceRequest {
 };
 
 struct RtlStats {
-  std::uint64_t cycles = 0;  // from a tile's first command to its last output, summed
+  std::uint64_t cycles = 0;  // from a first command to the last output, summed over parts and tiles
   std::uint64_t macs = 0;  // useful: M * K * N of a product; elements of an element-wise operation
   std::uint64_t mac_slots =
       0;  // what those cycles could have held: rows * cols, or cols, per cycle
@@ -83,12 +83,14 @@ struct RtlOptions {
   ArrayShape array;
   StallOptions stalls;
   int k_tile = 256;                        // steps of k in one pass of the array, 1..65535
-  std::uint64_t cycle_limit = 50'000'000;  // per tile; a tile that takes longer is an error
+  std::uint64_t cycle_limit = 50'000'000;  // per tile; tiles that take longer are an error
+  int threads = 1;                         // arrays that share the tiles of a product, at least 1
   std::optional<TraceRequest> trace;
   bool check_every_tile = false;  // products: assertions in every tile, not in a tap's first alone
 };
 
-// Owns its Verilated models; one per thread. Results depend on none of the options.
+// Owns its Verilated models; one for each image that runs at a time. Results depend on none of the
+// options.
 class RtlBackend final : public Backend {
  public:
   // Throws InputError for an array size that was not built (naming those that were), a probability

@@ -50,10 +50,11 @@ class StallGenerator {
   bool stalled_ = false;
 };
 
-// What a unit's run took.
+// What a unit's run took, and how many tiles left it.
 struct RunCost {
   std::uint64_t cycles = 0;
   std::uint64_t stalled_cycles = 0;
+  std::uint64_t tiles = 0;
 };
 
 // A stream into a block: offers a number of beats, one after the other; a beat stays offered until
@@ -137,8 +138,8 @@ class OutputStream {
 // for 126 cycles) and of a host that rests with a probability of 0.95.
 inline constexpr std::uint64_t kQuietCycles = 1000;
 
-// Clocks a block until every beat of every stream has moved and it is idle, that is, ready for a
-// command: what a run costs then does not depend on the runs before it. settle() evaluates the
+// Clocks a block until every beat of every stream has moved and it is idle: what a run costs then
+// does not depend on the runs before it. settle() evaluates the
 // ports before the clock edge, edge() is the edge. Adds to *cost. Throws InternalError when the
 // block is idle although it offers a beat or beats are missing, when no beat moves for
 // kQuietCycles, and when cost->cycles reaches cycle_limit.

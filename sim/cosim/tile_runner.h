@@ -23,49 +23,58 @@ class TileRunner {
  public:
   explicit TileRunner(const RtlOptions& options) : options_(options) {}
 
-  // One tile on the way through a unit.
-  struct Tile {
+  // Tiles on the way through a unit, one after the other.
+  struct Tiles {
     StallGenerator stalls;
     RunCost cost;
   };
 
-  // Calls body(unit, tile) with the shared unit, or, for the tile to trace, with make(path): a
-  // fresh unit, so that its waveform begins with a reset and holds this tile alone.
-  template <typename Unit, typename Make, typename Body>
-  void Run(const OpId& id, TileIndex index, std::uint64_t useful_macs,
-           std::uint64_t slots_per_cycle, Unit& shared, Make make, Body body) {
-    Tile tile{StallGenerator(options_.stalls.probability, StallSeed(id, index)), {}};
+  // Calls body(tiles), which runs the tiles index_of(0), index_of(1), ... of an operation and
+  // counts those that are through in tiles.cost.tiles: the next one is named in its errors.
+  template <typename IndexOf, typename Body>
+  Tiles Attempt(const OpId& id, IndexOf index_of, Body body) const {
+    Tiles tiles{StallGenerator(options_.stalls.probability, StallSeed(id, index_of(0))), {}};
+    const auto name = [&] { return TileName(id, index_of(tiles.cost.tiles)) + ": "; };
     try {
-      if (IsTraced(id, index)) {
-        const std::filesystem::path temporary = TemporaryTrace();
-        try {
-          const auto unit = make(temporary);
-          body(*unit, tile);
-        } catch (...) {
-          FinishTrace(temporary);
-          throw;
-        }
-        FinishTrace(temporary);
-      } else {
-        body(shared, tile);
-      }
+      body(tiles);
     } catch (const InternalError& error) {
-      throw InternalError(TileName(id, index) + ": " + error.what());
+      throw InternalError(name() + error.what());
     } catch (const AccumulatorOverflow& error) {
-      throw AccumulatorOverflow(TileName(id, index) + ": " + error.what());
+      throw AccumulatorOverflow(name() + error.what());
     }
-    RtlStats& stats = stats_[std::string(id.tap)];
-    stats.cycles += tile.cost.cycles;
-    stats.stalled_cycles += tile.cost.stalled_cycles;
-    stats.macs += useful_macs;
-    stats.mac_slots += tile.cost.cycles * slots_per_cycle;
-    ++stats.tiles;
+    return tiles;
   }
 
-  // Whether the next tile of this tap runs with assertions: the first one does.
-  bool ChecksNext(const OpId& id) const {
-    return options_.check_every_tile || !stats_.contains(std::string(id.tap));
+  // Adds to the statistics of the tap.
+  void Count(const OpId& id, std::uint64_t useful_macs, std::uint64_t slots_per_cycle,
+             const RunCost& cost) {
+    RtlStats& stats = stats_[std::string(id.tap)];
+    stats.cycles += cost.cycles;
+    stats.stalled_cycles += cost.stalled_cycles;
+    stats.macs += useful_macs;
+    stats.mac_slots += cost.cycles * slots_per_cycle;
+    stats.tiles += cost.tiles;
   }
+
+  // If this is the tile to trace: body(unit, tiles) with make(path), a unit of its own, so that the
+  // waveform begins with a reset and holds this tile alone.
+  template <typename Make, typename Body>
+  void TraceIfAsked(const OpId& id, TileIndex index, Make make, Body body) {
+    if (!IsTraced(id, index)) return;
+    const std::filesystem::path temporary = TemporaryTrace();
+    try {
+      const auto unit = make(temporary);
+      Attempt(
+          id, [&](std::uint64_t) { return index; }, [&](Tiles& tiles) { body(*unit, tiles); });
+    } catch (...) {
+      FinishTrace(temporary);
+      throw;
+    }
+    FinishTrace(temporary);
+  }
+
+  // Whether nothing of this tap has run yet.
+  bool IsNew(const OpId& id) const { return !stats_.contains(std::string(id.tap)); }
 
   const StatsByTap& stats() const { return stats_; }
   bool trace_written() const { return trace_written_; }

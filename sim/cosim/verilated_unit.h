@@ -97,14 +97,14 @@ class VerilatedUnit {
     dirty_ = false;
   }
 
-  // RunStreams on the block, whose cmd_ready_o says that it is idle.
-  template <typename... Streams>
-  void Run(StallGenerator& stalls, std::uint64_t cycle_limit, RunCost* cost, Streams&... streams) {
+  // RunStreams on the block; `idle` is the port that says whether it is.
+  template <typename Idle, typename... Streams>
+  void Run(StallGenerator& stalls, std::uint64_t cycle_limit, RunCost* cost, const Idle& idle,
+           Streams&... streams) {
     Enter();
     dirty_ = true;
     RunStreams(
-        stalls, cycle_limit, cost, [this] { Settle(); }, [this] { Edge(); }, model_->cmd_ready_o,
-        streams...);
+        stalls, cycle_limit, cost, [this] { Settle(); }, [this] { Edge(); }, idle, streams...);
     dirty_ = false;
   }
 

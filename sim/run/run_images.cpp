@@ -109,7 +109,11 @@ class Runner {
       rtl_options_.array = {bundle.hardware.array_rows, bundle.hardware.array_cols};
       rtl_options_.stalls.probability = settings_.rtl->stall_probability;
       rtl_options_.stalls.seed = settings_.rtl->stall_seed;
-      for (int i = 0; i < settings_.threads; ++i) {
+      // Threads that no image needs share the tiles of the products.
+      const int workers = static_cast<int>(
+          std::min<std::int64_t>(settings_.threads, std::min(settings_.images, settings_.batch)));
+      rtl_options_.threads = settings_.threads / workers;
+      for (int i = 0; i < workers; ++i) {
         backends_.push_back(std::make_unique<cosim::RtlBackend>(rtl_options_));
       }
     }

@@ -50,16 +50,19 @@ Cycle Pass(const Cycle& changes = {}) {
 Cycle Beats(const Cycle& changes = {}) {
   return With({{"cmd_valid_i", 1}, {"cmd_beats_i", 2}}, changes);
 }
-// A pass that follows one that the spoiled state has cut short.
+// A pass of which nothing has been fed.
+Cycle OpenPass() { return {{"open_q", 1}, {"k_left_q", 1}}; }
+// The next pass of an open tile.
 Cycle NextPass(const Cycle& changes) {
-  return With(Pass({{"state_q", 0}, {"cmd_first_i", 0}}), changes);
+  return With(Pass({{"k_left_q", 0}, {"start_q", 0}, {"last_q", 0}, {"cmd_first_i", 0}}), changes);
 }
 
 const std::vector<Violation>& Violations() {
   static const std::vector<Violation> violations = {
       {"mac_array", "CommandStable", {Pass(), {}, {{"cmd_valid_i", 0}}}},
       {"mac_array", "CommandStable", {Pass(), {}, {{"cmd_k_i", 2}}}},
-      {"mac_array", "CommandHeld", {Pass(), {{"cmd_valid_i", 0}}, {{"rows_q", 2}}}},
+      {"mac_array", "CommandHeld", {OpenPass(), {{"rows_q", 2}}}},
+      {"mac_array", "TileHeld", {{{"leaving_q", 1}}, {{"done_rows_q", 2}}}},
       {"mac_array", "RowsLegal", {Pass({{"cmd_rows_i", 0}})}},
       {"mac_array", "RowsLegal", {Pass({{"cmd_rows_i", 3}})}},
       {"mac_array", "ColsLegal", {Pass({{"cmd_cols_i", 0}})}},
@@ -70,20 +73,19 @@ const std::vector<Violation>& Violations() {
       {"mac_array", "ShiftModeLegal", {Pass({{"cmd_mode_i", 1}, {"cmd_lhs_zero_i", 1}})}},
       {"mac_array", "ShiftModeLegal", {Pass({{"cmd_mode_i", 1}, {"cmd_lhs_signed_i", 1}})}},
       {"mac_array", "DepthLegal", {Pass(), NextPass({{"cmd_k_i", 65535}})}},
-      {"mac_array", "TileOpen", {Pass({{"cmd_first_i", 0}})}},
-      {"mac_array", "TileOpen", {Pass({{"cmd_last_i", 1}}), NextPass({})}},
+      {"mac_array", "TileOpen", {Pass({{"cmd_first_i", 0}, {"cmd_last_i", 1}})}},
+      {"mac_array", "TileOpen", {Pass(), NextPass({{"cmd_first_i", 1}})}},
       {"mac_array", "TileShared", {Pass(), NextPass({{"cmd_rows_i", 2}})}},
-      {"mac_array", "SumsHeld", {{{"state_q", 4}}, NextPass({{"cmd_first_i", 1}})}},
-      {"mac_array", "StateLegal", {{{"state_q", 6}}}},
+      {"mac_array", "SumsHeld", {{{"row_valid_q", 1}}, Pass({{"open_q", 1}})}},
+      {"mac_array", "WaveLegal", {{{"wave_q", 4}}}},
 
-      {"mac_core", "AtMostOneMove", {{{"step_i", 1}, {"load_i", 1}}}},
-      {"mac_core", "AtMostOneMove", {{{"load_i", 1}, {"unload_i", 1}}}},
+      {"mac_core", "StartIsFirst", {{{"start_i", 1}}}},
+      {"mac_core", "StartIsFirst", {{{"start_i", 1}, {"step_i", 1}, {"wave_i", 1}}}},
+      {"mac_core", "ReadRowLegal", {{{"read_row_i", 2}}}},
 
       {"mac_correct", "InputStable", {{{"valid_i", 1}}, {}, {}, {}, {{"acc_i", 1}}}},
       {"mac_correct", "InputStable", {{{"valid_i", 1}}, {}, {}, {}, {{"valid_i", 0}}}},
       {"mac_correct", "FieldsStable", {{{"valid_i", 1}}, {{"valid_i", 0}, {"k_i", 1}}}},
-
-      {"operand_sums", "AtMostOneChange", {{{"clear_i", 1}, {"add_i", 1}}}},
 
       {"requantize", "CommandStable", {Beats(), {}, {{"cmd_valid_i", 0}}}},
       {"requantize", "CommandStable", {Beats(), {}, {{"cmd_shift_i", 1}}}},

@@ -8,7 +8,6 @@ module assertions (
   mac_array #(.Rows(2), .Cols(2)) u_mac_array (.clk_i, .rst_ni);
   mac_core #(.Rows(2), .Cols(2)) u_mac_core (.clk_i, .rst_ni);
   mac_correct #(.Cols(2)) u_mac_correct (.clk_i, .rst_ni);
-  operand_sums #(.Lanes(1)) u_operand_sums (.clk_i, .rst_ni);
   requantize #(.Lanes(1)) u_requantize (.clk_i, .rst_ni);
   residual_add #(.Lanes(1)) u_residual_add (.clk_i, .rst_ni);
   row_reciprocal u_row_reciprocal (.clk_i, .rst_ni);

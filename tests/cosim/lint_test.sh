@@ -64,7 +64,6 @@ for width in 1 9; do
   rejects RhsWidthLegal mac_array RhsWidth=$width
 done
 rejects LhsCodeFits mac_operands LhsWidth=4
-rejects LhsSummandFits mac_operands LhsWidth=16 RowSumWidth=40
 rejects RowSumFits mac_operands RowSumWidth=31
 rejects ColSumFits mac_operands ColSumWidth=23
 rejects ProductFits mac_core RhsWidth=10

@@ -239,9 +239,11 @@ TEST_P(MacArrayTest, UnusedLanesFlagNoOverflow) {
     std::vector<std::uint32_t> out(rows * cols);
     StallGenerator stalls;
     RunCost cost;
-    const bool overflow = unit->Run(pass, stalls, 1'000'000, out, &cost);
+    const std::vector<bool> overflow =
+        unit->Run(std::span(&pass, 1), stalls, 1'000'000, out, &cost);
+    EXPECT_EQ(overflow.size(), 1U);
     EXPECT_EQ(static_cast<std::int32_t>(out[0]), 20 - 255 * 20);
-    return overflow;
+    return overflow.at(0);
   };
   EXPECT_FALSE(overflows(1, 1));
   if (cols > 1) {
@@ -311,19 +313,121 @@ TEST_P(MacArrayTest, ChecksChangeNothing) {
   EXPECT_EQ(fast.stats(), checked.stats());
 }
 
-// docs/rtl.md: k + 2 rows + cols + 5 cycles for a full tile of one pass without stalls.
+// docs/rtl.md, "What a tile takes", for full tiles without stalls.
 TEST_P(MacArrayTest, CycleFormula) {
   testing::SeededRandom random(6);
   const auto rows = static_cast<std::uint64_t>(GetParam().rows);
   const auto cols = static_cast<std::uint64_t>(GetParam().cols);
-  for (const std::int64_t k : {1, 10, 100}) {
-    RtlBackend backend(Options());
-    RunOn(backend, RandomProduct(random, LhsKind::kInt8, GetParam().rows, k, GetParam().cols));
-    const RtlStats& stats = backend.stats().at("product");
-    EXPECT_EQ(stats.cycles, static_cast<std::uint64_t>(k) + 2 * rows + cols + 5);
-    EXPECT_EQ(stats.tiles, 1U);
-    EXPECT_EQ(stats.macs, rows * cols * static_cast<std::uint64_t>(k));
-    EXPECT_EQ(stats.mac_slots, rows * cols * stats.cycles);
+  const std::uint64_t wave = rows + cols - 1;
+  const std::uint64_t leaving = rows + cols + 6;
+  for (const std::uint64_t k : {std::uint64_t{1}, wave, leaving - 1, leaving, std::uint64_t{300}}) {
+    for (const std::uint64_t tiles : {1, 2, 5}) {
+      for (const int k_tile : {7, 256}) {
+        RtlBackend backend(Options(k_tile));
+        RunOn(backend,
+              RandomProduct(random, LhsKind::kInt8, GetParam().rows, static_cast<std::int64_t>(k),
+                            static_cast<std::int64_t>(tiles * cols)));
+        const std::uint64_t others =
+            tiles == 1
+                ? 0
+                : std::max(k, wave) + (tiles - 2) * std::max(k, leaving) + std::max(k, leaving - 1);
+        const RtlStats& stats = backend.stats().at("product");
+        EXPECT_EQ(stats.cycles, (tiles == 1 ? std::max(k, wave) : others) + leaving)
+            << k << " " << tiles << " " << k_tile;
+        EXPECT_EQ(stats.tiles, tiles);
+        EXPECT_EQ(stats.macs, rows * cols * tiles * k);
+        EXPECT_EQ(stats.mac_slots, rows * cols * stats.cycles);
+      }
+    }
+  }
+}
+
+// Tiles that follow each other differ in everything that they may, and in what they may not: then
+// the second waits. Each flag belongs to its tile.
+TEST_P(MacArrayTest, TilesThatOverlapKeepTheirOwnCommands) {
+  testing::SeededRandom random(10);
+  const ArrayShape shape = GetParam();
+  for (const Checks checks : {Checks::kOff, Checks::kOn}) {
+    const auto unit = MakeMacArrayUnit(shape, checks);
+    for (int round = 0; round < 20; ++round) {
+      struct Tile {
+        oracle::Product p;
+        BeatBuffer lhs, rhs, init, rhs_zero;
+      };
+      std::vector<Tile> tiles(static_cast<std::size_t>(random.Between(2, 6)));
+      std::vector<MacPass> passes;
+      std::size_t rows = 0;
+      for (Tile& tile : tiles) {
+        oracle::Product& p = tile.p;
+        const auto kind = static_cast<LhsKind>(random.Between(0, 2));
+        p = RandomProduct(random, kind, random.Between(1, shape.rows), random.Between(0, 60),
+                          random.Between(1, shape.cols));
+        AddBias(random, p, 40000);
+        AddZeroPoints(random, p, true);
+        p.acc = {random.Between(0, 1) == 0 ? 17 : 19,
+                 random.Between(0, 1) == 0 ? AccPolicy::kWrap : AccPolicy::kSaturate};
+        const auto depth = static_cast<std::size_t>(p.k);
+        const auto lanes = static_cast<std::size_t>(shape.cols);
+        tile.lhs = BeatBuffer(depth, static_cast<std::size_t>(shape.rows), 8);
+        tile.rhs = BeatBuffer(depth, lanes, 8);
+        tile.init = BeatBuffer(1, lanes, 32);
+        tile.rhs_zero = BeatBuffer(1, lanes, 8);
+        for (std::size_t k = 0; k < depth; ++k) {
+          for (std::size_t m = 0; m < static_cast<std::size_t>(p.m); ++m) {
+            tile.lhs.Set(k, m, static_cast<std::uint32_t>(p.lhs[m * depth + k]));
+          }
+          for (std::size_t n = 0; n < static_cast<std::size_t>(p.n); ++n) {
+            tile.rhs.Set(k, n,
+                         static_cast<std::uint32_t>(p.rhs[k * static_cast<std::size_t>(p.n) + n]));
+          }
+        }
+        for (std::size_t n = 0; n < static_cast<std::size_t>(p.n); ++n) {
+          tile.init.Set(0, n, static_cast<std::uint32_t>(p.bias[n]));
+          tile.rhs_zero.Set(0, n,
+                            static_cast<std::uint32_t>(p.rhs_zero[p.rhs_zero.size() == 1 ? 0 : n]));
+        }
+        const std::int64_t half = random.Between(0, p.k);
+        for (const auto& [first, count] : {std::pair{std::int64_t{0}, half}, {half, p.k - half}}) {
+          MacPass& pass = passes.emplace_back();
+          pass.first = passes.size() == 1 || passes[passes.size() - 2].last;
+          pass.last = first + count == p.k;
+          pass.k = count;
+          pass.rows = p.m;
+          pass.cols = p.n;
+          pass.mode = p.mode;
+          pass.lhs_signed = kind == LhsKind::kInt8;
+          pass.lhs_zero = p.lhs_zero;
+          pass.acc = p.acc;
+          pass.rhs_zero = tile.rhs_zero.Beats(0, 1);
+          pass.init = tile.init.Beats(0, 1);
+          pass.lhs =
+              tile.lhs.Beats(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+          pass.rhs =
+              tile.rhs.Beats(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+          if (pass.last) break;
+        }
+        rows += static_cast<std::size_t>(p.m);
+      }
+      std::vector<std::uint32_t> out(rows * static_cast<std::size_t>(shape.cols));
+      StallGenerator stalls(round % 2 == 0 ? 0 : 0.3, static_cast<std::uint64_t>(round));
+      RunCost cost;
+      const std::vector<bool> overflows = unit->Run(passes, stalls, 1'000'000, out, &cost);
+      ASSERT_EQ(cost.tiles, tiles.size());
+      std::size_t row = 0;
+      for (std::size_t i = 0; i < tiles.size(); ++i) {
+        const oracle::ProductResult expected = oracle::Gemm(tiles[i].p);
+        EXPECT_EQ(overflows.at(i), expected.overflows != 0) << round << " tile " << i;
+        for (std::size_t element = 0; element < expected.out.size(); ++element) {
+          const auto n = static_cast<std::size_t>(tiles[i].p.n);
+          ASSERT_EQ(
+              static_cast<std::int32_t>(
+                  out[(row + element / n) * static_cast<std::size_t>(shape.cols) + element % n]),
+              expected.out[element])
+              << round << " tile " << i << " element " << element;
+        }
+        row += static_cast<std::size_t>(tiles[i].p.m);
+      }
+    }
   }
 }
 

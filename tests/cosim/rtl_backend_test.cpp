@@ -155,6 +155,36 @@ TEST_P(RtlBackendTest, StatisticsDoNotDependOnThreads) {
   EXPECT_EQ(alone.stats().at("product").tiles, 16U);
 }
 
+// A long product is run in parts, on as many arrays as there are threads.
+TEST_P(RtlBackendTest, ThreadsShareTheTilesOfAProduct) {
+  testing::SeededRandom random(7);
+  oracle::Product p = RandomProduct(random, LhsKind::kInt8, 30 * GetParam().rows - 1, 200,
+                                    25 * GetParam().cols - 1);
+  AddZeroPoints(random, p, true);
+  const auto expected = oracle::Gemm(p).out;
+  RtlOptions options = OptionsFor(GetParam());
+  options.stalls = {0.02, random.seed()};
+  std::optional<StatsByTap> alone;
+  for (const int threads : {1, 2, 3}) {
+    options.threads = threads;
+    RtlBackend backend(options);
+    ASSERT_THAT(RunOn(backend, p), ElementsAreArray(expected)) << threads;
+    if (!alone) alone = backend.stats();
+    EXPECT_EQ(backend.stats(), *alone) << threads;
+  }
+  EXPECT_EQ(alone->at("product").tiles, 30U * 25U);
+
+  // Of several overflowing tiles the first is named, whichever thread is first.
+  p.acc = {16, AccPolicy::kError};
+  RtlBackend backend(options);
+  try {
+    RunOn(backend, p);
+    FAIL() << "no overflow was reported";
+  } catch (const AccumulatorOverflow& error) {
+    EXPECT_THAT(error.what(), HasSubstr("tile (0, 0)"));
+  }
+}
+
 TEST_P(RtlBackendTest, WritesTheWaveformOfTheTileAskedFor) {
   testing::TempDir dir;
   testing::SeededRandom random(5);
@@ -216,7 +246,7 @@ TEST_P(RtlBackendTest, AHangIsAnErrorThatNamesTheTile) {
       FAIL() << "no error";
     } catch (const InternalError& error) {
       EXPECT_THAT(error.what(), HasSubstr("tap attn_kv_out, image 0, head 1, tile (0, 0)"));
-      EXPECT_THAT(error.what(), HasSubstr("20 cycles"));
+      EXPECT_THAT(error.what(), HasSubstr("after 40 cycles"));  // 20 for each of two tiles
     }
   }
   // The unit recovers: a short product fits the limit once the array has been reset.
