@@ -225,6 +225,13 @@ Command AddRun(CommandLine& line, RunOptions& options) {
       .OneOf({"on", "off"})
       .Type("on|off")
       .ShowDefault();
+  command
+      .Add("--rtl-assertions", options.rtl_assertions,
+           "Tiles of a product that also run on the array with assertions: the first two, or, much "
+           "slower, every one")
+      .OneOf({"first", "every"})
+      .Type("first|every")
+      .ShowDefault();
   AddKernelsOption(command, options.kernels);
   command
       .Add("--stall-probability", options.stall_probability,
@@ -270,6 +277,7 @@ int RunRun(const RunOptions& options) {
   settings.chunk = ParseChunk(options.chunk);
   if (options.rtl == "on") {
     settings.rtl = RtlSettings{options.stall_probability, options.stall_seed,
+                               options.rtl_assertions == "every",
                                output ? output->path() / "waves" : fs::path(kDefaultWaves),
                                output ? output->final_path() / "waves" : fs::path(kDefaultWaves)};
   }

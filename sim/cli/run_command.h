@@ -23,6 +23,7 @@ struct RunOptions {
   std::string kernels = "fast";
   double stall_probability = 0;
   std::uint64_t stall_seed = 1;
+  std::string rtl_assertions = "first";
   std::filesystem::path output;
   bool memh = false;
   bool profile = false;

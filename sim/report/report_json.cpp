@@ -88,20 +88,23 @@ Json CycleJson(const CycleReport& entry) {
 }  // namespace
 
 Json RunReportToJson(const RunReport& report) {
-  Json json = {{"format", "qsim-report"},
-               {"format_version", 1},
-               {"scope", report.scope},
-               {"images", report.images},
-               {"lengths", report.lengths.empty() ? Json() : Json(report.lengths)},
-               {"config_files", report.config_files},
-               {"input", TextOrNull(report.input)},
-               {"rtl", report.rtl},
-               {"rtl_assertions", report.rtl ? Json("first tile of each product") : Json()},
-               {"stall_seed", OrNull(report.stall_seed)},
-               {"kernels", KernelsJson(report.kernels)},
-               {"total_mismatches", nullptr},
-               {"hardware", HardwareJson(report.hardware)},
-               {"provenance", ProvenanceJson(report.provenance)}};
+  Json json = {
+      {"format", "qsim-report"},
+      {"format_version", 1},
+      {"scope", report.scope},
+      {"images", report.images},
+      {"lengths", report.lengths.empty() ? Json() : Json(report.lengths)},
+      {"config_files", report.config_files},
+      {"input", TextOrNull(report.input)},
+      {"rtl", report.rtl},
+      {"rtl_assertions", !report.rtl                    ? Json()
+                         : report.rtl_checks_every_tile ? Json("every tile")
+                                                        : Json("first two tiles of each product")},
+      {"stall_seed", OrNull(report.stall_seed)},
+      {"kernels", KernelsJson(report.kernels)},
+      {"total_mismatches", nullptr},
+      {"hardware", HardwareJson(report.hardware)},
+      {"provenance", ProvenanceJson(report.provenance)}};
   if (report.rtl) json["total_mismatches"] = report.total_mismatches();
   json["size"] = report.size ? SizeJson(*report.size) : Json(nullptr);
   json["taps"] = ListJson(report.taps, TapJson);

@@ -28,6 +28,7 @@ std::string FormatHeader(const RunReport& report) {
   std::string rtl = "RTL off";
   if (report.rtl) {
     rtl = fmt::format("RTL {}x{}", report.hardware.array_rows, report.hardware.array_cols);
+    if (report.rtl_checks_every_tile) rtl += ", assertions in every tile";
     if (report.stall_seed) rtl += fmt::format(", random stalls (seed {})", *report.stall_seed);
   }
   std::string out = WrapText(

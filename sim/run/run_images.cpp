@@ -109,6 +109,7 @@ class Runner {
       rtl_options_.array = {bundle.hardware.array_rows, bundle.hardware.array_cols};
       rtl_options_.stalls.probability = settings_.rtl->stall_probability;
       rtl_options_.stalls.seed = settings_.rtl->stall_seed;
+      rtl_options_.check_every_tile = settings_.rtl->check_every_tile;
       // Threads that no image needs share the tiles of the products.
       const int workers = static_cast<int>(
           std::min<std::int64_t>(settings_.threads, std::min(settings_.images, settings_.batch)));
@@ -443,6 +444,7 @@ class Runner {
     report.notes = bundle_.notes;
     report.kernels = golden_.Report();
     report.rtl = settings_.rtl.has_value();
+    report.rtl_checks_every_tile = settings_.rtl && settings_.rtl->check_every_tile;
     if (settings_.rtl && settings_.rtl->stall_probability > 0)
       report.stall_seed = settings_.rtl->stall_seed;
     for (const AccumulatorProof& proof : ProveAccumulators(program_)) {

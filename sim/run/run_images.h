@@ -23,6 +23,7 @@ namespace qsim::run {
 struct RtlSettings {
   double stall_probability = 0;
   std::uint64_t stall_seed = 1;
+  bool check_every_tile = false;  // the array's assertions, as in cosim::RtlOptions
   // Where to write the waveform of the first failing tile, and where a reader will find it: a
   // result directory is renamed at the end.
   std::filesystem::path wave_directory;

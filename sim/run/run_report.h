@@ -72,6 +72,7 @@ struct RunReport {
   std::vector<LoweringNote> notes;
   KernelReport kernels;  // of the golden executor
   bool rtl = false;
+  bool rtl_checks_every_tile = false;  // the array's assertions; else two tiles of each product
   std::optional<std::uint64_t> stall_seed;  // set when random stalls were on
   std::optional<SizeReport> size;
   std::optional<RunProfile> profile;

@@ -166,6 +166,14 @@ TEST_F(Commands, RtlEqualsGolden) {
   EXPECT_EQ(golden, FilesOf(Path("out/rtl")));
   EXPECT_EQ(Qsim({"diff", "out/golden", "out/rtl"}).exit_status, 0);
   EXPECT_FALSE(fs::exists(Path("out/waves")));
+  EXPECT_THAT(ReadBytes(Path("out/report.json")),
+              HasSubstr("\"rtl_assertions\": \"first two tiles of each product\""));
+
+  QsimOnModel({"run", "--images", "1", "--blocks", "1", "--rtl-assertions", "every", "--output",
+               "checked"});
+  EXPECT_EQ(golden, FilesOf(Path("checked/rtl")));
+  EXPECT_THAT(ReadBytes(Path("checked/report.json")),
+              HasSubstr("\"rtl_assertions\": \"every tile\""));
 }
 
 TEST_F(Commands, ABundleRunsLikeItsModel) {
