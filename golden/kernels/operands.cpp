@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "golden/kernels/product.h"
@@ -75,6 +76,7 @@ RightOperand PackRight(MatrixView<const std::int8_t> rhs, Group group, bool nega
   packed.padded = (rhs.cols + panel - 1) / panel * panel;
   const auto bytes = static_cast<std::size_t>(packed.padded * packed.groups * 4);
   packed.data = hwy::AllocateAligned<std::uint8_t>(std::max<std::size_t>(bytes, 1));
+  if (packed.data == nullptr) throw std::bad_alloc();
   std::memset(packed.data.get(), 0, bytes);
   if (group == Group::kBytes) {
     PackColumns<std::int8_t>(rhs, negate ? -1 : 1, packed);

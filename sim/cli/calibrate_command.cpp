@@ -12,8 +12,10 @@
 #include "sim/cli/calibrate_shards.h"
 #include "sim/error.h"
 #include "sim/io/files/output_directory.h"
+#include "sim/io/files/path_util.h"
 #include "sim/peak_memory.h"
 #include "sim/run/run_images.h"
+#include "sim/text/printable.h"
 #include "sim/text/text_util.h"
 
 namespace qsim::cli {
@@ -116,6 +118,7 @@ int RunCalibrate(const CalibrateCommandOptions& options) {
   }
   // A path that cannot be written is better reported before the work than after it.
   std::optional<OutputDirectory> output;
+  RequireApart(options.output, {options.model.input});
   if (!options.output.empty()) output.emplace(options.output);
   load();
   if (!output) output.emplace(NameOfArtefact(loaded));
@@ -124,14 +127,15 @@ int RunCalibrate(const CalibrateCommandOptions& options) {
                                         : MergeLoaded(options.model, loaded, options.merge);
   AddBundleInputs(bundle, loaded.model, inputs, inputs.count(), loaded.calibrate.threads);
   SaveBundle(bundle, *output);
-  std::cout << fmt::format("{}: scope {}, {} operations, {}\n", output->final_path().string(),
-                           Name(loaded.calibrate.scope), bundle.program.ops.size(),
+  std::cout << fmt::format("{}: scope {}, {} operations, {}\n",
+                           Escaped(output->final_path().string()), Name(loaded.calibrate.scope),
+                           bundle.program.ops.size(),
                            CountInputs(inputs.count(), bundle.program.MaxLength() > 0))
             << Format(SizeOf(bundle)) << '\n';
   PrintCost(start);
   for (const LoweringNote& note : bundle.notes) {
     if (note.kind == LoweringNote::Kind::kInfo) continue;
-    std::cout << fmt::format("note: {}: {}\n", note.tensor, note.text);
+    std::cout << NoteLine(fmt::format("{}: {}", note.tensor, note.text));
   }
   return 0;
 }

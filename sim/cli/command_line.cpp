@@ -20,7 +20,7 @@ namespace {
 
 constexpr const char* kFooter =
     "Exit status: 0 as asked and equal; 1 a comparison found a difference;\n"
-    "2 wrong usage, configuration or input; 3 a defect in qsim itself.\n\n"
+    "2 wrong usage, configuration or input; 3 a defect in qsim itself.\n"
     "Examples: qsim run --config configs/attn_config.yaml --input vectors/\n"
     "'qsim COMMAND --help' describes a command.";
 

@@ -7,6 +7,7 @@
 
 #include "sim/conform/conform_report.h"
 #include "sim/cosim/rtl_backend.h"
+#include "sim/text/printable.h"
 
 namespace qsim::cli {
 namespace {
@@ -48,7 +49,7 @@ int RunConformCommand(const ConformOptions& options) {
   const std::unique_ptr<Backend> rtl = MakeRtl(options.rtl);
   const ConformReport report = RunConform(options.dir, options.only, rtl.get());
   std::cout << (options.json ? ConformJsonText(report) : FormatConform(report));
-  for (const std::string& error : report.errors) std::cerr << "qsim: " << error << '\n';
+  for (const std::string& error : report.errors) std::cerr << "qsim: " << Escaped(error) << '\n';
   if (!report.errors.empty()) return 2;
   const ConformRow total = report.Total();
   const bool equal = total.golden.mismatches == 0 && total.rtl.mismatches == 0;

@@ -28,7 +28,7 @@ Command AddDescribe(CommandLine& line, DescribeOptions& options) {
 }
 
 int RunDescribe(const DescribeOptions& options) {
-  const Bundle bundle = LoadBundleOrCalibrate(options.bundle, options.model);
+  const Bundle bundle = LoadBundleOrCalibrate(options.bundle, options.model, Edits::kTake);
   const std::string text = DescribeProgram(bundle, options.tap);
   std::cout << fmt::format("{} operations, numerics contract {}\n", bundle.program.ops.size(),
                            bundle.contracts.Label())

@@ -19,6 +19,7 @@
 #include "sim/inputs/input_reader.h"
 #include "sim/io/files/atomic_file.h"
 #include "sim/io/files/output_directory.h"
+#include "sim/io/files/path_util.h"
 #include "sim/report/report_files.h"
 #include "sim/run/profile_request.h"
 #include "sim/run/run_images.h"
@@ -135,6 +136,7 @@ Command AddDiagnose(CommandLine& line, DiagnoseCommandOptions& options) {
 int RunDiagnose(const DiagnoseCommandOptions& options) {
   CheckOptions(options);
   std::optional<OutputDirectory> output;
+  RequireApart(options.output, {options.bundle, options.model.input});
   if (!options.output.empty()) output.emplace(options.output);
   LoadedModel loaded = LoadModel(options.model);
   ChooseScope(options, loaded);
@@ -146,7 +148,7 @@ int RunDiagnose(const DiagnoseCommandOptions& options) {
   Bundle bundle;
   std::optional<ModelInputs> calibration;
   if (!options.bundle.empty()) {
-    bundle = LoadBundle(options.bundle);
+    bundle = OpenBundle(options.bundle, Edits::kTake);
   } else {
     calibration = LoadCalibration(loaded);
     const auto calibrations = std::make_shared<Recalibration>(

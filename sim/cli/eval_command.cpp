@@ -31,6 +31,7 @@
 #include "sim/run/float_taps.h"
 #include "sim/semantics/mixed.h"
 #include "sim/semantics/model_check.h"
+#include "sim/text/printable.h"
 #include "sim/text/progress.h"
 
 namespace qsim::cli {
@@ -123,12 +124,12 @@ class EvaluationImages {
     // timm's floor of size / crop_pct; a quotient of two whole sizes comes back as it was.
     resize.edge = static_cast<std::int64_t>(
         std::floor(manifest.resize.edge * static_cast<double>(resize.size) + 1e-6));
-    std::cerr << fmt::format(
-        "note: the shorter side of images is resized to {}, and {} x {} are "
-        "cropped ({}), as {} says\n",
-        resize.edge, resize.size, resize.size,
-        resize.filter == ResizeFilter::kBicubic ? "bicubic" : "bilinear",
-        manifest.Origin("resize"));
+    std::cerr << NoteLine(
+        fmt::format("the shorter side of images is resized to {}, and {} x {} are "
+                    "cropped ({}), as {} says",
+                    resize.edge, resize.size, resize.size,
+                    resize.filter == ResizeFilter::kBicubic ? "bicubic" : "bilinear",
+                    manifest.Origin("resize")));
   }
 
   std::int64_t classes_ = 0;
@@ -387,7 +388,7 @@ int RunEval(const EvalOptions& options) {
     if (index < count) verdicts.push_back(std::move(verdict));
   }
   // One bad image must not cost the others' result, nor pass unseen.
-  for (const std::string& error : unreadable) std::cerr << "qsim: " << error << '\n';
+  for (const std::string& error : unreadable) std::cerr << "qsim: " << Escaped(error) << '\n';
   if (verdicts.empty()) throw InputError("eval: no image could be read");
   if (!options.only.empty()) {
     std::cout << FormatOnly(verdicts, options.only, options.json);

@@ -27,6 +27,7 @@
 #include "sim/semantics/mixed.h"
 #include "sim/semantics/model_check.h"
 #include "sim/statistics/elementary.h"
+#include "sim/text/printable.h"
 #include "sim/text/progress.h"
 
 namespace qsim::cli {
@@ -55,9 +56,9 @@ class Sequences {
       : reader_(loaded.manifest, loaded.manifest.Evaluation(), InputUse::kEvaluation),
         most_(options.tokens) {
     if (most_ > 0 && reader_.lengths() && reader_.lengths()->min <= most_) {
-      std::cerr << fmt::format(
-          "note: --tokens {}: the shortest file has {} tokens, of which {} are predicted\n", most_,
-          reader_.lengths()->min, reader_.lengths()->min - 1);
+      std::cerr << NoteLine(
+          fmt::format("--tokens {}: the shortest file has {} tokens, of which {} are predicted",
+                      most_, reader_.lengths()->min, reader_.lengths()->min - 1));
     }
   }
 
@@ -227,7 +228,7 @@ int RunTokenEval(const EvalOptions& options, const LoadedModel& loaded) {
   // In float, nothing is calibrated.
   const Bundle bundle = options.only == "float"  ? Bundle()
                         : options.bundle.empty() ? CalibrateLoaded(loaded)
-                                                 : LoadBundle(options.bundle);
+                                                 : OpenBundle(options.bundle);
   if (!options.bundle.empty() && options.only != "float") {
     CheckStandsFor(bundle, loaded.model, sequences.Load(0));
     if (LogitsOf(bundle.program, loaded.model).empty()) {

@@ -2,7 +2,7 @@
 
 #include <iostream>
 
-#include "sim/bundle/bundle.h"
+#include "sim/cli/model_options.h"
 #include "sim/explain/bundle_explain.h"
 #include "sim/explain/explain_report.h"
 
@@ -103,8 +103,8 @@ int RunExplain(const ExplainOptions& options) {
   std::string text;
   bool equal = false;
   if (!options.a.empty()) {
-    const DirectoryExplanation result =
-        ExplainDirectories(options.a, options.b, LoadBundle(options.bundle), options.tap);
+    const DirectoryExplanation result = ExplainDirectories(
+        options.a, options.b, OpenBundle(options.bundle, Edits::kTake), options.tap);
     equal = result.differing == 0;
     text = options.json ? DirectoryJson(result) : DirectoryText(result);
   } else {

@@ -9,6 +9,7 @@
 #include "sim/error.h"
 #include "sim/export/export_formats.h"
 #include "sim/io/files/atomic_file.h"
+#include "sim/io/files/path_util.h"
 
 namespace qsim::cli {
 namespace {
@@ -51,6 +52,7 @@ Command AddExport(CommandLine& line, ExportOptions& options) {
 }
 
 int RunExport(const ExportOptions& options) {
+  RequireApart(options.output, {options.bundle, options.model.input});
   return ExportBundle(options, LoadBundleOrCalibrate(options.bundle, options.model));
 }
 

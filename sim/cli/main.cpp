@@ -2,16 +2,17 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <iostream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sim/cli/bench_command.h"
 #include "sim/cli/calibrate_command.h"
+#include "sim/cli/check_command.h"
 #include "sim/cli/command_line.h"
 #include "sim/cli/conform_command.h"
 #include "sim/cli/describe_command.h"
@@ -25,6 +26,9 @@
 #include "sim/cli/sweep_command.h"
 #include "sim/cli/version.h"
 #include "sim/error.h"
+#include "sim/io/files/input_file.h"
+#include "sim/io/files/temporary.h"
+#include "sim/text/printable.h"
 
 namespace {
 
@@ -45,6 +49,7 @@ int Dispatch(int argc, char** argv) {
   qsim::cli::SelftestOptions selftest;
   qsim::cli::SweepOptions sweep;
   qsim::cli::BenchOptions bench;
+  qsim::cli::CheckOptions check;
   const qsim::cli::Command calibrate_command = qsim::cli::AddCalibrate(line, calibrate);
   const qsim::cli::Command run_command = qsim::cli::AddRun(line, run);
   const qsim::cli::Command eval_command = qsim::cli::AddEval(line, eval);
@@ -54,6 +59,7 @@ int Dispatch(int argc, char** argv) {
   const qsim::cli::Command diagnose_command = qsim::cli::AddDiagnose(line, diagnose);
   const qsim::cli::Command export_command = qsim::cli::AddExport(line, exporting);
   const qsim::cli::Command describe_command = qsim::cli::AddDescribe(line, describe);
+  const qsim::cli::Command check_command = qsim::cli::AddCheck(line, check);
   const qsim::cli::Command conform_command = qsim::cli::AddConform(line, conform);
   const qsim::cli::Command selftest_command = qsim::cli::AddSelftest(line, selftest);
   const qsim::cli::Command bench_command = qsim::cli::AddBench(line, bench);
@@ -68,6 +74,7 @@ int Dispatch(int argc, char** argv) {
   if (diagnose_command.given()) return qsim::cli::RunDiagnose(diagnose);
   if (export_command.given()) return qsim::cli::RunExport(exporting);
   if (describe_command.given()) return qsim::cli::RunDescribe(describe);
+  if (check_command.given()) return qsim::cli::RunCheck(check);
   if (selftest_command.given()) return qsim::cli::RunSelftest(selftest);
   if (conform_command.given()) return qsim::cli::RunConformCommand(conform);
   return kUsageError;
@@ -82,11 +89,18 @@ void OccupyStandardStreams() {
   }
 }
 
+// One line on standard error, whatever it names.
+int Fail(int status, std::string_view message) {
+  std::cerr << "qsim: " << qsim::text::Escaped(message) << '\n';
+  return status;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   OccupyStandardStreams();
-  std::signal(SIGPIPE, SIG_DFL);  // who closes a pipe has read enough, whatever was inherited
+  qsim::io::EndCleanly();
+  qsim::io::RememberInputs();
   try {
     const int status = Dispatch(argc, argv);
     // For every command and option, whatever it has printed.
@@ -94,19 +108,19 @@ int main(int argc, char** argv) {
       throw qsim::InputError("standard output cannot be written (disk full?)");
     return status;
   } catch (const qsim::cli::UsageError& error) {
-    std::cerr << "qsim: " << error.what() << "; see 'qsim --help'\n";
-    return kUsageError;
+    return Fail(kUsageError, fmt::format("{}; see 'qsim --help'", error.what()));
   } catch (const qsim::InputError& error) {
-    std::cerr << "qsim: " << error.what() << '\n';
-    return kUsageError;
+    return Fail(kUsageError, error.what());
   } catch (const std::filesystem::filesystem_error& error) {
-    std::cerr << fmt::format("qsim: {}: {}\n", error.path1().string(), error.code().message());
-    return kUsageError;
+    return Fail(kUsageError, fmt::format("{}: {}", qsim::io::UserPath(error.path1()).string(),
+                                         error.code().message()));
   } catch (const std::bad_alloc&) {
-    std::cerr << "qsim: not enough memory; try fewer images or a smaller --batch\n";
-    return kUsageError;
+    // What has been thrown away on the way here is memory enough for one line.
+    const std::string_view last = qsim::io::LastInput();
+    return Fail(kUsageError,
+                fmt::format("not enough memory{}{}; try fewer images or a smaller --batch",
+                            last.empty() ? "" : ", the last file read is ", last));
   } catch (const std::exception& error) {
-    std::cerr << "qsim: defect: " << error.what() << '\n';
-    return kDefect;
+    return Fail(kDefect, fmt::format("defect: {}", error.what()));
   }
 }

@@ -16,6 +16,7 @@
 #include "sim/network/families/families.h"
 #include "sim/run/pieces.h"
 #include "sim/text/nearest_word.h"
+#include "sim/text/printable.h"
 
 namespace qsim::cli {
 namespace {
@@ -102,8 +103,7 @@ std::vector<LoweringNote> FileNotes(const LoadedModel& loaded) {
 
 void Say(const std::vector<LoweringNote>& notes) {
   for (const LoweringNote& note : notes) {
-    if (note.tensor == "model" || note.tensor == "inputs")
-      std::cerr << "note: " << note.text << '\n';
+    if (note.tensor == "model" || note.tensor == "inputs") std::cerr << NoteLine(note.text);
   }
 }
 
@@ -314,16 +314,25 @@ void AddBundleOrModelOptions(const Command& command, std::filesystem::path& bund
   }
 }
 
-Bundle LoadBundleOfScope(const std::filesystem::path& directory, const std::string& scope) {
-  Bundle bundle = LoadBundle(directory);
+Bundle OpenBundle(const std::filesystem::path& directory, Edits edits) {
+  std::vector<std::string> notes;
+  Bundle bundle = OpenBundle(directory, edits, notes);
+  for (const std::string& note : notes) std::cerr << NoteLine(note);
+  return bundle;
+}
+
+Bundle LoadBundleOfScope(const std::filesystem::path& directory, const std::string& scope,
+                         Edits edits) {
+  Bundle bundle = OpenBundle(directory, edits);
   // One with a run-time length is of a model that runs as a whole.
   if (!scope.empty() && bundle.program.MaxLength() == 0)
     RequireScope(bundle.program, ParseScope(scope), directory.string(), VitSections());
   return bundle;
 }
 
-Bundle LoadBundleOrCalibrate(const std::filesystem::path& bundle, const ModelOptions& options) {
-  if (!bundle.empty()) return LoadBundleOfScope(bundle, options.scope);
+Bundle LoadBundleOrCalibrate(const std::filesystem::path& bundle, const ModelOptions& options,
+                             Edits edits) {
+  if (!bundle.empty()) return LoadBundleOfScope(bundle, options.scope, edits);
   return CalibrateLoaded(LoadModel(options));
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "golden/kernels/choice.h"
+#include "sim/bundle/checked_bundle.h"
 #include "sim/calibrate/calibrate.h"
 #include "sim/cli/command_line.h"
 #include "sim/diagnose/faults.h"
@@ -43,7 +44,8 @@ Kernels KernelsOf(const std::string& option);
 void AddBundleOrModelOptions(const Command& command, std::filesystem::path& bundle,
                              ModelOptions& options);
 // What those options name. Throws InputError: also for a bundle without layers of --scope.
-Bundle LoadBundleOrCalibrate(const std::filesystem::path& bundle, const ModelOptions& options);
+Bundle LoadBundleOrCalibrate(const std::filesystem::path& bundle, const ModelOptions& options,
+                             Edits edits = Edits::kRefuse);
 
 // Everything that the options name, loaded and checked. Faults are planted in the configuration
 // already; CalibrateLoaded plants the others.
@@ -76,8 +78,11 @@ void SayFileNotes(const LoadedModel& loaded);
 // lengths of token inputs go to stderr and into the notes.
 Bundle CalibrateLoaded(const LoadedModel& loaded);
 
-// A bundle, with every layer of `scope` where that is not empty. Throws InputError.
-Bundle LoadBundleOfScope(const std::filesystem::path& directory, const std::string& scope);
+// A bundle; what has been edited, or cannot be told to be, is noted on stderr. Throws InputError.
+Bundle OpenBundle(const std::filesystem::path& directory, Edits edits = Edits::kRefuse);
+// The same, with every layer of `scope` where that is not empty.
+Bundle LoadBundleOfScope(const std::filesystem::path& directory, const std::string& scope,
+                         Edits edits = Edits::kRefuse);
 
 // The evaluation inputs. `requested` < 0: the first 8, or all where there are fewer. Of sequences
 // of token ids the first `tokens`; < 0: all. Throws InputError when more inputs are asked for than

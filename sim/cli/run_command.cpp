@@ -17,6 +17,7 @@
 #include "sim/error.h"
 #include "sim/io/files/atomic_file.h"
 #include "sim/io/files/output_directory.h"
+#include "sim/io/files/path_util.h"
 #include "sim/io/tensors/memh.h"
 #include "sim/io/tensors/npy.h"
 #include "sim/io/tensors/npy_stack.h"
@@ -259,6 +260,7 @@ Command AddRun(CommandLine& line, RunOptions& options) {
 int RunRun(const RunOptions& options) {
   CheckOptions(options);
   std::optional<OutputDirectory> output;
+  RequireApart(options.output, {options.bundle, options.inputs, options.model.input});
   if (!options.output.empty()) output.emplace(options.output);
   Subject subject = Load(options);
 
@@ -282,11 +284,13 @@ int RunRun(const RunOptions& options) {
                                output ? output->final_path() / "waves" : fs::path(kDefaultWaves)};
   }
   const HardwareParams& hardware = subject.bundle.hardware;
-  std::cerr << fmt::format(
-      "running {}: {}golden{}\n",
-      CountInputs(settings.images, subject.bundle.program.MaxLength() > 0),
-      subject.loaded ? "float, " : "",
-      settings.rtl ? fmt::format(", RTL {}x{}", hardware.array_rows, hardware.array_cols) : "");
+  settings.started = [&] {
+    std::cerr << fmt::format(
+        "running {}: {}golden{}\n",
+        CountInputs(settings.images, subject.bundle.program.MaxLength() > 0),
+        subject.loaded ? "float, " : "",
+        settings.rtl ? fmt::format(", RTL {}x{}", hardware.array_rows, hardware.array_cols) : "");
+  };
   std::optional<FloatSource> floats;
   if (subject.loaded) floats.emplace(FloatSource{subject.loaded->model, subject.inputs});
   RunReport report = RunImages(subject.bundle, floats ? &*floats : nullptr, settings);

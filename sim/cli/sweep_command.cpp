@@ -19,6 +19,7 @@
 #include "sim/io/files/atomic_file.h"
 #include "sim/io/files/hash.h"
 #include "sim/io/files/output_directory.h"
+#include "sim/io/files/path_util.h"
 #include "sim/io/files/resume_log.h"
 #include "sim/sweep/sweep.h"
 #include "sim/sweep/sweep_report.h"
@@ -77,6 +78,7 @@ Command AddSweep(CommandLine& line, SweepOptions& options) {
 
 int RunSweep(const SweepOptions& options) {
   std::optional<OutputDirectory> output;
+  RequireApart(options.output, {options.model.input});
   if (!options.output.empty()) output.emplace(options.output);
   const LoadedModel loaded = LoadModel(options.model);
   const auto depth = static_cast<int>(loaded.model.depth());

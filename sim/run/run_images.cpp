@@ -147,6 +147,7 @@ class Runner {
   }
 
   RunReport Run() {
+    if (settings_.started) settings_.started();
     for (std::int64_t first = 0; first < settings_.images; first += settings_.batch) {
       const std::int64_t size = std::min(settings_.batch, settings_.images - first);
       std::vector<ImageResult> results(static_cast<std::size_t>(size));

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -51,6 +52,7 @@ struct RunSettings {
   std::optional<RtlSettings> rtl;        // absent: golden only
   TensorSink* sink = nullptr;
   std::optional<ProfileRequest> profile;  // absent: no statistics
+  std::function<void()> started = {};     // called when all that is given has been found good
 };
 
 // Block inputs come from `floats`, quantized, or without it from the bundle. Throws InputError, for

@@ -23,7 +23,24 @@ std::size_t Utf8Length(std::string_view text) {
   for (std::size_t i = 1; i < length; ++i) {
     if ((byte(i) & 0xc0) != 0x80) return 0;
   }
+  // C1 controls, which a terminal may obey.
+  if (length == 2 && byte(0) == 0xc2 && byte(1) < 0xa0) return 0;
   return length;
+}
+
+// Moves the first character.
+void AppendEscaped(std::string_view& text, std::string& out) {
+  const auto c = static_cast<unsigned char>(text.front());
+  std::size_t length = 1;
+  if (c >= 0x20 && c < 0x7f) {
+    out += text.front();
+  } else if ((length = Utf8Length(text)) != 0) {
+    out += text.substr(0, length);
+  } else {
+    length = 1;
+    out += fmt::format("\\x{:02x}", c);
+  }
+  text.remove_prefix(length);
 }
 
 }  // namespace
@@ -32,19 +49,17 @@ std::string Printable(std::string_view text) {
   std::string out;
   while (!text.empty()) {
     if (out.size() >= kLongest) return out + "...";
-    const unsigned char c = static_cast<unsigned char>(text.front());
-    std::size_t length = 1;
-    if (c >= 0x20 && c < 0x7f) {
-      out += text.front();
-    } else if ((length = Utf8Length(text)) != 0) {
-      out += text.substr(0, length);
-    } else {
-      length = 1;
-      out += fmt::format("\\x{:02x}", c);
-    }
-    text.remove_prefix(length);
+    AppendEscaped(text, out);
   }
   return out;
 }
+
+std::string Escaped(std::string_view text) {
+  std::string out;
+  while (!text.empty()) AppendEscaped(text, out);
+  return out;
+}
+
+std::string NoteLine(std::string_view text) { return fmt::format("note: {}\n", Escaped(text)); }
 
 }  // namespace qsim::text

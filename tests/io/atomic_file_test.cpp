@@ -11,6 +11,7 @@
 #include <string>
 
 #include "sim/io/files/output_directory.h"
+#include "sim/io/files/result_list.h"
 #include "tests/io/io_test_util.h"
 
 namespace qsim::testing {
@@ -163,6 +164,44 @@ TEST(OutputDirectoryTest, RefusesForeignThings) {
               HasSubstr("cannot be created"));
   EXPECT_EQ(FilesIn(dir.path()), 2u);
   EXPECT_EQ(ReadBytes(dir.path() / "home" / "thesis.txt"), "precious");
+}
+
+TEST(OutputDirectoryTest, ReplacesNothingThatIsNotInItsList) {
+  const TempDir dir;
+  const fs::path path = dir.path() / "result";
+  {
+    OutputDirectory out(path);
+    WriteBytes(out.path() / "x", "1");
+    out.Commit();
+  }
+  fs::create_directory(path / "notes");
+  WriteBytes(path / "notes" / "thesis.txt", "precious");
+  EXPECT_THAT(ErrorOf([&] { OutputDirectory out(path); }),
+              HasSubstr("result/notes/thesis.txt: was not written by qsim and would be lost"));
+  fs::remove(path / "notes" / "thesis.txt");
+  fs::create_symlink("/etc/passwd", path / "link");
+  EXPECT_THAT(ErrorOf([&] { OutputDirectory out(path); }), HasSubstr("result/link"));
+  fs::remove(path / "link");
+  WriteBytes(path / kResultMarker, "A result directory written by qsim.\n");
+  EXPECT_THAT(ErrorOf([&] { OutputDirectory out(path); }), HasSubstr("has no list of its files"));
+  EXPECT_EQ(ReadBytes(path / "x"), "1");
+}
+
+TEST(OutputDirectoryTest, ReplacesNothingOfAnotherUser) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
+  const TempDir dir;
+  const fs::path path = dir.path() / "result";
+  {
+    OutputDirectory out(path);
+    WriteBytes(out.path() / "x", "1");
+    out.Commit();
+  }
+  ASSERT_EQ(::chown(path.c_str(), 12345, 12345), 0);
+  EXPECT_THAT(ErrorOf([&] { OutputDirectory out(path); }), HasSubstr("belongs to another user"));
+  WriteBytes(dir.path() / "file", "theirs");
+  ASSERT_EQ(::chown((dir.path() / "file").c_str(), 12345, 12345), 0);
+  EXPECT_THAT(ErrorOf([&] { WriteFileAtomically(dir.path() / "file", "mine"); }),
+              HasSubstr("belongs to another user"));
 }
 
 TEST(OutputDirectoryTest, NoticesForeignFilesThatAppearMeanwhile) {

@@ -3,7 +3,10 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <string_view>
+
+#include "sim/io/files/temporary.h"
 
 namespace qsim::io {
 
@@ -13,8 +16,8 @@ namespace qsim::io {
 // no permission, disk full.
 class AtomicFile {
  public:
-  explicit AtomicFile(const std::filesystem::path& path);
-  ~AtomicFile();
+  // `update`: the file may be one that was read.
+  explicit AtomicFile(const std::filesystem::path& path, bool update = false);
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
@@ -25,13 +28,14 @@ class AtomicFile {
  private:
   [[noreturn]] void Fail(std::string_view what, int error) const;
 
-  std::filesystem::path path_;       // as given, for messages
-  std::filesystem::path target_;     // symbolic links resolved
-  std::filesystem::path temporary_;  // empty once committed
-  int fd_ = -1;
+  std::filesystem::path path_;    // as given, for messages
+  std::filesystem::path target_;  // symbolic links resolved
+  bool update_;
+  std::optional<Temporary> temporary_;
 };
 
 // The whole content in one call.
-void WriteFileAtomically(const std::filesystem::path& path, std::string_view content);
+void WriteFileAtomically(const std::filesystem::path& path, std::string_view content,
+                         bool update = false);
 
 }  // namespace qsim::io

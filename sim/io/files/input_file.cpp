@@ -5,20 +5,66 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <mutex>
+#include <set>
 #include <utility>
 
 #include "sim/error.h"
+#include "sim/io/files/temporary.h"
 #include "sim/namespaces.h"
 
 namespace qsim::io {
+
+namespace {
+
+struct Inputs {
+  std::mutex mutex;
+  bool remember = false;
+  std::set<std::pair<dev_t, ino_t>> files;
+  char last[512] = "";  // not a string: it is read when there is no memory
+};
+Inputs& AllInputs() {
+  static Inputs inputs;
+  return inputs;
+}
+
+void Remember(const std::filesystem::path& path, const struct stat& status) {
+  Inputs& inputs = AllInputs();
+  const std::lock_guard lock(inputs.mutex);
+  const std::string& text = path.native();
+  const std::size_t size = std::min(text.size(), sizeof(inputs.last) - 1);
+  text.copy(inputs.last, size);
+  inputs.last[size] = '\0';
+  if (inputs.remember) inputs.files.emplace(status.st_dev, status.st_ino);
+}
+
+}  // namespace
+
+void RememberInputs() { AllInputs().remember = true; }
+
+const char* LastInput() { return AllInputs().last; }
+
+void RequireNoInput(const std::filesystem::path& path, const std::filesystem::path& target) {
+  Inputs& inputs = AllInputs();
+  const std::lock_guard lock(inputs.mutex);
+  struct stat status {};
+  if (inputs.files.empty() || ::stat(target.c_str(), &status) != 0) return;
+  if (!inputs.files.contains({status.st_dev, status.st_ino})) return;
+  throw InputError(
+      fmt::format("{}: is an input of this command and is not replaced; name another "
+                  "output",
+                  path.string()));
+}
 
 InputFile::InputFile(const std::filesystem::path& path) : path_(path) {
   // Without O_NONBLOCK, opening a pipe would wait for a writer.
   fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd_ < 0) {
-    throw InputError(fmt::format("{}: cannot be opened: {}", path.string(), std::strerror(errno)));
+    throw InputError(
+        fmt::format("{}: cannot be opened: {}", UserPath(path).string(), std::strerror(errno)));
   }
   struct stat status {};
   const bool known = ::fstat(fd_, &status) == 0;
@@ -29,6 +75,7 @@ InputFile::InputFile(const std::filesystem::path& path) : path_(path) {
                                  directory ? "is a directory" : "is not a regular file"));
   }
   size_ = static_cast<std::uint64_t>(status.st_size);
+  Remember(path, status);
 }
 
 InputFile::~InputFile() {
@@ -44,7 +91,8 @@ void InputFile::ReadAt(std::uint64_t offset, void* out, std::size_t bytes) const
     const ssize_t got = ::pread(fd_, cursor, bytes, static_cast<off_t>(offset));
     if (got < 0) {
       if (errno == EINTR) continue;
-      throw InputError(fmt::format("{}: cannot be read: {}", path_.string(), std::strerror(errno)));
+      throw InputError(
+          fmt::format("{}: cannot be read: {}", UserPath(path_).string(), std::strerror(errno)));
     }
     if (got == 0) {
       throw InputError(fmt::format("{}: truncated: ends at byte {}, {} more expected",

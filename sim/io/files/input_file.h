@@ -31,6 +31,14 @@ class InputFile {
   int fd_ = -1;
 };
 
+// From now on what has been read is remembered, and RequireNoInput throws InputError where a file
+// that is to be replaced has been. For main(): a test may change what it read.
+void RememberInputs();
+void RequireNoInput(const std::filesystem::path& path, const std::filesystem::path& target);
+
+// The file that was opened last, as far as it is remembered; safe to call when memory is short.
+const char* LastInput();
+
 // The whole file. Throws InputError as above, or when it is larger than max_bytes; `what` names the
 // kind of file in that message ("a configuration file").
 std::string ReadTextFile(const std::filesystem::path& path, std::uint64_t max_bytes,

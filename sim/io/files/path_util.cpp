@@ -1,13 +1,14 @@
 #include "sim/io/files/path_util.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cstring>
 #include <system_error>
 
 #include "sim/error.h"
+#include "sim/io/files/temporary.h"
 #include "sim/namespaces.h"
 
 namespace qsim::io {
@@ -26,14 +27,27 @@ std::filesystem::path ResolveOutputPath(const std::filesystem::path& path) {
   return resolved;
 }
 
-std::filesystem::path TemporarySibling(const std::filesystem::path& target) {
-  static std::atomic<unsigned> counter{0};
-  return target.parent_path() /
-         fmt::format(".{}.tmp-{}-{}", target.filename().string(), ::getpid(), counter.fetch_add(1));
+void RequireOwn(const std::filesystem::path& path, const std::filesystem::path& target) {
+  struct stat status {};
+  if (::lstat(target.c_str(), &status) != 0 || status.st_uid == ::geteuid()) return;
+  throw InputError(
+      fmt::format("{}: belongs to another user and is not replaced; remove it or name another path",
+                  path.string()));
+}
+
+void RequireApart(const std::filesystem::path& output,
+                  const std::vector<std::filesystem::path>& inputs) {
+  for (const std::filesystem::path& input : inputs) {
+    std::error_code error;
+    if (output.empty() || input.empty() || !std::filesystem::equivalent(output, input, error))
+      continue;
+    throw InputError(fmt::format("--output {}: is an input of this command; name another output",
+                                 output.string()));
+  }
 }
 
 void ThrowOutputError(const std::filesystem::path& path, std::string_view what, int error) {
-  throw InputError(fmt::format("{}: {}: {}", path.string(), what, std::strerror(error)));
+  throw InputError(fmt::format("{}: {}: {}", UserPath(path).string(), what, std::strerror(error)));
 }
 
 }  // namespace qsim::io

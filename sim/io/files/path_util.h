@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string_view>
+#include <vector>
 
 namespace qsim::io {
 
@@ -10,9 +11,14 @@ namespace qsim::io {
 // the thing itself and not a link to it. Throws InputError when it cannot be resolved.
 std::filesystem::path ResolveOutputPath(const std::filesystem::path& path);
 
-// ".NAME.tmp-PID-N" beside `target`: unused by any other process and by this one so far.
-std::filesystem::path TemporarySibling(const std::filesystem::path& target);
+// Throws InputError where what is to be replaced belongs to another user.
+void RequireOwn(const std::filesystem::path& path, const std::filesystem::path& target);
 
+// Throws InputError where an output is one of the inputs, of which some may be empty.
+void RequireApart(const std::filesystem::path& output,
+                  const std::vector<std::filesystem::path>& inputs);
+
+// Names the path as the user did (UserPath).
 [[noreturn]] void ThrowOutputError(const std::filesystem::path& path, std::string_view what,
                                    int error);
 

@@ -1,0 +1,103 @@
+// qsim check, and what every command that reads a bundle says of one that was edited.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/cli/process.h"
+
+namespace qsim::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using testing::kSourceDir;
+using testing::ProcessResult;
+
+class EditedBundle : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const ProcessResult made = Qsim({"calibrate", "--config", Config(), "--input", Vectors(),
+                                     "--scope", "model", "--images", "2", "--output", "b"});
+    ASSERT_EQ(made.exit_status, 0) << made.err;
+  }
+  ProcessResult Qsim(const std::vector<std::string>& words) const {
+    return testing::RunQsim(words, sandbox_.path());
+  }
+  static std::string Config() { return (kSourceDir / "configs" / "attn_config.yaml").string(); }
+  static std::string Vectors() { return (kSourceDir / "vectors").string(); }
+  void Flip(const std::string& file) const {
+    const fs::path path = sandbox_.path() / "b" / file;
+    std::string bytes = testing::ReadBytes(path);
+    bytes.back() = static_cast<char>(bytes.back() ^ 1);
+    testing::WriteBytes(path, bytes);
+  }
+  const std::vector<std::vector<std::string>> refusing_ = {
+      {"run", "--bundle", "b", "--rtl", "off"},
+      {"eval", "--bundle", "b", "--input", Vectors(), "--images", "2"},
+      {"export", "--bundle", "b", "--format", "json"},
+      {"check", "b"}};
+  const std::vector<std::vector<std::string>> taking_ = {
+      {"describe", "--bundle", "b"},
+      {"explain", "--bundle", "b", "out/golden", "out/golden"},
+      {"diagnose", "--bundle", "b", "--input", Vectors(), "--images", "2"}};
+  testing::TempDir sandbox_;
+};
+
+TEST_F(EditedBundle, IsNamedBeforeAnythingRuns) {
+  ASSERT_EQ(Qsim({"run", "--bundle", "b", "--rtl", "off", "--output", "out"}).exit_status, 0);
+  const std::string message = "b/arrays/blocks.0.attn_qkv.weight.npy: is not as qsim wrote it";
+  for (const bool edited : {false, true}) {
+    if (edited) Flip("arrays/blocks.0.attn_qkv.weight.npy");
+    for (const auto& words : refusing_) {
+      const ProcessResult result = Qsim(words);
+      EXPECT_EQ(result.exit_status, edited ? 2 : 0) << words[0] << result.err;
+      if (!edited) continue;
+      EXPECT_THAT(result.err,
+                  HasSubstr(message + " (another SHA-256 than in .qsim-result); restore "
+                                      "it, or accept what is there: `qsim check --seal"
+                                      " b`"));
+      EXPECT_EQ(testing::Lines(result.err).size(), 1u);
+      EXPECT_EQ(result.out, "");
+    }
+    for (const auto& words : taking_) {
+      const ProcessResult result = Qsim(words);
+      EXPECT_LE(result.exit_status, 1) << words[0] << result.err;
+      if (edited) {
+        EXPECT_EQ(result.err.find("note: " + message), 0u) << words[0] << result.err;
+      }
+    }
+  }
+  const ProcessResult sealed = Qsim({"check", "--seal", "b"});
+  EXPECT_EQ(sealed.exit_status, 0) << sealed.err;
+  EXPECT_THAT(sealed.out, HasSubstr("b: a bundle of "));
+  for (const auto& words : refusing_) EXPECT_EQ(Qsim(words).exit_status, 0) << words[0];
+}
+
+TEST_F(EditedBundle, OneOfAnOlderQsimIsTakenAndThatIsSaid) {
+  testing::WriteBytes(sandbox_.path() / "b" / ".qsim-result",
+                      "A result directory written by qsim.\n");
+  for (const auto& words : refusing_) {
+    const ProcessResult result = Qsim(words);
+    EXPECT_EQ(result.exit_status, 0) << words[0] << result.err;
+    EXPECT_THAT(result.err, HasSubstr("note: b: has no hashes of its files"));
+  }
+}
+
+TEST_F(EditedBundle, OtherResultsAreCheckedToo) {
+  ASSERT_EQ(Qsim({"export", "--bundle", "b", "--format", "memh", "--output", "m"}).exit_status, 0);
+  const ProcessResult good = Qsim({"check", "m"});
+  EXPECT_EQ(good.exit_status, 0) << good.err;
+  EXPECT_THAT(good.out, HasSubstr("files as they were written"));
+  testing::WriteBytes(sandbox_.path() / "m" / "mine.txt", "mine");
+  EXPECT_THAT(Qsim({"check", "m"}).out, HasSubstr("note: m/mine.txt: is none of them"));
+  for (const auto& entry : fs::recursive_directory_iterator(sandbox_.path() / "m")) {
+    if (entry.path().extension() == ".memh") fs::resize_file(entry.path(), 3);
+  }
+  const ProcessResult cut = Qsim({"check", "m"});
+  EXPECT_EQ(cut.exit_status, 2);
+  EXPECT_THAT(cut.err, HasSubstr(".memh: is not as qsim wrote it"));
+  EXPECT_THAT(Qsim({"check", "."}).err, HasSubstr("is no bundle and has no list of files"));
+  EXPECT_THAT(Qsim({"check", "none"}).err, HasSubstr("none: no such directory"));
+}
+
+}  // namespace
+}  // namespace qsim::testing
