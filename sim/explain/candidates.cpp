@@ -44,9 +44,24 @@ class Finder {
   }
 
   Candidate Try(const Hypothesis& point, const Sample& sample) const {
-    const std::vector<std::uint8_t> agreement = sample.Agreement(point);
-    return {point, model().CostOf(point), model().FreedomOf(point), sample.TallyOf(agreement),
-            SignatureOf(agreement)};
+    const std::vector<std::int64_t> outputs = sample.Outputs(point);
+    const std::vector<std::uint8_t> agreement = sample.AgreementOf(outputs);
+    Candidate candidate = {point, model().CostOf(point), model().FreedomOf(point),
+                           sample.TallyOf(agreement), SignatureOf(agreement)};
+    // What turns everything into one value explains nothing, unless it says just that.
+    const bool stated = model().Changes(point) == 1 && point.back() != 0;
+    if (!stated && IsConstant(outputs)) candidate.tally.explained = 0;
+    return candidate;
+  }
+
+  static bool IsConstant(std::span<const std::int64_t> outputs) {
+    if (outputs.size() < 16) return false;
+    std::vector<std::int64_t> sorted(outputs.begin(), outputs.end());
+    std::sort(sorted.begin(), sorted.end());
+    // Nearly all are the one in the middle.
+    const std::int64_t middle = sorted[sorted.size() / 2];
+    const auto [from, to] = std::equal_range(sorted.begin(), sorted.end(), middle);
+    return static_cast<std::size_t>(to - from) * 50 >= sorted.size() * 49;
   }
 
   void Sort(std::vector<Candidate>& list) const {

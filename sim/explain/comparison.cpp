@@ -71,12 +71,17 @@ Sample::Sample(const Comparison& comparison, std::int64_t mismatches, std::int64
   complete_ = static_cast<std::int64_t>(elements_.size()) == comparison.model().size();
 }
 
-std::vector<std::uint8_t> Sample::Agreement(const Hypothesis& point) const {
+std::vector<std::int64_t> Sample::Outputs(const Hypothesis& point) const {
   std::vector<std::int64_t> out(elements_.size());
   comparison_.model().Evaluate(point, elements_, out);
-  std::vector<std::uint8_t> agreement(out.size());
-  for (std::size_t i = 0; i < out.size(); ++i)
-    agreement[i] = out[i] == comparison_.actual()[static_cast<std::size_t>(elements_[i])] ? 1 : 0;
+  return out;
+}
+
+std::vector<std::uint8_t> Sample::AgreementOf(std::span<const std::int64_t> outputs) const {
+  std::vector<std::uint8_t> agreement(outputs.size());
+  for (std::size_t i = 0; i < outputs.size(); ++i)
+    agreement[i] =
+        outputs[i] == comparison_.actual()[static_cast<std::size_t>(elements_[i])] ? 1 : 0;
   return agreement;
 }
 
@@ -89,7 +94,5 @@ Tally Sample::TallyOf(std::span<const std::uint8_t> agreement) const {
   }
   return tally;
 }
-
-Tally Sample::TallyOf(const Hypothesis& point) const { return TallyOf(Agreement(point)); }
 
 }  // namespace qsim::explain

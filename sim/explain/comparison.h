@@ -54,9 +54,12 @@ class Sample {
   // Whether the sample is the whole tensor.
   bool complete() const { return complete_; }
 
+  std::vector<std::int64_t> Outputs(const Hypothesis& point) const;
   // 1 where the hypothesis gives the actual value.
-  std::vector<std::uint8_t> Agreement(const Hypothesis& point) const;
-  Tally TallyOf(const Hypothesis& point) const;
+  std::vector<std::uint8_t> Agreement(const Hypothesis& point) const {
+    return AgreementOf(Outputs(point));
+  }
+  std::vector<std::uint8_t> AgreementOf(std::span<const std::int64_t> outputs) const;
   Tally TallyOf(std::span<const std::uint8_t> agreement) const;
 
  private:

@@ -33,11 +33,12 @@ std::vector<std::int64_t> SliceSources(std::span<const std::int64_t> golden,
 struct KnownOrder {
   enum class Kind : std::uint8_t {
     kReversed,
-    kRotated,         // late by `n`
-    kTileReversed,    // within each tile of `n`
-    kTilesReversed,   // tiles of `n` in reverse order
-    kTilesExchanged,  // each tile of `n` with its neighbour
-    kInterleaved,     // index h * (length / n) + d holds what d * n + h should
+    kRotated,            // late by `n`
+    kTileReversed,       // within each tile of `n`, the last short one as well
+    kWholeTileReversed,  // a short one stays in order
+    kTilesReversed,      // tiles of `n` in reverse order
+    kTilesExchanged,     // each tile of `n` with its neighbour
+    kInterleaved,        // index h * (length / n) + d holds what d * n + h should
   };
   Kind kind = Kind::kReversed;
   std::int64_t n = 0;

@@ -130,6 +130,10 @@ class GemmModel final : public OperationModel {
     std::int64_t bias = 0, lhs_zero = 0, rhs_zero = 0;
     std::int64_t carried = 0;
   };
+  // What corrections and limits are taken of.
+  struct Sums {
+    std::int64_t products = 0, lhs = 0, rhs = 0, count = 0;
+  };
   class Solver;
 
   void Compute(const Hypothesis& point, std::span<const std::int64_t> elements,
@@ -149,8 +153,19 @@ class GemmModel final : public OperationModel {
               std::vector<std::int64_t>& rhs) const;
   std::int64_t At(const Settings& settings, std::int64_t element, Terms& terms) const;
   std::int64_t Accumulate(const Settings& settings, const Terms& terms) const;
+  // The same from sums that are known.
+  std::int64_t Finish(const Settings& settings, const AccChoice& acc, const Terms& terms,
+                      const Sums& sums) const;
+  AccChoice AccOf(const Settings& settings) const;
+  // Whether nothing but what comes behind the golden sums is another.
+  bool IsPlain(const Settings& settings) const;
+  std::int64_t PlainAt(const Settings& settings, std::int64_t element, Terms& terms) const;
+  void AddUp();
 
   GemmSpec spec_;
+  // The golden sums: of products by element, of lhs by product and row, of rhs by product and
+  // column.
+  std::vector<std::int64_t> product_sums_, lhs_sums_, rhs_sums_;
   std::vector<ZeroKind> lhs_zeros_, rhs_zeros_;
   std::vector<Correction> corrections_;
   std::vector<std::vector<std::int64_t>> biases_;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "sim/explain/gemm_solver.h"
+#include "sim/explain/narrow.h"
 
 namespace qsim::explain {
 namespace {
@@ -23,11 +24,6 @@ std::optional<std::int64_t> Commonest(const std::map<std::int64_t, std::int64_t>
   if (all == 0 || static_cast<double>(best.second) < share * static_cast<double>(all))
     return std::nullopt;
   return best.first;
-}
-
-std::int64_t Wrapped(std::int64_t value, int bits) {
-  const std::int64_t half = std::int64_t{1} << (bits - 1);
-  return ((value + half) & (2 * half - 1)) - half;
 }
 
 }  // namespace
@@ -255,10 +251,9 @@ void GemmModel::Solver::AddBiases() {
     AddBias(changed([bits](std::int64_t b) { return b >> bits; }), fmt::format("down_{}", bits),
             fmt::format("the bias shifted down by {}", bits), 1);
     if (bits % 8 == 0) {
-      AddBias(changed([bits](std::int64_t b) { return Wrapped(b, bits); }),
+      AddBias(changed([bits](std::int64_t b) { return WrapTo(b, bits); }),
               fmt::format("wrap_{}", bits), fmt::format("the bias wraps to {} bits", bits), 0);
-      const std::int64_t half = std::int64_t{1} << (bits - 1);
-      AddBias(changed([half](std::int64_t b) { return std::clamp(b, -half, half - 1); }),
+      AddBias(changed([bits](std::int64_t b) { return SaturateTo(b, bits); }),
               fmt::format("saturate_{}", bits), fmt::format("the bias saturates at {} bits", bits),
               0);
     }

@@ -145,7 +145,10 @@ void GemmModel::Solver::AddTileTruncation() {
         for (const AccKind kind :
              {AccKind::kTileAfter, AccKind::kTileBefore, AccKind::kTilePartial}) {
           for (const bool bias_last : {false, true}) {
-            if (bias_last && (spec_.bias.empty() || kind == AccKind::kTilePartial)) continue;
+            // Between multiples, what is lost after a tile is what the tile's own sum loses.
+            const bool same = kind == AccKind::kTilePartial ||
+                              (kind == AccKind::kTileAfter && low != LowBits::kTowardZero);
+            if (bias_last && (spec_.bias.empty() || same)) continue;
             Settings settings = Golden();
             settings.acc = {kind, bits, tile, low, bias_last};
             if (found == kMembers || !Fits(settings)) continue;

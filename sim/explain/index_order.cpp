@@ -144,12 +144,21 @@ std::int64_t KnownOrder::SourceOf(std::int64_t i, std::int64_t length) const {
     case Kind::kRotated:
       from = (i + length - n) % length;
       break;
-    case Kind::kTileReversed:
-      from = i - i % n + n - 1 - i % n;
+    case Kind::kTileReversed: {
+      const std::int64_t first = i - i % n;
+      from = first + std::min(n, length - first) - 1 - i % n;
       break;
-    case Kind::kTilesReversed:
-      from = ((length + n - 1) / n - 1 - i / n) * n + i % n;
+    }
+    case Kind::kWholeTileReversed:
+      if (i < length / n * n) from = i - i % n + n - 1 - i % n;
       break;
+    case Kind::kTilesReversed: {
+      // The last tile, which may be a short one, comes first.
+      const std::int64_t rest = length % n;
+      const std::int64_t j = i - rest;
+      from = i < rest ? length - rest + i : (length / n - 1 - j / n) * n + j % n;
+      break;
+    }
     case Kind::kTilesExchanged:
       from = ((i / n) ^ 1) * n + i % n;
       break;
@@ -168,6 +177,8 @@ std::string KnownOrder::Id() const {
       return fmt::format("rotated_{}", n);
     case Kind::kTileReversed:
       return n == 2 ? "pairs_exchanged" : fmt::format("reversed_in_tiles_of_{}", n);
+    case Kind::kWholeTileReversed:
+      return fmt::format("reversed_in_whole_tiles_of_{}", n);
     case Kind::kTilesReversed:
       return fmt::format("tiles_of_{}_reversed", n);
     case Kind::kTilesExchanged:
@@ -187,6 +198,8 @@ std::string KnownOrder::Phrase(const std::string& things) const {
     case Kind::kTileReversed:
       return n == 2 ? fmt::format("neighbouring {} exchanged", things)
                     : fmt::format("{} in reverse order within each tile of {}", things, n);
+    case Kind::kWholeTileReversed:
+      return fmt::format("{} in reverse order within each whole tile of {}", things, n);
     case Kind::kTilesReversed:
       return fmt::format("{} in tiles of {} that come in reverse order", things, n);
     case Kind::kTilesExchanged:
@@ -205,7 +218,7 @@ std::vector<KnownOrder> KnownOrders(std::int64_t length) {
     orders.push_back({Kind::kTileReversed, n});
     orders.push_back({Kind::kTilesReversed, n});
     orders.push_back({Kind::kTilesExchanged, n});
-    if (length % n == 0) orders.push_back({Kind::kInterleaved, n});
+    orders.push_back({length % n == 0 ? Kind::kInterleaved : Kind::kWholeTileReversed, n});
   }
   return orders;
 }

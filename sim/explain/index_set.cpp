@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kRanges = 4;    // that a sentence names
 constexpr std::int64_t kModuli = 64;  // residues that are tried
-constexpr double kEvidence = 8;       // in nats, beyond what naming a set takes
+constexpr double kEvidence = 5;       // in nats, beyond what naming a set takes
 
 // How much more likely it is that so much of the whole is inside than by chance, in nats.
 double Evidence(double inside, double all, double expected_share) {

@@ -78,6 +78,10 @@ std::vector<Feature> OperationModel::Features() const {
          if (value == range_.qmax) return 1;
          return value == range_.qmin ? 2 : 0;
        }});
+  // From an element on.
+  if (size() > *std::max_element(shape_.begin(), shape_.end()))
+    features.push_back(
+        {Feature::Kind::kIndex, "element", {}, size(), [](std::int64_t e) { return e; }});
   return features;
 }
 

@@ -8,22 +8,11 @@
 #include <numeric>
 #include <utility>
 
+#include "sim/explain/narrow.h"
 #include "sim/explain/separation.h"
 
 namespace qsim::explain {
 namespace {
-
-Int128 WrapTo(Int128 value, int bits) {
-  const Int128 modulus = Int128{1} << bits;
-  Int128 rest = value & (modulus - 1);
-  if (rest >= modulus / 2) rest -= modulus;
-  return rest;
-}
-
-Int128 SaturateTo(Int128 value, int bits) {
-  const Int128 limit = Int128{1} << (bits - 1);
-  return std::clamp<Int128>(value, -limit, limit - 1);
-}
 
 // Rounds or clears the low `drop` bits, keeping the magnitude of what is left.
 std::int64_t DropLow(std::int64_t value, int drop, bool round) {
@@ -129,7 +118,7 @@ Int128 RequantModel::Result(const Settings& settings, const Operands& operands) 
       m = NearestPowerOfTwo(m);
       break;
     case MultiplierKind::kSigned:
-      m = static_cast<std::int64_t>(WrapTo(m, settings.multiplier.bits));
+      m = static_cast<std::int64_t>(WrapTo<Int128>(m, settings.multiplier.bits));
       break;
     case MultiplierKind::kMagnitude:
       m = m < 0 ? -m : m;
@@ -150,7 +139,7 @@ Int128 RequantModel::Result(const Settings& settings, const Operands& operands) 
   const OperandKind operand = settings.operand.kind;
   Int128 x = operands.x;
   if (settings.acc.kind == AccKind::kWrap) x = WrapTo(x, settings.acc.bits);
-  if (settings.acc.kind == AccKind::kSaturate) x = SaturateTo(x, settings.acc.bits);
+  if (settings.acc.kind == AccKind::kSaturate) x = SaturateTo<Int128>(x, settings.acc.bits);
   if (settings.acc.kind == AccKind::kDropLow) x = x >> settings.acc.bits << settings.acc.bits;
   if (settings.sign == SignKind::kUnsigned) x &= (Int128{1} << spec_.x_bits) - 1;
   if (settings.sign == SignKind::kMagnitude && x < 0) x = -x;
@@ -322,7 +311,7 @@ std::optional<Separation> RequantModel::Separate(const Hypothesis& a, const Hypo
     for (const std::int64_t deviation : CandidateInputs(ties)) {
       // Counted from the zero point, where it is still an input.
       const std::int64_t x = deviation + spec_.x_zero;
-      if (Int128{x} != SaturateTo(x, spec_.x_bits)) continue;
+      if (Int128{x} != SaturateTo<Int128>(x, spec_.x_bits)) continue;
       const auto compute = [&](const Hypothesis& point, const Settings& settings) {
         const Int128 y =
             Result(settings, {x, spec_.b_zero, channel, ChannelFor(settings.parameter, element)});

@@ -263,7 +263,7 @@ VariantModel::VariantModel(const Program& program, const Op& op, std::vector<Ten
   for (const std::string& name : InputsOf(op)) program_.inputs.push_back(name);
   for (const std::string& name : ConstantsOf(op))
     program_.constants.emplace(name, program.Constant(name));
-  for (const char* name : {"rounding", "algorithm", "parameters"}) {
+  for (const char* name : {"rounding", "algorithm", "parameters", "steps"}) {
     coordinates_.push_back({name, {}});
     changes_.emplace_back();
     Add(name, {}, "golden", "as given", 0);
@@ -276,6 +276,7 @@ VariantModel::VariantModel(const Program& program, const Op& op, std::vector<Ten
         ForEachParameter(o, suspects);
       },
       op);
+  AddSteps();
   AddOutputRules();
 }
 
@@ -361,6 +362,11 @@ std::vector<std::int64_t> VariantModel::Run(const Hypothesis& point, bool limite
   }
   for (std::size_t c = 0; c < changes_.size(); ++c)
     Apply(changes_[c][point[c]], program.ops.front());
+  for (std::size_t c = 0; c < changes_.size(); ++c) {
+    const Change& change = changes_[c][point[c]];
+    if (change.what == What::kStep)
+      return RunStep(program.ops.front(), steps_[static_cast<std::size_t>(change.number)], limited);
+  }
   return RunImages(program, inputs_.size());
 }
 

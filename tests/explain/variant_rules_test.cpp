@@ -1,10 +1,12 @@
 // Operations without a model of their own: a fault in one described field is named first.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "derivation/arbitrary.h"
 #include "golden/program/backend.h"
+#include "sim/explain/explain_report.h"
 #include "sim/explain/op_models.h"
 #include "sim/explain/search.h"
 #include "tests/namespaces.h"
@@ -105,6 +107,122 @@ TEST(VariantRules, AnotherEpsIsSolved) {
   ASSERT_EQ(explanation.verdict, Explanation::Verdict::kExplained);
   EXPECT_NE(explanation.findings[0].phrase.find(" where there is none"), std::string::npos)
       << explanation.findings[0].phrase;
+}
+
+// A softmax in I-BERT's numbers; what its inner steps are is written here once more.
+struct Attention {
+  static constexpr std::int64_t kHeads = 2, kRows = 60, kColumns = 30;
+  Program program;
+  TensorMap inputs;
+  IbertRnSoftmaxParams params;
+  Attention() {
+    SeededRandom random;
+    const Shape shape = {kHeads, kRows, kColumns};
+    program.tensors = {{"x", shape, DType::kInt8, {-128, 127}},
+                       {"y", shape, DType::kUint8, {0, 255}}};
+    program.inputs = {"x"};
+    std::vector<std::int8_t> x;
+    for (std::int64_t i = 0; i < kHeads * kRows * kColumns; ++i)
+      x.push_back(static_cast<std::int8_t>(random.Between(-128, 127)));
+    inputs = {{"x", IntTensor(shape, x)}};
+    params.exp = {-34, 135, 6980, 20};
+    params.act16_multiplier = 1200000000;
+    params.act16_shift = 48;
+    params.extra_bits = 2;
+    SoftmaxOp op;
+    op.output = "y";
+    op.input = "x";
+    op.params = {params};
+    program.ops = {op};
+    Validate(program);
+  }
+  using Row = std::vector<std::int64_t>;
+  // distance(row, i), then y(e, sum).
+  Explanation Of(const std::function<std::int64_t(const Row&, std::size_t)>& largest,
+                 const std::function<std::int64_t(std::int64_t, std::int64_t)>& y) const {
+    const std::vector<std::int64_t> x = Widen(inputs.at("x")).values;
+    std::vector<std::int64_t> actual;
+    for (std::size_t from = 0; from < x.size(); from += kColumns) {
+      const Row row(x.begin() + static_cast<std::ptrdiff_t>(from),
+                    x.begin() + static_cast<std::ptrdiff_t>(from + kColumns));
+      Row e;
+      std::int64_t sum = 0;
+      for (std::size_t i = 0; i < row.size(); ++i) {
+        e.push_back(IbertExp16(params, std::max<std::int64_t>(largest(row, i) - row[i], 0)));
+        sum += e.back();
+      }
+      for (const std::int64_t one : e) actual.push_back(std::min<std::int64_t>(y(one, sum), 255));
+    }
+    WideTensor wide = Widen(inputs.at("x"));
+    wide.shape.insert(wide.shape.begin(), 1);
+    const OpModel op = MakeOpModel(program, program.ops.front(), {{"x", wide}}, actual);
+    return Explain(*op.model, actual, "y", op.golden);
+  }
+};
+
+std::int64_t OfRow(const Attention::Row& row, std::size_t) {
+  return *std::max_element(row.begin(), row.end());
+}
+
+// Behind floor(2^32 / sum), rounded.
+std::int64_t Rest(std::int64_t e, std::int64_t factor) {
+  return (e * factor + (std::int64_t{1} << 21)) >> 22;
+}
+
+TEST(VariantRules, InnerStepsOfASoftmaxAreNamed) {
+  const Attention attention;
+  const auto expect = [](const Explanation& e, const std::string& id) {
+    ASSERT_EQ(e.verdict, Explanation::Verdict::kExplained) << ExplanationText(e);
+    EXPECT_EQ(e.findings[0].id, id) << ExplanationText(e);
+    EXPECT_EQ(e.explained, e.mismatches) << ExplanationText(e);
+    EXPECT_EQ(e.broken, 0);
+  };
+  const auto golden = [](std::int64_t e, std::int64_t sum) {
+    return Rest(e, (std::int64_t{1} << 32) / sum);
+  };
+  EXPECT_EQ(attention.Of(OfRow, golden).verdict, Explanation::Verdict::kEqual);
+  expect(attention.Of(OfRow,
+                      [](std::int64_t e, std::int64_t sum) {
+                        return (e * ((std::int64_t{1} << 32) / sum)) >> 22;
+                      }),
+         "steps=last_floor");
+  expect(attention.Of(OfRow,
+                      [](std::int64_t e, std::int64_t sum) {
+                        return (e * ((std::int64_t{1} << 22) / sum) + (1 << 11)) >> 12;
+                      }),
+         "steps=reciprocal_of_2_22");
+  expect(attention.Of(
+             [](const Attention::Row& row, std::size_t i) {
+               const auto first = row.begin() + static_cast<std::ptrdiff_t>(i / 8 * 8);
+               return *std::max_element(first,
+                                        first + std::min<std::ptrdiff_t>(8, row.end() - first));
+             },
+             golden),
+         "steps=maximum_of_tiles_of_8");
+  expect(attention.Of([](const Attention::Row& row,
+                         std::size_t) { return *std::max_element(row.begin(), row.begin() + 11); },
+                      golden),
+         "steps=maximum_of_first_11");
+}
+
+TEST(VariantRules, LimitsHoldForEveryOutput) {
+  Gated gated;
+  WideTensors wide;
+  for (const auto& [name, tensor] : gated.inputs) {
+    WideTensor values = Widen(tensor);
+    values.shape.insert(values.shape.begin(), 1);
+    wide.emplace(name, std::move(values));
+  }
+  // So large that outputs are limited.
+  std::get<RmsnormOp>(gated.program.ops.front()).params.scale[0].shift -= 1;
+  GoldenBackend backend;
+  std::vector<std::int64_t> actual =
+      Widen(Execute(gated.program, gated.inputs, 0, backend).at("y")).values;
+  for (std::int64_t& y : actual)
+    if (y == 127) y = 128;
+  const OpModel op = MakeOpModel(gated.program, gated.program.ops.front(), wide, actual);
+  const Explanation e = Explain(*op.model, actual, "y", op.golden);
+  EXPECT_EQ(e.findings.at(0).phrase, "the upper limit 128 instead of 127") << ExplanationText(e);
 }
 
 }  // namespace
