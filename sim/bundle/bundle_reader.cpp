@@ -15,6 +15,7 @@
 #include "sim/io/yaml/yaml_document.h"
 #include "sim/text/nearest_word.h"
 #include "sim/text/number.h"
+#include "sim/text/printable.h"
 
 namespace qsim::bundle {
 namespace bundle_format {
@@ -289,8 +290,9 @@ class BundleReader {
 
   // Names become file names; a bundle must not reach outside its directory.
   void CheckFileName(const std::string& name) const {
-    if (name.empty() || name.find('/') != std::string::npos || name.starts_with(".")) {
-      throw InputError(fmt::format("{}: '{}' is not a tensor name", file_, name));
+    if (name.empty() || name.find('/') != std::string::npos || name.starts_with(".") ||
+        Escaped(name) != name) {
+      throw InputError(fmt::format("{}: '{}' is not a tensor name", file_, Printable(name)));
     }
   }
 

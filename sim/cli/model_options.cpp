@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <iostream>
 #include <set>
 #include <string_view>
@@ -16,6 +15,7 @@
 #include "sim/network/families/families.h"
 #include "sim/run/pieces.h"
 #include "sim/text/nearest_word.h"
+#include "sim/text/number.h"
 #include "sim/text/printable.h"
 
 namespace qsim::cli {
@@ -31,15 +31,14 @@ std::vector<std::int64_t> ParseBlocks(const std::string& text, std::int64_t dept
   while (true) {
     const std::size_t comma = rest.find(',');
     const std::string_view item = rest.substr(0, comma);
-    std::int64_t block = 0;
-    const auto [end, error] = std::from_chars(item.data(), item.data() + item.size(), block);
-    if (error != std::errc() || end != item.data() + item.size() || block < 0 || block >= depth) {
+    const auto block = ParseIndex(item);
+    if (!block || *block >= depth) {
       throw InputError(fmt::format(
           "--blocks: '{}' is not a block of this model; give 'all' or numbers in 0..{}, "
           "such as 0,{}",
-          item, depth - 1, depth - 1));
+          Printable(item), depth - 1, depth - 1));
     }
-    blocks.insert(block);
+    blocks.insert(*block);
     if (comma == std::string_view::npos) break;
     rest.remove_prefix(comma + 1);
   }

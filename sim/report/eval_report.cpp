@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "sim/text/printable.h"
 #include "sim/text/text_util.h"
 
 namespace qsim::report {
@@ -101,7 +102,7 @@ std::string ClassesText(const EvalSummary& s, bool verbose) {
     const std::string label = v.label ? fmt::format("label {:<5} ", *v.label) : "";
     // The name last: a path may be longer than the line.
     text += fmt::format("  {}float {:<5} integer {:<5} {}\n", label, v.reference.front(),
-                        v.integer.front(), v.name);
+                        v.integer.front(), Escaped(v.name));
   }
   if (listed < s.changed.size()) {
     text += fmt::format("  ... {} more (--verbose lists all)\n", s.changed.size() - listed);

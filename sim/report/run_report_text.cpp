@@ -13,6 +13,7 @@
 
 #include "sim/report/profile_text.h"
 #include "sim/text/block_name.h"
+#include "sim/text/printable.h"
 #include "sim/text/text_table.h"
 #include "sim/text/text_util.h"
 
@@ -31,8 +32,9 @@ std::string FormatHeader(const RunReport& report) {
     if (report.rtl_checks_every_tile) rtl += ", assertions in every tile";
     if (report.stall_seed) rtl += fmt::format(", random stalls (seed {})", *report.stall_seed);
   }
-  std::string out = WrapText(
-      "", fmt::format("{}, {}, {}", report.scope, CountInputs(report.images, !report.lengths.empty()), rtl));
+  std::string out =
+      WrapText("", fmt::format("{}, {}, {}", report.scope,
+                               CountInputs(report.images, !report.lengths.empty()), rtl));
   if (!report.kernels.by_reference.empty()) {
     out += WrapText(
         "  ", fmt::format("no fast kernel  {}", fmt::join(report.kernels.by_reference, ", ")));
@@ -179,7 +181,8 @@ std::string FormatNotes(const RunReport& report, bool verbose) {
   std::string out = fmt::format("\nnotes of the lowering ({})\n", report.notes.size());
   if (verbose) {
     for (const LoweringNote& note : report.notes)
-      out += WrapText("  ", fmt::format("{}: {}: {}", InWords(note.kind), note.tensor, note.text));
+      out += WrapText(
+          "  ", fmt::format("{}: {}: {}", InWords(note.kind), note.tensor, Escaped(note.text)));
     return out;
   }
   constexpr std::size_t kShown = 8;
@@ -195,7 +198,7 @@ std::string FormatNotes(const RunReport& report, bool verbose) {
     const LoweringNote& note = *order[i]->first;
     std::string who = note.tensor;
     if (order[i]->count > 1) who += fmt::format(" and {} more", order[i]->count - 1);
-    out += WrapText("  ", fmt::format("{}: {}: {}", InWords(note.kind), who, note.text));
+    out += WrapText("  ", fmt::format("{}: {}: {}", InWords(note.kind), who, Escaped(note.text)));
   }
   if (order.size() > kShown) {
     out += fmt::format("  and {} other kinds of note\n", order.size() - kShown);

@@ -25,7 +25,7 @@ class EditedBundle : public ::testing::Test {
   static std::string Config() { return (kSourceDir / "configs" / "attn_config.yaml").string(); }
   static std::string Vectors() { return (kSourceDir / "vectors").string(); }
   void Flip(const std::string& file) const {
-    const fs::path path = sandbox_.path() / "b" / file;
+    const fs::path path = (sandbox_.path() / "b" / file).lexically_normal();
     std::string bytes = testing::ReadBytes(path);
     bytes.back() = static_cast<char>(bytes.back() ^ 1);
     testing::WriteBytes(path, bytes);
@@ -80,6 +80,42 @@ TEST_F(EditedBundle, OneOfAnOlderQsimIsTakenAndThatIsSaid) {
     EXPECT_EQ(result.exit_status, 0) << words[0] << result.err;
     EXPECT_THAT(result.err, HasSubstr("note: b: has no hashes of its files"));
   }
+}
+
+TEST_F(EditedBundle, AnInputIsNeverReplaced) {
+  const auto before = testing::FilesOf(sandbox_.path() / "b");
+  const auto refused = [&](const std::vector<std::string>& words, const std::string& what) {
+    const ProcessResult result = Qsim(words);
+    EXPECT_EQ(result.exit_status, 2) << words[0];
+    EXPECT_THAT(result.err, HasSubstr(what));
+    EXPECT_EQ(testing::FilesOf(sandbox_.path() / "b"), before) << words[0];
+  };
+  refused({"run", "--bundle", "b", "--rtl", "off", "--output", "./b/"}, "is an input of this");
+  refused({"export", "--bundle", "b", "--format", "memh", "--output", "b"}, "is an input of this");
+  refused({"export", "--bundle", "b", "--format", "json", "--output", "b/scales.yaml"},
+          "b/scales.yaml: is an input of this command and is not replaced");
+  // Not read, but somebody's: the result would lose it.
+  testing::WriteBytes(sandbox_.path() / "b" / "mine.txt", "mine");
+  const ProcessResult result = Qsim(
+      {"calibrate", "--config", Config(), "--input", Vectors(), "--images", "1", "--output", "b"});
+  EXPECT_EQ(result.exit_status, 2);
+  EXPECT_THAT(result.err, HasSubstr("b/mine.txt: was not written by qsim and would be lost"));
+}
+
+TEST_F(EditedBundle, MessagesAreOneLineWhateverTheyName) {
+  const std::string name = "a\nb\x1b[31m\xc2\x9b";
+  fs::rename(sandbox_.path() / "b", sandbox_.path() / name);
+  Flip("../" + name + "/scales.yaml");
+  for (std::vector<std::string> words : refusing_) {
+    for (std::string& word : words) {
+      if (word == "b") word = name;
+    }
+    const ProcessResult result = Qsim(words);
+    EXPECT_EQ(result.exit_status, 2) << words[0];
+    EXPECT_EQ(testing::Lines(result.err).size(), 1u) << words[0];
+    EXPECT_THAT(result.err, HasSubstr("a\\x0ab\\x1b[31m\\xc2\\x9b/scales.yaml")) << words[0];
+  }
+  EXPECT_THAT(Qsim({"--a\nb"}).err, HasSubstr("--a\\x0ab"));
 }
 
 TEST_F(EditedBundle, OtherResultsAreCheckedToo) {

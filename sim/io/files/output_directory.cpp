@@ -30,9 +30,7 @@ void CheckReplaceable(const fs::path& path, const fs::path& target) {
     throw InputError(
         fmt::format("{}: exists and is not a directory; name a new directory", path.string()));
   }
-  const bool empty = fs::is_empty(target, error);
-  if (error) ThrowOutputError(path, "cannot be read", error.value());
-  if (empty) return;
+  if (EntriesOf(target).empty()) return;
   if (!fs::is_regular_file(target / kResultMarker, error)) {
     throw InputError(fmt::format(
         "{}: is not empty and was not written by qsim; name a new or an empty directory",
@@ -107,13 +105,13 @@ void OutputDirectory::Commit() {
     committed_ = true;
     temporary_->OwnParents(0);
   };
-  if (!fs::exists(target_, error) || fs::is_empty(target_, error)) {
-    if (std::rename(temporary.c_str(), target_.c_str()) != 0)
-      ThrowOutputError(path_, "cannot be created", errno);
+  // This replaces nothing, or an empty directory.
+  if (std::rename(temporary.c_str(), target_.c_str()) == 0) {
     done();
     temporary_->Release();
     return;
   }
+  if (errno != ENOTEMPTY && errno != EEXIST) ThrowOutputError(path_, "cannot be created", errno);
   if (::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, target_.c_str(), RENAME_EXCHANGE) == 0) {
     done();
     temporary_.reset();  // now the older result

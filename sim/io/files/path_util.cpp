@@ -1,10 +1,14 @@
 #include "sim/io/files/path_util.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
+#include <memory>
 #include <system_error>
 
 #include "sim/error.h"
@@ -25,6 +29,25 @@ std::filesystem::path ResolveOutputPath(const std::filesystem::path& path) {
         fmt::format("{}: cannot be written: names no file or directory", path.string()));
   }
   return resolved;
+}
+
+std::vector<DirectoryEntry> EntriesOf(const std::filesystem::path& directory) {
+  const auto fail = [&](int error) { ThrowOutputError(directory, "cannot be read", error); };
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(directory.c_str()), &::closedir);
+  if (stream == nullptr) fail(errno);
+  std::vector<DirectoryEntry> entries;
+  for (;;) {
+    errno = 0;
+    const dirent* const entry = ::readdir(stream.get());
+    if (entry == nullptr && errno != 0) fail(errno);
+    if (entry == nullptr) return entries;
+    const std::string name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    struct stat status {};
+    const bool found =
+        ::fstatat(::dirfd(stream.get()), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+    if (found) entries.push_back({name, S_ISDIR(status.st_mode)});  // else it is gone already
+  }
 }
 
 void RequireOwn(const std::filesystem::path& path, const std::filesystem::path& target) {

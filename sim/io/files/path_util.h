@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -10,6 +11,14 @@ namespace qsim::io {
 // The absolute path with symbolic links resolved and no trailing slash, so that a rename replaces
 // the thing itself and not a link to it. Throws InputError when it cannot be resolved.
 std::filesystem::path ResolveOutputPath(const std::filesystem::path& path);
+
+struct DirectoryEntry {
+  std::string name;
+  bool directory = false;  // itself: links are not followed
+};
+// What a directory holds. Not std::filesystem's iterators, which end the process where memory is
+// short. Throws InputError.
+std::vector<DirectoryEntry> EntriesOf(const std::filesystem::path& directory);
 
 // Throws InputError where what is to be replaced belongs to another user.
 void RequireOwn(const std::filesystem::path& path, const std::filesystem::path& target);

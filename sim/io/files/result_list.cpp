@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <map>
 #include <system_error>
+#include <utility>
 
 #include "sim/error.h"
 #include "sim/io/files/atomic_file.h"
 #include "sim/io/files/hash.h"
 #include "sim/io/files/input_file.h"
+#include "sim/io/files/path_util.h"
 #include "sim/namespaces.h"
 #include "sim/parallel.h"
 
@@ -98,15 +100,19 @@ std::vector<std::string> HashesOf(const fs::path& directory,
 
 FileNames FilesBelow(const fs::path& directory) {
   FileNames names;
-  std::error_code error;
-  fs::recursive_directory_iterator it(directory, error);
-  for (; !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
-    const bool is_directory = it->symlink_status(error).type() == fs::file_type::directory;
-    const std::string name = it->path().lexically_relative(directory).string();
-    if (!is_directory && name != kResultMarker) names.insert(name);
+  std::vector<std::string> open = {""};  // directories, relative
+  while (!open.empty()) {
+    const std::string within = std::move(open.back());
+    open.pop_back();
+    for (const DirectoryEntry& entry : EntriesOf(directory / within)) {
+      std::string name = within.empty() ? entry.name : within + "/" + entry.name;
+      if (entry.directory) {
+        open.push_back(std::move(name));
+      } else if (name != kResultMarker) {
+        names.insert(std::move(name));
+      }
+    }
   }
-  if (error)
-    throw InputError(fmt::format("{}: cannot be read: {}", directory.string(), error.message()));
   return names;
 }
 

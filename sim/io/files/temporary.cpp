@@ -61,7 +61,7 @@ void FreeSlot(int slot) {
   slots[static_cast<std::size_t>(slot)].taken = false;
 }
 
-// With system calls alone.
+// With system calls alone, which need no memory.
 void RemoveTree(int directory, const char* name) {
   if (::unlinkat(directory, name, 0) == 0 || (errno != EISDIR && errno != EPERM)) return;
   const int fd = ::openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -143,17 +143,16 @@ bool IsLeftBehind(const fs::path& path) {
 
 void RemoveLeftBehind(const fs::path& target) {
   const std::string prefix = fmt::format(".{}{}", target.filename().string(), kMark);
-  std::error_code ignored;
-  std::vector<fs::path> left;
-  fs::directory_iterator it(target.parent_path(), ignored);
-  for (; !ignored && it != fs::directory_iterator(); it.increment(ignored)) {
-    if (it->path().filename().native().starts_with(prefix) && IsLeftBehind(it->path()))
-      left.push_back(it->path());
-  }
-  for (const fs::path& path : left) {
-    if (fs::remove_all(path, ignored) != 0 && !ignored)
-      std::cerr << NoteLine(
-          fmt::format("removed {}, which a qsim that was killed has left", path.string()));
+  const fs::path parent = target.parent_path();
+  // Where nothing can be listed, nothing is removed.
+  if (::access(parent.c_str(), R_OK | X_OK) != 0) return;
+  for (const DirectoryEntry& entry : EntriesOf(parent)) {
+    const fs::path path = parent / entry.name;
+    if (!entry.name.starts_with(prefix) || !IsLeftBehind(path)) continue;
+    RemoveTree(AT_FDCWD, path.c_str());
+    if (::access(path.c_str(), F_OK) == 0) continue;
+    std::cerr << NoteLine(
+        fmt::format("removed {}, which a qsim that was killed has left", path.string()));
   }
 }
 
@@ -197,8 +196,7 @@ Temporary::Temporary(const fs::path& path, const fs::path& target, Kind kind) {
 }
 
 Temporary::~Temporary() {
-  std::error_code ignored;
-  if (there_) fs::remove_all(path_, ignored);
+  if (there_) RemoveTree(AT_FDCWD, path_.c_str());  // where memory is short, too
   ::close(fd_);
   FreeSlot(slot_);
 }
