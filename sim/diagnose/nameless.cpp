@@ -179,7 +179,7 @@ std::optional<Culprit> Unaccounted(const Bench& bench, const Diagnosis& diagnosi
     return std::nullopt;
   return found(*most, fmt::format("{:.0f} % of the output's noise is {}, most of it this step's, "
                                   "and nothing says why it loses as much",
-                                  100 * line->noise / total, line->cause));
+                                  100 * std::min(1.0, line->noise / total), line->cause));
 }
 
 }  // namespace qsim::diagnose

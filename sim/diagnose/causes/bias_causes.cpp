@@ -229,6 +229,16 @@ std::optional<Story> ExplainStatistics(const WeightFit& fit, const ImageInputs& 
     moved = std::max(moved, std::fabs(mean[c] - images.mean[c]));
   }
   if (moved < 0.005 && !scaled) return std::nullopt;
+  // Pixels are not negative; and biases that are missing say nothing of them.
+  constexpr double kBlack = -0.02;
+  if (std::any_of(mean.begin(), mean.end(), [](double m) { return m < kBlack; }))
+    return std::nullopt;
+  double stored = 0, exact = 0;
+  for (std::size_t n = 0; n < fit.rows(); ++n) {
+    stored += std::pow(fit.BiasInPlace(n), 2);
+    exact += std::pow(fit.Bias(n), 2);
+  }
+  if (!scaled && stored < 1e-6 * exact) return std::nullopt;
   return Story{
       Cause::kConstants,
       fmt::format("it is made for pixels of mean {} and deviation {}; these images have "

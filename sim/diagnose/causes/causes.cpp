@@ -121,27 +121,40 @@ void MergeEps(std::vector<Suspect>& suspects) {
   suspects.erase(std::remove_if(worst + 1, suspects.end(), by_contract), suspects.end());
 }
 
-// Inputs that a calibration does not cover leave their mark on many tensors: one suspicion.
-void MergeCoverage(std::vector<Suspect>& suspects) {
-  const auto is_coverage = [](const Suspect& s) {
-    return s.suspicion.cause == Cause::kCalibrationCoverage;
-  };
-  const auto worst = std::find_if(suspects.begin(), suspects.end(), is_coverage);
+// What one calibration does to many tensors: inputs that it does not cover, or an outlier in it.
+// One suspicion of the worst tensor, whose repair gives all of them another range; a tensor that
+// chases an outlier by itself is mended by itself.
+void MergeRanges(Cause cause, const std::string& text, std::vector<Suspect>& suspects) {
+  const auto is_one = [cause](const Suspect& s) { return s.suspicion.cause == cause; };
+  const auto worst = std::find_if(suspects.begin(), suspects.end(), is_one);
   if (worst == suspects.end()) return;
   std::vector<Repair> changes;
   for (const Suspect& s : suspects) {
-    if (is_coverage(s)) changes.push_back(s.suspicion.repairs.back());
+    if (is_one(s)) changes.push_back(s.suspicion.repairs.back());
+  }
+  const bool covered = cause == Cause::kCalibrationCoverage;
+  if (!covered && changes.size() == 1) return;
+  Repair all;
+  all.text = text;
+  all.change = [changes](Bundle& bundle) {
+    // Between a tensor that is mended and one that is not yet, a ratio may have no multiplier.
+    for (const Repair& repair : changes) {
+      try {
+        repair.change(bundle);
+      } catch (const InputError&) {
+        continue;
+      }
+    }
+    for (const Repair& repair : changes) repair.change(bundle);
+  };
+  if (!covered) {
+    worst->suspicion.repairs.push_back(std::move(all));
+    return;
   }
   worst->suspicion.evidence.push_back(
       {"tensors out of their range", static_cast<double>(changes.size()), ""});
-  Repair all;
-  all.text = "calibrate on inputs like these: give every tensor the range that they need";
-  all.change = [changes](Bundle& bundle) {
-    for (const Repair& repair : changes) repair.change(bundle);
-  };
   worst->suspicion.repairs = {std::move(all)};
-  const auto rest = std::remove_if(worst + 1, suspects.end(), is_coverage);
-  suspects.erase(rest, suspects.end());
+  suspects.erase(std::remove_if(worst + 1, suspects.end(), is_one), suspects.end());
 }
 
 }  // namespace
@@ -164,7 +177,11 @@ std::vector<Suspicion> RecogniseCauses(const DiagnosisSubject& subject, int thre
     if (a.damage != b.damage) return a.damage > b.damage;
     return PositionOf(program, a.suspicion.tensor) < PositionOf(program, b.suspicion.tensor);
   });
-  MergeCoverage(suspects);
+  MergeRanges(Cause::kCalibrationCoverage,
+              "calibrate on inputs like these: give every tensor the range that they need",
+              suspects);
+  MergeRanges(Cause::kChannelOutliers,
+              "give every tensor that chases an outlier the range of these inputs", suspects);
   MergeEps(suspects);
   std::vector<Suspicion> suspicions;
   for (Suspect& suspect : suspects) suspicions.push_back(std::move(suspect.suspicion));

@@ -33,7 +33,7 @@ class Comparison {
     if (at_.empty()) return kin;
     if (at_.size() < is_.count())
       kin.where = fmt::format(" at {}", PlacesText(at_, is_.count(), places_));
-    if (AllOf([&](std::size_t n) { return is_.Energy(n) <= 1e-4 * should_.Energy(n); })) {
+    if (AllOf([&](std::size_t n) { return is_.Energy(n) <= Unseen(n); })) {
       return Of(kin, Kinship::Kind::kZero, "0");
     }
     // Most agree with one factor: what is 0 agrees with any.
@@ -82,10 +82,13 @@ class Comparison {
     }
     return sum;
   }
-  double Allowed(std::size_t n) const {
+  // What a line may have without being anything.
+  double Unseen(std::size_t n) const {
     const double each = tolerance_.of_line.empty() ? tolerance_.absolute : tolerance_.of_line[n];
-    return tolerance_.relative * tolerance_.relative * should_.Energy(n) +
-           each * each * static_cast<double>(is_.width);
+    return each * each * static_cast<double>(is_.width);
+  }
+  double Allowed(std::size_t n) const {
+    return tolerance_.relative * tolerance_.relative * should_.Energy(n) + Unseen(n);
   }
   template <typename Holds>
   bool AllOf(Holds holds) const {
@@ -126,7 +129,7 @@ class Comparison {
       const double allowed = std::max(Allowed(n), 1e-3 * is_.Energy(n));
       good += off <= 4 * allowed;
       before += Off(is_, n, n);
-      after += std::max(0.0, off - allowed);
+      after += std::max(0.0, off - std::min(allowed, Unseen(n) + 1e-3 * is_.Energy(n)));
     }
     return good * 10 >= at_.size() * 9 && after * kExplained <= before;
   }
@@ -213,31 +216,45 @@ class Comparison {
   // One whose lines these are, up to a factor.
   std::optional<std::string> ForeignOf(const std::vector<Foreign>& others) const {
     if (at_.size() * is_.width < kLeastOrder) return std::nullopt;
-    double best = 0.98;
+    double best = is_.width < kVector ? kShortMatch : kMatch;
     std::optional<std::string> name;
     for (const auto& [theirs, lines] : others) {
       if (lines.values.size() != is_.values.size() || lines.width != is_.width) continue;
-      // Around their means: numbers of one sign agree with any others.
-      double n = 0, x = 0, y = 0, xx = 0, yy = 0, xy = 0;
-      for (const std::size_t line : at_) {
-        for (std::size_t k = 0; k < is_.width; ++k) {
-          const double a = is_.At(line, k), b = lines.At(line, k);
-          n += 1;
-          x += a;
-          y += b;
-          xx += a * a;
-          yy += b * b;
-          xy += a * b;
-        }
-      }
-      const double va = xx - x * x / n, vb = yy - y * y / n;
-      if (va <= 0 || vb <= 0) continue;
-      const double correlation = (xy - x * y / n) / std::sqrt(va * vb);
+      const double correlation = is_.width < kVector ? Agreement(lines) : AgreementOfLines(lines);
       if (correlation <= best) continue;
       best = correlation;
       name = theirs;
     }
     return name;
+  }
+
+  // Around their means: numbers of one sign agree with any others.
+  double Agreement(const Lines& lines) const {
+    double n = 0, x = 0, y = 0, xx = 0, yy = 0, xy = 0;
+    for (const std::size_t line : at_) {
+      for (std::size_t k = 0; k < is_.width; ++k) {
+        const double a = is_.At(line, k), b = lines.At(line, k);
+        n += 1;
+        x += a;
+        y += b;
+        xx += a * a;
+        yy += b * b;
+        xy += a * b;
+      }
+    }
+    const double va = xx - x * x / n, vb = yy - y * y / n;
+    return va > 0 && vb > 0 ? (xy - x * y / n) / std::sqrt(va * vb) : 0;
+  }
+  // Each line up to a factor of its own, which is that of a scale of its own.
+  double AgreementOfLines(const Lines& lines) const {
+    double sum = 0;
+    for (const std::size_t line : at_) {
+      double both = 0;
+      for (std::size_t k = 0; k < is_.width; ++k) both += is_.At(line, k) * lines.At(line, k);
+      const double energy = is_.Energy(line) * lines.Energy(line);
+      sum += energy > 0 ? both / std::sqrt(energy) : 0;
+    }
+    return sum / static_cast<double>(at_.size());
   }
 
   // A factor for each part, or for each head.
@@ -261,14 +278,19 @@ class Comparison {
       words.push_back(fmt::format("{} times at {}", FactorText(f), group.name));
     }
     if (words.size() < 2) return false;
+    double before = 0, after = 0;
     for (const std::size_t n : at_) {
       double off = 0;
       for (std::size_t k = 0; k < is_.width; ++k) {
         const double e = is_.At(n, k) - factor[n] * should_.At(n, k);
         off += e * e;
       }
-      if (off > 4 * std::max(Allowed(n), 1e-3 * is_.Energy(n))) return false;
+      const double allowed = std::max(Allowed(n), 1e-3 * is_.Energy(n));
+      if (off > 4 * allowed) return false;
+      before += Off(is_, n, n);
+      after += off;
     }
+    if (after * kExplained > before) return false;
     kin.where.clear();
     kin = Of(kin, Kinship::Kind::kGroups, Listed(words));
     return true;

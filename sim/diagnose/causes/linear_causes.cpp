@@ -153,13 +153,13 @@ class LayerCauses : CauseSearch {
     if (rows.kind == Kinship::Kind::kOrder) {
       Report(Cause::kHeadLayout, rows.Sentence("the weights", ""),
              {{"output channels out of place", static_cast<double>(Misplaced(rows.from)), ""}});
+    } else if (rows.kind == Kinship::Kind::kNegated || rows.kind == Kinship::Kind::kZero) {
+      Report(Cause::kConstants, rows.Sentence("the weights", ""),
+             {{"output channels at fault", static_cast<double>(rows.at.size()), ""}});
     } else if (!ExplainColumns(rough) && !Clamped(bad_) && !AnotherLayers()) {
-      const bool flipped = rows.kind == Kinship::Kind::kNegated;
-      Report(flipped ? Cause::kConstants : Cause::kUnexplained,
-             flipped ? rows.Sentence("the weights", "")
-                     : fmt::format("the weights at {} agree with no output channel of the float "
-                                   "weights",
-                                   PlacesText(bad_, fit_.rows(), outputs_)),
+      Report(Cause::kUnexplained,
+             fmt::format("the weights at {} agree with no output channel of the float weights",
+                         PlacesText(bad_, fit_.rows(), outputs_)),
              {{"output channels at fault", static_cast<double>(bad_.size()), ""}});
     }
   }
@@ -284,6 +284,7 @@ class LayerCauses : CauseSearch {
           std::move(evidence), centre);
       return;
     }
+    if (Clamped(alive_)) return;
     const Tolerance fine{0.1, 0, {}};
     if (Db(fit_.Signal(), fit_.NoiseAlone()) < kColumnsDb && ExplainColumns(fine)) return;
     if (ConstantInParts()) {

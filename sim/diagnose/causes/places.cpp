@@ -97,6 +97,20 @@ Order GridOrder(const std::vector<std::size_t>& grid, const std::vector<std::siz
   return from;
 }
 
+// How many lines stay together wherever they are; 1: each is by itself.
+std::size_t BlockOf(const Order& from) {
+  for (std::size_t width = from.size() / 2; width > 1; --width) {
+    if (from.size() % width != 0) continue;
+    std::size_t together = 0;
+    for (std::size_t c = 0; c < from.size(); ++c) {
+      const std::size_t middle = from[c / width * width + width / 2];
+      together += from[c] % width == c % width && from[c] / width == middle / width;
+    }
+    if (together * 10 >= from.size() * 9) return width;
+  }
+  return 1;
+}
+
 const char* AxisName(std::size_t axis, std::size_t axes) {
   constexpr const char* kNames[] = {"colour", "row", "column"};
   return kNames[axis + 3 - axes];
@@ -305,6 +319,13 @@ std::string OrderText(const Order& from, const Places& places) {
   if (best != nullptr) return best->text;
   if (two)
     return fmt::format("{}s {} and {} are in each other's place", noun, misplaced[0], misplaced[1]);
+  if (const std::size_t width = BlockOf(from); width > 1) {
+    const std::size_t block = misplaced[0] / width;
+    return fmt::format(
+        "blocks of {} {}s, as heads are, are in another order: block {} stands in "
+        "the place of block {}",
+        width, noun, from[misplaced[0]] / width, block);
+  }
   Order sorted = from;
   std::sort(sorted.begin(), sorted.end());
   const bool permuted = std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end();

@@ -24,8 +24,10 @@ constexpr double kCoverageShare = 0.25;  // clipped of the calibration inputs, b
 constexpr double kWasteDb = 9;           // between a grid and the one that the data need
 constexpr double kTailNoise = 2;         // clipped beside rounded, where clipping dominates
 constexpr double kFewBitsDb = 16;
-constexpr double kFewCodes = 12;       // of a typical channel, beside one that needs them all
-constexpr double kUnderflowDb = 16;    // of a normalisation, from its input's grid alone
+constexpr double kFewCodes = 12;  // of a typical channel, beside one that needs them all
+constexpr double kOutlierRange =
+    16;                              // of a grid beside its data: steps that an outlier made coarse
+constexpr double kUnderflowDb = 16;  // of a normalisation, from its input's grid alone
 constexpr double kUnderflowSteps = 3;  // standard deviation of a row
 
 class RangeSearch : CauseSearch {
@@ -264,7 +266,7 @@ class RangeSearch : CauseSearch {
               ? fmt::format("scales for each of {} channels chase outliers: most are far coarser "
                             "than the data need, and one scale would lose {:.0f} dB less",
                             scale.size(), waste)
-              : fmt::format("the scale chases an outlier: its range is {:.1f} times that of the "
+              : fmt::format("the scale chases an outlier: its range is {:.3g} times that of the "
                             "data",
                             grid / data),
           std::move(evidence));
@@ -298,6 +300,7 @@ class RangeSearch : CauseSearch {
     if (middle > kUnderflowSteps || Db(in.signal, in.noise) > kUnderflowDb) return;
     tensor_ = InputsOf(*ProducerOf(subject_.bundle.program, output)).front();
     use_ = &probe_.tensors.at(tensor_);
+    if (GridMax() - GridMin() > kOutlierRange * (use_->Max() - use_->Min())) return;
     underflown_.insert(tensor_);
     Report(
         Cause::kVarianceUnderflow,
