@@ -26,7 +26,8 @@ Bench::Bench(const DiagnosisSubject& subject, const Measurement& measured,
       options_(options),
       bundle_(subject.bundle),
       runs_(subject.runs),
-      measured_(measured) {
+      measured_(measured),
+      clipping_dominates_(subject.clipping_dominates) {
   if (subject.config != nullptr) config_ = *subject.config;
 }
 
@@ -34,7 +35,7 @@ DiagnosisSubject Bench::Current() const {
   DiagnosisSubject current = {subject_.model,       bundle_,
                               subject_.inputs,      config_ ? &*config_ : nullptr,
                               subject_.calibration, subject_.runs};
-  current.clipping_dominates = subject_.clipping_dominates;
+  current.clipping_dominates = clipping_dominates_;
   return current;
 }
 
@@ -61,6 +62,9 @@ void Bench::Accept(Candidate candidate) {
   own_runs_ = std::make_unique<const BaseRuns>(*network_, subject_.inputs.count(), subject_.runs);
   runs_ = own_runs_.get();
   measured_ = Measure(*runs_, subject_.inputs, options_.threads);
+  const OutputPower unclipped = MeasureOutput(*network_, *runs_, subject_.inputs, options_.threads,
+                                              {.unclipped = true, .unbounded = true});
+  clipping_dominates_ = unclipped.Ratio() <= (1 - kDominant) * measured_.output.Ratio();
 }
 
 std::optional<Candidate> Bench::Try(const Repair& repair, const std::string& tensor,

@@ -60,6 +60,7 @@ class Bench {
   std::unique_ptr<const BaseRuns> own_runs_;
   const BaseRuns* runs_;  // of the network as it is
   Measurement measured_;
+  bool clipping_dominates_;  // in the network as it is
   std::optional<Config> config_;
   std::vector<std::function<void(Bundle&)>> changes_;  // repairs of the bundle so far
 };

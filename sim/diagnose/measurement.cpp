@@ -253,12 +253,11 @@ Power OwnLoss(const BaseRuns& runs, const Step& step, int threads) {
 }
 
 OutputPower MeasureOutput(const MixedExecutor& network, const BaseRuns& floats,
-                          const ModelInputs& inputs, int threads) {
+                          const ModelInputs& inputs, int threads, Exactness exact) {
   const OutputMeter meter(network, inputs);
   std::vector<OutputPower> images(static_cast<std::size_t>(floats.images()));
   ParallelFor(floats.images(), threads, [&](std::int64_t i, int) {
-    const MixedState golden =
-        network.RunForOutputs(floats.Start(i), network.AllOf(Exactness::Golden()));
+    const MixedState golden = network.RunForOutputs(floats.Start(i), network.AllOf(exact));
     images[static_cast<std::size_t>(i)] = meter.Of(i, floats.Exact(i), golden, golden);
   });
   OutputPower all = meter.Zero();

@@ -53,9 +53,11 @@ Measurement Measure(const BaseRuns& runs, const ModelInputs& inputs, int threads
 
 // What one step loses by itself, as TensorLoss::own.
 Power OwnLoss(const BaseRuns& runs, const Step& step, int threads);
-// The output of the integer network alone; `floats` are runs of a network with the same outputs.
+// The output of the integer network alone, or with something exact in it; `floats` are runs of a
+// network with the same outputs.
 OutputPower MeasureOutput(const MixedExecutor& network, const BaseRuns& floats,
-                          const ModelInputs& inputs, int threads);
+                          const ModelInputs& inputs, int threads,
+                          Exactness exact = Exactness::Golden());
 
 // One weight of a layer; of pixels as they are, where the network has them normalised.
 double WeightOnPixels(const FloatTensor& weight, std::size_t element, const ImageInputs* pixels);

@@ -6,6 +6,7 @@
 
 #include "golden/program/queries.h"
 #include "sim/calibrate/calibrate.h"
+#include "sim/calibrate/lower/rederivation.h"
 #include "sim/diagnose/causes/causes.h"
 #include "sim/diagnose/diagnosis.h"
 #include "sim/error.h"
@@ -163,6 +164,7 @@ TEST(SequenceCauses, TablesOfAnotherFunction) {
     const Diagnosis found = Subject().Diagnosed(bundle);
     ASSERT_FALSE(found.healthy()) << name;
     EXPECT_EQ(found.findings[0].tensor, name);
+    EXPECT_EQ(Name(found.findings[0].cause), "table") << found.findings[0].text;
     EXPECT_NEAR(found.repaired_db, HealthyDb(), 1) << name;
   }
 }
@@ -171,8 +173,18 @@ TEST(SequenceCauses, FactorsThatAreDropped) {
   Bundle bundle = Healthy();
   auto& factor = bundle.program.constants.at("skip.acc.factor").As<std::int16_t>();
   std::fill(factor.begin(), factor.end(), std::int16_t{0});
-  const Culprit found = OnlyCulprit(bundle, Cause::kScaleMismatch, "skip.acc");
-  EXPECT_THAT(found.text, HasSubstr("12 of 12 factors"));
+  const Culprit found = OnlyCulprit(bundle, Cause::kConstants, "skip.acc");
+  EXPECT_THAT(found.text, HasSubstr("'skip.acc.factor' are 0"));
+}
+
+TEST(SequenceCauses, AGateThatSaturates) {
+  const Rederivation rederivation(Subject().model, Subject().evaluation);
+  Bundle bundle = Healthy();
+  Activation grid = StatedUnits(bundle, "gate");
+  for (double& s : grid.scale) s *= 0.1;
+  rederivation.Regrid(grid, bundle);
+  const Culprit found = OnlyCulprit(bundle, Cause::kGateSaturates, "gate");
+  EXPECT_THAT(found.text, HasSubstr("the gate saturates: the range ["));
 }
 
 // ---- wiring ----

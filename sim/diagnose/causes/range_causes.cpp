@@ -300,7 +300,8 @@ class RangeSearch : CauseSearch {
     if (middle > kUnderflowSteps || Db(in.signal, in.noise) > kUnderflowDb) return;
     tensor_ = InputsOf(*ProducerOf(subject_.bundle.program, output)).front();
     use_ = &probe_.tensors.at(tensor_);
-    if (GridMax() - GridMin() > kOutlierRange * (use_->Max() - use_->Min())) return;
+    // All zeros: what made the steps so coarse is said of the tensor itself.
+    if (std::max(use_->Max(), -use_->Min()) < Stated().scale[0]) return;
     underflown_.insert(tensor_);
     Report(
         Cause::kVarianceUnderflow,

@@ -17,6 +17,9 @@
 namespace qsim::diagnose {
 namespace {
 
+constexpr double kSameFactor = 0.02;
+constexpr std::size_t kLooked = 512;  // entries of a long table that a rule is compared with
+
 using Real = std::function<double(double)>;
 
 struct NamedFunction {
@@ -105,7 +108,8 @@ Agreement Agree(const std::vector<Piece>& pieces,
                 const std::function<double(const Piece& piece, std::size_t i)>& rule) {
   Agreement sum;
   for (const Piece& piece : pieces) {
-    for (std::size_t i = 0; i < piece.is.size(); ++i) {
+    const std::size_t stride = std::max<std::size_t>(1, piece.is.size() / kLooked);
+    for (std::size_t i = 0; i < piece.is.size(); i += stride) {
       const double y = std::clamp(rule(piece, i), piece.least, piece.most);
       if (!std::isfinite(y)) continue;
       sum.rest += (piece.is[i] - y) * (piece.is[i] - y);
@@ -205,14 +209,16 @@ std::optional<TableStory> ExplainPieces(const std::vector<Piece>& pieces) {
   const double offset = (y - factor * g) / n;
   const double rest = yy - y * y / n - factor * (yg - y * g / n);
   // A true line leaves the roundings of two tables: two steps at most.
-  if (rest <= 2 * n && factor != 0) {
-    const std::vector<Evidence> evidence = {{"factor", factor, "x"}, {"offset", offset, ""}};
-    if (std::fabs(offset) > 2) {
-      return TableStory{
-          {Cause::kZeroPointMismatch,
-           fmt::format("its table has an output zero point {:.1f} steps off", offset), evidence},
-          std::nullopt};
-    }
+  const bool line = rest <= 2 * n && factor != 0;
+  const bool moved = std::fabs(offset) > 2, scaled = std::fabs(factor - 1) > kSameFactor;
+  const std::vector<Evidence> evidence = {{"factor", factor, "x"}, {"offset", offset, ""}};
+  if (line && moved && !scaled) {
+    return TableStory{
+        {Cause::kZeroPointMismatch,
+         fmt::format("its table has an output zero point {:.1f} steps off", offset), evidence},
+        std::nullopt};
+  }
+  if (line && !moved) {
     return TableStory{{Cause::kTable,
                        fmt::format("its table's outputs are {} times those of the output's scale",
                                    FactorText(factor)),
@@ -245,6 +251,14 @@ std::optional<TableStory> ExplainPieces(const std::vector<Piece>& pieces) {
     }
     if (best != nullptr)
       return TableStory{Told(fmt::format("its table is that of {}", best->name)), std::nullopt};
+  }
+  if (line) {
+    return TableStory{{Cause::kTable,
+                       fmt::format("its table's outputs are {} times those of the output's scale, "
+                                   "and {:.1f} steps off",
+                                   FactorText(factor), offset),
+                       evidence},
+                      std::nullopt};
   }
   if (auto story = Moved(pieces)) return TableStory{std::move(*story), std::nullopt};
   if (known) {
