@@ -64,7 +64,7 @@ void AddContentRules(const Shape& shape, const std::vector<std::string>& axis_na
     if (count >= 2 && count * 20 >= static_cast<std::int64_t>(values.size())) {
       if (kind == Kind::kConstant) {
         add({kind, {mode}, 1}, fmt::format("constant_{}", mode),
-            fmt::format("the constant {}", mode), 3, 1);
+            fmt::format("the constant {}", mode), 2, 1);
       } else {
         add({kind, {mode}, 1}, fmt::format("offset_{}", mode),
             fmt::format("{:+} at every output", mode), 3, 1);

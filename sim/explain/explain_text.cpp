@@ -53,8 +53,9 @@ std::string RegionsText(const Explanation& e) {
 // Where the mismatches are that nothing explains.
 std::string WhereText(const Explanation& e) {
   if (e.where.empty()) return "";
-  return fmt::format("; {} {}: {}", e.inside == e.mismatches ? "all" : Grouped(e.inside),
-                     e.inside == 1 ? "is at one place" : "are in one part of the tensor", e.where);
+  if (e.mismatches == 1) return " " + e.where;
+  return fmt::format("; {} are in one part of the tensor: {}",
+                     e.inside == e.mismatches ? "all" : Grouped(e.inside), e.where);
 }
 
 // What speaks against an answer that is right for all of them.
@@ -184,7 +185,8 @@ std::string SentenceOf(const Explanation& e) {
   std::string sentence = fmt::format(
       "no hypothesis explains the {} in {}{}",
       e.mismatches == 1 ? "mismatch" : Grouped(e.mismatches) + " mismatches", e.name, WhereText(e));
-  if (!e.findings.empty())
+  // What explains next to nothing is not worth a word.
+  if (!e.findings.empty() && 10 * e.findings[0].explained >= e.mismatches)
     sentence += fmt::format("; the best, {}, explains {} and breaks {}", e.findings[0].phrase,
                             Grouped(e.findings[0].explained), Grouped(e.findings[0].broken));
   return sentence;

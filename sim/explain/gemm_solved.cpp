@@ -192,6 +192,10 @@ void GemmModel::Solver::NameCorrection(const Correction& found) {
       add(fmt::format("k_{}", counted),
           fmt::format("K z_l z_r counted for K = {} instead of {}", counted, depth), 1);
     } else {
+      // Any other constant is a number too much at every output, and called that.
+      if (found.constant != golden.constant && found.constant != 0 &&
+          found.constant != -golden.constant)
+        return;
       term("k_zl_zr", "the correction K z_l z_r", found.constant, golden.constant);
     }
   }

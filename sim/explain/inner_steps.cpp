@@ -12,7 +12,7 @@
 namespace qsim::explain {
 namespace {
 
-using What = InnerStep::What;
+using Inner = InnerStep::What;
 
 // A softmax that takes the reciprocal of its sum: y = last(e floor(2^numerator / sum) / 2^shift).
 struct Reciprocal {
@@ -57,13 +57,13 @@ template <typename Params>
 void SoftmaxRow(const Params& params, const InnerStep& step, std::span<const std::int32_t> x,
                 std::span<std::int64_t> out) {
   std::size_t tile = x.size();
-  if (step.what == What::kMaximumOfTile) tile = static_cast<std::size_t>(step.number);
+  if (step.what == Inner::kMaximumOfTile) tile = static_cast<std::size_t>(step.number);
   std::vector<Int128> e(x.size());
   Int128 sum = 0;
   for (std::size_t first = 0; first < x.size(); first += tile) {
     std::size_t end = std::min(first + tile, x.size());
     const auto from = x.begin() + static_cast<std::ptrdiff_t>(first);
-    const auto to = step.what == What::kMaximumOfFirst
+    const auto to = step.what == Inner::kMaximumOfFirst
                         ? from + std::min<std::ptrdiff_t>(step.number, std::ssize(x))
                         : x.begin() + static_cast<std::ptrdiff_t>(end);
     const std::int64_t largest = *std::max_element(from, to);
@@ -72,21 +72,21 @@ void SoftmaxRow(const Params& params, const InnerStep& step, std::span<const std
       sum += e[i];
     }
   }
-  const bool last = step.what == What::kLast;
+  const bool last = step.what == Inner::kLast;
   for (std::size_t i = 0; i < x.size(); ++i) {
     if constexpr (kHasReciprocal<Params>) {
       Reciprocal r = ReciprocalOf(params);
       if (last) r.last = step.rounding;
       Int128 y = 0;
-      if (step.what == What::kDivision) {
+      if (step.what == Inner::kDivision) {
         y = Divided(e[i] << (r.numerator - r.shift), sum, step.rounding);
       } else {
-        if (step.what == What::kReciprocalBits) {
+        if (step.what == Inner::kReciprocalBits) {
           r.shift -= r.numerator - static_cast<int>(step.number);
           r.numerator = static_cast<int>(step.number);
         }
         const Rounding of_factor =
-            step.what == What::kReciprocal ? step.rounding : Rounding::kFloor;
+            step.what == Inner::kReciprocal ? step.rounding : Rounding::kFloor;
         const Int128 factor = Divided(Int128{1} << r.numerator, sum, of_factor);
         y = RoundShift(e[i] * factor, r.shift, r.last);
       }
@@ -110,15 +110,15 @@ void LayernormRow(const Params& params, const InnerStep& step, std::span<const s
            << (params.input_shift.empty() ? 0 : params.input_shift[c]);
     sum += d[c];
   }
-  std::int64_t mean = RoundDivide(sum, step.what == What::kMeanOf ? step.number : channels,
-                                  step.what == What::kMean ? step.rounding : Rounding::kHalfEven);
-  if (step.what == What::kMeanOmitted) mean = 0;
+  std::int64_t mean = RoundDivide(sum, step.what == Inner::kMeanOf ? step.number : channels,
+                                  step.what == Inner::kMean ? step.rounding : Rounding::kHalfEven);
+  if (step.what == Inner::kMeanOmitted) mean = 0;
   for (std::int64_t& value : d) value -= mean;
   std::int64_t root = 1;
   std::int64_t numerator = kIbertNumerator;
   if constexpr (std::is_same_v<Params, IbertLayernormParams>) {
     root = IbertStd(d, params.std_shift, params.eps);
-    if (step.what == What::kRoot) {
+    if (step.what == Inner::kRoot) {
       UInt128 squares = StartingAt(params.eps);
       for (const std::int64_t value : d) {
         const Int128 scaled = value >> params.std_shift;
@@ -137,10 +137,10 @@ void LayernormRow(const Params& params, const InnerStep& step, std::span<const s
     numerator = kIvitNumerator;
   }
   const Int128 factor =
-      Divided(numerator, root, step.what == What::kReciprocal ? step.rounding : Rounding::kFloor);
+      Divided(numerator, root, step.what == Inner::kReciprocal ? step.rounding : Rounding::kFloor);
   for (std::size_t c = 0; c < x.size(); ++c) {
     Int128 y = RoundShift(d[c] * factor, 1,
-                          step.what == What::kHalving ? step.rounding : Rounding::kFloor);
+                          step.what == Inner::kHalving ? step.rounding : Rounding::kFloor);
     const Multiplier scale = EntryFor(params.scale, c);
     out[c] = static_cast<std::int64_t>(
         RoundShift((y + params.bias[c]) * scale.m, scale.shift, params.rounding) +
@@ -167,36 +167,36 @@ class Steps {
   void operator()(const LayernormOp& op) {
     const bool ibert = std::holds_alternative<IbertLayernormParams>(op.params);
     if (!ibert && !std::holds_alternative<IvitLayernormParams>(op.params)) return;
-    Rounded(What::kMean, "mean", "the mean", Rounding::kHalfEven);
-    Add(What::kMeanOmitted, "mean_omitted", "the mean not subtracted");
+    Rounded(Inner::kMean, "mean", "the mean", Rounding::kHalfEven);
+    Add(Inner::kMeanOmitted, "mean_omitted", "the mean not subtracted");
     for (const std::int64_t tile : {8, 16, 32, 64, 128, 256, 512, 1024}) {
       const std::int64_t padded = (width_ + tile - 1) / tile * tile;
       const bool known = std::any_of(list_.begin(), list_.end(), [&](const InnerStep& step) {
-        return step.what == What::kMeanOf && step.number == padded;
+        return step.what == Inner::kMeanOf && step.number == padded;
       });
       if (padded != width_ && !known)
-        Add(What::kMeanOf, fmt::format("mean_of_{}", padded),
+        Add(Inner::kMeanOf, fmt::format("mean_of_{}", padded),
             fmt::format("the mean taken by {} instead of {}", padded, width_), Rounding::kHalfEven,
             padded);
     }
     if (ibert) {
-      Add(What::kRoot, "root_rounded", "the root rounded instead of floored", Rounding::kHalfUp);
-      Add(What::kRoot, "root_up", "the root rounded up instead of down", Rounding::kHalfAway);
+      Add(Inner::kRoot, "root_rounded", "the root rounded instead of floored", Rounding::kHalfUp);
+      Add(Inner::kRoot, "root_up", "the root rounded up instead of down", Rounding::kHalfAway);
     }
-    Add(What::kReciprocal, "factor_rounded",
+    Add(Inner::kReciprocal, "factor_rounded",
         "the reciprocal of the root rounded instead of floored", Rounding::kHalfUp);
-    Rounded(What::kHalving, "halving", "the halving behind the reciprocal", Rounding::kFloor);
+    Rounded(Inner::kHalving, "halving", "the halving behind the reciprocal", Rounding::kFloor);
   }
 
   std::vector<InnerStep> Take() { return std::move(list_); }
 
  private:
-  void Add(What what, std::string id, std::string phrase, Rounding rounding = Rounding::kFloor,
+  void Add(Inner what, std::string id, std::string phrase, Rounding rounding = Rounding::kFloor,
            std::int64_t number = 0) {
     list_.push_back({std::move(id), std::move(phrase), what, rounding, number});
   }
   // Every rounding but the golden one.
-  void Rounded(What what, const char* id, const std::string& step, Rounding golden) {
+  void Rounded(Inner what, const char* id, const std::string& step, Rounding golden) {
     for (const Rounding rounding : kAllRoundings) {
       if (rounding == golden) continue;
       Add(what, fmt::format("{}_{}", id, Name(rounding)),
@@ -208,27 +208,27 @@ class Steps {
   void Softmax(const Params& params) {
     if constexpr (kHasReciprocal<Params>) {
       const Reciprocal r = ReciprocalOf(params);
-      Rounded(What::kLast, "last", "the last step", r.last);
-      Add(What::kReciprocal, "reciprocal_rounded",
+      Rounded(Inner::kLast, "last", "the last step", r.last);
+      Add(Inner::kReciprocal, "reciprocal_rounded",
           "the reciprocal of the sum rounded instead of floored", Rounding::kHalfUp);
       for (int bits = r.numerator - 1; bits >= r.numerator - r.shift; --bits)
-        Add(What::kReciprocalBits, fmt::format("reciprocal_of_2_{}", bits),
+        Add(Inner::kReciprocalBits, fmt::format("reciprocal_of_2_{}", bits),
             fmt::format("the reciprocal of the sum taken of 2^{} instead of 2^{}", bits,
                         r.numerator),
             Rounding::kFloor, bits);
       for (const Rounding rounding : {Rounding::kFloor, Rounding::kHalfUp})
-        Add(What::kDivision, fmt::format("division_{}", Name(rounding)),
+        Add(Inner::kDivision, fmt::format("division_{}", Name(rounding)),
             fmt::format("one division by the sum, {}, in place of its reciprocal", Name(rounding)),
             rounding);
     } else {
       for (const Rounding rounding : {Rounding::kHalfUp, Rounding::kHalfEven})
-        Add(What::kLast, fmt::format("last_{}", Name(rounding)),
+        Add(Inner::kLast, fmt::format("last_{}", Name(rounding)),
             fmt::format("the last division rounded {} instead of floor", Name(rounding)), rounding);
     }
     for (std::int64_t n = 1; n < width_; ++n) {
-      Add(What::kMaximumOfTile, fmt::format("maximum_of_tiles_of_{}", n),
+      Add(Inner::kMaximumOfTile, fmt::format("maximum_of_tiles_of_{}", n),
           fmt::format("a maximum of its own for each tile of {} in a row", n), Rounding::kFloor, n);
-      Add(What::kMaximumOfFirst, fmt::format("maximum_of_first_{}", n),
+      Add(Inner::kMaximumOfFirst, fmt::format("maximum_of_first_{}", n),
           fmt::format("the maximum taken over the first {} of a row only", n), Rounding::kFloor, n);
     }
   }

@@ -40,6 +40,8 @@ std::int64_t Limited(const LimitRule& rule, const OutputRange& range, std::int64
     case Kind::kWrapFirst:
       return std::clamp(ReadBack(value, -(std::int64_t{1} << (rule.bits - 1)), rule.bits),
                         range.qmin, range.qmax);
+    case Kind::kInverted:
+      return range.qmin + range.qmax - std::clamp(value, range.qmin, range.qmax);
     case Kind::kNone:
       break;
   }
@@ -81,6 +83,8 @@ void AddLimitRules(const OutputRange& range, std::span<const std::int64_t> actua
           fmt::format("the lower limit {}, one too small: it then wraps to {}", qmin - 1,
                       ReadBack(qmin - 1, -half, bits)));
     add({Kind::kNone}, "none", "the output is not clamped");
+    if (qmax - qmin + 1 == 2 * half)
+      add({Kind::kInverted}, "inverted", "every bit of the output inverted", 3);
   }
   if (range.IsSigned())
     add({Kind::kStoredUnsigned}, "stored_unsigned", "the output's bits read as unsigned");

@@ -23,6 +23,7 @@ struct LimitRule {
     kWrap,
     kStoredUnsigned,  // saturated, then stored modulo 2^bits
     kWrapFirst,       // wrapped to `bits`, then saturated
+    kInverted,        // saturated, then every bit the other
     kNone,
   };
   Kind kind = Kind::kSaturate;

@@ -54,7 +54,7 @@ void RequantModel::BuildCoordinates() {
 }
 
 void RequantModel::AddRounding() {
-  using Where = RoundScheme::Where;
+  using Stage = RoundScheme::Where;
   Adder<RoundScheme> adder(coordinates_[0], roundings_);
   const std::string golden = NameOf(spec_.rounding);
   adder(spec_.rounding, golden, golden);
@@ -83,7 +83,7 @@ void RequantModel::AddRounding() {
     add({.last = rule}, kUsual, true);
   }
   const RoundScheme tflite = *RoundSchemeFromName("tflite_double");
-  const RoundScheme normalized_tflite = {tflite.last, Where::kNormalized, tflite.first, 0};
+  const RoundScheme normalized_tflite = {tflite.last, Stage::kNormalized, tflite.first, 0};
   std::set<int> multiplier_bits;
   for (const std::int64_t m : spec_.multiplier) multiplier_bits.insert(BitsOfMagnitude(m));
   if (twice(tflite)) add(tflite, kUsual, true);
@@ -104,7 +104,7 @@ void RequantModel::AddRounding() {
         continue;
       if (first == RoundRule::kTowardZero && last == RoundRule::kTowardZero) continue;
       const bool same = first == last;
-      const RoundScheme normalized = {last, Where::kNormalized, first, 0};
+      const RoundScheme normalized = {last, Stage::kNormalized, first, 0};
       const bool is_tflite = normalized == normalized_tflite;
       if (!is_tflite && twice(normalized) && multiplier_bits != std::set<int>{31})
         add(normalized, kUnusual, same);
@@ -112,11 +112,11 @@ void RequantModel::AddRounding() {
         // With equal multipliers this is the normalized bit, which has another name.
         if (at != 31 && multiplier_bits == std::set<int>{at}) continue;
         if (at == 31 && is_tflite) continue;
-        add({last, Where::kFixed, first, at}, at == 31 ? kUnusual : kFarFetched, at == 31 && same);
+        add({last, Stage::kFixed, first, at}, at == 31 ? kUnusual : kFarFetched, at == 31 && same);
       }
       if (*low == *high) continue;
       for (int at = 1; at < *high; ++at)
-        add({last, Where::kRemaining, first, at}, kFarFetched, false);
+        add({last, Stage::kRemaining, first, at}, kFarFetched, false);
     }
   }
 }

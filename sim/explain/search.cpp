@@ -129,6 +129,17 @@ std::map<std::int64_t, std::int64_t> CommonDifferences(const Comparison& compari
   return common;
 }
 
+// "at head 1, row 3, channel 4"
+std::string PlaceOf(std::int64_t element, const Model& model) {
+  std::string place;
+  for (const Feature& feature : model.Features()) {
+    if (feature.of == Feature::Of::kAxis)
+      place += fmt::format("{}{} {}", place.empty() ? "at " : ", ", feature.name,
+                           feature.bucket_of(element));
+  }
+  return place;
+}
+
 // Whether every output is the floor or the ceil of its exact value; and how many were rounded up,
 // by the fraction, a line each.
 std::optional<std::vector<std::string>> FloorOrCeil(const Comparison& comparison) {
@@ -229,7 +240,8 @@ Explanation Explain(const Model& model, std::span<const std::int64_t> actual, st
   }
   // One rule that nearly all follow is better than none.
   constexpr double kNearlyAll = 0.95;
-  if (net < kNearlyAll * all) {
+  constexpr double kSomeMismatches = 8;  // fewer are no distribution
+  if (net < kNearlyAll * all && all >= kSomeMismatches) {
     if (std::optional<std::vector<std::string>> lines = FloorOrCeil(comparison)) {
       result.verdict = Explanation::Verdict::kUnexplained;
       result.explained = result.broken = result.freedom = 0;
@@ -241,6 +253,7 @@ Explanation Explain(const Model& model, std::span<const std::int64_t> actual, st
     }
   }
   if (result.verdict == Explanation::Verdict::kUnexplained) {
+    if (result.mismatches == 1) result.where = PlaceOf(comparison.mismatches()[0], model);
     for (std::string& line : model.Observe(comparison.mismatches()))
       result.observations.push_back(std::move(line));
     if (where)

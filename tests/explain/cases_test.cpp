@@ -25,7 +25,8 @@ struct Case {
   const char* sentence;
 };
 
-PlainOptions Acc(const fs::path& at, const char* acc, const char* multiplier, const char* shift) {
+PlainOptions AccOptions(const fs::path& at, const char* acc, const char* multiplier,
+                        const char* shift) {
   PlainOptions options;
   options.acc = at / acc;
   const auto number = [&](const char* text) {
@@ -36,8 +37,8 @@ PlainOptions Acc(const fs::path& at, const char* acc, const char* multiplier, co
   return options;
 }
 
-PlainOptions Sum(const fs::path& at, const char* a, const char* b, const char* m, const char* mb,
-                 const char* shift) {
+PlainOptions SumOptions(const fs::path& at, const char* a, const char* b, const char* m,
+                        const char* mb, const char* shift) {
   PlainOptions options;
   options.a = at / a;
   options.b = at / b;
@@ -47,9 +48,9 @@ PlainOptions Sum(const fs::path& at, const char* a, const char* b, const char* m
   return options;
 }
 
-PlainOptions Codes(const fs::path& at, const char* m, const char* mb, const char* shift,
-                   const char* rounding) {
-  PlainOptions options = Sum(at, "add_a.npy", "add_b.npy", m, mb, shift);
+PlainOptions CodeOptions(const fs::path& at, const char* m, const char* mb, const char* shift,
+                         const char* rounding) {
+  PlainOptions options = SumOptions(at, "add_a.npy", "add_b.npy", m, mb, shift);
   options.zero = "-7";
   options.input_zero = -31;
   options.b_zero = 12;
@@ -57,13 +58,14 @@ PlainOptions Codes(const fs::path& at, const char* m, const char* mb, const char
   return options;
 }
 
-PlainOptions Half(PlainOptions options) {
+PlainOptions HalfEvenOptions(PlainOptions options) {
   options.zero = "-4";
   options.rounding = "half_even";
   return options;
 }
 
-PlainOptions Product(const fs::path& at, const char* lhs, const char* rhs, const char* bias) {
+PlainOptions ProductOptions(const fs::path& at, const char* lhs, const char* rhs,
+                            const char* bias) {
   PlainOptions options;
   options.lhs = at / lhs;
   options.rhs = at / rhs;
@@ -72,26 +74,26 @@ PlainOptions Product(const fs::path& at, const char* lhs, const char* rhs, const
 }
 
 PlainOptions Zeros(const fs::path& at) {
-  PlainOptions options = Product(at, "a.npy", "b.npy", "");
+  PlainOptions options = ProductOptions(at, "a.npy", "b.npy", "");
   options.lhs_zero = "42";
   options.rhs_zero = "-26";
   return options;
 }
 
-PlainOptions Biased(const fs::path& at) { return Product(at, "x.npy", "w.npy", "b.npy"); }
+PlainOptions Biased(const fs::path& at) { return ProductOptions(at, "x.npy", "w.npy", "b.npy"); }
 
-PlainOptions Limits(const fs::path& at) { return Sum(at, "a.npy", "b.npy", "1", "1", "0"); }
+PlainOptions Limits(const fs::path& at) { return SumOptions(at, "a.npy", "b.npy", "1", "1", "0"); }
 
 PlainOptions Guard(const fs::path& at, const char* a, const char* b) {
-  return Sum(at, a, b, "1518500250", "1181116006", "31");
+  return SumOptions(at, a, b, "1518500250", "1181116006", "31");
 }
 
 const Case kCases[] = {
     {"HalfThenDivided", "explain_add_half_divide",
-     [](const fs::path& at) { return Acc(at, "acc.npy", "1", "8"); }, "y.npy",
+     [](const fs::path& at) { return AccOptions(at, "acc.npy", "1", "8"); }, "y.npy",
      "all 9,974 mismatches in y.npy are explained by half added, then divided toward zero"},
     {"HalfThenDividedScaled", "explain_add_half_divide",
-     [](const fs::path& at) { return Acc(at, "acc_m.npy", "40503", "23"); }, "y_m.npy",
+     [](const fs::path& at) { return AccOptions(at, "acc_m.npy", "40503", "23"); }, "y_m.npy",
      "all 10,043 mismatches in y_m.npy are explained by half added, then divided toward zero"},
     {"UpperLimit", "explain_limit_128", Limits, "y.npy",
      "all 616 mismatches in y.npy are explained by the upper limit 128 instead of 127"},
@@ -106,19 +108,19 @@ const Case kCases[] = {
      "all 41 mismatches in y_guard12.npy are explained by each product rounded by itself to 12 "
      "guard bits"},
     {"Unsigned", "explain_unsigned_output",
-     [](const fs::path& at) { return Acc(at, "acc.npy", "1", "5"); }, "hw.npy",
+     [](const fs::path& at) { return AccOptions(at, "acc.npy", "1", "5"); }, "hw.npy",
      "all 6 mismatches in hw.npy are explained by the output saturates as an unsigned number, at 0 "
      "and 255"},
     {"UnsignedWide", "explain_unsigned_output",
-     [](const fs::path& at) { return Acc(at, "acc.npy", "1", "5"); }, "hw_as_int16.npy",
+     [](const fs::path& at) { return AccOptions(at, "acc.npy", "1", "5"); }, "hw_as_int16.npy",
      "all 6 mismatches in hw_as_int16.npy are explained by the output saturates as an unsigned"},
     {"Pairs", "explain_pair_saturation",
-     [](const fs::path& at) { return Product(at, "x.npy", "w.npy", ""); }, "chip_acc.npy",
+     [](const fs::path& at) { return ProductOptions(at, "x.npy", "w.npy", ""); }, "chip_acc.npy",
      "all 84 mismatches in chip_acc.npy are explained by the products of two neighbouring k added "
      "in 16 bits, saturating"},
     {"PairsOnce", "explain_pair_saturation",
      [](const fs::path& at) {
-       PlainOptions options = Product(at, "thread_x.npy", "thread_w.npy", "");
+       PlainOptions options = ProductOptions(at, "thread_x.npy", "thread_w.npy", "");
        options.lhs_zero = "120";
        return options;
      },
@@ -138,20 +140,20 @@ const Case kCases[] = {
      "are explained by the accumulator not cleared but carried on from the row before"},
     {"TileTruncation", "explain_tile_truncation",
      [](const fs::path& at) {
-       PlainOptions options = Product(at, "lhs.npy", "rhs.npy", "bias.npy");
+       PlainOptions options = ProductOptions(at, "lhs.npy", "rhs.npy", "bias.npy");
        options.transpose_rhs = true;
        return options;
      },
      "y.npy",
      "are explained by the low 4 bits of the partial sum cleared before each K tile of 16"},
     {"Stochastic", "explain_stochastic",
-     [](const fs::path& at) { return Acc(at, "acc.npy", "3", "5"); }, "y.npy",
+     [](const fs::path& at) { return AccOptions(at, "acc.npy", "3", "5"); }, "y.npy",
      "no rule: each output of y.npy is floor or ceil of its exact value (stochastic rounding?)"},
     {"PowerOfTwo", "explain_power_of_two",
-     [](const fs::path& at) { return Acc(at, "acc.npy", "m.npy", "s.npy"); }, "y.npy",
+     [](const fs::path& at) { return AccOptions(at, "acc.npy", "m.npy", "s.npy"); }, "y.npy",
      "nearest power of two"},
     {"PreviousMultiplier", "explain_previous_multiplier",
-     [](const fs::path& at) { return Acc(at, "acc.npy", "m.npy", "s.npy"); }, "y.npy",
+     [](const fs::path& at) { return AccOptions(at, "acc.npy", "m.npy", "s.npy"); }, "y.npy",
      "all 2,703 mismatches in y.npy are explained by the previous channel's multiplier, with the "
      "rest its own"},
     {"NeverWritten", "explain_columns_never_written", Zeros, "y.npy",
@@ -159,21 +161,23 @@ const Case kCases[] = {
     {"Stale", "explain_columns_never_written", Zeros, "y_stale.npy",
      "all 72 mismatches in y_stale.npy are explained by the constant 7777 for column 16 and up"},
     {"Ratio", "explain_finer_multiplier",
-     [](const fs::path& at) { return Acc(at, "acc.npy", "187", "15"); }, "y.npy",
+     [](const fs::path& at) { return AccOptions(at, "acc.npy", "187", "15"); }, "y.npy",
      "all 52 mismatches in y.npy are explained by a ratio of 0.005711245 instead of 187 / 2^15 = "
      "0.0057067871 (0.005711171 to 0.005711319 fit; M has too few bits)"},
     {"RatioOfEightBits", "explain_finer_multiplier",
-     [](const fs::path& at) { return Half(Acc(at, "ort_acc.npy", "196", "15")); }, "ort_y.npy",
-     "all 518 mismatches in ort_y.npy are explained by a ratio of 0.005967"},
+     [](const fs::path& at) { return HalfEvenOptions(AccOptions(at, "ort_acc.npy", "196", "15")); },
+     "ort_y.npy", "all 518 mismatches in ort_y.npy are explained by a ratio of 0.005967"},
     {"RatioOfSixteenBits", "explain_finer_multiplier",
-     [](const fs::path& at) { return Half(Acc(at, "ort_acc.npy", "50058", "23")); }, "ort_y.npy",
-     "3 mismatches are few for a rule with 1 number to choose: take it as a guess"},
+     [](const fs::path& at) {
+       return HalfEvenOptions(AccOptions(at, "ort_acc.npy", "50058", "23"));
+     },
+     "ort_y.npy", "3 mismatches are few for a rule with 1 number to choose: take it as a guess"},
     {"RatiosOfTflite", "explain_finer_multiplier",
-     [](const fs::path& at) { return Codes(at, "11356", "13954", "14", "half_up"); },
+     [](const fs::path& at) { return CodeOptions(at, "11356", "13954", "14", "half_up"); },
      "add_tflite.npy", "all 78 mismatches in add_tflite.npy are explained by ratios of 0.69309"},
     {"RatiosOfOnnx", "explain_finer_multiplier",
-     [](const fs::path& at) { return Codes(at, "177", "218", "8", "half_even"); }, "add_ort.npy",
-     "all 6,008 mismatches in add_ort.npy are explained by ratios of 0.69309"},
+     [](const fs::path& at) { return CodeOptions(at, "177", "218", "8", "half_even"); },
+     "add_ort.npy", "all 6,008 mismatches in add_ort.npy are explained by ratios of 0.69309"},
     {"NoRowSum", "explain_zero_point_terms", Zeros, "no_rowsum.npy",
      "the correction of the right zero point by the row sums of the left operand missing"},
     {"NoColumnSum", "explain_zero_point_terms", Zeros, "no_colsum.npy",
