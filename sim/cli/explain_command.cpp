@@ -84,7 +84,8 @@ Command AddExplain(CommandLine& line, ExplainOptions& options) {
       line.Add("explain", "Name the rule behind an implementation's mismatches");
   command.Footer(
       "Either two directories of tensors and their bundle, or plain tensors (.npy or\n"
-      "memory files) with one operation's parameters: --acc, --a and --b, or --lhs and --rhs.\n"
+      "memory files) with one operation's parameters: --acc, --a and --b, or --lhs\n"
+      "and --rhs.\n"
       "Exit status: 0 no differences; 1 differences, explained or not; 2 bad input.\n\n"
       "Examples:\n"
       "  qsim explain out/run/golden out/rtl --bundle out/bundle\n"

@@ -89,6 +89,9 @@ void OccupyStandardStreams() {
   }
 }
 
+// Before other initialisations, which take memory.
+[[gnu::constructor(101)]] void HandleEnds() { qsim::io::EndCleanly(); }
+
 // One line on standard error, whatever it names.
 int Fail(int status, std::string_view message) {
   std::cerr << "qsim: " << qsim::text::Escaped(message) << '\n';
@@ -99,7 +102,6 @@ int Fail(int status, std::string_view message) {
 
 int main(int argc, char** argv) {
   OccupyStandardStreams();
-  qsim::io::EndCleanly();
   qsim::io::RememberInputs();
   try {
     const int status = Dispatch(argc, argv);

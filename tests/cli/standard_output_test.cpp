@@ -53,6 +53,7 @@ TEST_F(StandardOutput, ThatIsLostFailsEveryCommand) {
       {"--format", "csv"},
       {"A", "run/golden"},
       {"B", "run/golden"},
+      {"RESULT", "bundle"},
       {"DIR", (kSourceDir / "tests/conform/cases/attention/ita_mha/one_pass_relu").string()}};
   ExpectLost({"--help"});
   ExpectLost({"--version"});

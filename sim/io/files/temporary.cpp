@@ -16,11 +16,14 @@
 #include <cstdint>
 #include <cstring>
 #include <ctime>
+#include <exception>
 #include <iostream>
 #include <mutex>
+#include <new>
 #include <utility>
 #include <vector>
 
+#include "sim/io/files/input_file.h"
 #include "sim/io/files/path_util.h"
 #include "sim/namespaces.h"
 #include "sim/signals.h"
@@ -104,6 +107,34 @@ extern "C" void RemoveAndEnd(int signal) {
   RemoveAll();
   // The default action, which the flags of the handler have put back: it ends the process.
   ::raise(signal);
+}
+
+// ---- ends that nothing can catch ----
+
+std::atomic<bool> memory_was_short = false;
+
+void NoteShortMemory() {
+  memory_was_short = true;
+  throw std::bad_alloc();
+}
+
+void Say(std::string_view text) {
+  // What cannot be written here cannot be said anywhere.
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
+}
+
+// Libraries allocate in destructors and under noexcept (JSON trees, std::filesystem's iterators):
+// where memory is short that is not a defect of qsim's, and ends as a lack of memory does.
+[[noreturn]] void EndAtOnce() {
+  RemoveAll();
+  if (memory_was_short) {
+    Say("qsim: not enough memory, the last file read is ");
+    Say(LastInput());
+    Say("; try fewer images or a smaller --batch\n");
+    ::_exit(2);
+  }
+  Say("qsim: defect: an exception that nothing could catch\n");
+  ::_exit(3);
 }
 
 // ---- names ----
@@ -226,6 +257,8 @@ void NameTemporary(const fs::path& temporary, const fs::path& user) {
 }
 
 void EndCleanly() {
+  std::set_new_handler(NoteShortMemory);
+  std::set_terminate(EndAtOnce);
   struct sigaction action {};
   action.sa_handler = RemoveAndEnd;
   action.sa_flags = static_cast<int>(SA_RESETHAND | SA_NODEFER);
