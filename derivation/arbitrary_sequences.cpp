@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "derivation/arbitrary_builder.h"
+#include "golden/ops/chunked_recurrence.h"
 
 namespace qsim::derivation {
 namespace {
@@ -60,7 +61,31 @@ std::int64_t Operands(Builder& b, AnyRecurrence& op, std::int64_t rows) {
     update.update.push_back({b.Coin() ? m : -m, static_cast<int>(b.Between(0, 40))});
   }
   update.rounding = b.AnyRounding();
+  if (b.Coin()) {
+    update.chunk = static_cast<int>(b.Between(1, 9));
+  }
   return heads;
+}
+
+// Scores as wide as their products allow, or narrower, and shifts and multipliers that fit them.
+void ByChunks(const Builder& b, RecurrenceOp& op) {
+  const auto widest = [&](const std::string& name, std::int64_t zero) {
+    const QuantRange range = b.program().Tensor(name).range;
+    return std::max(range.qmax - zero, zero - range.qmin);
+  };
+  const ChunkBounds bounds = {.rows = op.update.chunk,
+                              .keys = op.update.key_width,
+                              .query = widest("q", op.query_zero),
+                              .key = widest("k", op.update.key_zero),
+                              .value = widest("v", op.update.value_zero)};
+  const int least = LeastScoreShift(bounds, kMaxUpdateMultiplier);
+  op.score_shift = least + static_cast<int>(b.Coin() ? 0 : b.Between(0, 9));
+  const int other = op.state_shift + 2 * kChunkGuard - op.score_shift;
+  // Of the largest products, shifted, and of the state's: what a readout's multiplier leaves room
+  // for.
+  for (Multiplier& m : op.update.update)
+    m.shift = std::clamp(m.shift, std::max(20, -other), std::min(56, 62 - other));
+  for (Multiplier& m : op.readout) m.m = std::clamp(m.m, -2000, 2000);
 }
 
 }  // namespace
@@ -176,7 +201,7 @@ Instance Arbitrary(std::type_identity<LastRowsOp>, const Draw& draw) {
 
 Instance Arbitrary(std::type_identity<RecurrenceOp>, const Draw& draw) {
   Builder b(draw);
-  const std::int64_t rows = b.Between(1, 6);
+  const std::int64_t rows = b.Between(1, 12);
   RecurrenceOp op;
   op.query = "q";
   std::int64_t heads = Operands(b, op, rows);
@@ -196,6 +221,7 @@ Instance Arbitrary(std::type_identity<RecurrenceOp>, const Draw& draw) {
   }
   op.zero = b.Between32(-200, 200);
   op.rounding = b.AnyRounding();
+  if (op.update.chunk != 0) ByChunks(b, op);
   b.Output({rows, heads * op.update.value_width}, b.Pick<QuantRange>({kInt8, kUint8, kInt16}));
   return b.Take(std::move(op));
 }
@@ -203,7 +229,7 @@ Instance Arbitrary(std::type_identity<RecurrenceOp>, const Draw& draw) {
 Instance Arbitrary(std::type_identity<RecurrenceStateOp>, const Draw& draw) {
   Builder b(draw);
   RecurrenceStateOp op;
-  Operands(b, op, b.Between(1, 6));
+  Operands(b, op, b.Between(1, 12));
   const TensorInfo past = b.program().Tensor("s");
   b.Output(past.shape, past.range);
   return b.Take(std::move(op));

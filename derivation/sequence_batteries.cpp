@@ -1,4 +1,5 @@
 // Sections 3.8, 12 and 17 in arbitrary precision: convolutions, tables with steps, recurrences.
+#include <algorithm>
 #include <array>
 #include <string>
 #include <vector>
@@ -90,48 +91,119 @@ std::int64_t Stored(const GatedUpdateParams& p, std::int64_t e) {
   return (head * dv + e % dv) * dk + e / dv % dk;
 }
 
-// Equation 17.1: the states of every row, [T][H][dk][dv], as numbers of any size.
+// The operands of an update behind their zero points, by head of the state.
 template <typename T>
-std::vector<Numbers> States(const Ran<T>& ran) {
-  const auto& op = ran.op;
-  const GatedUpdateParams& p = op.update;
-  const IntTensor &key = ran.tensors.at(op.key), &value = ran.tensors.at(op.value),
-                  &decay = ran.tensors.at(op.decay), &past = ran.tensors.at(op.past);
-  const QuantRange range = ran.instance.program.Tensor(op.past).range;
-  const std::int64_t heads = past.shape()[0], dk = p.key_width, dv = p.value_width;
+struct Gates {
+  const Ran<T>& ran;
+  const GatedUpdateParams& p = ran.op.update;
+  const IntTensor &key = ran.tensors.at(ran.op.key), &value = ran.tensors.at(ran.op.value),
+                  &decay = ran.tensors.at(ran.op.decay), &past = ran.tensors.at(ran.op.past);
+  const QuantRange range = ran.instance.program.Tensor(ran.op.past).range;
+  const std::int64_t rows = key.shape()[0], heads = past.shape()[0], dk = p.key_width,
+                     dv = p.value_width;
+
   // The column of one head's channel, of operands whose heads are `width` wide.
-  const auto at = [&](const IntTensor& operand, std::int64_t t, std::int64_t h, std::int64_t width,
-                      std::int64_t channel) {
+  mpz_class At(const IntTensor& operand, std::int64_t t, std::int64_t h, std::int64_t width,
+               std::int64_t channel) const {
     const std::int64_t columns = operand.shape()[1];
     const std::int64_t head = Small(Floor(Ratio(Big(h) * (columns / width), Big(heads))));
     return Big(operand.At(t * columns + head * width + channel));
-  };
-  const bool one_decay = decay.shape()[1] == heads;
+  }
+  mpz_class Key(std::int64_t t, std::int64_t h, std::int64_t k) const {
+    return At(key, t, h, dk, k) - p.key_zero;
+  }
+  mpz_class Value(std::int64_t t, std::int64_t h, std::int64_t v) const {
+    return At(value, t, h, dv, v) - p.value_zero;
+  }
+  mpz_class Decay(std::int64_t t, std::int64_t h, std::int64_t k) const {
+    return (decay.shape()[1] == heads ? At(decay, t, h, 1, 0) : At(decay, t, h, dk, k)) -
+           p.decay_zero;
+  }
+  Multiplier Scale(std::int64_t h) const {
+    return p.update[p.update.size() == 1 ? 0 : static_cast<std::size_t>(h)];
+  }
+  // [H][dk][dv].
+  Numbers Initial() const {
+    Numbers state;
+    for (std::int64_t e = 0; e < heads * dk * dv; ++e) state.push_back(Big(past.At(Stored(p, e))));
+    return state;
+  }
+};
+
+// Equation 17.1: the states of every row, [T][H][dk][dv], as numbers of any size.
+template <typename T>
+std::vector<Numbers> States(const Ran<T>& ran) {
+  const Gates<T> gates{ran};
+  const GatedUpdateParams& p = gates.p;
   std::vector<Numbers> rows;
-  Numbers state;
-  for (std::int64_t e = 0; e < heads * dk * dv; ++e) state.push_back(Big(past.At(Stored(p, e))));
-  for (std::int64_t t = 0; t < key.shape()[0]; ++t) {
-    for (std::int64_t e = 0; e < heads * dk * dv; ++e) {
-      const std::int64_t h = e / (dk * dv), k = e / dv % dk, v = e % dv;
-      const Multiplier m = p.update[p.update.size() == 1 ? 0 : static_cast<std::size_t>(h)];
-      const mpz_class a =
-          (one_decay ? at(decay, t, h, 1, 0) : at(decay, t, h, dk, k)) - p.decay_zero;
-      mpz_class& s = state[static_cast<std::size_t>(e)];
-      const mpq_class kept = Scaled(a * s, -p.decay_shift);
-      const mpz_class product =
-          (at(key, t, h, dk, k) - p.key_zero) * (at(value, t, h, dv, v) - p.value_zero);
-      s = Clamp(Rounded(kept, p.rounding) + Rounded(Scaled(product * m.m, -m.shift), p.rounding),
-                range.qmin, range.qmax);
+  Numbers state = gates.Initial();
+  for (std::int64_t t = 0; t < gates.rows; ++t) {
+    for (std::size_t e = 0; e < state.size(); ++e) {
+      const auto at = static_cast<std::int64_t>(e);
+      const std::int64_t h = at / (gates.dk * gates.dv), k = at / gates.dv % gates.dk;
+      const Multiplier m = gates.Scale(h);
+      const mpq_class kept = Scaled(gates.Decay(t, h, k) * state[e], -p.decay_shift);
+      const mpz_class product = gates.Key(t, h, k) * gates.Value(t, h, at % gates.dv);
+      state[e] =
+          Clamp(Rounded(kept, p.rounding) + Rounded(Scaled(product * m.m, -m.shift), p.rounding),
+                gates.range.qmin, gates.range.qmax);
     }
     rows.push_back(state);
   }
   return rows;
 }
 
+// What rows from .. to - 1 leave of a channel in fractions of 2^24, taken in that order (17.5):
+// `to` may be the smaller.
+template <typename T>
+mpz_class LeftBy(const Gates<T>& gates, std::int64_t from, std::int64_t to, std::int64_t h,
+                 std::int64_t k) {
+  mpz_class left = Power2(24);
+  const std::int64_t step = from <= to ? 1 : -1;
+  for (std::int64_t t = from; t != to; t += step) {
+    const std::int64_t row = step > 0 ? t : t - 1;
+    left = Floor(Scaled(left * gates.Decay(row, h, k), -gates.p.decay_shift));
+  }
+  return left;
+}
+
+// Keys of a row as those behind it leave them, up to a boundary.
+template <typename T>
+mpz_class KeyAt(const Gates<T>& gates, std::int64_t row, std::int64_t boundary, std::int64_t h,
+                std::int64_t k) {
+  return Truncate(Scaled(gates.Key(row, h, k) * LeftBy(gates, boundary, row + 1, h, k), -18));
+}
+
+// Equation 17.8: the states in front of every chunk, and behind the last.
+template <typename T>
+std::vector<Numbers> ChunkStates(const Ran<T>& ran) {
+  const Gates<T> gates{ran};
+  const GatedUpdateParams& p = gates.p;
+  std::vector<Numbers> states = {gates.Initial()};
+  for (std::int64_t first = 0; first < gates.rows; first += p.chunk) {
+    const std::int64_t last = std::min<std::int64_t>(first + p.chunk, gates.rows);
+    Numbers state = states.back();
+    for (std::size_t e = 0; e < state.size(); ++e) {
+      const auto at = static_cast<std::int64_t>(e);
+      const std::int64_t h = at / (gates.dk * gates.dv), k = at / gates.dv % gates.dk;
+      const Multiplier m = gates.Scale(h);
+      mpz_class sum = 0;
+      for (std::int64_t j = first; j < last; ++j)
+        sum += KeyAt(gates, j, last, h, k) * gates.Value(j, h, at % gates.dv);
+      const mpz_class kept = LeftBy(gates, first, last, h, k) * state[e];
+      state[e] = Clamp(Rounded(Scaled(kept, -24), p.rounding) +
+                           Rounded(Scaled(sum * m.m, -m.shift - 6), p.rounding),
+                       gates.range.qmin, gates.range.qmax);
+    }
+    states.push_back(state);
+  }
+  return states;
+}
+
 void CompareState(Comparison& comparison) {
   for (int i = 0; i < 150; ++i) {
     const Ran<RecurrenceStateOp> ran(comparison);
-    const Numbers last = States(ran).back();
+    const Numbers last = ran.op.update.chunk == 0 ? States(ran).back() : ChunkStates(ran).back();
     const IntTensor& y = ran.tensors.at(ran.op.output);
     for (std::int64_t e = 0; e < y.size(); ++e) {
       comparison.Check(y.At(Stored(ran.op.update, e)), Small(last[static_cast<std::size_t>(e)]),
@@ -140,31 +212,78 @@ void CompareState(Comparison& comparison) {
   }
 }
 
-// Equation 17.2.
+// Row t's query and the key of row j where their halves meet, times each other (17.6).
+mpz_class Score(const Gates<RecurrenceOp>& gates, const Numbers& query, std::int64_t first,
+                std::int64_t t, std::int64_t j, std::int64_t h) {
+  const RecurrenceOp& op = gates.ran.op;
+  // The highest bit in which their places within the chunk differ, and those above it.
+  std::int64_t boundary = t + 1;
+  if (t != j) {
+    std::int64_t low = 1;
+    while ((t - first) / (2 * low) != (j - first) / (2 * low)) low *= 2;
+    boundary = first + (t - first) / low * low;
+  }
+  mpz_class sum = 0;
+  for (std::int64_t k = 0; k < gates.dk; ++k) {
+    const mpz_class q = Rounded(
+        Scaled(query[static_cast<std::size_t>(k)] * LeftBy(gates, boundary, t + 1, h, k), -18),
+        op.rounding);
+    // Of its own row nothing is forgotten.
+    sum += q * (t == j ? mpz_class(gates.Key(j, h, k) * 64) : KeyAt(gates, j, boundary, h, k));
+  }
+  return Rounded(Scaled(sum, -op.score_shift), op.rounding);
+}
+
+// Equations 17.2 and 17.7: what is read before the last multiplier.
+mpz_class ReadSum(const Gates<RecurrenceOp>& gates, const std::vector<Numbers>& states,
+                  const Numbers& query, std::int64_t t, std::int64_t h, std::int64_t v) {
+  const RecurrenceOp& op = gates.ran.op;
+  const std::int64_t chunk = op.update.chunk, c = chunk == 0 ? t : t / chunk;
+  mpz_class sum = 0;
+  for (std::int64_t k = 0; k < gates.dk; ++k) {
+    const mpz_class& s = states[static_cast<std::size_t>(c)]
+                               [static_cast<std::size_t>((h * gates.dk + k) * gates.dv + v)];
+    mpz_class q = query[static_cast<std::size_t>(k)];
+    if (chunk != 0)
+      q = Rounded(Scaled(q * LeftBy(gates, c * chunk, t + 1, h, k), -18), op.rounding);
+    sum += q * Rounded(Scaled(s, -op.state_shift), op.rounding);
+  }
+  if (chunk == 0) return sum;
+  mpz_class within = 0;
+  for (std::int64_t j = c * chunk; j <= t; ++j)
+    within += Score(gates, query, c * chunk, t, j, h) * gates.Value(j, h, v);
+  const Multiplier m = gates.Scale(h);
+  const mpz_class read =
+      Rounded(Scaled(sum, -6), op.rounding) +
+      Rounded(Scaled(within * m.m, op.score_shift - 12 - op.state_shift - m.shift), op.rounding);
+  // What a state within its range can give.
+  const QuantRange queries = gates.ran.instance.program.Tensor(op.query).range;
+  const mpz_class widest =
+      Big(std::max(queries.qmax - op.query_zero, op.query_zero - queries.qmin));
+  const mpz_class state =
+      Big(std::max<std::int64_t>(gates.range.qmax, -Small(Big(gates.range.qmin))));
+  const mpz_class most = Big(gates.dk) * widest * (Floor(Scaled(state, -op.state_shift)) + 1);
+  return Clamp(read, -most, most);
+}
+
 void CompareRecurrence(Comparison& comparison) {
   for (int i = 0; i < 150; ++i) {
     const Ran<RecurrenceOp> ran(comparison);
     const auto& op = ran.op;
-    const TensorMap& tensors = ran.tensors;
-    const Program& program = ran.instance.program;
-    const std::vector<Numbers> states = States(ran);
-    const IntTensor &query = tensors.at(op.query), &y = tensors.at(op.output);
-    const QuantRange range = program.Tensor(op.output).range;
-    const std::int64_t dk = op.update.key_width, dv = op.update.value_width;
-    const std::int64_t columns = y.shape()[1], heads = columns / dv;
-    const std::int64_t state_heads = tensors.at(op.past).shape()[0];
+    const Gates<RecurrenceOp> gates{ran};
+    const std::vector<Numbers> states = op.update.chunk == 0 ? States(ran) : ChunkStates(ran);
+    const IntTensor &query = ran.tensors.at(op.query), &y = ran.tensors.at(op.output);
+    const QuantRange range = ran.instance.program.Tensor(op.output).range;
+    const std::int64_t dk = gates.dk, columns = y.shape()[1], heads = columns / gates.dv;
     const std::int64_t query_heads = query.shape()[1] / dk;
     for (std::int64_t e = 0; e < y.size(); ++e) {
-      const std::int64_t t = e / columns, h = e % columns / dv, v = e % dv;
-      const std::int64_t from = h * state_heads / heads, asks = h * query_heads / heads;
+      const std::int64_t t = e / columns, h = e % columns / gates.dv;
+      const std::int64_t from = h * gates.heads / heads, asks = h * query_heads / heads;
       const Multiplier m = op.readout[op.readout.size() == 1 ? 0 : static_cast<std::size_t>(h)];
-      mpz_class sum = 0;
-      for (std::int64_t k = 0; k < dk; ++k) {
-        const mpz_class& s =
-            states[static_cast<std::size_t>(t)][static_cast<std::size_t>((from * dk + k) * dv + v)];
-        sum += (Big(query.At((t * query_heads + asks) * dk + k)) - op.query_zero) *
-               Rounded(Scaled(s, -op.state_shift), op.rounding);
-      }
+      Numbers asked;
+      for (std::int64_t k = 0; k < dk; ++k)
+        asked.push_back(Big(query.At((t * query_heads + asks) * dk + k)) - op.query_zero);
+      const mpz_class sum = ReadSum(gates, states, asked, t, from, e % gates.dv);
       const mpz_class value = Rounded(Scaled(sum * m.m, -m.shift), op.rounding) + op.zero;
       comparison.Check(y.At(e), Small(Clamp(value, range.qmin, range.qmax)),
                        [&] { return "element " + std::to_string(e); });

@@ -42,11 +42,11 @@ void GatedStates::Update(std::span<const std::int32_t> key, std::span<const std:
                          std::span<const std::int32_t> decay, AccRange* seen) {
   for (std::int64_t h = 0; h < heads_.state; ++h) {
     const Multiplier scale = EntryFor(params_.update, h);
-    const std::int32_t* const keys = key.data() + heads_.Of(h, heads_.state, heads_.key) * keys_;
+    const std::int32_t* const keys = key.data() + ShareOf(h, heads_.state, heads_.key) * keys_;
     const std::int32_t* const values =
-        value.data() + heads_.Of(h, heads_.state, heads_.value) * values_;
+        value.data() + ShareOf(h, heads_.state, heads_.value) * values_;
     const std::int32_t* const decays =
-        decay.data() + heads_.Of(h, heads_.state, heads_.decay) * heads_.decay_width;
+        decay.data() + ShareOf(h, heads_.state, heads_.decay) * heads_.decay_width;
     bool wide = false;
     const auto factor = [&](std::int64_t k) {
       return (std::int64_t{keys[k]} - params_.key_zero) * scale.m;

@@ -112,7 +112,9 @@ void Run(const MultiplyOp& op, OperationRun& run) {
   run.Store(op.output, Narrowed(run.Info(op.output), out));
 }
 
+// By chunks the specification is products of matrices already.
 void Run(const RecurrenceOp& op, OperationRun& run) {
+  if (op.update.chunk != 0) return op.Run(run);
   const TensorInfo info = run.Info(op.output);
   const IntTensor& query = run.Value(op.query);
   WideRows queries(query);
@@ -128,8 +130,8 @@ void Run(const RecurrenceOp& op, OperationRun& run) {
   ForEachRow(op, run, states, nullptr, [&](std::size_t row) {
     const Integers asked = queries.Rows(row, 1);
     for (std::int64_t h = 0; h < heads; ++h) {
-      const auto asks = static_cast<std::size_t>(StateHeads::Of(h, heads, query_heads));
-      saturated += states.Read(StateHeads::Of(h, heads, state_heads), asked.subspan(asks * dk, dk),
+      const auto asks = static_cast<std::size_t>(ShareOf(h, heads, query_heads));
+      saturated += states.Read(ShareOf(h, heads, state_heads), asked.subspan(asks * dk, dk),
                                op.Readout(h, info.range), {&*next, dv});
       next += static_cast<std::ptrdiff_t>(dv);
     }
@@ -138,6 +140,7 @@ void Run(const RecurrenceOp& op, OperationRun& run) {
 }
 
 void Run(const RecurrenceStateOp& op, OperationRun& run) {
+  if (op.update.chunk != 0) return op.Run(run);
   GatedStates states = StatesOf(op, run);
   ForEachRow(op, run, states, run.Tracked(op.output), [](std::size_t /*row*/) {});
   run.StoreClamped(op.output, Narrowed(run.Info(op.output), states.States()), states.saturated());

@@ -25,6 +25,7 @@ struct GatedUpdateParams {
   std::vector<Multiplier> update = {};  // one, or one for each head of the state; |m| < 2^16
   Rounding rounding = Rounding::kHalfUp;
   bool value_first = false;  // stored states are [dv, dk], not [dk, dv]
+  int chunk = 0;             // rows of a chunk (chunked_recurrence.h), 1..256; 0: row by row
   bool operator==(const GatedUpdateParams&) const = default;
 
   template <typename Self, typename Visitor>
@@ -38,6 +39,7 @@ struct GatedUpdateParams {
     v(Field{"update_multiplier", Role::kMultiplier, 32, true, Axis::kHead}, self.update);
     v(Field{"state_rounding", Role::kChoice}, self.rounding);
     v(Field{"value_first", Role::kSize, 8, false, Axis::kTensor, true}, self.value_first);
+    v(Field{"chunk", Role::kSize, 16, false, Axis::kTensor, true}, self.chunk);
   }
 };
 

@@ -1,8 +1,11 @@
 #include "golden/program/queries.h"
 
 #include <algorithm>
+#include <numeric>
 #include <type_traits>
 #include <utility>
+
+#include "golden/program/accumulator_proof.h"
 
 namespace qsim::golden {
 namespace {
@@ -84,6 +87,34 @@ std::optional<LinearOperands> LinearOperandsOf(const Op& op) {
 
 bool IsProductOfTensors(const Op& op) {
   return AccumulatorOf(op) != nullptr && WeightOf(op).empty();
+}
+
+std::int64_t MacsOf(const Program& program, const Op& op, std::int64_t length) {
+  return std::visit(
+      [&](const auto& o) -> std::int64_t {
+        if constexpr (requires { o.Macs(program, length); }) {
+          return o.Macs(program, AtLength(program.Tensor(o.key), length).shape[0]);
+        } else if constexpr (requires { ProveAccumulator(program, o); }) {
+          return ProveAccumulator(program, o).depth *
+                 ElementCount(AtLength(program.Tensor(o.output), length).shape);
+        } else {
+          return 0;
+        }
+      },
+      op);
+}
+
+std::int64_t ChunkRows(const Program& program) {
+  std::int64_t rows = 1;
+  for (const Op& op : program.ops) {
+    std::visit(
+        [&](const auto& o) {
+          if constexpr (requires { o.update.chunk; })
+            rows = std::lcm(rows, std::max<std::int64_t>(o.update.chunk, 1));
+        },
+        op);
+  }
+  return rows;
 }
 
 bool SuitsAnyGrid(const Op& op) {

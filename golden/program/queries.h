@@ -41,6 +41,12 @@ struct LinearOperands {
 std::optional<LinearOperands> LinearOperandsOf(const Op& op);
 // It sums products of two tensors that it reads.
 bool IsProductOfTensors(const Op& op);
+// Products that it sums in a run of that length (0: the longest); 0 where it sums none.
+std::int64_t MacsOf(const Program& program, const Op& op, std::int64_t length);
+
+// Pieces of a sequence have the bits of the whole where each but the last has a multiple of so many
+// rows; 1: cut anywhere.
+std::int64_t ChunkRows(const Program& program);
 
 // Whether numbers of its own bring the result to its output's grid: ratios of scales, a zero point,
 // biases or a table. Else its algorithm fixes the grid, or it is the one of its input.

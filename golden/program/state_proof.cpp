@@ -28,11 +28,18 @@ class Growth {
       case Rounding::kTowardZero:
         break;
     }
+    // A chunk rounds what all its rows bring once more (17.2).
+    if (update.chunk != 0) {
+      halves_up_ *= 2;
+      halves_down_ *= 2;
+    }
   }
 
   void Take(std::int64_t decay, Interval update) {
     const std::int64_t one = std::int64_t{1} << update_.decay_shift;
     if (decay == one) {
+      if (update_.chunk != 0 && (update.lo != 0 || update.hi != 0))
+        update = {update.lo - halves_down_ / 2, update.hi + halves_up_ / 2};
       gained_ = {std::min(gained_.lo, update.lo), std::max(gained_.hi, update.hi)};
       return;
     }
@@ -210,8 +217,13 @@ AccumulatorProof ProveAccumulator(const Program& program, const RecurrenceStateO
   for (std::int64_t h = 0; h < heads.state; ++h) {
     const Multiplier scale = EntryFor(update.update, h);
     const auto term = [&](Interval value) {
+      // The rows of a chunk are not rounded by themselves: away from 0 they are at most so large.
+      const bool alone = update.chunk == 0;
       return Corners(key, value, [&](std::int64_t k, std::int64_t v) {
-        return RoundShift(k * (v - update.value_zero) * scale.m, scale.shift, update.rounding);
+        const std::int64_t product = k * (v - update.value_zero) * scale.m;
+        return alone         ? RoundShift(product, scale.shift, update.rounding)
+               : product < 0 ? RoundShift(product, scale.shift, Rounding::kFloor)
+                             : -RoundShift(-product, scale.shift, Rounding::kFloor);
       });
     };
     Growth growth(update, InitialOf(program, op));

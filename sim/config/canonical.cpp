@@ -40,6 +40,8 @@ std::vector<std::string> Lines(const Config& config, int block) {
     lines.push_back(fmt::format("numerics: layernorm_eps={}", Name(numerics.layernorm_eps)));
   if (numerics.recurrence != Rounding::kHalfUp)
     lines.push_back(fmt::format("numerics: recurrence={}", Name(numerics.recurrence)));
+  if (numerics.recurrence_chunk != 0)
+    lines.push_back(fmt::format("numerics: recurrence_chunk={}", numerics.recurrence_chunk));
   if (hardware.state_bits != Hardware().state_bits)
     lines.push_back(fmt::format("hardware: state_bits={}", hardware.state_bits));
   const Config plain = Config::Defaults(config.sections());

@@ -265,6 +265,7 @@ Numerics Config::NumericsFor(int block) const {
     if (level.layernorm_eps) numerics.layernorm_eps = level.layernorm_eps->value;
     if (level.gelu) numerics.gelu = level.gelu->value;
     if (level.recurrence) numerics.recurrence = level.recurrence->value;
+    if (level.recurrence_chunk) numerics.recurrence_chunk = level.recurrence_chunk->value;
   }
   if (const Setting<SoftmaxKind>* softmax = ExplicitSoftmax(settings_, block)) {
     numerics.softmax = softmax->value;

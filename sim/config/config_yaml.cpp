@@ -49,7 +49,10 @@ std::string NumericsText(const std::string& prefix, const std::string& contract,
              Name(n.layernorm), Name(n.gelu), Name(n.softmax_division), Name(n.layernorm_eps)) +
          (n.recurrence == Rounding::kHalfUp
               ? ""
-              : fmt::format("{}numerics.recurrence: {}\n", prefix, Name(n.recurrence)));
+              : fmt::format("{}numerics.recurrence: {}\n", prefix, Name(n.recurrence))) +
+         (n.recurrence_chunk == 0
+              ? ""
+              : fmt::format("{}numerics.recurrence_chunk: {}\n", prefix, n.recurrence_chunk));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "golden/ops/chunked_recurrence.h"
 #include "sim/config/builtin_contracts.h"
 #include "sim/config/setting_names.h"
 #include "sim/error.h"
@@ -65,7 +66,7 @@ class ContractReader {
     const YamlPtr operations = Required(*root_, "operations");
     CheckKeys(*operations, "operations.",
               {"requantize", "residual_add", "softmax", "softmax_division", "layernorm",
-               "layernorm_eps", "gelu", "recurrence", "last_steps"});
+               "layernorm_eps", "gelu", "recurrence", "recurrence_chunk", "last_steps"});
     ReadRequantize(*operations);
     if (operations->Find("last_steps") != nullptr) {
       contract_.numerics.requantize.rounding = Choice<Rounding>(*operations, "last_steps");
@@ -75,6 +76,15 @@ class ContractReader {
       n.softmax_division = Choice<SoftmaxDivision>(*operations, "softmax_division");
     if (operations->Find("recurrence") != nullptr)
       n.recurrence = Choice<Rounding>(*operations, "recurrence");
+    if (const YamlPtr chunk = operations->Find("recurrence_chunk")) {
+      const auto rows = AsInteger(*chunk);
+      if (!rows || *rows < 1 || *rows > golden::kMaxChunk) {
+        Fail(chunk->line, "recurrence_chunk",
+             "expected a number of rows, 1.." + std::to_string(golden::kMaxChunk) + ", got " +
+                 chunk->Describe());
+      }
+      n.recurrence_chunk = static_cast<int>(*rows);
+    }
     ReadOperation(*operations, "residual_add", n.residual_add);
     ReadOperation(*operations, "softmax", n.softmax);
     ReadOperation(*operations, "layernorm", n.layernorm);
@@ -200,6 +210,8 @@ std::vector<NumericsContract::Choice> NumericsContract::Operations() const {
     choices.push_back({"layernorm_eps", std::string(Name(numerics.layernorm_eps))});
   if (numerics.recurrence != Rounding::kHalfUp)
     choices.push_back({"recurrence", std::string(Name(numerics.recurrence))});
+  if (numerics.recurrence_chunk != 0)
+    choices.push_back({"recurrence_chunk", std::to_string(numerics.recurrence_chunk)});
   if (!plain && numerics.requantize.rounding != Rounding::kHalfUp) {
     choices.push_back({"last_steps", std::string(Name(numerics.requantize.rounding))});
   }

@@ -154,7 +154,9 @@ struct Numerics {
   LayernormKind layernorm = LayernormKind::kIbert;
   LayernormEps layernorm_eps = LayernormEps::kAdd;  // of RMS norms as well
   GeluKind gelu = GeluKind::kTable;
-  Rounding recurrence = Rounding::kHalfUp;  // of both terms of a state's update, and of what reads it
+  Rounding recurrence =
+      Rounding::kHalfUp;     // of both terms of a state's update, and of what reads it
+  int recurrence_chunk = 0;  // rows of a chunk, 1..256; 0: the recurrence itself
 };
 
 }  // namespace qsim::config

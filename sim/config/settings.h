@@ -79,6 +79,7 @@ struct NumericsSettings {
   Optional<LayernormEps> layernorm_eps;
   Optional<GeluKind> gelu;
   Optional<Rounding> recurrence;
+  Optional<int> recurrence_chunk;
 };
 
 // The global (older) format's sections.

@@ -133,8 +133,9 @@ std::vector<std::string> SettingsReader::KeysOf(const Place& place) const {
       return {"array_rows",      "array_cols", "acc_bits",      "acc_policy",
               "multiplier_bits", "requant",    "residual_bits", "state_bits"};
     case PlaceKind::kNumerics:
-      return {"contract",      "requantize", "softmax",      "softmax_division", "layernorm",
-              "layernorm_eps", "gelu",       "residual_add", "recurrence",       "rounding"};
+      return {"contract",   "requantize",       "softmax", "softmax_division",
+              "layernorm",  "layernorm_eps",    "gelu",    "residual_add",
+              "recurrence", "recurrence_chunk", "rounding"};
     case PlaceKind::kW8a8:
       return {"granularity", "a_symmetric",   "w_symmetric",     "wide_bits",
               "smooth",      "observer_type", "percentile_alpha"};

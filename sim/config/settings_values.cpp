@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "golden/ops/chunked_recurrence.h"
 #include "sim/config/contract.h"
 #include "sim/config/setting_names.h"
 #include "sim/config/settings_reader.h"
@@ -278,6 +279,8 @@ bool SettingsReader::ReadNumericsValue(const Place& place, const std::string& ke
     Assign(numerics.gelu, OneOf<GeluKind>(leaf, "gelu"), leaf);
   } else if (key == "recurrence") {
     Assign(numerics.recurrence, OneOf<Rounding>(leaf, "rounding"), leaf);
+  } else if (key == "recurrence_chunk") {
+    Assign(numerics.recurrence_chunk, Integer(leaf, 0, golden::kMaxChunk), leaf);
   } else {
     return false;
   }
@@ -337,6 +340,7 @@ void SettingsReader::ReadContract(const Place& place, const Leaf& leaf) {
   Assign(numerics.layernorm_eps, contract.numerics.layernorm_eps, leaf);
   Assign(numerics.gelu, contract.numerics.gelu, leaf);
   Assign(numerics.recurrence, contract.numerics.recurrence, leaf);
+  Assign(numerics.recurrence_chunk, contract.numerics.recurrence_chunk, leaf);
   Assign(block.hardware.requant, contract.scales, leaf);
 }
 

@@ -68,8 +68,7 @@ AloneTensors RunAlone(const MixedExecutor& network, const Step& step, const Mixe
 
 std::int64_t MacsOf(const Program& program, std::int64_t length) {
   std::int64_t macs = 0;
-  for (const AccumulatorProof& sum : ProveAccumulators(program))
-    macs += sum.depth * ElementCount(AtLength(program.Tensor(sum.tap), length).shape);
+  for (const Op& op : program.ops) macs += golden::MacsOf(program, op, length);
   return macs;
 }
 

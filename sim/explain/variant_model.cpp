@@ -226,7 +226,7 @@ class VariantModel::Suspects {
         if (std::is_same_v<T, Multiplier> || std::is_same_v<T, std::vector<Multiplier>> ||
             (kIsNumber<T> && field.bits == 8))
           OneOff(name, field.role == Role::kMultiplier ? "shift" : words);
-        if (field.optional && any)
+        if (kIsVector<T> && field.optional && any)
           Add(What::kEmpty, name, 0, name + "_missing",
               fmt::format("the {}s' {}s left out", Name(field.axis), words));
         break;

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "golden/ops/one_or_each.h"
 #include "sim/config/sections.h"
 #include "sim/io/tensors/float_tensor.h"
 
@@ -139,7 +140,7 @@ struct Scaled {
 };
 
 // How many heads there are of each operand of a recurrence. Of two numbers the smaller divides the
-// larger; head h of the larger goes with head h n / H of the smaller (ShareOf): neighbours share.
+// larger, and neighbours of the larger share (ShareOf).
 struct RecurrenceHeads {
   std::int64_t query = 1, key = 1, value = 1, decay = 1;
   std::int64_t state = 1;     // the most of key, value and decay
@@ -150,10 +151,6 @@ struct RecurrenceHeads {
 // are more, are one for each state.
 RecurrenceHeads HeadsOf(std::int64_t key_width, std::int64_t value_width, std::int64_t query,
                         std::int64_t key, std::int64_t value, std::int64_t decay);
-constexpr std::int64_t ShareOf(std::int64_t head, std::int64_t of, std::int64_t heads) {
-  return head * heads / of;
-}
-
 using Function =
     std::variant<Pixels, Activations, Entry, Patches, Projection, Positions, LayerNorm, Columns,
                  Product, Softmax, Gelu, Elementwise, Sum, MeanRows, Tokens, Past, Embedding,

@@ -70,7 +70,8 @@ Json ProfileJson(const RunProfile& profile) {
                                   {"kind", op.kind},
                                   {"seconds", op.seconds},
                                   {"operand_bytes", op.operand_bytes},
-                                  {"result_bytes", op.result_bytes}});
+                                  {"result_bytes", op.result_bytes},
+                                  {"macs", op.macs}});
   }
   if (!profile.operations.empty()) json["peak_memory_bytes"] = profile.peak_memory_bytes;
   return json;

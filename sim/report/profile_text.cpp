@@ -94,19 +94,30 @@ std::string Bytes(std::int64_t bytes) {
 std::string FormatCosts(const RunProfile& profile, bool color) {
   if (profile.operations.empty()) return "";
   const TextTable table(
-      28, {{"kind", 13}, {"time ms", 11}, {"%", 6}, {"operands", 10}, {"result", 10}}, color);
+      28, {{"kind", 13}, {"time ms", 11}, {"%", 6}, {"MACs", 14}, {"operands", 10}, {"result", 10}},
+      color);
   double total = 0;
-  for (const OperationCost& op : profile.operations) total += op.seconds;
+  std::int64_t macs = 0;
+  for (const OperationCost& op : profile.operations) {
+    total += op.seconds;
+    macs += op.macs;
+  }
   std::string out = "\n" + table.Header("golden time and memory");
   for (const OperationCost& op : profile.operations) {
     const double share = total > 0 ? 100 * op.seconds / total : 0;
     out += table.Row(op.output, {{op.kind},
                                  {fmt::format("{:.3f}", 1e3 * op.seconds)},
                                  {fmt::format("{:.1f}", share)},
+                                 {op.macs == 0 ? "-" : fmt::format("{}", op.macs)},
                                  {Bytes(op.operand_bytes)},
                                  {Bytes(op.result_bytes)}});
   }
-  out += table.Row("total", {{""}, {fmt::format("{:.3f}", 1e3 * total)}, {"100.0"}, {""}, {""}});
+  out += table.Row("total", {{""},
+                             {fmt::format("{:.3f}", 1e3 * total)},
+                             {"100.0"},
+                             {fmt::format("{}", macs)},
+                             {""},
+                             {""}});
   return out + fmt::format("  peak memory of the process: {}\n", Bytes(profile.peak_memory_bytes));
 }
 

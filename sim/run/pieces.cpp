@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "golden/program/queries.h"
 #include "sim/error.h"
 
 namespace qsim::run {
@@ -62,9 +63,21 @@ std::vector<Piece> PiecesOf(const Program& program, std::int64_t length,
           fmt::format("--chunk {}: the program takes at most {} tokens at once", tokens, longest));
     }
   }
+  // Chunks of a recurrence begin with each piece.
+  const std::int64_t rows = ChunkRows(program);
+  const std::int64_t whole = std::min(std::max(kDefaultChunk, rows), longest);
   std::vector<Piece> pieces =
-      CutOf(length, chunk.empty() ? std::vector{std::min(kDefaultChunk, longest)} : chunk);
+      CutOf(length, chunk.empty() ? std::vector{whole - whole % std::min(rows, whole)} : chunk);
   if (pieces.size() < 2) return pieces;
+  for (const Piece& piece : pieces) {
+    if (piece.last || piece.length % rows == 0) continue;
+    throw InputError(
+        fmt::format("--chunk {}: the program's recurrences run by chunks of {} rows "
+                    "(numerics.recurrence_chunk), and other cuts would change their bits; {}",
+                    piece.length, rows,
+                    rows <= longest ? fmt::format("give a multiple of {}", rows)
+                                    : fmt::format("at most {} tokens run at once", longest)));
+  }
   for (const TensorInfo& info : program.tensors) {
     if (info.length_axes.empty() || info.length_axes == Shape{0}) continue;
     throw InputError(

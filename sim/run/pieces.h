@@ -30,8 +30,8 @@ inline constexpr std::int64_t kDefaultChunk = 256;
 std::vector<Piece> CutOf(std::int64_t length, const std::vector<std::int64_t>& chunk);
 
 // One input of `length` tokens (0: of no run-time length), cut so; empty: into kDefaultChunk.
-// Throws InputError where the program cannot take it: longer than its longest at once, or to be cut
-// where it carries nothing.
+// Throws InputError where the program cannot take it: longer than its longest at once, to be cut
+// where it carries nothing, or within a chunk of a recurrence.
 std::vector<Piece> PiecesOf(const Program& program, std::int64_t length,
                             const std::vector<std::int64_t>& chunk);
 

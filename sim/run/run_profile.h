@@ -16,6 +16,7 @@ struct OperationCost {
   double seconds = 0;              // of processor time
   std::int64_t operand_bytes = 0;  // of one image: inputs, weights and biases
   std::int64_t result_bytes = 0;
+  std::int64_t macs = 0;  // products that are summed, of one image
 };
 
 struct RunProfile {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <variant>
 
+#include "golden/program/queries.h"
 #include "sim/error.h"
 #include "sim/peak_memory.h"
 #include "sim/run/pieces.h"
@@ -28,6 +29,7 @@ OperationCost CostOf(const Program& program, const Op& op, std::int64_t length, 
   for (const std::string& name : ConstantsOf(op))
     cost.operand_bytes += BytesOf(program.Constant(name));
   cost.result_bytes = BytesOf(AtLength(program.Tensor(OutputOf(op)), length));
+  cost.macs = MacsOf(program, op, length);
   return cost;
 }
 

@@ -7,8 +7,6 @@
 namespace qsim::semantics {
 namespace {
 
-using network::ShareOf;
-
 const float* RowOf(const FloatTensor& x, std::int64_t row) {
   return x.data.data() + row * x.shape.back();
 }

@@ -117,6 +117,7 @@ TEST_F(Profile, AllOfItWithTheOption) {
   for (const Json& op : profile["operations"]) {
     seconds += op["seconds"].get<double>();
     EXPECT_GT(op["operand_bytes"], 0) << op["name"];
+    EXPECT_EQ(op["macs"] > 0, op["kind"] == "gemm" || op["kind"] == "matmul") << op["name"];
   }
   EXPECT_GT(seconds, 0);
   EXPECT_GT(profile["peak_memory_bytes"], 1000000);

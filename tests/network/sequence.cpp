@@ -3,6 +3,8 @@
 #include <cmath>
 #include <random>
 
+#include "sim/calibrate/calibrate.h"
+
 namespace qsim::testing {
 namespace {
 
@@ -72,7 +74,7 @@ class Builder {
     }
     Add("dt", step, {"dt_in"}, kHeads);
     Add("a", fall, {"dt"}, kHeads);
-    Add("dt_x", Multiply{}, {"x", "dt"}, kInner).wide = true;
+    Add("dt_x", network::Multiply{}, {"x", "dt"}, kInner).wide = true;
     State("ssm_past", {kHeads, 4, kState}, kHeads);
     Add("readout", Recurrence{kState, 4, 1, true}, {"C", "B", "dt_x", "a", "ssm_past"}, kInner);
     Last("ssm_state", FinalState{kState, 4, true}, {"B", "dt_x", "a", "ssm_past"},
@@ -81,7 +83,7 @@ class Builder {
     Add("skip", Scaled{Random({kInner}, 1).data}, {"x"}, kInner);
     Add("sum", Sum{}, {"readout", "skip"}, kInner);
     Add("gate", Elementwise{{&Silu}}, {"z"}, kInner);
-    Add("gated", Multiply{}, {"sum", "gate"}, kInner).wide = true;
+    Add("gated", network::Multiply{}, {"sum", "gate"}, kInner).wide = true;
     Add("gated_norm", Rms(kInner, 3), {"gated"}, kInner);
     Layer("out", "gated_norm", channels);
     Add("residual2", Sum{}, {"out", "residual1"}, channels).stream = true;
@@ -157,6 +159,24 @@ ModelInputs Sequence::Inputs(std::int64_t count, std::int64_t length, std::uint6
   for (std::int64_t i = 0; i < count * length; ++i)
     ids.push_back(static_cast<std::int32_t>(engine() % kVocabulary));
   return {.data = TokenInputs{IntTensor({count, length}, std::move(ids))}};
+}
+
+Config SequenceSubjects::ConfigWith(const std::vector<std::string>& settings) const {
+  Config config = Config::Defaults(model.Vocabulary());
+  config.Set("w8a8={granularity: per_channel, smooth: 0.5}");
+  for (const std::string& setting : settings) config.Set(setting);
+  return config;
+}
+
+Bundle SequenceSubjects::Calibrated(const Config& config) const {
+  CalibrateOptions options;
+  options.scope = Scope::kModel;
+  return Calibrate(model, config, calibration, options);
+}
+
+const SequenceSubjects& TheSequence() {
+  static const SequenceSubjects subjects;
+  return subjects;
 }
 
 }  // namespace qsim::testing

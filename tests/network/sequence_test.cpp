@@ -22,25 +22,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-struct Subjects {
-  network::Network model = Sequence::Build();
-  ModelInputs calibration = Sequence::Inputs(12, 40, 2);
-  ModelInputs evaluation = Sequence::Inputs(3, 48, 3);
-
-  Bundle BundleOf(const std::vector<std::string>& settings) const {
-    Config config = Config::Defaults(model.Vocabulary());
-    config.Set("w8a8={granularity: per_channel, smooth: 0.5}");
-    for (const std::string& setting : settings) config.Set(setting);
-    CalibrateOptions options;
-    options.scope = Scope::kModel;
-    return Calibrate(model, config, calibration, options);
-  }
-};
-const Subjects& Subject() {
-  static const Subjects subjects;
-  return subjects;
-}
-
 IntTensor Ids(const ModelInputs& inputs, std::int64_t sequence, std::int64_t first,
               std::int64_t count, DType dtype) {
   IntTensor ids(dtype, {count});
@@ -66,7 +47,7 @@ std::map<std::string, std::vector<std::int64_t>> InPieces(const Bundle& bundle,
   for (const std::int64_t piece : pieces) {
     if (done > 0) execution.Advance();
     execution.Supply("tokens",
-                     Ids(Subject().evaluation, 0, done, piece, program.Tensor("tokens").dtype));
+                     Ids(TheSequence().evaluation, 0, done, piece, program.Tensor("tokens").dtype));
     for (std::size_t i = 0; i < program.ops.size(); ++i) execution.Step(i);
     for (const auto& [name, value] : execution.values()) {
       if (program.Tensor(name).length_axes.empty()) taps[name].clear();
@@ -78,9 +59,9 @@ std::map<std::string, std::vector<std::int64_t>> InPieces(const Bundle& bundle,
   return taps;
 }
 
-TEST(SequenceNetwork, TheIntegersFollowTheFloats) {
-  const Bundle bundle = Subject().BundleOf({});
-  const MixedExecutor mixed(bundle, Subject().model, Subject().evaluation);
+void ExpectFollowsTheFloats(const std::vector<std::string>& settings) {
+  const Bundle bundle = TheSequence().BundleOf(settings);
+  const MixedExecutor mixed(bundle, TheSequence().model, TheSequence().evaluation);
   const MixedState inputs = mixed.ExactInputs(0);
   const MixedState exact = mixed.Run(inputs, mixed.AllOf(Exactness::All()));
   const MixedState ideal = mixed.Run(inputs, mixed.AllOf(Exactness::Ideal()));
@@ -97,9 +78,67 @@ TEST(SequenceNetwork, TheIntegersFollowTheFloats) {
   }
   const TensorMap taps = Execute(
       bundle.program,
-      {{"tokens", Ids(Subject().evaluation, 0, 0, 48, bundle.program.Tensor("tokens").dtype)}}, 0,
-      *std::make_unique<FastBackend>());
+      {{"tokens", Ids(TheSequence().evaluation, 0, 0, 48, bundle.program.Tensor("tokens").dtype)}},
+      0, *std::make_unique<FastBackend>());
   for (const auto& [name, value] : golden) EXPECT_EQ(taps.at(name), *value->codes()) << name;
+}
+
+TEST(SequenceNetwork, TheIntegersFollowTheFloats) {
+  ExpectFollowsTheFloats({});
+  ExpectFollowsTheFloats({"numerics.recurrence_chunk=16"});
+  ExpectFollowsTheFloats({"numerics.recurrence_chunk=7", "hardware.state_bits=16"});
+}
+
+// On the very operands, beside real numbers: what is read is no noisier, and a state not by much.
+TEST(SequenceNetwork, ChunksHaveTheAccuracyOfTheRecurrence) {
+  const auto own = [](const std::vector<std::string>& settings) {
+    const Bundle bundle = TheSequence().BundleOf(settings);
+    const MixedExecutor mixed(bundle, TheSequence().model, TheSequence().evaluation);
+    const MixedState exact = mixed.Run(mixed.ExactInputs(0), mixed.AllOf(Exactness::All()));
+    std::map<std::string, double> db;
+    for (std::size_t node = 0; node < mixed.nodes(); ++node) {
+      const std::string& name = mixed.NameOf(node);
+      if (name != "recurrence" && name != "state" && name != "readout" && name != "ssm_state")
+        continue;
+      MixedState inputs;
+      for (const std::string& read : mixed.ReadsOf(node))
+        inputs[read] = mixed.OnGrid(read, exact.at(read)->real());
+      TensorMetrics metrics;
+      metrics.Add(mixed.Compute(node, Exactness::All(), inputs)->real().data,
+                  mixed.Compute(node, Exactness::Golden(), inputs)->Doubles());
+      db[name] = metrics.QsnrDb();
+    }
+    return db;
+  };
+  const auto recurrent = own({});
+  EXPECT_EQ(recurrent.size(), 4U);
+  for (const char* chunk : {"1", "8", "48"}) {
+    for (const auto& [name, db] : own({std::string("numerics.recurrence_chunk=") + chunk})) {
+      EXPECT_GT(db, name.ends_with("state") ? 80 : recurrent.at(name) - 1)
+          << name << " by chunks of " << chunk;
+    }
+  }
+}
+
+// Keys that were pruned: the state stays empty, and its steps are within reach of a multiplier.
+TEST(SequenceNetwork, AHeadMayHoldNothing) {
+  SequenceSubjects subject;
+  auto& keys = std::get<network::Projection>(subject.model.At("k").function).layer;
+  const std::size_t half = keys.bias.size() / 2;
+  std::fill_n(keys.bias.begin(), half, 0.0F);
+  std::fill_n(keys.weight.data.begin(), keys.weight.data.size() / 2, 0.0F);
+  for (const char* chunk : {"0", "16"}) {
+    for (const char* bits : {"16", "8"}) {
+      const Bundle bundle =
+          subject.BundleOf({std::string("numerics.recurrence_chunk=") + chunk,
+                            std::string("w8a8.wide_bits=") + bits, "w8a8.a_symmetric=True"});
+      GoldenBackend golden;
+      const std::vector<std::int64_t> state = InPieces(bundle, {48}, golden).at("state");
+      const auto middle = state.begin() + static_cast<std::ptrdiff_t>(state.size() / 2);
+      EXPECT_EQ(std::count(state.begin(), middle, 0), middle - state.begin());
+      EXPECT_NE(std::count(middle, state.end(), 0), state.end() - middle);
+    }
+  }
 }
 
 TEST(SequenceNetwork, AnyCutGivesTheSameTaps) {
@@ -107,7 +146,7 @@ TEST(SequenceNetwork, AnyCutGivesTheSameTaps) {
        {std::vector<std::string>{},
         {"w8a8.wide_bits=8", "hardware.state_bits=16"},
         {"numerics.recurrence=floor", "w8a8.a_symmetric=True"}}) {
-    const Bundle bundle = Subject().BundleOf(settings);
+    const Bundle bundle = TheSequence().BundleOf(settings);
     GoldenBackend reference;
     FastBackend fast;
     const auto whole = InPieces(bundle, {48}, reference);
@@ -123,8 +162,8 @@ TEST(SequenceNetwork, WidthsAreThoseThatAreAskedFor) {
     const QuantRange range = bundle.program.Tensor(tensor).range;
     return BitsOf(StorageFor(range));
   };
-  const Bundle wide = Subject().BundleOf({});
-  const Bundle narrow = Subject().BundleOf({"w8a8.wide_bits=8", "hardware.state_bits=16"});
+  const Bundle wide = TheSequence().BundleOf({});
+  const Bundle narrow = TheSequence().BundleOf({"w8a8.wide_bits=8", "hardware.state_bits=16"});
   for (const char* tensor : {"embeddings", "q.quant", "decay", "log_decay", "recurrence", "conv",
                              "conv1d", "dt", "a", "skip", "sum", "gate", "residual1"}) {
     EXPECT_EQ(bits(wide, tensor), std::string(tensor) == "recurrence" ? 8 : 16) << tensor;
@@ -146,8 +185,8 @@ TEST(SequenceNetwork, TheRtlAgrees) {
   if (!cosim::BuiltWithRtl()) GTEST_SKIP() << "built with -DQSIM_RTL=OFF";
   for (const std::vector<std::string>& settings :
        {std::vector<std::string>{}, {"w8a8.wide_bits=8", "w8a8.a_symmetric=True"}}) {
-    const Bundle bundle = Subject().BundleOf(settings);
-    const FloatSource floats = {Subject().model, Subject().evaluation};
+    const Bundle bundle = TheSequence().BundleOf(settings);
+    const FloatSource floats = {TheSequence().model, TheSequence().evaluation};
     RunSettings run;
     run.images = 2;
     run.chunk = {20, 7};
@@ -166,10 +205,10 @@ TEST(SequenceNetwork, TheRtlAgrees) {
 // A fused gate reads the product of two layers and not what a hook sees: what was never seen has no
 // scale, and all of it is named.
 TEST(SequenceNetwork, ATensorThatWasNeverSeenIsAnError) {
-  const Config config = Config::Defaults(Subject().model.Vocabulary());
+  const Config config = Config::Defaults(TheSequence().model.Vocabulary());
   CalibrateOptions options;
   options.scope = Scope::kModel;
-  const Calibrator calibrator(Subject().model, config, options);
+  const Calibrator calibrator(TheSequence().model, config, options);
   try {
     calibrator.Lower(calibrator.NoObservations(), {});
     FAIL() << "accepted";
@@ -182,7 +221,7 @@ TEST(SequenceNetwork, ATensorThatWasNeverSeenIsAnError) {
 TEST(SequenceNetwork, SaysWhatItCannotRealise) {
   const auto message = [](const std::string& setting) -> std::string {
     try {
-      Subject().BundleOf({setting});
+      TheSequence().BundleOf({setting});
     } catch (const InputError& error) {
       return error.what();
     }
@@ -199,7 +238,7 @@ TEST(SequenceNetwork, SaysWhatItCannotRealise) {
 TEST(SequenceNetwork, WarnsOfARoundingThatDrifts) {
   for (const Rounding rounding : kAllRoundings) {
     const std::string name(Name(rounding));
-    const Bundle bundle = Subject().BundleOf({"numerics.recurrence=" + name});
+    const Bundle bundle = TheSequence().BundleOf({"numerics.recurrence=" + name});
     const auto drifts = std::count_if(
         bundle.notes.begin(), bundle.notes.end(),
         [](const LoweringNote& note) { return note.text.find("drifts") != std::string::npos; });

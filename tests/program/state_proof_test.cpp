@@ -82,7 +82,7 @@ TEST(StateProof, ADecayOfOneGrowsWithTheLength) {
 }
 
 // A program whose time step decides decay and value: x [T, 1], step [T, 1].
-Program TimeSteps(bool joint) {
+Program TimeSteps(bool joint, int chunk = 0) {
   Program program = Scalar(400, {0, 254}, Rounding::kHalfUp);
   for (TensorInfo& info : program.tensors) {
     if (info.name == "a") info.range = {0, 255};
@@ -104,6 +104,7 @@ Program TimeSteps(bool joint) {
   narrow.input = "product";
   narrow.scale = {{1, 8}};
   narrow.zero = {0};
+  std::get<RecurrenceStateOp>(program.ops.back()).update.chunk = chunk;
   program.ops.insert(program.ops.begin(),
                      {decay, MultiplyOp{"product", "x", "step", 0, 0}, narrow});
   Validate(program);
@@ -111,8 +112,8 @@ Program TimeSteps(bool joint) {
 }
 
 // From the factors alone the largest step would go with the slowest decay.
-TEST(StateProof, ATimeStepIsTakenWithItsDecay) {
-  const Program joint = TimeSteps(true), apart = TimeSteps(false);
+void ExpectTakenWithItsDecay(int chunk) {
+  const Program joint = TimeSteps(true, chunk), apart = TimeSteps(false, chunk);
   const AccumulatorProof tight = ProveAccumulators(joint).at(0);
   const AccumulatorProof loose = ProveAccumulators(apart).at(0);
   EXPECT_EQ(tight.rows, 0);
@@ -137,6 +138,11 @@ TEST(StateProof, ATimeStepIsTakenWithItsDecay) {
     seen = std::max(seen, stats.accumulators.at("y").max);
   }
   EXPECT_GT(2 * seen, tight.range.max);
+}
+
+TEST(StateProof, ATimeStepIsTakenWithItsDecay) { ExpectTakenWithItsDecay(0); }
+TEST(StateProof, ByChunksToo) {
+  for (const int chunk : {1, 16, 64}) ExpectTakenWithItsDecay(chunk);
 }
 
 TEST(StateProof, NoSequenceLeavesIt) {

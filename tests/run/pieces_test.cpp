@@ -55,6 +55,25 @@ TEST(Pieces, OfGivenLengthsTheLastOneAgain) {
   EXPECT_EQ(PiecesOf(CausalConvolution(0, 3), 0, {}).size(), 1U);  // of a fixed length
 }
 
+TEST(Pieces, AreWholeChunksOfARecurrence) {
+  Program program = TokenProgram(1);
+  for (Op& op : program.ops) {
+    std::visit(
+        [](auto& o) {
+          if constexpr (requires { o.update.chunk; }) o.update.chunk = 5;
+        },
+        op);
+  }
+  std::vector<std::int64_t> taken;
+  for (const Piece& piece : PiecesOf(program, 40, {})) taken.push_back(piece.length);
+  EXPECT_THAT(taken, ElementsAre(15, 15, 10));  // of the 16 that it takes at once
+  EXPECT_EQ(PiecesOf(program, 13, {10}).size(), 2U);
+  EXPECT_THAT(ErrorOf([&] {
+                PiecesOf(program, 40, {10, 7});
+              }),
+              HasSubstr("--chunk 7: the program's recurrences run by chunks of 5 rows"));
+}
+
 TEST(Pieces, EveryCutGivesTheSameTensors) {
   const Bundle bundle = TokenBundle({33, 16, 5});
   const RunResult whole = RunIn(bundle, {});

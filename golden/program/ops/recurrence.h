@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "golden/ops/fields.h"
+#include "golden/ops/int128.h"
 #include "golden/ops/recurrence.h"
 #include "golden/program/tensor.h"
 
@@ -12,18 +14,19 @@ namespace qsim::golden {
 
 class Checker;
 class OperationRun;
+struct ChunkBounds;
 struct Program;
 
-// How the heads of the operands share those of the state: head h of H belongs to head h n / H of
-// the fewer n, so that neighbours share.
+// The heads of the operands, which share those of the state (ShareOf).
 struct StateHeads {
   std::int64_t state = 1, key = 1, value = 1, decay = 1;
   std::int64_t decay_width = 1;  // columns of one head: the key's, or one
-
-  static constexpr std::int64_t Of(std::int64_t head, std::int64_t heads, std::int64_t fewer) {
-    return head * fewer / heads;
-  }
 };
+
+// The order of the recurrence, or by chunks.
+constexpr std::string_view SectionOfOrder(const GatedUpdateParams& update) {
+  return update.chunk == 0 ? "17" : "17.2";
+}
 
 // A linear recurrence with gates, over the rows of its operands: the state of each head,
 // S_t = diag(a_t) S_(t-1) + k_t^T v_t, [dk, dv], read out by a query at every row, o_t = q_t S_t.
@@ -40,6 +43,7 @@ struct RecurrenceOp {
   std::vector<Multiplier> readout = {};  // one, or one for each head of the output
   std::int32_t zero = 0;
   Rounding rounding = Rounding::kHalfUp;
+  int score_shift = 0;  // by chunks: narrows the products of queries and keys
   bool operator==(const RecurrenceOp&) const = default;
 
   template <typename Self, typename Visitor>
@@ -56,12 +60,21 @@ struct RecurrenceOp {
     v(Field{"multiplier", Role::kMultiplier, 32, true, Axis::kHead}, self.readout);
     v(Field{"zero", Role::kOutputZero}, self.zero);
     v(Field{"rounding", Role::kChoice}, self.rounding);
+    v(Field{"score_shift", Role::kCoefficient, 8, false, Axis::kTensor, true}, self.score_shift);
   }
   std::string Formula(const Program& program) const;
+  std::string_view Section() const { return SectionOfOrder(update); }
+  // Products of a run of so many rows: of the readout, and by chunks of scores and values as well.
+  std::int64_t Macs(const Program& program, std::int64_t rows) const;
   // Of one head of the output, in that range.
   StateReadoutParams Readout(std::int64_t head, QuantRange range) const;
   void Check(const Checker& checker) const;
   void Run(OperationRun& run) const;
+
+ private:
+  void CheckWithin(const Checker& checker, const ChunkBounds& bounds, Multiplier scale) const;
+  // Of the sums that the last multiplier takes.
+  Int128 LargestSum(QuantRange queries, QuantRange states) const;
 };
 
 // The state that the last row leaves, of the shape of past: what the next step begins with. It has
@@ -83,6 +96,9 @@ struct RecurrenceStateOp {
     v(Field{"update", Role::kGroup}, self.update);
   }
   std::string Formula(const Program& program) const;
+  std::string_view Section() const { return SectionOfOrder(update); }
+  // Products of a run of so many rows: of keys and values.
+  std::int64_t Macs(const Program& program, std::int64_t rows) const;
   void Check(const Checker& checker) const;
   void Run(OperationRun& run) const;
 };

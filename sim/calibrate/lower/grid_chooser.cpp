@@ -8,6 +8,7 @@
 
 #include "sim/calibrate/lower/given_grids.h"
 #include "sim/calibrate/lower/score_check.h"
+#include "sim/calibrate/lower/sequence_grids.h"
 #include "sim/calibrate/lower/weight_chooser.h"
 #include "sim/error.h"
 #include "sim/semantics/gelu_lowering.h"
@@ -244,7 +245,7 @@ class Chooser {
   }
 
   void Choose(const network::Elementwise& function, const NodePlan& plan) {
-    if (IsDecay(plan)) return Set(plan, Fractions(plan));
+    if (IsDecay(plan)) return Set(plan, FractionsGrid(plan));
     if (function.parts.empty()) return ChooseSeen(plan);
     // A scale for each part, of what was observed of its channels.
     const std::vector<RealRange> seen = RangesOf(plan);
@@ -280,31 +281,8 @@ class Chooser {
       return recurrence && reader->inputs.at(3) == Name(plan);
     });
   }
-  // Codes c that stand for (c + 1) / 2^bits: of a state that is kept, all of it.
-  Activation Fractions(const NodePlan& plan) const {
-    const int bits = plan.section->bits;
-    const auto channels = static_cast<std::size_t>(plan.node->shape.back());
-    return {Name(plan),
-            {0, (1 << bits) - 1},
-            std::vector<double>(channels, std::ldexp(1.0, -bits)),
-            std::vector<std::int32_t>(channels, -1),
-            {}};
-  }
-
-  // A longer sequence than those of the calibration may need more than was seen: so much is kept
-  // free. A power of two for each head.
   void Choose(const network::FinalState&, const NodePlan& plan) {
-    constexpr double kHeadroom = 4;
-    Activation state;
-    state.name = Name(plan);
-    const std::int64_t half = std::int64_t{1} << (plan.section->bits - 1);
-    state.range = {static_cast<std::int32_t>(-half), static_cast<std::int32_t>(half - 1)};
-    for (const RealRange& range : RangesOf(plan)) {
-      const double most = std::max({-range.min, range.max, 1e-30});
-      state.scale.push_back(SnapUp(kHeadroom * most / static_cast<double>(half), 1));
-    }
-    state.zero.assign(state.scale.size(), 0);
-    Set(plan, std::move(state));
+    Set(plan, StateGrid(plan, RangesOf(plan), Input(plan, 0), Input(plan, 1)));
   }
 
   // The grid of one of the node's inputs, under its own name.

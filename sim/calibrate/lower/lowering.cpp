@@ -12,6 +12,7 @@
 #include "sim/semantics/gelu_lowering.h"
 #include "sim/semantics/layernorm_lowering.h"
 #include "sim/semantics/multiplier.h"
+#include "sim/semantics/recurrence_lowering.h"
 #include "sim/semantics/rmsnorm.h"
 #include "sim/semantics/softmax_lowering.h"
 #include "sim/statistics/elementary.h"
@@ -448,78 +449,23 @@ class Deriver {
     Requantize(plan, Products(plan), Grid(plan));
   }
 
-  // The update of a state, from its grid and those of key, value and decay, the inputs from `first`
-  // on.
-  GatedUpdateParams Update(const auto& function, const NodePlan& plan, std::size_t first,
-                           const Activation& state) const {
-    const Activation& key = Input(plan, first);
-    const Activation& value = Input(plan, first + 1);
-    const Activation& decay = Input(plan, first + 2);
-    GatedUpdateParams update;
-    update.key_width = static_cast<int>(function.key_width);
-    update.value_width = static_cast<int>(function.value_width);
-    update.value_first = function.value_first;
-    update.key_zero = key.zero[0];
-    update.value_zero = value.zero[0];
-    update.decay_zero = decay.zero[0];
-    update.decay_shift = DecayShift(decay);
-    update.rounding = plan.numerics.recurrence;
-    for (std::size_t h = 0; h < state.scale.size(); ++h) {
-      update.update.push_back(MultiplierFor(key.scale[0] * value.scale[0] / state.scale[h],
-                                            plan.hardware.multiplier_bits,
-                                            fmt::format("{}, head {}", state.name, h)));
-    }
-    update.update = Compressed(std::move(update.update));
-    return update;
-  }
-  // F of a grid of steps 2^-F.
-  static int DecayShift(const Activation& decay) {
-    return static_cast<int>(std::lround(-std::log2(decay.scale[0])));
+  // Of the inputs from `first` on: key, value and decay, and a state.
+  GatedGrids Gated(const NodePlan& plan, std::size_t first, const Activation& state) const {
+    return {Input(plan, first), Input(plan, first + 1), Input(plan, first + 2), state};
   }
 
   void Of(const network::Recurrence& recurrence, const NodePlan& plan) {
     if (!Wanted(Name(plan))) return;
-    const Activation& query = Input(plan, 0);
-    const Activation& state = Input(plan, 4);
-    const Activation& out = Grid(plan);
-    RecurrenceOp op;
-    op.output = Name(plan);
-    op.query = query.name;
-    op.key = Input(plan, 1).name;
-    op.value = Input(plan, 2).name;
-    op.decay = Input(plan, 3).name;
-    op.past = state.name;
-    op.update = Update(recurrence, plan, 1, state);
-    op.query_zero = query.zero[0];
-    // What is read has 16 bits, so that its product with a multiplier is within 64.
-    constexpr int kReadBits = 16;
-    op.state_shift = std::max(0, BitsFor({state.range.qmin, state.range.qmax}) - kReadBits);
-    op.zero = out.zero[0];
-    op.rounding = plan.numerics.recurrence;
-    const std::int64_t heads = ShapeOf(plan).back() / recurrence.value_width;
-    const Shape& states = plan_.At(plan.inputs.at(4)).node->shape;
-    for (std::int64_t h = 0; h < heads; ++h) {
-      const double s = state.scale[static_cast<std::size_t>(h * states[0] / heads)];
-      const double ratio =
-          query.scale[0] * std::ldexp(s, op.state_shift) / recurrence.divisor / out.scale[0];
-      op.readout.push_back(MultiplierFor(ratio, plan.hardware.multiplier_bits,
-                                         fmt::format("{}, head {}", op.output, h)));
-    }
-    op.readout = Compressed(std::move(op.readout));
-    Define(out, plan);
-    Emit(std::move(op));
+    Define(Grid(plan), plan);
+    Emit(DeriveRecurrence(recurrence, plan.numerics, plan.hardware, Input(plan, 0),
+                          Gated(plan, 1, Input(plan, 4)), Grid(plan)));
   }
 
   void Of(const network::FinalState& final, const NodePlan& plan) {
     if (!Wanted(Name(plan))) return;
     const Activation& state = Grid(plan);
-    RecurrenceStateOp op;
-    op.output = Name(plan);
-    op.key = Input(plan, 0).name;
-    op.value = Input(plan, 1).name;
-    op.decay = Input(plan, 2).name;
-    op.past = plan.inputs.at(3);
-    op.update = Update(final, plan, 0, state);
+    RecurrenceStateOp op = DeriveFinalState(final, plan.numerics, plan.hardware,
+                                            Gated(plan, 0, state), plan.inputs.at(3));
     if (op.update.rounding == Rounding::kFloor) {
       bundle_.notes.push_back(
           {LoweringNote::Kind::kInfo, op.output,

@@ -279,13 +279,14 @@ function costsSection() {
     {title: 'kind', left: true, key: (op) => op.kind, cell: (op) => op.kind.replace('_', ' ')},
     {title: 'ms', key: (op) => op.seconds, cell: (op) => fixed(1e3 * op.seconds, 2)},
     {title: 'share', key: (op) => op.seconds, cell: (op) => [meter(op.seconds / total), ` ${percent(op.seconds / total, 1)} %`]},
+    {title: 'MACs', key: (op) => op.macs, cell: (op) => op.macs ? op.macs.toLocaleString('en') : ''},
     {title: 'operands', key: (op) => op.operand_bytes, cell: (op) => bytes(op.operand_bytes)},
     {title: 'result', key: (op) => op.result_bytes, cell: (op) => bytes(op.result_bytes)},
   ], PROFILE.operations);
   table.element.classList.add('tall');
   return section('costs', 'Time and memory of the golden model', table.element,
       note(`${fixed(total, 2)} s of processor time for ${countInputs()}; the process needed `,
-           `${bytes(PROFILE.peak_memory_bytes)} at most. Operands and results are those of one input.`));
+           `${bytes(PROFILE.peak_memory_bytes)} at most. MACs, operands and results are those of one input.`));
 }
 
 function notesSection() {
