@@ -26,28 +26,12 @@
 #include "sim/run/float_taps.h"
 #include "sim/semantics/mixed.h"
 #include "sim/semantics/model_check.h"
-#include "sim/statistics/elementary.h"
+#include "sim/statistics/next_token.h"
 #include "sim/text/printable.h"
 #include "sim/text/progress.h"
 
 namespace qsim::cli {
 namespace {
-
-constexpr double kLn2 = 0.693147180559945309417;
-
-// The sum of -log2 p over rows of logits: each row's probability of the token that came next.
-double BitsOf(std::span<const double> logits, std::span<const std::int32_t> next) {
-  const std::size_t width = logits.size() / next.size();
-  double bits = 0;
-  for (std::size_t t = 0; t < next.size(); ++t) {
-    const std::span<const double> row = logits.subspan(t * width, width);
-    const double most = *std::max_element(row.begin(), row.end());
-    double sum = 0;
-    for (const double x : row) sum += Exp(x - most);
-    bits += (most + Log(sum) - row[static_cast<std::size_t>(next[t])]) / kLn2;
-  }
-  return bits;
-}
 
 // The evaluation files: of each the first tokens, one more than are predicted.
 class Sequences {
@@ -135,6 +119,7 @@ class TokenJudge {
   }
 
  private:
+  std::int64_t Width() const { return last_.shape.back(); }
   bool Asked(std::string_view executor) const { return only_.empty() || only_ == executor; }
 
   double InFloat(const ModelInputs& inputs, const std::vector<Piece>& pieces, auto next) const {
@@ -144,7 +129,7 @@ class TokenJudge {
     for (const Piece& piece : pieces) {
       FloatTaps taps(source, 0, wanted_, piece, std::move(carried));
       const std::vector<float>& logits = taps.Find(&last_)->data;
-      bits += BitsOf(std::vector<double>(logits.begin(), logits.end()), next(piece));
+      bits += BitsOfNext(std::vector<double>(logits.begin(), logits.end()), Width(), next(piece));
       if (!piece.last) carried = taps.Carried();
     }
     return bits;
@@ -159,7 +144,7 @@ class TokenJudge {
       MixedState state = mixed.ExactInputs(PieceOf(inputs, 0, piece), 0);
       for (const auto& [name, value] : carried) state[name] = value;
       state = mixed.RunForOutputs(state, modes, kept_);
-      bits += BitsOf(state.at(logits_)->Doubles(), next(piece));
+      bits += BitsOfNext(state.at(logits_)->Doubles(), Width(), next(piece));
       carried.clear();
       for (const Carried& c : program_.carried) carried[c.input] = state.at(c.output);
     }
@@ -183,7 +168,7 @@ class TokenJudge {
         }
       }
       const IntTensor& logits = execution.values().at(logits_);
-      bits += BitsOf(bundle_.GridOf(logits_).Dequantize(logits), next(piece));
+      bits += BitsOfNext(bundle_.GridOf(logits_).Dequantize(logits), Width(), next(piece));
       if (!piece.last) execution.Advance();
     }
     return bits;

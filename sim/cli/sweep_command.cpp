@@ -32,10 +32,10 @@ constexpr std::int64_t kImagesOfAPoint = 64;
 constexpr const char* kBestFile = "best.yaml";
 constexpr const char* kSweepFile = "sweep.json";
 
-std::string BestYaml(const Config& config, const SweepOptions& options, const SweepRow& row,
+std::string BestYaml(const Config& config, const SweepReport& report, const SweepRow& row,
                      int depth) {
-  std::string text = fmt::format("# The best of a sweep, objective {}: point {}, {:.2f} dB.\n",
-                                 options.objective, row.result.point, row.result.qsnr_db);
+  std::string text = fmt::format("# The best of a sweep, objective {}: point {}, {}.\n",
+                                 report.objective, row.result.point, MeritOf(report, row.result));
   for (const std::string& setting : row.settings) text += fmt::format("#   {}\n", setting);
   return text + ConfigYaml(config, depth);
 }
@@ -65,10 +65,10 @@ Command AddSweep(CommandLine& line, SweepOptions& options) {
   AddTokensOption(command, options.tokens).ShowDefault();
   command
       .Add("--objective", options.objective,
-           "qsnr: of the output against float; top1: images of the right class")
-      .OneOf({"qsnr", "top1"})
-      .Type("WHAT")
-      .ShowDefault();
+           "qsnr: of the output against float; top1: images of the right class; bits_per_token: of "
+           "token files (default: bits_per_token of a language model, else qsnr)")
+      .OneOf({"qsnr", "top1", "bits_per_token"})
+      .Type("WHAT");
   command.Add("--state", options.state, "Record finished points here, and resume from it")
       .Type("FILE");
   command.Add("--output", options.output, "Directory for best.yaml and sweep.json").Type("DIR");
@@ -107,6 +107,11 @@ int RunSweep(const SweepOptions& options) {
                                  bench.has_classes() ? "labels for the evaluation inputs"
                                                      : "the model's logits: --scope model"));
   }
+  if (options.objective == "bits_per_token" && !bench.has_bits()) {
+    throw InputError(
+        "--objective bits_per_token: needs files of token ids and the model's logits: --scope "
+        "model");
+  }
   SweepReport report;
   Identity identity;
   if (!options.state.empty()) {
@@ -123,7 +128,7 @@ int RunSweep(const SweepOptions& options) {
                      {"blocks", fmt::format("{}", fmt::join(loaded.calibrate.blocks, ","))},
                      {"realise", options.model.realise}});
   }
-  ResumeLog log(options.state, "sweep 2", identity);
+  ResumeLog log(options.state, "sweep 3", identity);
   report.rows = TryAll(bench, loaded.config, space, space.Draw(wanted, seed), threads, log);
   report.space = space.size();
   report.seed = seed;
@@ -131,16 +136,20 @@ int RunSweep(const SweepOptions& options) {
   report.images = bench.images();
   report.tokens = std::holds_alternative<TokenInputs>(evaluation.data);
   report.scope = Name(loaded.calibrate.scope);
-  report.objective = options.objective;
+  report.objective = !options.objective.empty() ? options.objective
+                     : bench.has_bits()         ? "bits_per_token"
+                                                : "qsnr";
+  if (bench.has_bits()) report.float_bits = bench.float_bits_per_token();
   report.labels = bench.has_labels();
   report.classes = bench.has_classes();
-  report.front =
-      ParetoFront(ResultsOf(report.rows),
-                  options.objective == "top1" ? SweepObjective::kTop1 : SweepObjective::kQsnr);
+  report.front = ParetoFront(ResultsOf(report.rows),
+                             report.objective == "top1"             ? SweepObjective::kTop1
+                             : report.objective == "bits_per_token" ? SweepObjective::kBits
+                                                                    : SweepObjective::kQsnr);
   if (output) {
     const SweepRow& best = report.rows[report.front.front()];
     WriteFileAtomically(output->path() / kBestFile,
-                        BestYaml(ConfigOf(loaded.config, best.settings), options, best, depth));
+                        BestYaml(ConfigOf(loaded.config, best.settings), report, best, depth));
     WriteFileAtomically(output->path() / kSweepFile, SweepJsonText(report));
     output->Commit();
     report.best_file = (options.output / kBestFile).string();

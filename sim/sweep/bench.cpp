@@ -14,7 +14,9 @@
 #include "sim/parallel.h"
 #include "sim/report/eval_report.h"
 #include "sim/run/float_taps.h"
+#include "sim/run/pieces.h"
 #include "sim/statistics/metrics.h"
+#include "sim/statistics/next_token.h"
 
 namespace qsim::sweep {
 namespace {
@@ -42,6 +44,9 @@ SweepBench::SweepBench(const SweepSubject& subject, const Config& config, int th
   const network::Node* head = subject_.model.Logits();
   const bool tokens = std::holds_alternative<TokenInputs>(subject_.evaluation.data);
   logits_ = head != nullptr && !tokens && outputs_ == std::vector<std::string>{head->name};
+  // Its products, or what becomes of them.
+  next_logits_ = head != nullptr && tokens && outputs_.size() == 1 &&
+                 subject_.model.NodeOf(outputs_.front()) == head;
   // In the order of the network, which is that of the program's tensors.
   std::vector<std::string> kept;
   for (const TensorInfo& info : base.program.tensors) {
@@ -60,6 +65,29 @@ SweepBench::SweepBench(const SweepSubject& subject, const Config& config, int th
       if (value != nullptr) floats_[static_cast<std::size_t>(image)].emplace(name, *value);
     }
   });
+  if (!next_logits_) return;
+  double bits = 0;
+  for (std::size_t i = 0; i < floats_.size(); ++i) {
+    const std::vector<float>& logits = floats_[i].at(outputs_.front()).data;
+    bits += BitsOfNext(std::vector<double>(logits.begin(), logits.end()), head->shape.back(),
+                       NextOf(i));
+  }
+  float_bits_ = BitsPerToken(bits);
+}
+
+// The tokens that its logits predict: all but the first.
+std::span<const std::int32_t> SweepBench::NextOf(std::size_t sequence) const {
+  const auto& tokens = std::get<TokenInputs>(subject_.evaluation.data);
+  const auto longest = static_cast<std::size_t>(tokens.ids.shape()[1]);
+  const auto length =
+      static_cast<std::size_t>(LengthOf(subject_.evaluation, static_cast<std::int64_t>(sequence)));
+  return std::span(tokens.ids.As<std::int32_t>()).subspan(sequence * longest + 1, length - 1);
+}
+
+double SweepBench::BitsPerToken(double bits) const {
+  std::size_t tokens = 0;
+  for (std::size_t i = 0; i < floats_.size(); ++i) tokens += NextOf(i).size();
+  return bits / static_cast<double>(std::max<std::size_t>(tokens, 1));
 }
 
 Identity SweepBench::InputsIdentity() const {
@@ -105,6 +133,7 @@ SweepResult SweepBench::Try(const Config& config) const {
   }
   result.cost = CostOf(bundle);
   TensorMetrics metrics;
+  double bits = 0;
   FastBackend backend(bundle.program);
   for (std::size_t image = 0; image < floats_.size(); ++image) {
     const TensorMap values = ExecuteForOutputs(bundle.program, ProgramInputs(bundle, image),
@@ -114,6 +143,8 @@ SweepResult SweepBench::Try(const Config& config) const {
       const std::vector<float>& reference = floats_[image].at(name).data;
       const std::vector<double> real = bundle.GridOf(name).Dequantize(values.at(name));
       of_image.Add(reference, real);
+      if (next_logits_)
+        bits += BitsOfNext(real, bundle.program.Tensor(name).shape.back(), NextOf(image));
       if (!logits_) continue;
       const std::int32_t top = TopFive(real).front();
       if (top == TopFive({reference.begin(), reference.end()}).front()) ++result.same_class;
@@ -122,6 +153,7 @@ SweepResult SweepBench::Try(const Config& config) const {
     metrics.Merge(of_image);
   }
   result.qsnr_db = metrics.QsnrDb();
+  if (next_logits_) result.bits_per_token = BitsPerToken(bits);
   return result;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,9 @@ class SweepBench {
   std::int64_t images() const { return subject_.evaluation.count(); }
   bool has_labels() const { return !subject_.evaluation.labels.empty() && logits_; }
   bool has_classes() const { return logits_; }
+  // Of sequences of tokens whose logits the program gives; else has_bits is false.
+  bool has_bits() const { return next_logits_; }
+  double float_bits_per_token() const { return float_bits_; }
   // What goes in, labels included, with the faults that are planted in it.
   Identity InputsIdentity() const;
 
@@ -46,7 +50,12 @@ class SweepBench {
   TensorMap ProgramInputs(const Bundle& bundle, std::size_t image) const;
 
   SweepSubject subject_;
-  bool logits_ = false;
+  double BitsPerToken(double bits) const;
+  std::span<const std::int32_t> NextOf(std::size_t sequence) const;
+
+  bool logits_ = false;       // of images
+  bool next_logits_ = false;  // of tokens
+  double float_bits_ = 0;
   std::vector<std::string> outputs_;                        // what nothing in the program reads
   std::vector<std::map<std::string, FloatTensor>> floats_;  // by image
 };

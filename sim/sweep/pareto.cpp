@@ -11,6 +11,7 @@ namespace {
 // Top-1 counts images, so equal counts are told apart by QSNR.
 std::array<double, 2> Merit(const SweepResult& r, SweepObjective objective) {
   if (objective == SweepObjective::kQsnr) return {r.qsnr_db, 0};
+  if (objective == SweepObjective::kBits) return {-r.bits_per_token, r.qsnr_db};
   return {static_cast<double>(r.correct), r.qsnr_db};
 }
 

@@ -17,13 +17,14 @@ struct SweepResult {
   double qsnr_db = 0;           // at the output; +infinity when equal to float
   std::int64_t correct = 0;     // images whose first class is the label's
   std::int64_t same_class = 0;  // images whose first class is float's
+  double bits_per_token = 0;    // of sequences of tokens, by logits
   ProgramCost cost;
   std::string refused;  // one line
   bool operator==(const SweepResult&) const = default;
 };
 
 // What "better" means.
-enum class SweepObjective : std::uint8_t { kQsnr, kTop1 };
+enum class SweepObjective : std::uint8_t { kQsnr, kTop1, kBits };
 
 // The points, by their place in `results`, that no other point equals or beats in the objective and
 // in every cost while beating it in one of them; of points that are alike in all, the first. Best

@@ -16,19 +16,22 @@ namespace {
 
 // Exact, so that a resumed sweep ends as one that was not interrupted.
 std::string LineOf(const SweepResult& r) {
-  return fmt::format("{:a}\t{}\t{}\t{}\t{}\t{}\t{}", r.qsnr_db, r.correct, r.same_class,
-                     r.cost.table_bits, r.cost.weight_bits, r.cost.multiplier_width, r.refused);
+  return fmt::format("{:a}\t{:a}\t{}\t{}\t{}\t{}\t{}\t{}", r.qsnr_db, r.bits_per_token, r.correct,
+                     r.same_class, r.cost.table_bits, r.cost.weight_bits, r.cost.multiplier_width,
+                     r.refused);
 }
 
 std::optional<SweepResult> ParseLine(std::int64_t point, const std::string& line) {
   SweepResult r;
   r.point = point;
   std::istringstream in(line);
-  std::string qsnr;
-  if (!std::getline(in, qsnr, '\t')) return std::nullopt;
-  char* end = nullptr;
-  r.qsnr_db = std::strtod(qsnr.c_str(), &end);
-  if (qsnr.empty() || *end != '\0') return std::nullopt;
+  for (double* real : {&r.qsnr_db, &r.bits_per_token}) {
+    std::string text;
+    if (!std::getline(in, text, '\t')) return std::nullopt;
+    char* end = nullptr;
+    *real = std::strtod(text.c_str(), &end);
+    if (text.empty() || *end != '\0') return std::nullopt;
+  }
   in >> r.correct >> r.same_class >> r.cost.table_bits >> r.cost.weight_bits >>
       r.cost.multiplier_width;
   if (!in || in.get() != '\t') return std::nullopt;

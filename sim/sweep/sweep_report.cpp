@@ -16,12 +16,16 @@ std::string KiloBits(std::int64_t bits) {
 }
 
 std::string Row(const SweepReport& report, const std::string& name, const SweepResult& row) {
-  const std::string top1 =
+  std::string worth =
       report.labels ? fmt::format("{:.2f}", Percent(row.correct, report.images)) : "-";
-  const std::string same =
+  std::string beside =
       report.classes ? fmt::format("{:.1f}", Percent(row.same_class, report.images)) : "-";
-  return fmt::format("{:>7}{:>9.2f}{:>9}{:>13}{:>13}{:>14}{:>12}\n", name, row.qsnr_db, top1, same,
-                     KiloBits(row.cost.table_bits), KiloBits(row.cost.weight_bits),
+  if (report.float_bits) {
+    worth = fmt::format("{:.4f}", row.bits_per_token);
+    beside = fmt::format("{:+.2f}", 100 * (row.bits_per_token / *report.float_bits - 1));
+  }
+  return fmt::format("{:>7}{:>9.2f}{:>12}{:>13}{:>13}{:>14}{:>12}\n", name, row.qsnr_db, worth,
+                     beside, KiloBits(row.cost.table_bits), KiloBits(row.cost.weight_bits),
                      row.cost.multiplier_width);
 }
 
@@ -36,6 +40,7 @@ nlohmann::ordered_json JsonOf(const SweepReport& report, const SweepRow& of) {
   }
   json["qsnr_db"] = std::isfinite(row.qsnr_db) ? nlohmann::ordered_json(row.qsnr_db)
                                                : nlohmann::ordered_json(nullptr);
+  if (report.float_bits) json["bits_per_token"] = row.bits_per_token;
   if (report.labels) json["correct"] = row.correct;
   if (report.classes) json["same_class_as_float"] = row.same_class;
   json["table_bits"] = row.cost.table_bits;
@@ -46,6 +51,12 @@ nlohmann::ordered_json JsonOf(const SweepReport& report, const SweepRow& of) {
 
 }  // namespace
 
+std::string MeritOf(const SweepReport& report, const SweepResult& result) {
+  return report.objective == "bits_per_token"
+             ? fmt::format("{:.4f} bits per token", result.bits_per_token)
+             : fmt::format("{:.2f} dB", result.qsnr_db);
+}
+
 std::string FormatSweep(const SweepReport& report) {
   const auto points = static_cast<std::int64_t>(report.rows.size()) - 1;
   std::string text =
@@ -53,8 +64,10 @@ std::string FormatSweep(const SweepReport& report) {
                    : Count(points, "point", "points");
   text += fmt::format(", {}, {}, objective {}\n\n", CountInputs(report.images, report.tokens),
                       report.scope, report.objective);
-  text += fmt::format("{:>7}{:>9}{:>9}{:>13}{:>13}{:>14}{:>12}\n", "point", "QSNR dB", "top-1 %",
-                      "as float %", "tables kbit", "weights kbit", "multiplier");
+  const bool bits = report.float_bits.has_value();
+  text += fmt::format("{:>7}{:>9}{:>12}{:>13}{:>13}{:>14}{:>12}\n", "point", "QSNR dB",
+                      bits ? "bits/token" : "top-1 %", bits ? "over float %" : "as float %",
+                      "tables kbit", "weights kbit", "multiplier");
   text += Row(report, "base", report.rows.front().result);
   text += "Pareto front, best first:\n";
   for (const std::size_t index : report.front) {
@@ -85,6 +98,7 @@ std::string SweepJsonText(const SweepReport& report) {
   json["images"] = report.images;
   json["scope"] = report.scope;
   json["objective"] = report.objective;
+  if (report.float_bits) json["float_bits_per_token"] = *report.float_bits;
   json["points"] = nlohmann::ordered_json::array();
   for (const SweepRow& row : report.rows) json["points"].push_back(JsonOf(report, row));
   json["front"] = nlohmann::ordered_json::array();

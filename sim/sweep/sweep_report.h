@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,13 +17,17 @@ struct SweepReport {
   std::int64_t images = 0;
   bool tokens = false;  // they are sequences
   std::string scope;
-  std::string objective;           // "qsnr" or "top1"
-  bool labels = false;             // correct counts
-  bool classes = false;            // same_class counts
-  std::vector<SweepRow> rows;      // by point; the base first
-  std::vector<std::size_t> front;  // indices into rows, best first
-  std::string best_file;           // where the best configuration was written; empty: nowhere
+  std::string objective;                  // "qsnr", "top1" or "bits_per_token"
+  std::optional<double> float_bits = {};  // per token, of a language model
+  bool labels = false;                    // correct counts
+  bool classes = false;                   // same_class counts
+  std::vector<SweepRow> rows;             // by point; the base first
+  std::vector<std::size_t> front;         // indices into rows, best first
+  std::string best_file;  // where the best configuration was written; empty: nowhere
 };
+
+// What the objective is worth: "38.20 dB", or "1.4321 bits per token".
+std::string MeritOf(const SweepReport& report, const SweepResult& result);
 
 // The base, the Pareto front with each point's settings, and how many points were refused. At most
 // 80 columns, long settings excepted.
