@@ -1,4 +1,5 @@
-// The faults of linear layers: their codes, scales, biases and the order of their channels.
+// The faults of linear layers and convolutions: their codes, scales, biases and the order of their
+// channels.
 #include <algorithm>
 #include <numeric>
 #include <utility>
@@ -10,16 +11,16 @@
 namespace qsim::diagnose {
 namespace {
 
-bool IsLinear(const Victim& v) { return v.op != nullptr && LinearOperandsOf(*v.op); }
+bool HasWeights(const Victim& v) { return v.op != nullptr && !WeightOf(*v.op).empty(); }
 
 // Layers of other float weights, or with other scales for their output channels.
 using Mistake = void (*)(network::Linear& layer, std::vector<double>& scale);
 BundleFault Misread(Mistake mistake) {
-  return {IsLinear, [mistake](const Victim& v) {
+  return {HasWeights, [mistake](const Victim& v) {
             network::Linear layer = v.rederivation.LayerOf(v.tensor);
             // In steps of the layer's input.
-            std::vector<double> scale = Expanded(
-                v.bundle.scales.at(LinearOperandsOf(*v.op)->weight).scale, layer.bias.size());
+            std::vector<double> scale =
+                Expanded(v.bundle.scales.at(WeightOf(*v.op)).scale, layer.bias.size());
             mistake(layer, scale);
             v.rederivation.Requantize(v.tensor, layer, scale, v.bundle);
           }};
@@ -91,7 +92,7 @@ BundleFault StackedScale() {
     std::fill(scale.begin(), scale.end(), *std::max_element(scale.begin(), scale.end()));
   });
   fault.applies = [](const Victim& v) {
-    return IsLinear(v) && !PartsOf(v.model, v.tensor).empty();
+    return HasWeights(v) && !PartsOf(v.model, v.tensor).empty();
   };
   return fault;
 }
@@ -123,9 +124,15 @@ BundleFault ChannelsSwapped() {
 }
 
 BundleFault BiasDropped() {
-  return Misread([](network::Linear& layer, std::vector<double>& /*scale*/) {
+  BundleFault fault = Misread([](network::Linear& layer, std::vector<double>& /*scale*/) {
     std::fill(layer.bias.begin(), layer.bias.end(), 0.0F);
   });
+  fault.applies = [](const Victim& v) {
+    if (!HasWeights(v)) return false;
+    const std::vector<float> bias = v.rederivation.LayerOf(v.tensor).bias;
+    return std::any_of(bias.begin(), bias.end(), [](float b) { return b != 0; });
+  };
+  return fault;
 }
 
 BundleFault WeightRowZeroed() {

@@ -20,46 +20,25 @@ namespace {
 
 using ::testing::HasSubstr;
 
-struct Subjects {
-  network::Network model = Sequence::Build();
-  ModelInputs calibration = Sequence::Inputs(12, 40, 2);
-  ModelInputs evaluation = Sequence::Inputs(2, 48, 3);
-
-  Config ConfigWith(const std::vector<std::string>& settings) const {
-    Config config = Config::Defaults(model.Vocabulary());
-    config.Set("w8a8={granularity: per_channel, smooth: 0.5}");
-    for (const std::string& setting : settings) config.Set(setting);
-    return config;
-  }
-  Bundle BundleOf(const Config& config) const {
-    CalibrateOptions options;
-    options.scope = Scope::kModel;
-    return Calibrate(model, config, calibration, options);
-  }
-  Diagnosis Diagnosed(const Bundle& bundle) const {
-    DiagnoseOptions options;
-    options.scope = "model";
-    options.threads = 2;
-    options.recognise = RecogniseCauses;
-    return Diagnose({model, bundle, evaluation}, options);
-  }
-};
-const Subjects& Subject() {
-  static const Subjects subjects;
-  return subjects;
+Diagnosis Diagnosed(const Bundle& bundle) {
+  DiagnoseOptions options;
+  options.scope = "model";
+  options.threads = 2;
+  options.recognise = RecogniseCauses;
+  return Diagnose({TheSequence().model, bundle, TheSequence().evaluation}, options);
 }
 const Bundle& Healthy() {
-  static const Bundle bundle = Subject().BundleOf(Subject().ConfigWith({}));
+  static const Bundle bundle = TheSequence().BundleOf({});
   return bundle;
 }
 double HealthyDb() {
-  static const double db = Subject().Diagnosed(Healthy()).measured.output.Db();
+  static const double db = Diagnosed(Healthy()).measured.output.Db();
   return db;
 }
 
 // One culprit, and the network without it as it was before.
 Culprit OnlyCulprit(const Bundle& bundle, Cause cause, const std::string& tensor) {
-  const Diagnosis diagnosis = Subject().Diagnosed(bundle);
+  const Diagnosis diagnosis = Diagnosed(bundle);
   if (diagnosis.findings.size() != 1) {
     ADD_FAILURE() << tensor << ": " << diagnosis.findings.size() << " findings";
     return {};
@@ -80,10 +59,9 @@ double EvidenceOf(const Culprit& culprit, const std::string& name) {
 }
 
 TEST(SequenceCauses, NoneWhereNothingIsWrong) {
-  for (const char* setting :
-       {"hardware.state_bits=24", "hardware.state_bits=16", "w8a8.wide_bits=8"}) {
-    const Diagnosis found =
-        Subject().Diagnosed(Subject().BundleOf(Subject().ConfigWith({setting})));
+  for (const char* setting : {"hardware.state_bits=24", "hardware.state_bits=16",
+                              "w8a8.wide_bits=8", "numerics.recurrence_chunk=16"}) {
+    const Diagnosis found = Diagnosed(TheSequence().BundleOf({setting}));
     EXPECT_TRUE(found.healthy()) << setting << ": " << found.findings[0].text;
   }
 }
@@ -131,12 +109,12 @@ TEST(SequenceCauses, ASequenceThatDoesNotBeginAtZero) {
 }
 
 TEST(SequenceCauses, DecaysThatBecomeOne) {
-  Subjects subject;
+  SequenceSubjects subject;
   subject.model.At("log_decay").function =
       network::Elementwise{{[](double x) { return -std::log1p(std::exp(-x)) / 400; }}};
   const std::string bits = "decay.bit_type.bits=8";
   const Config config = subject.ConfigWith({bits});
-  const Bundle bundle = subject.BundleOf(config);
+  const Bundle bundle = subject.Calibrated(config);
   const std::vector<Suspicion> found =
       RecogniseCauses({subject.model, bundle, subject.evaluation, &config}, 2);
   const auto decay = std::find_if(found.begin(), found.end(), [](const Suspicion& s) {
@@ -161,7 +139,7 @@ TEST(SequenceCauses, TablesOfAnotherFunction) {
     const std::int32_t most = *std::max_element(table.begin(), table.end());
     for (std::int32_t& entry : table) entry = most - (most - entry) / 2;
     Validate(bundle.program);
-    const Diagnosis found = Subject().Diagnosed(bundle);
+    const Diagnosis found = Diagnosed(bundle);
     ASSERT_FALSE(found.healthy()) << name;
     EXPECT_EQ(found.findings[0].tensor, name);
     EXPECT_EQ(Name(found.findings[0].cause), "table") << found.findings[0].text;
@@ -178,7 +156,7 @@ TEST(SequenceCauses, FactorsThatAreDropped) {
 }
 
 TEST(SequenceCauses, AGateThatSaturates) {
-  const Rederivation rederivation(Subject().model, Subject().evaluation);
+  const Rederivation rederivation(TheSequence().model, TheSequence().evaluation);
   Bundle bundle = Healthy();
   Activation grid = StatedUnits(bundle, "gate");
   for (double& s : grid.scale) s *= 0.1;
@@ -229,11 +207,11 @@ void ExpectWiringNamed(const network::Network& model, const ModelInputs& inputs,
 }
 
 TEST(Wiring, AnyOtherInputIsNamed) {
-  EXPECT_TRUE(RewiringsOf(Healthy().program, Subject().model).empty());
+  EXPECT_TRUE(RewiringsOf(Healthy().program, TheSequence().model).empty());
   int count = 0;
   ForEachRewiring(Healthy(), [&](const Bundle& bundle, const std::string& tensor) {
     ++count;
-    ExpectWiringNamed(Subject().model, Subject().evaluation, bundle, tensor);
+    ExpectWiringNamed(TheSequence().model, TheSequence().evaluation, bundle, tensor);
   });
   EXPECT_GT(count, 100);
 }

@@ -114,8 +114,9 @@ Rederivation::Rederivation(const network::Network& model, const ModelInputs& inp
 
 network::Linear Rederivation::LayerOf(const std::string& tap) const {
   const network::Node* node = model_.NodeOf(tap);
-  if (node == nullptr || !std::holds_alternative<network::Projection>(node->function))
-    throw InternalError("no linear layer '" + tap + "'");
+  if (node == nullptr || !(std::holds_alternative<network::Projection>(node->function) ||
+                           std::holds_alternative<network::CausalConvolution>(node->function)))
+    throw InternalError("no weights of '" + tap + "'");
   return calibrate::LayerOf(model_, *node, source_);
 }
 
