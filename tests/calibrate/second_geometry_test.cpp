@@ -120,7 +120,7 @@ void ExpectNoMismatch(const Vectors& vectors, const std::vector<std::string>& se
   const testing::TempDir waves;
   RunSettings run;
   run.images = 1;
-  run.rtl = RtlSettings{stall_probability, 7, waves.path(), waves.path()};
+  run.rtl = RtlSettings{stall_probability, 7, false, waves.path(), waves.path()};
   const RunResult result = vectors.Run(bundle, run);
   EXPECT_EQ(result.report.total_mismatches(), 0) << ::testing::PrintToString(settings);
   EXPECT_EQ(result.golden, result.rtl);

@@ -39,7 +39,7 @@ RunResult SideBySide(const Bundle& bundle, bool rtl) {
   settings.images = Subject().evaluation.count();
   settings.threads = 2;
   const TempDir waves;
-  if (rtl) settings.rtl = RtlSettings{0.2, 7, waves.path(), waves.path()};
+  if (rtl) settings.rtl = RtlSettings{0.2, 7, false, waves.path(), waves.path()};
   KeptTensors kept(settings.images, result);
   settings.sink = &kept;
   result.report = RunImages(bundle, &floats, settings);
