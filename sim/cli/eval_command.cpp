@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <iostream>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -18,6 +17,7 @@
 
 #include "golden/kernels/choice.h"
 #include "golden/program/executor.h"
+#include "sim/cli/eval_loop.h"
 #include "sim/cli/eval_tokens.h"
 #include "sim/cli/model_identity.h"
 #include "sim/error.h"
@@ -26,18 +26,13 @@
 #include "sim/inputs/inputs_hash.h"
 #include "sim/io/files/hash.h"
 #include "sim/io/files/resume_log.h"
-#include "sim/parallel.h"
 #include "sim/report/eval_report.h"
 #include "sim/run/float_taps.h"
 #include "sim/semantics/mixed.h"
 #include "sim/semantics/model_check.h"
-#include "sim/text/printable.h"
-#include "sim/text/progress.h"
 
 namespace qsim::cli {
 namespace {
-
-constexpr int kUnreadable = 2;  // some images could not be read
 
 // Evaluation images, one at a time: memory does not grow with their number.
 class EvaluationImages {
@@ -346,58 +341,24 @@ int RunEval(const EvalOptions& options) {
     for (auto& part : images.InputsIdentity()) identity.push_back(std::move(part));
   }
   ResumeLog state(options.state, "eval 5", identity);
-  std::map<std::int64_t, ImageVerdict> judged;
-  for (const auto& [index, line] : state.done()) {
-    auto verdict = ParseVerdict(index, line);
-    if (!verdict || index >= images.count()) state.FailDamaged(line);
-    verdict->name = images.Name(index);
-    judged.emplace(index, *std::move(verdict));
-  }
-  std::vector<std::int64_t> missing;
-  for (std::int64_t i = 0; i < count; ++i) {
-    if (!judged.contains(i)) missing.push_back(i);
-  }
   Judge judge(bundle, loaded.model, images, options);
-  const auto todo = static_cast<std::int64_t>(missing.size());
-  Progress progress("images", todo);
-  std::vector<std::string> unreadable;
-  for (std::int64_t first = 0; first < todo; first += options.batch) {
-    const std::int64_t size = std::min(options.batch, todo - first);
-    std::vector<ImageVerdict> batch(static_cast<std::size_t>(size));
-    std::vector<std::string> errors(static_cast<std::size_t>(size));
-    ParallelFor(size, loaded.calibrate.threads, [&](std::int64_t i, int) {
-      const auto slot = static_cast<std::size_t>(i);
-      try {
-        batch[slot] = judge.Verdict(missing[static_cast<std::size_t>(first + i)]);
-      } catch (const InputError& error) {
-        errors[slot] = error.what();
-      }
-    });
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      if (errors[i].empty()) {
-        state.Add(batch[i].index, LineOf(batch[i]));
-        judged.emplace(batch[i].index, std::move(batch[i]));
-      } else {
-        unreadable.push_back(errors[i]);
-      }
-    }
-    progress.Show(first + size);
-  }
-  std::vector<ImageVerdict> verdicts;
-  for (auto& [index, verdict] : judged) {
-    if (index < count) verdicts.push_back(std::move(verdict));
-  }
-  // One bad image must not cost the others' result, nor pass unseen.
-  for (const std::string& error : unreadable) std::cerr << "qsim: " << Escaped(error) << '\n';
-  if (verdicts.empty()) throw InputError("eval: no image could be read");
+  const auto parse = [&](std::int64_t index, const std::string& line) {
+    auto verdict = ParseVerdict(index, line);
+    if (index >= images.count()) verdict.reset();
+    if (verdict) verdict->name = images.Name(index);
+    return verdict;
+  };
+  const auto [verdicts, status] =
+      JudgeAll({"images", count, options.batch, loaded.calibrate.threads}, state, parse,
+               [&](std::int64_t i) { return judge.Verdict(i); });
   if (!options.only.empty()) {
     std::cout << FormatOnly(verdicts, options.only, options.json);
-    return unreadable.empty() ? 0 : kUnreadable;
+    return status;
   }
   const EvalSummary summary = Summarise(verdicts, loaded.model.End().name, FirstRowOf(loaded.model),
                                         loaded.model.TokenFeatures()->name);
   std::cout << (options.json ? EvalJsonText(summary) : FormatEval(summary, options.verbose));
-  return unreadable.empty() ? 0 : kUnreadable;
+  return status;
 }
 
 }  // namespace qsim::cli

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <iostream>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -16,19 +15,17 @@
 
 #include "golden/kernels/choice.h"
 #include "golden/program/executor.h"
+#include "sim/cli/eval_loop.h"
 #include "sim/cli/model_identity.h"
 #include "sim/error.h"
 #include "sim/inputs/input_reader.h"
 #include "sim/inputs/inputs_hash.h"
 #include "sim/io/files/resume_log.h"
-#include "sim/parallel.h"
 #include "sim/report/perplexity_report.h"
 #include "sim/run/float_taps.h"
 #include "sim/semantics/mixed.h"
 #include "sim/semantics/model_check.h"
 #include "sim/statistics/next_token.h"
-#include "sim/text/printable.h"
-#include "sim/text/progress.h"
 
 namespace qsim::cli {
 namespace {
@@ -57,10 +54,16 @@ class Sequences {
     }
     return inputs;
   }
-  // Of the tokens themselves, which are all checked with that.
+  // Of the tokens themselves, for a state file; one that cannot be read counts as that.
   std::string Hash() const {
     Sha256 hash;
-    for (std::int64_t i = 0; i < count(); ++i) AddTo(hash, Load(i));
+    for (std::int64_t i = 0; i < count(); ++i) {
+      try {
+        AddTo(hash, Load(i));
+      } catch (const InputError&) {
+        hash.Update("unreadable");
+      }
+    }
     return hash.Finish();
   }
 
@@ -221,44 +224,25 @@ int RunTokenEval(const EvalOptions& options, const LoadedModel& loaded) {
                                    options.bundle.string(), loaded.model.End().name));
     }
   }
-  Identity identity = ModelIdentity(options.model, loaded);
-  identity.emplace_back("program", HashOf(bundle));
-  identity.emplace_back("tokens", sequences.Hash());
+  Identity identity;
+  if (!options.state.empty()) {
+    identity = ModelIdentity(options.model, loaded);
+    identity.emplace_back("program", HashOf(bundle));
+    identity.emplace_back("tokens", sequences.Hash());
+  }
   ResumeLog state(options.state, "eval-tokens 2", identity);
-  std::map<std::int64_t, SequenceBits> judged;
-  for (const auto& [index, line] : state.done()) {
-    auto bits = ParseSequenceBits(index, line);
-    if (!bits) state.FailDamaged(line);
-    if (index >= count) continue;
-    bits->name = sequences.Name(index);
-    judged.emplace(index, *std::move(bits));
-  }
-  std::vector<std::int64_t> missing;
-  for (std::int64_t i = 0; i < count; ++i) {
-    if (!judged.contains(i)) missing.push_back(i);
-  }
   TokenJudge judge(bundle, loaded.model, sequences, options);
-  const auto todo = static_cast<std::int64_t>(missing.size());
-  Progress progress("sequences", todo);
-  for (std::int64_t first = 0; first < todo; first += options.batch) {
-    const std::int64_t size = std::min(options.batch, todo - first);
-    std::vector<SequenceBits> batch(static_cast<std::size_t>(size));
-    ParallelFor(size, loaded.calibrate.threads, [&](std::int64_t i, int) {
-      batch[static_cast<std::size_t>(i)] =
-          judge.Judge(missing[static_cast<std::size_t>(first + i)]);
-    });
-    for (SequenceBits& bits : batch) {
-      state.Add(bits.index, LineOf(bits));
-      judged.emplace(bits.index, std::move(bits));
-    }
-    progress.Show(first + size);
-  }
-  std::vector<SequenceBits> all;
-  for (auto& [index, bits] : judged) all.push_back(std::move(bits));
+  const auto parse = [&](std::int64_t index, const std::string& line) {
+    auto bits = ParseSequenceBits(index, line);
+    if (bits && index < count) bits->name = sequences.Name(index);
+    return bits;
+  };
+  auto [all, status] = JudgeAll({"sequences", count, options.batch, loaded.calibrate.threads},
+                                state, parse, [&](std::int64_t i) { return judge.Judge(i); });
   const PerplexitySummary summary = Summarise(std::move(all));
   std::cout << (options.json ? PerplexityJsonText(summary)
                              : FormatPerplexity(summary, options.verbose));
-  return 0;
+  return status;
 }
 
 }  // namespace qsim::cli

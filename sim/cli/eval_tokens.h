@@ -5,8 +5,8 @@
 
 namespace qsim::cli {
 
-// Returns 0. Throws InputError: a token outside the vocabulary, nothing to predict, a state file of
-// another run.
+// Returns 0, or 2 where some files could not be read: a token outside the vocabulary, nothing to
+// predict. Throws InputError: none could, a state file of another run.
 int RunTokenEval(const EvalOptions& options, const LoadedModel& loaded);
 
 }  // namespace qsim::cli

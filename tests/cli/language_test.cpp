@@ -9,6 +9,7 @@
 
 #include "golden/program/queries.h"
 #include "sim/bundle/bundle.h"
+#include "sim/io/tensors/npy.h"
 #include "tests/cli/process.h"
 
 namespace qsim::testing {
@@ -67,6 +68,30 @@ TEST_P(Language, TheRtlComputesTheSame) {
   if (!report["rtl"]) GTEST_SKIP();
   EXPECT_EQ(report["total_mismatches"], 0);
   EXPECT_GT(report["cycles"].size(), 20U);
+}
+
+TEST_P(Language, ASweepRanksByBitsPerToken) {
+  WriteBytes(At("space.yaml"), "axes:\n  - {key: numerics.recurrence_chunk, values: [0, 16]}\n");
+  const json sweep = Json({"sweep", "--space", "space.yaml", "--images", "2", "--tokens", "33",
+                           "--threads", "2", "--output", "out", "--json"});
+  EXPECT_EQ(sweep["objective"], "bits_per_token");
+  const json eval = Json({"eval", "--images", "2", "--tokens", "32", "--json"});
+  EXPECT_EQ(sweep["float_bits_per_token"], eval["bits_per_token"]["float"]);
+  EXPECT_EQ(sweep["points"][0]["bits_per_token"], eval["bits_per_token"]["integer"]);
+  EXPECT_EQ(sweep["points"][1]["bits_per_token"], eval["bits_per_token"]["integer"]);
+  EXPECT_THAT(ReadBytes(At("out") / "best.yaml"), HasSubstr("bits per token.\n"));
+}
+
+TEST_P(Language, AFileThatCannotBeReadCostsNoOther) {
+  fs::copy(input_, At("model"), fs::copy_options::recursive);
+  input_ = At("model");
+  const std::vector<std::string> words = {"eval", "--only", "float", "--tokens", "20", "--json"};
+  const json all = Json(words);
+  WriteNpy(input_ / "eval" / "zzz.npy", IntTensor({1}, std::vector<std::int32_t>{3}));
+  const ProcessResult result = Qsim(words);
+  EXPECT_EQ(result.exit_status, 2);
+  EXPECT_THAT(result.err, HasSubstr("zzz.npy: has one token, and nothing to predict"));
+  EXPECT_EQ(json::parse(result.out), all);
 }
 
 TEST_P(Language, FloatPredictsAsTheModelsAuthorsMeasured) {
