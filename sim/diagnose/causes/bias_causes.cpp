@@ -113,17 +113,18 @@ Story ExplainBiases(const WeightFit& fit, const Places& places,
       Cause::kZeroPointMismatch,
       "",
       {{"bias off by", RootMeanSquare(difference), ""}, {"bias", RootMeanSquare(exact), ""}}};
-  if (rows > 0 && all - with_rows * with_rows / rows < 0.02 * all) {
-    story.text =
-        fmt::format("the biases are off as if the input's zero point were another one, by {:.3g}",
-                    -with_rows / rows);
-    return story;
-  }
   constexpr double kRelative = 0.02;
   const Tolerance codes{kRelative, 2, {}};
   Tolerance reals{kRelative, 0, {}};
   for (std::size_t n = 0; n < fit.rows(); ++n) reals.of_line.push_back(2 * fit.RowScale(n));
   const Kinship kin = KinshipOf(real, exact, places, reals, others);
+  if (kin.kind != Kinship::Kind::kZero && rows > 0 &&
+      all - with_rows * with_rows / rows < 0.02 * all) {
+    story.text =
+        fmt::format("the biases are off as if the input's zero point were another one, by {:.3g}",
+                    -with_rows / rows);
+    return story;
+  }
   const auto say = [&](Cause cause, std::string text) {
     story.cause = cause;
     story.text = std::move(text);

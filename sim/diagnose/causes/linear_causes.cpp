@@ -180,7 +180,8 @@ class LayerCauses : CauseSearch {
       case Kinship::Kind::kScaled:
       case Kinship::Kind::kGroups:
         if (columns.at.size() == fit_.depth() && columns.kind == Kinship::Kind::kScaled)
-          return false;  // of every row as well
+          return false;                                          // of every row as well
+        if (Clamped(bad_.empty() ? alive_ : bad_)) return true;  // about one factor of each as well
         Report(Cause::kScaleMismatch, columns.Sentence("the weights", "what they should be"), {});
         return true;
       default:
