@@ -63,7 +63,7 @@ struct Bundle {
   std::int64_t images() const { return inputs.empty() ? 0 : inputs.begin()->second.shape().at(0); }
   // Of a tensor of the program; the bundle must outlive it.
   Grid GridOf(const std::string& tensor) const {
-    return {program.Tensor(tensor), scales.at(tensor)};
+    return {program.Tensor(tensor), scales.at(tensor), contracts.model.numerics.quantize};
   }
 };
 
@@ -81,6 +81,11 @@ std::string HashOf(const Bundle& bundle);
 // InputError naming the file: another type or shape, no images, or a value outside the input's
 // range (with its index).
 IntTensor ReadProgramInput(const std::filesystem::path& file, const TensorInfo& info);
+IntTensor ReadProgramInput(InputFile input, const TensorInfo& info);
+
+// Throws InputError naming `file` and the largest tensor where those of the program take more bytes
+// together; a run-time length counts once.
+void CheckProgramSize(const Program& program, std::uint64_t most, const std::string& file);
 
 // Reads and validates a bundle: program, constants, scales and inputs. Throws InputError with file
 // and key.

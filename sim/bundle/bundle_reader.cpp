@@ -11,6 +11,7 @@
 
 #include "sim/bundle/bundle_records.h"
 #include "sim/error.h"
+#include "sim/io/files/limits.h"
 #include "sim/io/tensors/npy.h"
 #include "sim/io/yaml/yaml_document.h"
 #include "sim/text/nearest_word.h"
@@ -25,6 +26,10 @@ namespace fs = std::filesystem;
 
 // Scales are text, one for each channel: 5 MB for ViT-B/16.
 constexpr std::uint64_t kLargestBundleYaml = std::uint64_t{1} << 30;
+// What a program's tensors may take, by the bytes of its files.
+constexpr std::uint64_t kFactor = 64;
+constexpr std::uint64_t kSmall = std::uint64_t{1} << 28;
+constexpr QuantRange kWide = {-(1 << 24), 1 << 24};
 
 class Reader {
  public:
@@ -95,7 +100,11 @@ class Reader {
       if (item->kind != YamlNode::Kind::kScalar)
         Fail(item->line, fmt::format("'{}' must hold numbers", key));
       T value{};
-      Parse(key, *item, value);
+      try {
+        Parse(key, *item, value);
+      } catch (const InputError&) {
+        Parse(fmt::format("{}[{}]", key, values.size()), *item, value);
+      }
       values.push_back(value);
     }
   }
@@ -111,7 +120,7 @@ class Reader {
     if (file.find("..") != std::string::npos || !file.starts_with(kArrays)) {
       Fail(value->line, fmt::format("'{}' must name a file in {}/", key, kArrays));
     }
-    const IntTensor tensor = ReadIntNpy(root_ / file);
+    const IntTensor tensor = ReadIntNpy(InputFile(root_, file));
     const auto* stored = std::get_if<std::vector<T>>(&tensor.storage());
     if (stored == nullptr || tensor.shape().size() != 1) {
       throw InputError(fmt::format("{}: must be a one-dimensional array of int{}",
@@ -216,8 +225,9 @@ class BundleReader {
       throw InputError(file_ + ": " + error.what());
     }
     CheckScales();
+    CheckProgramSize(bundle_.program, kFactor * BytesOnDisk() + kSmall, file_);
     ReadInputs();
-    bundle_.contracts = ReadContractsYaml(root_ / kContractFile);
+    bundle_.contracts = ReadContractsYaml(InputFile(root_, kContractFile));
     return std::move(bundle_);
   }
 
@@ -236,7 +246,7 @@ class BundleReader {
   }
 
   void ReadProgram() {
-    Reader reader(LoadYaml(root_ / "program.yaml", kLargestBundleYaml), file_, "");
+    Reader reader(LoadYaml(InputFile(root_, "program.yaml"), kLargestBundleYaml), file_, "");
     reader.Scalar("format_version", version_);
     if (version_ < 1 || version_ > kFormatVersion) {
       throw InputError(
@@ -253,7 +263,8 @@ class BundleReader {
     }
     for (const std::string& name : ReadNames(reader, "constants")) {
       CheckFileName(name);
-      bundle_.program.constants[name] = ReadIntNpy(root_ / kArrays / (name + ".npy"));
+      bundle_.program.constants[name] =
+          ReadIntNpy(InputFile(root_, fs::path(kArrays) / (name + ".npy")));
     }
     for (const YamlPtr& node :
          reader.Get("operations", YamlNode::Kind::kSequence, "a list")->items) {
@@ -297,10 +308,10 @@ class BundleReader {
   }
 
   void ReadScales() {
-    const fs::path path = root_ / "scales.yaml";
-    const YamlPtr root = LoadYaml(path, kLargestBundleYaml);
+    const InputFile file(root_, "scales.yaml");
+    const YamlPtr root = LoadYaml(file, kLargestBundleYaml);
     for (const YamlEntry& entry : root->entries) {
-      Reader reader(entry.value, path.string(), entry.key);
+      Reader reader(entry.value, file.path().string(), entry.key);
       Describe(reader, bundle_.scales[entry.key]);
       reader.Finish();
     }
@@ -309,25 +320,68 @@ class BundleReader {
   void CheckScales() const {
     const std::string file = (root_ / "scales.yaml").string();
     for (const TensorInfo& info : bundle_.program.tensors) {
-      const auto found = bundle_.scales.find(info.name);
-      if (found == bundle_.scales.end()) {
+      if (!bundle_.scales.contains(info.name))
         throw InputError(fmt::format("{}: tensor '{}' has no scale", file, info.name));
-      }
-      const TensorScale& s = found->second;
-      const std::int64_t channels = s.axis == ChannelAxis::kLast    ? info.shape.back()
-                                    : s.axis == ChannelAxis::kFirst ? info.shape.front()
-                                                                    : 1;
-      if (!s.Fits(static_cast<std::size_t>(channels))) {
-        throw InputError(fmt::format("{}: tensor '{}' needs one scale and zero point, or {}", file,
-                                     info.name, channels));
-      }
-      for (const double scale : s.scale) {
-        if (!std::isfinite(scale) || scale <= 0) {
-          throw InputError(
-              fmt::format("{}: tensor '{}' has a scale that is not positive", file, info.name));
-        }
+    }
+    for (const auto& [name, scale] : bundle_.scales) {
+      const auto constant = bundle_.program.constants.find(name);
+      const auto info = std::find_if(bundle_.program.tensors.begin(), bundle_.program.tensors.end(),
+                                     [&](const TensorInfo& t) { return t.name == name; });
+      if (info != bundle_.program.tensors.end()) {
+        // The zero points of narrow tensors are codes; sums have none.
+        CheckScale(file, name, scale, info->shape, BitsOf(info->dtype) <= 16 ? info->range : kWide);
+      } else if (constant != bundle_.program.constants.end()) {
+        CheckScale(file, name, scale, constant->second.shape(), kWide);
+      } else {
+        throw InputError(fmt::format("{}: '{}' is no tensor of the program", file, name));
       }
     }
+  }
+
+  static void CheckScale(const std::string& file, const std::string& name, const TensorScale& s,
+                         const Shape& shape, QuantRange range) {
+    const auto fail = [&](const std::string& what) {
+      throw InputError(fmt::format("{}: tensor '{}'{}", file, name, what));
+    };
+    if (shape.empty() && s.axis != ChannelAxis::kNone) fail(" has no channels");
+    const std::int64_t channels = s.axis == ChannelAxis::kLast    ? shape.back()
+                                  : s.axis == ChannelAxis::kFirst ? shape.front()
+                                                                  : 1;
+    if (!s.Fits(static_cast<std::size_t>(channels)))
+      fail(fmt::format(" needs one scale and zero point, or {}", channels));
+    if (!s.factor.empty() && (std::ssize(s.factor) != channels || s.unit.empty() ||
+                              s.factor.size() % s.unit.size() != 0))
+      fail(fmt::format(" needs {} factors, or none, in as many groups as units", channels));
+    for (const auto& [list, what] :
+         {std::pair(&s.scale, "scale"), {&s.unit, "unit"}, {&s.factor, "factor"}}) {
+      for (std::size_t c = 0; c < list->size(); ++c) {
+        // Ratios of scales must not overflow either.
+        constexpr double kLeast = 1e-300, kMost = 1e300;
+        if (!((*list)[c] >= kLeast && (*list)[c] <= kMost))
+          fail(fmt::format(", channel {}: {} is {}, must be positive, {:g} to {:g}", c, what,
+                           (*list)[c], kLeast, kMost));
+      }
+    }
+    for (std::size_t c = 0; c < s.zero.size(); ++c) {
+      if (s.zero[c] < range.qmin || s.zero[c] > range.qmax)
+        fail(fmt::format(", channel {}: zero point {} is outside {}..{}", c, s.zero[c], range.qmin,
+                         range.qmax));
+    }
+  }
+
+  // Of what a bundle's files hold, links not followed.
+  std::uint64_t BytesOnDisk() const {
+    std::uint64_t bytes = 0;
+    std::error_code error;
+    for (fs::recursive_directory_iterator at(root_, error), end; !error && at != end;
+         at.increment(error)) {
+      std::error_code ignored;
+      if (at->symlink_status(ignored).type() == fs::file_type::regular) {
+        const std::uint64_t size = at->file_size(ignored);
+        if (!ignored) bytes += size;
+      }
+    }
+    return bytes;
   }
 
   void ReadInputs() {
@@ -335,7 +389,8 @@ class BundleReader {
     std::int64_t images = -1;
     for (const std::string& name : bundle_.program.inputs) {
       const fs::path path = root_ / kInputs / (name + ".npy");
-      IntTensor tensor = ReadProgramInput(path, bundle_.program.Tensor(name));
+      IntTensor tensor = ReadProgramInput(InputFile(root_, fs::path(kInputs) / (name + ".npy")),
+                                          bundle_.program.Tensor(name));
       if (images >= 0 && images != tensor.shape().front()) {
         throw InputError(path.string() +
                          ": another number of images than the bundle's other inputs");
@@ -350,7 +405,7 @@ class BundleReader {
   void ReadLengths(std::int64_t images) {
     const fs::path path = root_ / kLengths;
     if (!fs::exists(path)) return;
-    const IntTensor lengths = ReadIntNpy(path);
+    const IntTensor lengths = ReadIntNpy(InputFile(root_, kLengths));
     std::int64_t longest = 0;
     for (const auto& [name, tensor] : bundle_.inputs) {
       const Shape& axes = bundle_.program.Tensor(name).length_axes;
@@ -377,7 +432,12 @@ class BundleReader {
 }  // namespace bundle_format
 
 IntTensor ReadProgramInput(const std::filesystem::path& file, const TensorInfo& info) {
-  IntTensor tensor = ReadIntNpy(file);
+  return ReadProgramInput(InputFile(file), info);
+}
+
+IntTensor ReadProgramInput(InputFile input, const TensorInfo& info) {
+  const std::filesystem::path file = input.path();
+  IntTensor tensor = ReadIntNpy(std::move(input));
   Shape expected = info.shape;
   std::vector<std::string> axes;
   for (const std::int64_t extent : expected) axes.push_back(std::to_string(extent));
@@ -404,6 +464,29 @@ IntTensor ReadProgramInput(const std::filesystem::path& file, const TensorInfo& 
     }
   }
   return tensor;
+}
+
+void CheckProgramSize(const Program& program, std::uint64_t most, const std::string& file) {
+  const auto limit = static_cast<double>(Raised(static_cast<std::int64_t>(most)));
+  double all = 0, largest = 0;
+  std::string name;
+  for (const TensorInfo& info : program.tensors) {
+    double bytes = BitsOf(info.dtype) / 8;
+    for (std::size_t axis = 0; axis < info.shape.size(); ++axis) {
+      const auto runs = [&](std::int64_t a) { return a == static_cast<std::int64_t>(axis); };
+      if (std::none_of(info.length_axes.begin(), info.length_axes.end(), runs))
+        bytes *= static_cast<double>(info.shape[axis]);
+    }
+    all += bytes;
+    if (bytes <= largest) continue;
+    largest = bytes;
+    name = info.name;
+  }
+  if (all <= limit) return;
+  throw InputError(
+      fmt::format("{}: the tensors take {:.0f} MB ('{}' alone {:.0f}), at most {:.0f} for files of "
+                  "this size; {}",
+                  file, all / 1e6, name, largest / 1e6, limit / 1e6, kRaisedBy));
 }
 
 std::int64_t LengthOf(const Bundle& bundle, std::int64_t index) {

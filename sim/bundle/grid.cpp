@@ -4,9 +4,26 @@
 
 namespace qsim::bundle {
 
+namespace {
+
+double Rounded(double x, Quantization q, QuantizeRule rule) {
+  const double zero = static_cast<double>(q.zero);
+  switch (rule) {
+    case QuantizeRule::kZeroThenHalfEven:
+      return std::nearbyint(x / q.scale + zero);
+    case QuantizeRule::kHalfEvenThenZero:
+      return std::nearbyint(x / q.scale) + zero;
+    case QuantizeRule::kHalfAwayThenZero:
+      return std::round(x / q.scale) + zero;
+  }
+  throw InternalError("a quantize rule that is none");
+}
+
+}  // namespace
+
 std::int32_t Quantize(double x, Quantization quantization, QuantRange range,
-                      std::int64_t* saturated) {
-  const double q = std::nearbyint(x / quantization.scale + static_cast<double>(quantization.zero));
+                      std::int64_t* saturated, QuantizeRule rule) {
+  const double q = Rounded(x, quantization, rule);
   const double clamped =
       std::clamp(q, static_cast<double>(range.qmin), static_cast<double>(range.qmax));
   if (saturated != nullptr && clamped != q) ++*saturated;
@@ -26,7 +43,8 @@ bool TensorScale::Rewritten() const {
   return true;
 }
 
-Grid::Grid(const TensorInfo& info, const TensorScale& scale) : info_(&info), scale_(&scale) {
+Grid::Grid(const TensorInfo& info, const TensorScale& scale, QuantizeRule rule)
+    : info_(&info), scale_(&scale), rule_(rule) {
   if (scale.axis == ChannelAxis::kLast) {
     channels_ = static_cast<std::size_t>(info.shape.back());
   } else if (scale.axis == ChannelAxis::kFirst) {
@@ -86,6 +104,12 @@ IntTensor Grid::Quantize(std::span<const float> real, std::int64_t* saturated) c
       units[i] = Clamped(rounded);
       changed += units[i] != rounded;
     }
+  } else if (rule_ != QuantizeRule::kZeroThenHalfEven) {
+    ForEach(real.size(), [&](std::size_t i, Quantization q) {
+      const double rounded = Rounded(static_cast<double>(real[i]), q, rule_);
+      units[i] = Clamped(std::isnan(rounded) ? static_cast<double>(q.zero) : rounded);
+      changed += units[i] != rounded;
+    });
   } else {
     changed = QuantizeEach(Layout(real.size()), real, units);
   }

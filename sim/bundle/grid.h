@@ -12,6 +12,7 @@
 #include "golden/ops/one_or_each.h"
 #include "golden/program/program.h"
 #include "sim/bundle/grid_vectors.h"
+#include "sim/config/section.h"
 #include "sim/namespaces.h"
 
 namespace qsim::bundle {
@@ -23,10 +24,11 @@ struct Quantization {
   bool operator==(const Quantization&) const = default;
 };
 
-// clamp(half_even(x / s + z), qmin, qmax), docs/numerics.md section 1.
+// clamp(half_even(x / s + z), qmin, qmax), or another rule of docs/numerics.md section 1.
 // *saturated, if not null, is incremented when the clamp changed the value.
 std::int32_t Quantize(double x, Quantization quantization, QuantRange range,
-                      std::int64_t* saturated = nullptr);
+                      std::int64_t* saturated = nullptr,
+                      QuantizeRule rule = QuantizeRule::kZeroThenHalfEven);
 
 // What the integers of a tensor mean: real = scale[c] * (q - zero[c]). No golden or RTL operation
 // reads it.
@@ -56,7 +58,8 @@ class Grid {
  public:
   // Both must outlive this. Of a tensor with a run-time length, values of any length are taken.
   // Throws InternalError where the scale does not fit the tensor.
-  Grid(const TensorInfo& info, const TensorScale& scale);
+  Grid(const TensorInfo& info, const TensorScale& scale,
+       QuantizeRule rule = QuantizeRule::kZeroThenHalfEven);
 
   // Of the axis along which scales and zero points run; 1 where there is one for the tensor.
   std::size_t channels() const { return channels_; }
@@ -123,6 +126,7 @@ class Grid {
 
   const TensorInfo* info_;
   const TensorScale* scale_;
+  QuantizeRule rule_;
   std::size_t channels_ = 1;
 };
 

@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "sim/io/files/limits.h"
 #include "sim/text/nearest_word.h"
 #include "sim/text/number.h"
 #include "sim/text/printable.h"
@@ -22,7 +23,7 @@ constexpr const char* kFooter =
     "Exit status: 0 as asked and equal; 1 a comparison found a difference;\n"
     "2 wrong usage, configuration or input; 3 a defect in qsim itself.\n"
     "Examples: qsim run --config configs/attn_config.yaml --input vectors/\n"
-    "'qsim COMMAND --help' describes a command.";
+    "'qsim COMMAND --help' describes one; all take --limits N (docs/formats.md).";
 
 constexpr std::size_t kLeftColumns = 26;
 constexpr std::int64_t kMostOfAnything = 1'000'000'000;
@@ -198,7 +199,10 @@ CommandLine::CommandLine(const std::string& version)
 CommandLine::~CommandLine() = default;
 
 Command CommandLine::Add(const std::string& name, const std::string& what) {
-  return Command(app_->add_subcommand(name, what));
+  const Command command(app_->add_subcommand(name, what));
+  // Named in the first help alone: it is for files that nearly nobody has.
+  command.Add("--limits", limits_, "Read files N times as large").Between(1, 1'000'000).Group("");
+  return command;
 }
 
 bool CommandLine::Parse(std::vector<std::string> words) {
@@ -215,6 +219,7 @@ bool CommandLine::Parse(std::vector<std::string> words) {
     app_->exit(error);  // --help, --version
     return false;
   }
+  SetLimits(limits_);
   return true;
 }
 

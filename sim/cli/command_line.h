@@ -82,6 +82,7 @@ class CommandLine {
 
  private:
   std::unique_ptr<CLI::App> app_;
+  std::int64_t limits_ = 1;  // of every command: docs/formats.md, "Limits"
 };
 
 }  // namespace qsim::cli

@@ -36,6 +36,8 @@ std::vector<std::string> Lines(const Config& config, int block) {
   // What is historic stands in no line, so that hashes stay what they were.
   if (numerics.softmax_division != SoftmaxDivision::kBefore)
     lines.push_back(fmt::format("numerics: softmax_division={}", Name(numerics.softmax_division)));
+  if (numerics.quantize != QuantizeRule::kZeroThenHalfEven)
+    lines.push_back(fmt::format("numerics: quantize={}", Name(numerics.quantize)));
   if (numerics.layernorm_eps != LayernormEps::kIgnore)
     lines.push_back(fmt::format("numerics: layernorm_eps={}", Name(numerics.layernorm_eps)));
   if (numerics.recurrence != Rounding::kHalfUp)

@@ -263,6 +263,7 @@ Numerics Config::NumericsFor(int block) const {
     if (level.softmax_division) numerics.softmax_division = level.softmax_division->value;
     if (level.layernorm) numerics.layernorm = level.layernorm->value;
     if (level.layernorm_eps) numerics.layernorm_eps = level.layernorm_eps->value;
+    if (level.quantize) numerics.quantize = level.quantize->value;
     if (level.gelu) numerics.gelu = level.gelu->value;
     if (level.recurrence) numerics.recurrence = level.recurrence->value;
     if (level.recurrence_chunk) numerics.recurrence_chunk = level.recurrence_chunk->value;

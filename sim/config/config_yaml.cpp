@@ -47,6 +47,9 @@ std::string NumericsText(const std::string& prefix, const std::string& contract,
              "{0}numerics.softmax_division: {7}\n{0}numerics.layernorm_eps: {8}\n",
              prefix, Name(n.rounding), Name(n.requantize), Name(n.residual_add), Name(n.softmax),
              Name(n.layernorm), Name(n.gelu), Name(n.softmax_division), Name(n.layernorm_eps)) +
+         (n.quantize == QuantizeRule::kZeroThenHalfEven
+              ? ""
+              : fmt::format("{}numerics.quantize: {}\n", prefix, Name(n.quantize))) +
          (n.recurrence == Rounding::kHalfUp
               ? ""
               : fmt::format("{}numerics.recurrence: {}\n", prefix, Name(n.recurrence))) +

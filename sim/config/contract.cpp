@@ -65,7 +65,7 @@ class ContractReader {
     }
     const YamlPtr operations = Required(*root_, "operations");
     CheckKeys(*operations, "operations.",
-              {"requantize", "residual_add", "softmax", "softmax_division", "layernorm",
+              {"quantize", "requantize", "residual_add", "softmax", "softmax_division", "layernorm",
                "layernorm_eps", "gelu", "recurrence", "recurrence_chunk", "last_steps"});
     ReadRequantize(*operations);
     if (operations->Find("last_steps") != nullptr) {
@@ -74,6 +74,8 @@ class ContractReader {
     Numerics& n = contract_.numerics;
     if (operations->Find("softmax_division") != nullptr)
       n.softmax_division = Choice<SoftmaxDivision>(*operations, "softmax_division");
+    if (operations->Find("quantize") != nullptr)
+      n.quantize = Choice<QuantizeRule>(*operations, "quantize");
     if (operations->Find("recurrence") != nullptr)
       n.recurrence = Choice<Rounding>(*operations, "recurrence");
     if (const YamlPtr chunk = operations->Find("recurrence_chunk")) {
@@ -208,6 +210,8 @@ std::vector<NumericsContract::Choice> NumericsContract::Operations() const {
     choices.push_back({"softmax_division", std::string(Name(numerics.softmax_division))});
   if (numerics.layernorm_eps != LayernormEps::kIgnore)
     choices.push_back({"layernorm_eps", std::string(Name(numerics.layernorm_eps))});
+  if (numerics.quantize != QuantizeRule::kZeroThenHalfEven)
+    choices.push_back({"quantize", std::string(Name(numerics.quantize))});
   if (numerics.recurrence != Rounding::kHalfUp)
     choices.push_back({"recurrence", std::string(Name(numerics.recurrence))});
   if (numerics.recurrence_chunk != 0)
@@ -261,7 +265,11 @@ NumericsContract LoadContract(std::string_view name_or_path) {
 }
 
 ModelContracts ReadContractsYaml(const std::filesystem::path& path) {
-  return ContractReader(LoadYaml(path), path.string()).Read();
+  return ReadContractsYaml(InputFile(path));
+}
+
+ModelContracts ReadContractsYaml(const InputFile& file) {
+  return ContractReader(LoadYaml(file), file.path().string()).Read();
 }
 
 std::string ModelContracts::Label() const {
@@ -330,6 +338,8 @@ std::vector<ContractDifference> CompareContracts(const ModelContracts& a, const 
     for (const auto& choice : y.Operations()) fields[choice.operation].second = choice.scheme;
     fields["layernorm_eps"] = {std::string(Name(x.numerics.layernorm_eps)),
                                std::string(Name(y.numerics.layernorm_eps))};
+    fields["quantize"] = {std::string(Name(x.numerics.quantize)),
+                          std::string(Name(y.numerics.quantize))};
     fields["scales"] = {std::string(Name(x.scales)), std::string(Name(y.scales))};
     for (const auto& [field, values] : fields) {
       if (values.first != values.second) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sim/config/section.h"
+#include "sim/io/files/input_file.h"
 
 namespace qsim::config {
 
@@ -58,6 +59,7 @@ std::vector<ContractDifference> CompareContracts(const ModelContracts& a, const 
 inline constexpr std::string_view kContractFile = "contract.yaml";
 std::string ContractsYaml(const ModelContracts& contracts);
 ModelContracts ReadContractsYaml(const std::filesystem::path& path);
+ModelContracts ReadContractsYaml(const InputFile& file);
 
 // The contracts that come with qsim (configs/contracts/), sorted by name.
 const std::vector<std::string>& BuiltinContracts();

@@ -145,6 +145,17 @@ constexpr auto NamesOf(LayernormEps /*enum*/) {
   });
 }
 
+// How a real number becomes an integer at the boundary, docs/numerics.md section 1: the zero point
+// joins before the rounding or behind it.
+enum class QuantizeRule : std::uint8_t { kZeroThenHalfEven, kHalfEvenThenZero, kHalfAwayThenZero };
+constexpr auto NamesOf(QuantizeRule /*enum*/) {
+  return std::to_array<NamedValue<QuantizeRule>>({
+      {QuantizeRule::kZeroThenHalfEven, "zero_then_half_even"},
+      {QuantizeRule::kHalfEvenThenZero, "half_even_then_zero"},
+      {QuantizeRule::kHalfAwayThenZero, "half_away_then_zero"},
+  });
+}
+
 struct Numerics {
   Rounding rounding = Rounding::kHalfUp;  // the default of the two below
   RequantRule requantize;
@@ -154,6 +165,7 @@ struct Numerics {
   LayernormKind layernorm = LayernormKind::kIbert;
   LayernormEps layernorm_eps = LayernormEps::kAdd;  // of RMS norms as well
   GeluKind gelu = GeluKind::kTable;
+  QuantizeRule quantize = QuantizeRule::kZeroThenHalfEven;
   Rounding recurrence =
       Rounding::kHalfUp;     // of both terms of a state's update, and of what reads it
   int recurrence_chunk = 0;  // rows of a chunk, 1..256; 0: the recurrence itself

@@ -77,6 +77,7 @@ struct NumericsSettings {
   Optional<SoftmaxDivision> softmax_division;
   Optional<LayernormKind> layernorm;
   Optional<LayernormEps> layernorm_eps;
+  Optional<QuantizeRule> quantize;
   Optional<GeluKind> gelu;
   Optional<Rounding> recurrence;
   Optional<int> recurrence_chunk;

@@ -82,6 +82,9 @@ void SettingsReader::Read(const Place& place, std::string_view key, const YamlNo
   const bool repeated = !seen_.insert(path).second;
   const std::vector<std::string> words = KeysOf(place);
   if (std::find(words.begin(), words.end(), head) == words.end()) {
+    if (node.anchored && place.kind == PlaceKind::kRoot)
+      Fail(path, line,
+           fmt::format("unknown key; one that only holds an anchor is called x-{}", head));
     Fail(path, line, "unknown key; " + SuggestWord(head, words));
   }
   if (repeated) Fail(path, line, "appears twice, dotted and nested");
@@ -133,9 +136,9 @@ std::vector<std::string> SettingsReader::KeysOf(const Place& place) const {
       return {"array_rows",      "array_cols", "acc_bits",      "acc_policy",
               "multiplier_bits", "requant",    "residual_bits", "state_bits"};
     case PlaceKind::kNumerics:
-      return {"contract",   "requantize",       "softmax", "softmax_division",
-              "layernorm",  "layernorm_eps",    "gelu",    "residual_add",
-              "recurrence", "recurrence_chunk", "rounding"};
+      return {"contract",   "requantize",       "softmax",  "softmax_division",
+              "layernorm",  "layernorm_eps",    "gelu",     "residual_add",
+              "recurrence", "recurrence_chunk", "rounding", "quantize"};
     case PlaceKind::kW8a8:
       return {"granularity", "a_symmetric",   "w_symmetric",     "wide_bits",
               "smooth",      "observer_type", "percentile_alpha"};

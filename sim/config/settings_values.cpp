@@ -275,6 +275,8 @@ bool SettingsReader::ReadNumericsValue(const Place& place, const std::string& ke
     Assign(numerics.layernorm, OneOf<LayernormKind>(leaf, "layernorm"), leaf);
   } else if (key == "layernorm_eps") {
     Assign(numerics.layernorm_eps, OneOf<LayernormEps>(leaf, "layernorm_eps"), leaf);
+  } else if (key == "quantize") {
+    Assign(numerics.quantize, OneOf<QuantizeRule>(leaf, "rule"), leaf);
   } else if (key == "gelu") {
     Assign(numerics.gelu, OneOf<GeluKind>(leaf, "gelu"), leaf);
   } else if (key == "recurrence") {
@@ -339,6 +341,7 @@ void SettingsReader::ReadContract(const Place& place, const Leaf& leaf) {
   Assign(numerics.layernorm, contract.numerics.layernorm, leaf);
   Assign(numerics.layernorm_eps, contract.numerics.layernorm_eps, leaf);
   Assign(numerics.gelu, contract.numerics.gelu, leaf);
+  Assign(numerics.quantize, contract.numerics.quantize, leaf);
   Assign(numerics.recurrence, contract.numerics.recurrence, leaf);
   Assign(numerics.recurrence_chunk, contract.numerics.recurrence_chunk, leaf);
   Assign(block.hardware.requant, contract.scales, leaf);

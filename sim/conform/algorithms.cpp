@@ -5,7 +5,7 @@ namespace qsim::conform {
 const ConformAlgorithm* FindConformAlgorithm(std::string_view op, std::string_view algorithm) {
   for (const auto family :
        {RequantAlgorithms, MatmulRequantAlgorithms, SoftmaxAlgorithms, LayernormAlgorithms,
-        GeluAlgorithms, AttentionAlgorithms, ObserverAlgorithms}) {
+        GeluAlgorithms, AttentionAlgorithms, ObserverAlgorithms, QuantizeAlgorithms}) {
     for (const ConformAlgorithm& entry : family()) {
       if (entry.op == op && entry.algorithm == algorithm) return &entry;
     }

@@ -30,6 +30,7 @@ std::span<const ConformAlgorithm> LayernormAlgorithms();
 std::span<const ConformAlgorithm> GeluAlgorithms();
 std::span<const ConformAlgorithm> AttentionAlgorithms();
 std::span<const ConformAlgorithm> ObserverAlgorithms();
+std::span<const ConformAlgorithm> QuantizeAlgorithms();
 
 // Null for a pair that no family has.
 const ConformAlgorithm* FindConformAlgorithm(std::string_view op, std::string_view algorithm);

@@ -7,8 +7,10 @@
 
 #include "sim/error.h"
 #include "sim/io/files/input_file.h"
-#include "sim/text/printable.h"
+#include "sim/io/files/json_text.h"
+#include "sim/io/files/limits.h"
 #include "sim/io/tensors/shape.h"
+#include "sim/text/printable.h"
 
 namespace qsim::conform {
 namespace {
@@ -34,7 +36,7 @@ CaseTensors ReadTensors(const ConformCase& c, const json& object, const char* ke
   CaseTensors tensors;
   for (const auto& [name, file] : found->items()) {
     if (!file.is_string()) c.Reject(fmt::format("{}.{} is not a file name", key, Printable(name)));
-    tensors.emplace(name, ReadExactNpy(c.dir() / file.get<std::string>()));
+    tensors.emplace(name, ReadExactNpy(InputFile(c.dir(), file.get<std::string>())));
   }
   return tensors;
 }
@@ -77,8 +79,8 @@ std::int64_t IntegerOf(const ConformCase& c, const json& value, const std::strin
 ConformCase ConformCase::Load(const std::filesystem::path& dir) {
   ConformCase c;
   c.dir_ = dir;
-  const json parsed = json::parse(ReadTextFile(dir / "case.json", kMaxCaseBytes, "a case"), nullptr,
-                                  /*allow_exceptions=*/false);
+  const std::filesystem::path file = dir / "case.json";
+  const json parsed = ParseJson(ReadTextFile(file, kMaxCaseBytes, "a case"), file.string());
   if (!parsed.is_object()) c.Reject("is not a JSON object");
   c.op_ = TextOf(c, parsed, "op");
   c.algorithm_ = TextOf(c, parsed, "algorithm");
@@ -92,6 +94,14 @@ ConformCase ConformCase::Load(const std::filesystem::path& dir) {
 
 void ConformCase::Reject(const std::string& what) const {
   throw InputError(fmt::format("{}: {}", (dir_ / "case.json").string(), what));
+}
+
+void ConformCase::CheckSize(std::int64_t rows, std::int64_t columns) const {
+  constexpr std::int64_t kMostElements = std::int64_t{1} << 24;
+  if (columns > 0 && rows > Raised(kMostElements) / columns) {
+    Reject(fmt::format("a result of {} x {} elements, at most {} are computed; {}", rows, columns,
+                       Raised(kMostElements), kRaisedBy));
+  }
 }
 
 bool ConformCase::HasParam(std::string_view key) const { return params_.contains(key); }

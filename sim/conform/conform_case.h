@@ -57,6 +57,8 @@ class ConformCase {
   bool HasOutput(std::string_view name) const;
 
   // Throws InputError "<dir>/case.json: <what>".
+  // Throws InputError where a result of so many elements is more than such a case is for.
+  void CheckSize(std::int64_t rows, std::int64_t columns) const;
   [[noreturn]] void Reject(const std::string& what) const;
 
  private:

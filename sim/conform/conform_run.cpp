@@ -10,9 +10,9 @@
 #include "golden/program/program.h"
 #include "sim/conform/algorithms.h"
 #include "sim/error.h"
+#include "sim/io/tensors/shape.h"
 #include "sim/text/nearest_word.h"
 #include "sim/text/printable.h"
-#include "sim/io/tensors/shape.h"
 
 namespace qsim::conform {
 namespace {
@@ -56,6 +56,8 @@ auto RejectingWith(const ConformCase& c, Function run) {
     c.Reject(fmt::format("outside the domain of {}: {}", c.algorithm(), error.what()));
   } catch (const ProgramError& error) {
     c.Reject(error.what());
+  } catch (const nlohmann::json::exception& error) {
+    c.Reject(fmt::format("a parameter of {} has another type: {}", c.algorithm(), error.what()));
   }
 }
 

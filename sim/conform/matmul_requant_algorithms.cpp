@@ -5,6 +5,7 @@
 #include "golden/ops/one_or_each.h"
 #include "golden/ops/requant/tflite.h"
 #include "sim/conform/algorithms.h"
+#include "sim/io/tensors/shape.h"
 
 namespace qsim::conform {
 namespace {
@@ -110,6 +111,9 @@ CaseTensors FullyConnected(const ConformCase& c, Backend& backend) {
   const std::vector<std::int8_t> input = Int8Values(c, "input"), weights = Int8Values(c, "weights");
   std::vector<std::int32_t> bias;
   if (c.HasInput("bias")) bias = c.InputValues32("bias");
+  shape.back() = 1;
+  const auto all_rows = CheckedElementCount(shape);
+  c.CheckSize(all_rows.value_or(INT64_MAX), n);
   shape.back() = n;
   std::vector<std::int32_t> acc(static_cast<std::size_t>(ElementCount(shape)));
   const std::int64_t rows = n == 0 ? 0 : static_cast<std::int64_t>(acc.size()) / n;
@@ -129,6 +133,8 @@ CaseTensors BatchMatmul(const ConformCase& c, Backend& backend) {
   }
   const std::int64_t m = left[2], k = left[3], n = right[2];
   const Shape shape = {std::max(left[0], right[0]), std::max(left[1], right[1]), m, n};
+  const auto products = CheckedElementCount({shape[0], shape[1], m});
+  c.CheckSize(products.value_or(INT64_MAX), n);
   const std::vector<std::int8_t> lhs = Int8Values(c, "lhs"), rhs = Int8Values(c, "rhs_t");
   std::vector<std::int32_t> acc(static_cast<std::size_t>(ElementCount(shape)));
   // The matrix of an operand that serves batch b and head h.

@@ -11,6 +11,7 @@
 
 #include "sim/error.h"
 #include "sim/io/files/input_file.h"
+#include "sim/io/files/json_text.h"
 #include "sim/text/printable.h"
 
 namespace qsim::inputs {
@@ -63,8 +64,8 @@ void TakeNumbers(Json& json) {
 }  // namespace
 
 Json ReadConfiguration(const std::filesystem::path& path) {
-  Json json = Json::parse(WithoutBareNumbers(ReadTextFile(path, kLongest, "a configuration")),
-                          nullptr, false);
+  Json json =
+      ParseJson(WithoutBareNumbers(ReadTextFile(path, kLongest, "a configuration")), path.string());
   if (!json.is_object())
     throw InputError(fmt::format("{}: is not a JSON object", Printable(path.string())));
   TakeNumbers(json);

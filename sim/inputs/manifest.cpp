@@ -241,9 +241,10 @@ class ManifestReader {
       auto& member = manifest_.geometry.*key.member;
       if (member) FailKey(entry, "is given twice");
       const auto value = AsInteger(*entry.value);
-      if (!value || *value < 1 || *value > kLargestDimension) {
-        FailKey(entry, fmt::format("expected an integer in 1..{}, got {}", kLargestDimension,
-                                   entry.value->Describe()));
+      const std::int64_t most = key.member == &Geometry::depth ? kMostLayers : kLargestDimension;
+      if (!value || *value < 1 || *value > most) {
+        FailKey(entry,
+                fmt::format("expected an integer in 1..{}, got {}", most, entry.value->Describe()));
       }
       member = *value;
       return true;

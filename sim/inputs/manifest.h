@@ -17,6 +17,9 @@
 
 namespace qsim::inputs {
 
+// Blocks of a network, whatever says how many.
+inline constexpr std::int64_t kMostLayers = 9999;
+
 // What the manifest says about the model. Whatever the weights can tell may be left out.
 struct Geometry {
   std::optional<std::int64_t> image;     // pixels per side

@@ -84,7 +84,8 @@ class Reader {
   }
 
   std::int64_t Positive(const std::string& key, const Json& value) const {
-    if (!value.is_number_integer() || value.get<double>() < 1 || value.get<double>() > 1 << 20)
+    const double most = key == "num_hidden_layers" ? static_cast<double>(kMostLayers) : 1 << 20;
+    if (!value.is_number_integer() || value.get<double>() < 1 || value.get<double>() > most)
       FailKey(key, value, "a positive integer");
     return value.get<std::int64_t>();
   }

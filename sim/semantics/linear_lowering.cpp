@@ -82,7 +82,7 @@ Activation Recentred(Activation grid) {
 }
 
 QuantizedLinear QuantizeLinear(const RealLayer& layer, const Activation& grid,
-                               const std::vector<double>& mean) {
+                               const std::vector<double>& mean, QuantizeRule rule) {
   const std::int64_t channels = layer.weight.shape[0];
   const std::int64_t depth = layer.weight.shape[1];
   const auto width = static_cast<std::size_t>(depth);
@@ -97,7 +97,8 @@ QuantizedLinear QuantizeLinear(const RealLayer& layer, const Activation& grid,
     const std::int32_t recentre = q.zero - zero[n];
     for (std::size_t k = n * width; k < (n + 1) * width; ++k) {
       weight[k] = static_cast<std::int8_t>(
-          Quantize(static_cast<double>(layer.weight.data[k]), q, grid.range) - recentre);
+          Quantize(static_cast<double>(layer.weight.data[k]), q, grid.range, nullptr, rule) -
+          recentre);
     }
     double correction = 0;
     for (std::size_t k = 0; k < mean.size(); ++k) {

@@ -42,6 +42,7 @@ struct QuantizedLinear {
 // folded bias does not fit int32. `mean`: of the input's channels, in the units of the weights;
 // then the bias takes up what rounding the weights changes in the mean. Empty: it does not.
 QuantizedLinear QuantizeLinear(const RealLayer& layer, const Activation& grid,
-                               const std::vector<double>& mean = {});
+                               const std::vector<double>& mean = {},
+                               QuantizeRule rule = QuantizeRule::kZeroThenHalfEven);
 
 }  // namespace qsim::semantics

@@ -11,6 +11,7 @@
 #include "sim/config/config_yaml.h"
 #include "sim/error.h"
 #include "sim/io/files/hash.h"
+#include "sim/io/files/limits.h"
 #include "sim/io/yaml/yaml_document.h"
 #include "sim/io/yaml/yaml_values.h"
 #include "sim/text/nearest_word.h"
@@ -20,7 +21,7 @@ namespace qsim::sweep {
 namespace {
 
 constexpr std::string_view kEachBlock = "blocks.*.";
-constexpr std::int64_t kMostPoints = 1'000'000;
+constexpr std::int64_t kMostPoints = 10'000;
 constexpr std::int64_t kUnbounded = std::numeric_limits<std::int64_t>::max();
 
 // Steele, Lea and Flood's SplitMix64: its numbers are the same everywhere.
@@ -264,7 +265,7 @@ SweepSpace SweepSpace::Load(const std::filesystem::path& file, const Config& bas
   for (const YamlPtr& item : axes->items) {
     for (SweepAxis& axis : reader.Axes(*item)) space.axes_.push_back(std::move(axis));
   }
-  if (root->Find("points")) space.points_ = reader.Integer(*root, "points", 1, kMostPoints);
+  if (root->Find("points")) space.points_ = reader.Integer(*root, "points", 1, Raised(kMostPoints));
   if (root->Find("seed")) {
     space.seed_ = static_cast<std::uint64_t>(reader.Integer(*root, "seed", 0, kUnbounded));
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <span>
 #include <utility>
 
 #include "sim/namespaces.h"
@@ -38,7 +39,9 @@ std::optional<std::string> NearestWord(std::string_view word,
   if (word.size() > kLongestWord) return std::nullopt;
   std::optional<std::string> best;
   std::size_t best_distance = 0, best_letters = 0;
-  for (const std::string& candidate : words) {
+  constexpr std::size_t kMostWords = 20'000;
+  for (const std::string& candidate : std::span(words).first(std::min(words.size(), kMostWords))) {
+    if (candidate.size() > 2 * kLongestWord) continue;
     const std::size_t letters = EditDistance(word, candidate);
     std::size_t distance = letters;
     // "Percentile" for "PercentileObserver": a beginning is closer than its missing letters say.

@@ -321,6 +321,70 @@ TEST_F(HostileBundle, MessagesNameFileAndLine) {
   EXPECT_THAT(ErrorWith("scales.yaml", "kind: linear", "kind: linea"), HasSubstr("scales.yaml:"));
 }
 
+// Of tensors and of weights alike.
+TEST_F(HostileBundle, ScalesAndZeroPointsAreChecked) {
+  const std::string scales = ReadBytes(directory_ / "scales.yaml");
+  std::size_t checked = 0;
+  for (std::size_t at = scales.find("scale: ["); at != std::string::npos;
+       at = scales.find("scale: [", at + 1)) {
+    const std::size_t first = at + 8;
+    const std::size_t end = scales.find_first_of(",]", first);
+    for (const char* bad : {"0", "-1", "inf", "nan", "1e301", "1e-301", ""}) {
+      std::string changed = scales;
+      WriteBytes(directory_ / "scales.yaml", changed.replace(first, end - first, bad));
+      EXPECT_THAT(Error(), HasSubstr("scales.yaml:")) << bad << " at " << at;
+    }
+    ++checked;
+  }
+  EXPECT_GT(checked, 10u);
+  const std::size_t zero = scales.find("zero_point: [") + 13;
+  for (const char* bad : {"99999999", "-99999999", "0.5", "1e9", "0, 0, 0"}) {
+    std::string changed = scales;
+    WriteBytes(directory_ / "scales.yaml",
+               changed.replace(zero, scales.find_first_of(",]", zero) - zero, bad));
+    EXPECT_THAT(Error(), HasSubstr("scales.yaml:")) << bad;
+  }
+  WriteBytes(directory_ / "scales.yaml", scales);
+  EXPECT_THAT(ErrorWith("scales.yaml", "scale: [", "scale: [0, "),
+              ::testing::AnyOf(HasSubstr("channel 0: scale is 0"), HasSubstr("needs one scale")));
+  EXPECT_EQ(Error(), "");
+}
+
+// Absolute paths and "..", links to elsewhere and files that have another name.
+TEST_F(HostileBundle, NothingOutsideIsRead) {
+  const fs::path array = directory_ / "arrays" / "blocks.0.attn_proj.weight.npy";
+  const fs::path elsewhere = temp_.path() / "elsewhere.npy";
+  fs::rename(array, elsewhere);
+  fs::create_symlink(elsewhere, array);
+  EXPECT_THAT(Error(), HasSubstr("is or lies behind a symbolic link"));
+  fs::remove(array);
+  fs::create_hard_link(elsewhere, array);
+  EXPECT_THAT(Error(), HasSubstr("has another name elsewhere (a hard link)"));
+  fs::remove(array);
+  fs::copy_file(elsewhere, array);
+  EXPECT_EQ(Error(), "");
+  fs::rename(directory_ / "arrays", temp_.path() / "arrays");
+  fs::create_directory_symlink(temp_.path() / "arrays", directory_ / "arrays");
+  EXPECT_THAT(Error(), HasSubstr("is or lies behind a symbolic link"));
+  // The user's own word for the bundle may be a link.
+  fs::remove(directory_ / "arrays");
+  fs::rename(temp_.path() / "arrays", directory_ / "arrays");
+  fs::create_directory_symlink(directory_, temp_.path() / "link");
+  EXPECT_EQ(LoadBundle(temp_.path() / "link").images(), 1);
+}
+
+TEST_F(HostileBundle, AProgramIsNoLargerThanItsFilesCallFor) {
+  std::string text = ReadBytes(directory_ / "program.yaml");
+  const std::size_t ops = text.find("tensors:\n") + 9;
+  text.insert(ops,
+              "  - name: huge\n    shape: [40000, 40000]\n    dtype: int8\n    qmin: -128\n"
+              "    qmax: 127\n");
+  WriteBytes(directory_ / "program.yaml", text);
+  std::ofstream(directory_ / "scales.yaml", std::ios::app)
+      << "huge:\n  kind: linear\n  channel_axis: none\n  scale: [1]\n  zero_point: [0]\n";
+  EXPECT_THAT(Error(), HasSubstr("('huge' alone 1600)"));
+}
+
 TEST_F(HostileBundle, InputsAreCheckedAgainstTheProgram) {
   const fs::path path = directory_ / "inputs" / "blocks.0.input.npy";
   const std::string original = ReadBytes(path);

@@ -38,6 +38,7 @@ TEST(ConfigYaml, KeepsEverySetting) {
            {"intSoft.quantization_method=Log2", "blocks.1.numerics.softmax=log_int"},
            {"numerics.softmax=shiftmax", "blocks.0.numerics.rounding=floor"},
            {"numerics.contract=tosa"},
+           {"numerics.quantize=half_even_then_zero"},
            {"numerics.contract=ibert", "blocks.1.numerics.contract=tflite-double"},
            {"hardware.array_rows=3", "hardware.requant=power_of_two", "hardware.multiplier_bits=31",
             "hardware.acc_policy=wrap"}}) {

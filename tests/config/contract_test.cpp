@@ -55,6 +55,19 @@ TEST(Contract, TheShippedOnesLoadAndDifferInArithmetic) {
   EXPECT_EQ(hashes.size(), BuiltinContracts().size());
 }
 
+TEST(Contract, ChoosesHowRealNumbersBecomeIntegers) {
+  const ModelContracts contracts = With({"numerics.quantize=half_away_then_zero"}).Contracts();
+  EXPECT_EQ(contracts.model.numerics.quantize, QuantizeRule::kHalfAwayThenZero);
+  EXPECT_NE(contracts.model.Hash(), LoadContract("default").Hash());
+  const testing::TempDir dir;
+  const ModelContracts read = ReadContractsYaml(Write(dir, ContractsYaml(contracts)));
+  EXPECT_EQ(read.model.numerics.quantize, QuantizeRule::kHalfAwayThenZero);
+  const auto differences = CompareContracts(With({}).Contracts(), contracts);
+  ASSERT_EQ(differences.size(), 1u);
+  EXPECT_EQ(differences[0].a, "zero_then_half_even");
+  EXPECT_EQ(differences[0].b, "half_away_then_zero");
+}
+
 // A hash names arithmetic: when it changes, so has the meaning of every file that carries it.
 TEST(Contract, TheDefaultsHashIsPinned) {
   EXPECT_EQ(LoadContract("default").Choices(),

@@ -83,6 +83,28 @@ TEST_F(ConformRun, ABrokenCaseDoesNotHideTheOthers) {
   EXPECT_THAT(report.errors[1], HasSubstr("c_no_json/case.json: is not a JSON object"));
 }
 
+TEST_F(ConformRun, HostileCasesAreNamedAndPassedOver) {
+  WriteCase("a_right", {204, 51});
+  const auto with = [&](const std::string& name, const std::string& json) {
+    std::ofstream(WriteCase(name, {204, 51}) / "case.json") << json;
+  };
+  with("b_deep", "{\"a\":" + std::string(66'000, '[') + std::string(66'000, ']') + "}");
+  with("c_outside",
+       R"({"op":"softmax","algorithm":"ita","inputs":{"x":"../a_right/x.npy"},"outputs":{}})");
+  const fs::path empty = WriteCase("d_empty_products", {204, 51});
+  WriteNpy(empty / "x.npy", IntTensor(DType::kInt8, {1, 1, 60'000, 0}));
+  std::ofstream(empty / "case.json")
+      << R"({"op":"matmul_requant","algorithm":"cmsisnn_batch_matmul_s8","params":{"multiplier":1,)"
+      << R"("shift":0,"activation_min":-128,"activation_max":127},)"
+      << R"("inputs":{"lhs":"x.npy","rhs_t":"x.npy"},"outputs":{"y":"x.npy"}})";
+  const ConformReport report = Run();
+  EXPECT_EQ(report.Total().golden.elements, 2);
+  ASSERT_EQ(report.errors.size(), 3U);
+  EXPECT_THAT(report.errors[0], HasSubstr("b_deep/case.json: byte 68 is nested deeper than 64"));
+  EXPECT_THAT(report.errors[1], HasSubstr("'..' is not followed"));
+  EXPECT_THAT(report.errors[2], HasSubstr("a result of 60000 x 60000 elements"));
+}
+
 TEST_F(ConformRun, OnlySelects) {
   WriteCase("right", {204, 51});
   EXPECT_EQ(Run("softmax/ita").Total().cases, 1);

@@ -455,6 +455,39 @@ CaseTensors Observer(const ConformCase& c) {
   return {{"scale", scale}, {"zero_point", ToTensor(zero)}, {"q", ToTensor(q)}};
 }
 
+// ---- quantize ----
+
+template <typename Integer>
+CaseTensors Boundary(const ConformCase& c, Integer integer) {
+  const DoubleTensor& x = c.RealInput("x");
+  const DoubleTensor& scale = c.RealInput("scale");
+  const Integers zero = ReadIntegers(c, "zero_point");
+  const auto channels = static_cast<std::size_t>(x.shape.back());
+  Integers q{x.shape, {}};
+  for (std::size_t i = 0; i < x.data.size(); ++i) {
+    const auto of = [&](const auto& list) { return list[list.size() == 1 ? 0 : i % channels]; };
+    const mpq_class steps = mpq_class(x.data[i]) / mpq_class(of(scale.data));
+    q.values.push_back(Clamp(integer(steps, of(zero.values)), Param(c, "qmin"), Param(c, "qmax")));
+  }
+  return {{"q", ToTensor(q)}};
+}
+
+CaseTensors ZeroThenHalfEven(const ConformCase& c) {
+  return Boundary(c, [](const mpq_class& x, const mpz_class& z) {
+    return derivation::HalfEven(x + mpq_class(z));
+  });
+}
+CaseTensors HalfEvenThenZero(const ConformCase& c) {
+  return Boundary(c, [](const mpq_class& x, const mpz_class& z) -> mpz_class {
+    return derivation::HalfEven(x) + z;
+  });
+}
+CaseTensors HalfAwayThenZero(const ConformCase& c) {
+  return Boundary(c, [](const mpq_class& x, const mpz_class& z) -> mpz_class {
+    return derivation::HalfAway(x) + z;
+  });
+}
+
 using Family = std::map<std::string, CaseTensors (*)(const ConformCase&)>;
 
 const std::map<std::string, Family>& Families() {
@@ -503,7 +536,9 @@ const std::map<std::string, Family>& Families() {
         {"fqvit_ema", Observer<RangeEstimator::kEma>},
         {"fqvit_percentile", Observer<RangeEstimator::kPercentile>},
         {"fqvit_omse", Observer<RangeEstimator::kOmse>},
-        {"fqvit_ptf", Observer<RangeEstimator::kPtf>}}}};
+        {"fqvit_ptf", Observer<RangeEstimator::kPtf>}}},
+      {"quantize",
+       {{"qsim", ZeroThenHalfEven}, {"onnx", HalfEvenThenZero}, {"tflite", HalfAwayThenZero}}}};
   return families;
 }
 

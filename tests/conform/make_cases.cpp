@@ -490,7 +490,7 @@ ordered_json Narrowed(const std::string& in, const std::string& out, std::int64_
 }
 
 void WriteNetwork(const fs::path& root, const std::string& algorithm, const std::string& softmax,
-                  const ordered_json& constants) {
+                  const ordered_json& constants, const std::string& suffix = "") {
   constexpr std::int64_t kS = 6, kE = 8, kHidden = 10;
   const ordered_json query = {{"heads", 2}, {"perm", {0, 2, 1, 3}}};
   const ordered_json key = {{"heads", 2}, {"perm", {0, 2, 3, 1}}};
@@ -520,7 +520,7 @@ void WriteNetwork(const fs::path& root, const std::string& algorithm, const std:
   steps.push_back(Step("matmul", {"gelu", "w_fc2"}, "fc2_acc"));
   steps.push_back(Narrowed("fc2_acc", "out", 80));
 
-  CaseWriter c(root, "attention", algorithm, softmax);
+  CaseWriter c(root, "attention", algorithm, softmax + suffix);
   c.Param("steps", steps).Random("x", {1, kS, kE}, -128, 127);
   c.Random("ln_weight", {kE}, -9000, 9000).Random("ln_bias", {kE}, -4000, 4000);
   for (const char* name : {"k", "q", "v"}) {
@@ -536,6 +536,7 @@ void WriteAttention(const fs::path& root) {
   WriteIta(root, "one_pass_relu", "one_pass", "relu");
   WriteNetwork(root, "icct_block", "itamax", ordered_json::object());
   WriteNetwork(root, "icct_block", "itapartialmax", {{"group", 4}});
+  WriteNetwork(root, "icct_block", "itapartialmax", {{"group", 4}, {"levels", 128}}, "_7bit");
   WriteNetwork(root, "deeploy_attention", "isoftmax",
                {{"levels", 256}, {"coeffA", 1}, {"coeffB", 173}, {"coeffC", 15599}, {"log2", 127}});
 }
@@ -570,6 +571,29 @@ void WriteObservers(const fs::path& root) {
   }
 }
 
+// ---- quantize ----
+
+// Every other value is a tie; scales are powers of two, so that ties are exact.
+void WriteQuantizers(const fs::path& root) {
+  for (const char* algorithm : {"qsim", "onnx", "tflite"}) {
+    for (const bool is_signed : {true, false}) {
+      CaseWriter c(root, "quantize", algorithm, is_signed ? "channel_int8" : "tensor_uint8");
+      c.Params({{"qmin", is_signed ? -128 : 0}, {"qmax", is_signed ? 127 : 255}});
+      DoubleTensor x = Reals(c.draw(), {8, 6}, -1100, 1100, 3);
+      for (std::size_t i = 0; i < x.data.size(); i += 2)
+        x.data[i] = std::floor(x.data[i]) / 8 + 0.5;
+      c.Input("x", x);
+      if (is_signed) {
+        c.Input("scale", DoubleTensor{{6}, {1, 0.5, 0.25, 1, 2, 0.125}});
+        c.Input("zero_point", {6}, {-3, 0, 7, -128, 1, 126});
+      } else {
+        c.Input("scale", DoubleTensor{{1}, {1}}).Input("zero_point", {1}, {127});
+      }
+      c.Derive("Ties at odd zero points tell the three rules apart.");
+    }
+  }
+}
+
 }  // namespace
 }  // namespace qsim::testing
 
@@ -586,4 +610,5 @@ int main(int argc, char** argv) {
   qsim::testing::WriteGelus(root);
   qsim::testing::WriteAttention(root);
   qsim::testing::WriteObservers(root);
+  qsim::testing::WriteQuantizers(root);
 }

@@ -59,7 +59,13 @@ TEST(YamlDocumentTest, EmptyFilesAreAnError) {
 
 TEST(YamlDocumentTest, SyntaxErrorsNameTheLine) {
   EXPECT_THAT(ErrorFor("a: 1\nb: [1, 2\nc: 3\n"), StartsWith("c.yaml:"));
-  EXPECT_THAT(ErrorFor("a: 1\n\tb: 2\n"), StartsWith("c.yaml:2: invalid YAML"));
+  EXPECT_THAT(ErrorFor("a: 1\n\tb: 2\n"),
+              StartsWith("c.yaml:2: invalid YAML: a tab in the indentation"));
+  EXPECT_THAT(ErrorFor("a:\n  b: 1\n  \tc: 2\n"), StartsWith("c.yaml:3: invalid YAML: a tab"));
+  EXPECT_THAT(ErrorFor("a:\n\xc2\xa0 b: 1\n"),
+              StartsWith("c.yaml:2: invalid YAML: a no-break space"));
+  EXPECT_THAT(ErrorFor("---\n\xef\xbb\xbf# note\na:\n  b: 1\n"),
+              HasSubstr("a byte order mark inside"));
   EXPECT_THAT(ErrorFor("a: 1\nb: 'open\n"), StartsWith("c.yaml:2: invalid YAML: text without its"));
   EXPECT_THAT(ErrorFor("a: \"é\"\nb: \"open\\\"\n"),
               StartsWith("c.yaml:2: invalid YAML: text without"));
@@ -123,6 +129,30 @@ TEST(YamlDocumentTest, AnchorsAndMergeKeys) {
   EXPECT_THAT(ErrorFor("a: &a {<<: *a}"), HasSubstr("an alias inside its own anchor"));
 }
 
+TEST(YamlDocumentTest, KeysOfNobodyAreForAnchors) {
+  const YamlPtr root = Parse("x-common: &c {bits: 6}\na: {<<: *c}\nb: {x-own: 1}\n");
+  ASSERT_EQ(root->entries.size(), 2u);
+  EXPECT_EQ(root->Find("a")->Find("bits")->scalar, "6");
+  EXPECT_NE(root->Find("b")->Find("x-own"), nullptr);
+  EXPECT_TRUE(Parse("base: &b {bits: 6}\n")->entries[0].value->anchored);
+}
+
+TEST(YamlDocumentTest, AQuotedNumberIsSaidToBeText) {
+  EXPECT_EQ(Parse("a: \"6\"\n")->Find("a")->Describe(), "'6' in quotes, which is text; write 6");
+  EXPECT_EQ(Parse("a: 'True'\n")->Find("a")->Describe(),
+            "'True' in quotes, which is text; write True");
+  EXPECT_EQ(Parse("a: 'six'\n")->Find("a")->Describe(), "'six'");
+}
+
+TEST(YamlDocumentTest, ManyValuesAndLongChainsAreRejected) {
+  std::string chain = "a0: &a0 {k: 1}\n";
+  for (int i = 1; i < 100; ++i) chain += fmt::format("a{0}: &a{0} {{k: *a{1}}}\n", i, i - 1);
+  EXPECT_THAT(ErrorFor(chain), HasSubstr("c.yaml:65: aliases of aliases nested deeper than 64"));
+  std::string ones = "- [1";
+  for (int i = 0; i < 500'000; ++i) ones += ",1";
+  EXPECT_THAT(ErrorFor(ones + "]\n"), HasSubstr("more than 500000 values; --limits N raises"));
+}
+
 TEST(YamlDocumentTest, BombsAreRejected) {
   for (const char* open : {"[", "{a: ", "- ", "? "}) {
     std::string text;
@@ -131,7 +161,7 @@ TEST(YamlDocumentTest, BombsAreRejected) {
   }
   // A billion laughs: shared nodes, so harmless.
   std::string laughs = "a0: &a0 [x, x]\n";
-  for (int i = 1; i < 60; ++i) laughs += fmt::format("a{0}: &a{0} [*a{1}, *a{1}]\n", i, i - 1);
+  for (int i = 1; i < 50; ++i) laughs += fmt::format("a{0}: &a{0} [*a{1}, *a{1}]\n", i, i - 1);
   EXPECT_EQ(ErrorFor(laughs), "");
   // Merges that multiply.
   std::string merges = "m0: &m0 {";

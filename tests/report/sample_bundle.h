@@ -36,6 +36,7 @@ class SampleBundleBuilder {
               TensorScale scale = {
                   TensorScale::Kind::kLinear, ChannelAxis::kNone, {0.0125}, {-3}}) {
     bundle_.program.tensors.push_back({name, std::move(shape), dtype, range});
+    for (std::int32_t& zero : scale.zero) zero = std::max(zero, range.qmin);  // a code
     bundle_.scales[name] = std::move(scale);
   }
   void Input(const std::string& name, Shape shape, DType dtype, QuantRange range) {

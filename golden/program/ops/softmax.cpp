@@ -54,12 +54,16 @@ void SoftmaxOp::Check(const Checker& checker) const {
           "exp_high must have an entry for each 256 codes of the scores");
     }
     const QuantRange range = SoftmaxOutputRange(p, division);
-    const DType dtype = range.qmin < 0 ? DType::kInt8 : DType::kUint8;
-    checker.Require(range.qmin >= -128 && range.qmax <= (range.qmin < 0 ? 127 : 255),
-                    "output does not fit 8 bits");
-    checker.Require(out.dtype == dtype && out.range == range,
-                    "output must be " + std::string(Name(dtype)) + " in " +
-                        std::to_string(range.qmin) + ".." + std::to_string(range.qmax));
+    // 0..127 fits either.
+    const bool as_signed = range.qmin >= -128 && range.qmax <= 127;
+    const bool as_unsigned = range.qmin >= 0 && range.qmax <= 255;
+    checker.Require(as_signed || as_unsigned, "output does not fit 8 bits");
+    checker.Require(
+        ((as_signed && out.dtype == DType::kInt8) || (as_unsigned && out.dtype == DType::kUint8)) &&
+            out.range == range,
+        "output must be " + std::string(as_unsigned ? "uint8" : "int8") +
+            (as_signed && as_unsigned ? " or int8" : "") + " in " + std::to_string(range.qmin) +
+            ".." + std::to_string(range.qmax));
   }
 }
 

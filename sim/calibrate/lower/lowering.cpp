@@ -21,7 +21,8 @@ namespace qsim::calibrate {
 namespace {
 
 // Positions (of the rows in front: with these) in the residual stream's scale.
-IntTensor PositionCodes(const network::Positions& positions, const Activation& embed) {
+IntTensor PositionCodes(const network::Positions& positions, const Activation& embed,
+                        QuantizeRule rule) {
   IntTensor codes(DType::kInt32, positions.position.shape);
   std::vector<std::int32_t>& values = codes.As<std::int32_t>();
   const auto channels = static_cast<std::size_t>(positions.position.shape[1]);
@@ -32,20 +33,21 @@ IntTensor PositionCodes(const network::Positions& positions, const Activation& e
     double x = static_cast<double>(positions.position.data[i]);
     if (in_front) x += static_cast<double>(positions.front.data[i]);
     const Quantization q = {embed.scale[c], in_front ? embed.zero[c] : 0};
-    values[i] = Quantize(x, q, in_front ? embed.range : kWide);
+    values[i] = Quantize(x, q, in_front ? embed.range : kWide, nullptr, rule);
   }
   return codes;
 }
 
 // An embedding's rows as codes of the stream.
-IntTensor RowCodes(const FloatTensor& weight, const Activation& out) {
+IntTensor RowCodes(const FloatTensor& weight, const Activation& out, QuantizeRule rule) {
   IntTensor codes(StorageFor(out.range), weight.shape);
   const auto channels = static_cast<std::size_t>(weight.shape[1]);
   std::visit(
       [&]<typename T>(std::vector<T>& values) {
         for (std::size_t i = 0; i < values.size(); ++i) {
           const Quantization q = {out.scale[i % channels], out.zero[i % channels]};
-          values[i] = static_cast<T>(Quantize(static_cast<double>(weight.data[i]), q, out.range));
+          values[i] = static_cast<T>(
+              Quantize(static_cast<double>(weight.data[i]), q, out.range, nullptr, rule));
         }
       },
       codes.storage());
@@ -136,7 +138,8 @@ class Deriver {
   void Of(const network::Embedding& embedding, const NodePlan& plan) {
     if (!Wanted(Name(plan))) return;
     LookupOp op{Name(plan), plan.inputs.at(0), Name(plan) + ".table"};
-    bundle_.program.constants[op.table] = RowCodes(embedding.weight, Grid(plan));
+    bundle_.program.constants[op.table] =
+        RowCodes(embedding.weight, Grid(plan), plan.numerics.quantize);
     Define(Grid(plan), plan);
     Emit(std::move(op));
   }
@@ -227,7 +230,7 @@ class Deriver {
         plan_, plan,
         options_.layer ? options_.layer(*plan.node) : LayerOf(plan_.network(), *plan.node, source_),
         grids_);
-    QuantizedLinear q = QuantizeLinear(layer, weights, MeanOf(plan));
+    QuantizedLinear q = QuantizeLinear(layer, weights, MeanOf(plan), plan.numerics.quantize);
     const std::string bias = plan.Products() + ".bias";
     bundle_.scales[weights.name] = ToState(Recentred(weights), ChannelAxis::kFirst);
     bundle_.program.constants[weights.name] = std::move(q.weight);
@@ -576,7 +579,7 @@ class Deriver {
     op.shift = common.shift;
     op.out_zero = out.zero[0];
     op.rounding = plan.numerics.residual_add;
-    bundle_.program.constants[op.position] = PositionCodes(positions, out);
+    bundle_.program.constants[op.position] = PositionCodes(positions, out, plan.numerics.quantize);
     Define(out, plan);
     Emit(std::move(op));
   }

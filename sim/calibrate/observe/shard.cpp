@@ -15,6 +15,7 @@
 #include "sim/io/files/atomic_file.h"
 #include "sim/io/files/hash.h"
 #include "sim/io/files/input_file.h"
+#include "sim/io/files/json_text.h"
 #include "sim/text/number.h"
 #include "sim/text/printable.h"
 
@@ -56,7 +57,7 @@ Json ToJson(const Observations& observations) {
 // The body of a shard whose checksum is right.
 Json ReadShard(const std::filesystem::path& file) {
   const std::string text = ReadTextFile(file, kMostBytes, "a calibration shard");
-  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const Json json = ParseJson(text, file.string());
   if (!json.is_object() || json.value("format", Json()) != kFormat) {
     Fail(
         file,

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <mutex>
 #include <set>
 #include <utility>
@@ -66,16 +67,51 @@ InputFile::InputFile(const std::filesystem::path& path) : path_(path) {
     throw InputError(
         fmt::format("{}: cannot be opened: {}", UserPath(path).string(), std::strerror(errno)));
   }
+  TakeRegularFile();
+}
+
+InputFile::InputFile(const std::filesystem::path& directory, const std::filesystem::path& inside)
+    : path_(directory / inside) {
+  const auto fail = [&](const std::string& what) {
+    if (fd_ >= 0) ::close(fd_);
+    throw InputError(fmt::format("{}: {}", path_.string(), what));
+  };
+  if (inside.empty() || inside.is_absolute()) fail("must lie in the directory that names it");
+  for (const auto& part : inside) {
+    if (part == "..") fail("leaves the directory that names it; '..' is not followed");
+  }
+  fd_ = ::open(directory.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECTORY);
+  for (auto part = inside.begin(); fd_ >= 0 && part != inside.end(); ++part) {
+    const int way = std::next(part) == inside.end() ? O_NONBLOCK : O_DIRECTORY;
+    const int next = ::openat(fd_, part->c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | way);
+    const int error = errno;
+    struct stat status {};
+    const bool link = next < 0 &&
+                      ::fstatat(fd_, part->c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+                      S_ISLNK(status.st_mode);
+    ::close(fd_);
+    fd_ = next;
+    if (link) fail("is or lies behind a symbolic link, which is not followed");
+    errno = error;
+  }
+  if (fd_ < 0) fail(fmt::format("cannot be opened: {}", std::strerror(errno)));
+  struct stat status {};
+  if (::fstat(fd_, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink > 1)
+    fail("has another name elsewhere (a hard link); copy the file");
+  TakeRegularFile();
+}
+
+void InputFile::TakeRegularFile() {
   struct stat status {};
   const bool known = ::fstat(fd_, &status) == 0;
   if (!known || !S_ISREG(status.st_mode)) {
     const bool directory = known && S_ISDIR(status.st_mode);
     ::close(fd_);
-    throw InputError(fmt::format("{}: {}, expected a file", path.string(),
+    throw InputError(fmt::format("{}: {}, expected a file", UserPath(path_).string(),
                                  directory ? "is a directory" : "is not a regular file"));
   }
   size_ = static_cast<std::uint64_t>(status.st_size);
-  Remember(path, status);
+  Remember(path_, status);
 }
 
 InputFile::~InputFile() {
@@ -106,10 +142,13 @@ void InputFile::ReadAt(std::uint64_t offset, void* out, std::size_t bytes) const
 
 std::string ReadTextFile(const std::filesystem::path& path, std::uint64_t max_bytes,
                          std::string_view what) {
-  const InputFile file(path);
+  return ReadTextFile(InputFile(path), max_bytes, what);
+}
+
+std::string ReadTextFile(const InputFile& file, std::uint64_t max_bytes, std::string_view what) {
   if (file.size() > max_bytes) {
     throw InputError(fmt::format("{}: {} bytes are too many for {}; at most {} are read",
-                                 path.string(), file.size(), what, max_bytes));
+                                 file.path().string(), file.size(), what, max_bytes));
   }
   std::string text(file.size(), '\0');
   file.ReadAt(0, text.data(), text.size());

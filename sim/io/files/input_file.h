@@ -15,6 +15,9 @@ class InputFile {
   // Throws InputError: missing, a directory, not a regular file (a pipe would never end),
   // unreadable.
   explicit InputFile(const std::filesystem::path& path);
+  // A file that another file names, within a directory: `inside` must be relative, without "..",
+  // and no part of it a link to elsewhere, symbolic or hard. Nothing on the way is followed.
+  InputFile(const std::filesystem::path& directory, const std::filesystem::path& inside);
   ~InputFile();
   InputFile(InputFile&& other) noexcept;
   InputFile& operator=(InputFile&&) = delete;
@@ -26,6 +29,8 @@ class InputFile {
   void ReadAt(std::uint64_t offset, void* out, std::size_t bytes) const;
 
  private:
+  void TakeRegularFile();
+
   std::filesystem::path path_;
   std::uint64_t size_ = 0;
   int fd_ = -1;
@@ -43,5 +48,6 @@ const char* LastInput();
 // kind of file in that message ("a configuration file").
 std::string ReadTextFile(const std::filesystem::path& path, std::uint64_t max_bytes,
                          std::string_view what);
+std::string ReadTextFile(const InputFile& file, std::uint64_t max_bytes, std::string_view what);
 
 }  // namespace qsim::io

@@ -7,8 +7,9 @@
 #include <utility>
 
 #include "sim/error.h"
-#include "sim/io/images/image_decoder.h"
 #include "sim/io/files/input_file.h"
+#include "sim/io/files/limits.h"
+#include "sim/io/images/image_decoder.h"
 #include "sim/text/printable.h"
 
 namespace qsim::io {
@@ -67,9 +68,9 @@ void CheckImageSize(const std::filesystem::path& path, std::int64_t width, std::
   if (width <= 0 || height <= 0) {
     ThrowImageError(path, fmt::format("image of {} x {} has no pixels", width, height));
   }
-  if (height > kMaxImagePixels / width) {
-    ThrowImageError(path, fmt::format("image of {} x {} is too large: at most {} pixels are read",
-                                      width, height, kMaxImagePixels));
+  if (height > Raised(kMaxImagePixels) / width) {
+    ThrowImageError(path, fmt::format("image of {} x {} is too large: at most {} pixels (--limits)",
+                                      width, height, Raised(kMaxImagePixels)));
   }
 }
 

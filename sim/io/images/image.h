@@ -16,9 +16,9 @@ struct Image {
   std::vector<std::uint8_t> pixels;  // [height, width, channels]
 };
 
-// More pixels than these are refused before they are decoded: twice Pillow's MAX_IMAGE_PIXELS,
-// where it raises DecompressionBombError.
-inline constexpr std::int64_t kMaxImagePixels = 178956970;
+// More pixels than these are refused before they are decoded, unless --limits raises it. Pillow
+// refuses above 178956970; a progressive file takes 15 bytes for each.
+inline constexpr std::int64_t kMaxImagePixels = 25'000'000;
 
 // Decodes a file, whose content and not whose name says whether it is PNG or JPEG, to `channels`
 // channels (1 or 3, else InternalError). Alpha is dropped, EXIF orientation and colour profiles are

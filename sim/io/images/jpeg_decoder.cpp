@@ -18,6 +18,7 @@
 #include <fmt/format.h>
 
 #include "sim/error.h"
+#include "sim/io/files/limits.h"
 #include "sim/io/images/image_decoder.h"
 
 namespace qsim::io {
@@ -25,7 +26,8 @@ namespace {
 
 // A progressive file has about ten. Each may pass over the whole image, so that a small file with
 // very many would take hours.
-constexpr int kMaxScans = 500;
+constexpr std::int64_t kMaxScans = 500;
+constexpr std::int64_t kMaxScannedPixels = std::int64_t{1} << 29;
 
 struct JpegReader {
   jpeg_decompress_struct info{};
@@ -51,8 +53,12 @@ void OnMessage(j_common_ptr) {}
 
 void OnProgress(j_common_ptr info) {
   JpegReader* reader = static_cast<JpegReader*>(info->client_data);
-  if (reader->info.input_scan_number <= kMaxScans) return;
-  std::snprintf(reader->message.data(), reader->message.size(), "more than %d scans", kMaxScans);
+  const std::int64_t pixels =
+      std::max<std::int64_t>(std::int64_t{reader->info.image_width} * reader->info.image_height, 1);
+  const std::int64_t most = std::min(kMaxScans, Raised(kMaxScannedPixels) / pixels + 1);
+  if (reader->info.input_scan_number <= most) return;
+  std::snprintf(reader->message.data(), reader->message.size(), "more than %d scans",
+                static_cast<int>(most));
   std::longjmp(reader->jump, 1);
 }
 

@@ -16,6 +16,7 @@
 #include "sim/error.h"
 #include "sim/io/files/atomic_file.h"
 #include "sim/io/files/input_file.h"
+#include "sim/io/files/json_text.h"
 #include "sim/io/tensors/memh_words.h"
 #include "sim/io/tensors/shape.h"
 #include "sim/text/printable.h"
@@ -154,8 +155,7 @@ struct Sidecar : WordForm {
 
 Sidecar ReadSidecar(const std::filesystem::path& path) {
   const std::string file = path.string();
-  const auto json = nlohmann::json::parse(ReadTextFile(path, kLargestSidecar, "a memh sidecar"),
-                                          nullptr, /*allow_exceptions=*/false);
+  const auto json = ParseJson(ReadTextFile(path, kLargestSidecar, "a memh sidecar"), file);
   const auto fail = [&](std::string_view what) {
     throw InputError(fmt::format("{}: {}", file, what));
   };

@@ -188,8 +188,7 @@ void WriteData(const std::filesystem::path& path, std::string_view descr, const 
 
 }  // namespace
 
-NpyReader::NpyReader(const std::filesystem::path& path)
-    : file_(path), header_(ReadNpyHeader(file_)) {
+NpyReader::NpyReader(InputFile file) : file_(std::move(file)), header_(ReadNpyHeader(file_)) {
   CheckSize(file_, header_, static_cast<std::uint64_t>(header_.bytes));
   WithStoredType(
       header_,
@@ -214,7 +213,7 @@ ExactTensor NpyReader::ReadExact() const {
 
 AnyTensor ReadNpy(const std::filesystem::path& path) { return NpyReader(path).Read(); }
 
-ExactTensor ReadExactNpy(const std::filesystem::path& path) { return NpyReader(path).ReadExact(); }
+ExactTensor ReadExactNpy(InputFile file) { return NpyReader(std::move(file)).ReadExact(); }
 
 IntTensor AsInts(AnyTensor any, const std::filesystem::path& path) {
   if (auto* tensor = std::get_if<IntTensor>(&any)) return std::move(*tensor);
@@ -226,7 +225,12 @@ FloatTensor AsFloats(AnyTensor any, const std::filesystem::path& path) {
   throw InputError(fmt::format("{}: holds integers; floats expected", path.string()));
 }
 
-IntTensor ReadIntNpy(const std::filesystem::path& path) { return AsInts(ReadNpy(path), path); }
+IntTensor ReadIntNpy(const std::filesystem::path& path) { return ReadIntNpy(InputFile(path)); }
+
+IntTensor ReadIntNpy(InputFile file) {
+  const NpyReader reader(std::move(file));
+  return AsInts(reader.Read(), reader.path());
+}
 
 FloatTensor ReadFloatNpy(const std::filesystem::path& path) {
   return AsFloats(ReadNpy(path), path);

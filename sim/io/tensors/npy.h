@@ -27,7 +27,8 @@ AnyTensor ReadNpy(const std::filesystem::path& path);
 class NpyReader {
  public:
   // Throws InputError as above, but for NaN and Inf.
-  explicit NpyReader(const std::filesystem::path& path);
+  explicit NpyReader(const std::filesystem::path& path) : NpyReader(InputFile(path)) {}
+  explicit NpyReader(InputFile file);
 
   const std::filesystem::path& path() const { return file_.path(); }
   const Shape& shape() const { return header_.shape; }
@@ -52,10 +53,11 @@ IntTensor AsInts(AnyTensor any, const std::filesystem::path& path);
 FloatTensor AsFloats(AnyTensor any, const std::filesystem::path& path);
 // As ReadNpy, and an InputError when the file holds the other kind.
 IntTensor ReadIntNpy(const std::filesystem::path& path);
+IntTensor ReadIntNpy(InputFile file);
 FloatTensor ReadFloatNpy(const std::filesystem::path& path);
 
 // As ReadNpy, with floats of any width as float64, which holds all of them exactly.
-ExactTensor ReadExactNpy(const std::filesystem::path& path);
+ExactTensor ReadExactNpy(InputFile file);
 
 // Version 1.0, little-endian, C order, data 64-byte aligned; floats as float32. Atomic
 // (atomic_file.h).

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "sim/error.h"
+#include "sim/io/files/limits.h"
 #include "sim/text/printable.h"
 
 namespace qsim::io {
@@ -138,6 +139,15 @@ class HeaderEvents : public nlohmann::json_sax<Json> {
   void Finish() {
     if (!dtype_ || !shape_ || !offsets_) Fail("lacks dtype, shape or data_offsets");
     if (offsets_->size() != 2) Fail("has data_offsets that are not two numbers");
+    constexpr std::int64_t kMostTensors = 100'000;
+    constexpr std::int64_t kLongestName = std::int64_t{1} << 16;
+    if (std::ssize(name_) > Raised(kLongestName))
+      Fail(fmt::format("has a name of {} bytes, at most {} are read ({})", name_.size(),
+                       Raised(kLongestName), kRaisedBy));
+    if (static_cast<std::int64_t>(entries_.size()) >= Raised(kMostTensors)) {
+      throw InputError(
+          fmt::format("{}: more than {} tensors; {}", file_, Raised(kMostTensors), kRaisedBy));
+    }
     entries_.push_back({name_, *dtype_, {}, (*offsets_)[0], (*offsets_)[1]});
     for (const std::uint64_t dim : *shape_) {
       if (dim > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {

@@ -5,6 +5,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 #include <sstream>
@@ -12,7 +13,9 @@
 
 #include "sim/error.h"
 #include "sim/io/files/input_file.h"
+#include "sim/io/files/limits.h"
 #include "sim/namespaces.h"
+#include "sim/text/number.h"
 #include "sim/text/printable.h"
 
 namespace qsim::io {
@@ -21,6 +24,9 @@ namespace {
 constexpr std::size_t kDeepest = 64;
 // Merge keys can multiply entries; no honest file comes near.
 constexpr std::size_t kMostMergedEntries = 100'000;
+// The parser takes microseconds for a value, and a tree a hundred bytes.
+constexpr std::int64_t kMostValues = 500'000;
+constexpr std::int64_t kMostListed = 2'000'000;
 
 // A bundle's scales are lists of thousands of numbers, for each of which the parser takes
 // microseconds. It is given a list of one in their place.
@@ -51,12 +57,13 @@ std::vector<std::string_view> NumbersOf(std::string_view line, std::size_t& open
   }
 }
 
-Shortened Shorten(std::string_view text) {
+Shortened Shorten(std::string_view text, std::string_view file) {
   constexpr std::size_t kLong = 64;
   Shortened result;
   // What could make such a line part of a text: only then is the whole file the parser's.
   if (text.find_first_of("|>'\t") != std::string_view::npos) return {std::string(text), {}};
   int number = 1;
+  std::int64_t listed = 0;
   for (std::size_t begin = 0; begin < text.size(); ++number) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
     const std::string_view line = text.substr(begin, end - begin);
@@ -64,6 +71,11 @@ Shortened Shorten(std::string_view text) {
     std::size_t open = 0;
     auto numbers = line.size() > kLong ? NumbersOf(line, open) : std::vector<std::string_view>();
     if (numbers.size() > kLong) {
+      listed += static_cast<std::int64_t>(numbers.size());
+      if (listed > Raised(kMostListed)) {
+        throw InputError(fmt::format("{}:{}: more than {} values; {}", file, number,
+                                     Raised(kMostListed), kRaisedBy));
+      }
       result.text.append(line.substr(0, open)).append("[0]");
       result.lists.emplace(number, std::move(numbers));
     } else {
@@ -97,6 +109,12 @@ class TreeBuilder : public YAML::EventHandler {
     const auto it = anchors_.find(anchor);
     if (it == anchors_.end()) Fail(mark.line + 1, "an alias inside its own anchor");
     if (ExpectsKey()) Fail(mark.line + 1, "an alias as a key; write the key out");
+    if (const auto height = heights_.find(it->second.get());
+        height != heights_.end() && !open_.empty()) {
+      open_.back().height = std::max(open_.back().height, height->second + 1);
+      if (open_.size() + static_cast<std::size_t>(height->second) > kDeepest)
+        Fail(mark.line + 1, fmt::format("aliases of aliases nested deeper than {}", kDeepest));
+    }
     Add(it->second, mark);
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -139,6 +157,10 @@ class TreeBuilder : public YAML::EventHandler {
   }
   void OnMapEnd() override {
     Merge(*open_.back().node);
+    if (open_.size() == 1) {
+      std::erase_if(open_.back().node->entries,
+                    [](const YamlEntry& entry) { return entry.key.starts_with("x-"); });
+    }
     CloseTop();
   }
 
@@ -148,6 +170,7 @@ class TreeBuilder : public YAML::EventHandler {
     NodePtr node;
     YAML::anchor_t anchor = 0;
     bool has_key = false;  // a map's key waits for its value
+    int height = 0;        // of what is below, aliases followed
     std::set<std::string, std::less<>> keys;
   };
 
@@ -160,7 +183,9 @@ class TreeBuilder : public YAML::EventHandler {
       Fail(mark.line + 1, fmt::format("tag '{}' is not supported", Printable(tag)));
     }
   }
-  static NodePtr Make(YamlNode::Kind kind, const YAML::Mark& mark) {
+  NodePtr Make(YamlNode::Kind kind, const YAML::Mark& mark) {
+    if (++values_ > Raised(kMostValues))
+      Fail(mark.line + 1, fmt::format("more than {} values; {}", Raised(kMostValues), kRaisedBy));
     auto node = std::make_shared<YamlNode>();
     node->kind = kind;
     node->line = mark.line + 1;
@@ -171,7 +196,9 @@ class TreeBuilder : public YAML::EventHandler {
            !open_.back().has_key;
   }
   void Close(YAML::anchor_t anchor, const NodePtr& node) {
-    if (anchor != 0) anchors_[anchor] = node;
+    if (anchor == 0) return;
+    node->anchored = true;
+    anchors_[anchor] = node;
   }
   void Open(const NodePtr& node, const YAML::Mark& mark, YAML::anchor_t anchor) {
     if (ExpectsKey()) Fail(mark.line + 1, "a key must be a plain word, not a list or a map");
@@ -181,8 +208,11 @@ class TreeBuilder : public YAML::EventHandler {
     open_.push_back(OpenNode{node, anchor, false, {}});
   }
   void CloseTop() {
+    const int height = open_.back().height;
+    heights_[open_.back().node.get()] = height;
     Close(open_.back().anchor, open_.back().node);
     open_.pop_back();
+    if (!open_.empty()) open_.back().height = std::max(open_.back().height, height + 1);
   }
   void Add(const YamlPtr& node, const YAML::Mark& mark) {
     if (open_.empty()) {
@@ -236,6 +266,8 @@ class TreeBuilder : public YAML::EventHandler {
   YamlPtr root_;
   std::vector<OpenNode> open_;
   std::map<YAML::anchor_t, YamlPtr> anchors_;
+  std::map<const YamlNode*, int> heights_;  // of lists and maps, aliases followed
+  std::int64_t values_ = 0;
   std::size_t merged_entries_ = 0;
   int last_quote_ = -1;
   int last_quote_line_ = 0;
@@ -262,6 +294,46 @@ bool LacksClosingQuote(std::string_view text, int quote_position) {
   return true;
 }
 
+// Blanks that look like spaces, in front of a line's first word.
+void CheckIndentation(std::string_view text, std::string_view file) {
+  constexpr auto kLookalikes = std::to_array<std::string_view>(
+      {"\xc2\xa0", "\xe3\x80\x80", "\xe2\x80\x83", "\xe2\x80\xaf", "\xe2\x80\x8b"});
+  int line = 1;
+  for (std::size_t at = 0; at < text.size(); ++line) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    const std::string_view rest = text.substr(std::min(text.find_first_not_of(" \t", at), end));
+    for (const std::string_view blank : kLookalikes) {
+      if (rest.starts_with(blank)) {
+        throw InputError(
+            fmt::format("{}:{}: invalid YAML: a no-break space, or another blank that is no space, "
+                        "in the indentation; indent with plain spaces",
+                        file, line));
+      }
+    }
+    at = end + 1;
+  }
+}
+
+// What the parser calls an illegal value, in the words of the person who wrote it.
+std::string CauseOf(const YAML::Exception& error, std::string_view text, int& line) {
+  int number = 1;
+  int tab = 0;
+  for (std::size_t at = 0; at < text.size() && number <= line + 1; ++number) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    const std::size_t first = std::min(text.find_first_not_of(" \t", at), end);
+    if (text.substr(at, first - at).find('\t') != std::string_view::npos && first < end)
+      tab = number;
+    at = end + 1;
+  }
+  if (tab != 0) {
+    line = tab;
+    return "a tab in the indentation; YAML indents with spaces";
+  }
+  if (text.find("\xef\xbb\xbf", 1) != std::string_view::npos)
+    return "a byte order mark inside the file; save it as UTF-8 without BOM";
+  return Printable(error.msg);
+}
+
 }  // namespace
 
 YamlPtr YamlNode::Find(std::string_view key) const {
@@ -275,8 +347,13 @@ std::string YamlNode::Describe() const {
   switch (kind) {
     case Kind::kNull:
       return "nothing";
-    case Kind::kScalar:
+    case Kind::kScalar: {
+      const bool looks_plain = ParseNumber<double>(scalar) || scalar == "True" ||
+                               scalar == "False" || scalar == "true" || scalar == "false";
+      if (quoted && looks_plain)
+        return fmt::format("'{0}' in quotes, which is text; write {0}", Printable(scalar));
       return fmt::format("'{}'", Printable(scalar));
+    }
     case Kind::kSequence:
       return "a list";
     case Kind::kMap:
@@ -286,7 +363,15 @@ std::string YamlNode::Describe() const {
 }
 
 YamlPtr ParseYaml(std::string_view text, std::string_view file_name) {
-  const Shortened source = Shorten(text);
+  CheckIndentation(text, file_name);
+  const Shortened source = Shorten(text, file_name);
+  // The parser reads on to the end of a list before it hands out its first value.
+  const auto flow = std::count_if(source.text.begin(), source.text.end(),
+                                  [](char c) { return c == ',' || c == '[' || c == '{'; });
+  if (flow > Raised(kMostValues)) {
+    throw InputError(
+        fmt::format("{}: more than {} values; {}", file_name, Raised(kMostValues), kRaisedBy));
+  }
   TreeBuilder builder(file_name, source);
   try {
     std::istringstream stream(source.text);
@@ -310,13 +395,18 @@ YamlPtr ParseYaml(std::string_view text, std::string_view file_name) {
     }
     return root;
   } catch (const YAML::Exception& error) {
-    const int line = error.mark.is_null() ? 1 : error.mark.line + 1;
-    throw InputError(fmt::format("{}:{}: invalid YAML: {}", file_name, line, Printable(error.msg)));
+    int line = error.mark.is_null() ? 1 : error.mark.line + 1;
+    const std::string cause = CauseOf(error, text, line);
+    throw InputError(fmt::format("{}:{}: invalid YAML: {}", file_name, line, cause));
   }
 }
 
 YamlPtr LoadYaml(const std::filesystem::path& path, std::uint64_t most_bytes) {
-  return ParseYaml(ReadTextFile(path, most_bytes, "a YAML file"), path.string());
+  return LoadYaml(InputFile(path), most_bytes);
+}
+
+YamlPtr LoadYaml(const InputFile& file, std::uint64_t most_bytes) {
+  return ParseYaml(ReadTextFile(file, most_bytes, "a YAML file"), file.path().string());
 }
 
 }  // namespace qsim::io

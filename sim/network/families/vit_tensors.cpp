@@ -257,6 +257,10 @@ NetworkParts PartsOf(const Checkpoint& checkpoint, const Manifest& manifest, boo
   parts.head = (HasAny(checkpoint, "head") && !headless) || parts.head_dist;
   parts.pooled = IsPooled(checkpoint, manifest, parts);
   parts.depth = manifest.geometry.depth.value_or(std::max<std::int64_t>(blocks, 1));
+  if (blocks > kMostLayers) {
+    Fail(checkpoint, fmt::format("tensor '{}': blocks have numbers up to {}", Printable(last),
+                                 kMostLayers - 1));
+  }
   if (blocks > parts.depth) {
     Fail(checkpoint, fmt::format("holds tensor '{}', but {} says depth {}: blocks 0..{}", last,
                                  manifest.Origin("depth"), parts.depth, parts.depth - 1));
