@@ -16,7 +16,7 @@
 namespace qsim::io {
 namespace {
 
-constexpr std::size_t kSignatureBytes = 8;
+constexpr std::size_t kPngSignatureBytes = 8;
 constexpr std::size_t kIhdrEnd = 24;  // of its width and height; IHDR is the first chunk
 
 struct PngReader {
@@ -125,7 +125,7 @@ std::int64_t BigEndian32(const std::uint8_t* bytes) {
 }  // namespace
 
 bool IsPng(const FileBytes& bytes) {
-  return bytes.size() >= kSignatureBytes && png_sig_cmp(bytes.data(), 0, kSignatureBytes) == 0;
+  return bytes.size() >= kPngSignatureBytes && png_sig_cmp(bytes.data(), 0, kPngSignatureBytes) == 0;
 }
 
 Image DecodePng(const std::filesystem::path& path, const FileBytes& bytes) {

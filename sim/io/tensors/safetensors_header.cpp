@@ -22,7 +22,7 @@ constexpr std::string_view kDtype = "dtype";
 constexpr std::string_view kShape = "shape";
 constexpr std::string_view kOffsets = "data_offsets";
 // As deep as the reference implementation follows what it then ignores.
-constexpr int kDeepest = 127;
+constexpr int kDeepestIgnored = 127;
 
 // {name: {"dtype": text, "shape": [n, ...], "data_offsets": [begin, end]}, "__metadata__": {text:
 // text}}
@@ -120,8 +120,8 @@ class HeaderEvents : public nlohmann::json_sax<Json> {
   // Within a key of a tensor that nothing here knows: the reference implementation skips it.
   bool Ignored() const { return depth_ == 2 && name_ != kMetadata && !IsKnown(key_); }
   bool Descend() {
-    if (++ignored_depth_ + depth_ > kDeepest)
-      Fail(fmt::format("is nested deeper than {}", kDeepest));
+    if (++ignored_depth_ + depth_ > kDeepestIgnored)
+      Fail(fmt::format("is nested deeper than {}", kDeepestIgnored));
     return true;
   }
   bool Ascend() {

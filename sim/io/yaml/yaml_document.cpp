@@ -205,7 +205,7 @@ class TreeBuilder : public YAML::EventHandler {
     if (open_.size() >= kDeepest)
       Fail(mark.line + 1, fmt::format("nested deeper than {}", kDeepest));
     Add(node, mark);
-    open_.push_back(OpenNode{node, anchor, false, {}});
+    open_.push_back(OpenNode{.node = node, .anchor = anchor});
   }
   void CloseTop() {
     const int height = open_.back().height;
