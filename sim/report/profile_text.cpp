@@ -94,8 +94,7 @@ std::string Bytes(std::int64_t bytes) {
 std::string FormatCosts(const RunProfile& profile, bool color) {
   if (profile.operations.empty()) return "";
   const TextTable table(
-      28, {{"kind", 13}, {"time ms", 11}, {"%", 6}, {"MACs", 14}, {"operands", 10}, {"result", 10}},
-      color);
+      28, {{"kind", 13}, {"time ms", 11}, {"%", 6}, {"operands", 10}, {"result", 10}}, color);
   double total = 0;
   std::int64_t macs = 0;
   for (const OperationCost& op : profile.operations) {
@@ -108,17 +107,13 @@ std::string FormatCosts(const RunProfile& profile, bool color) {
     out += table.Row(op.output, {{op.kind},
                                  {fmt::format("{:.3f}", 1e3 * op.seconds)},
                                  {fmt::format("{:.1f}", share)},
-                                 {op.macs == 0 ? "-" : fmt::format("{}", op.macs)},
                                  {Bytes(op.operand_bytes)},
                                  {Bytes(op.result_bytes)}});
   }
-  out += table.Row("total", {{""},
-                             {fmt::format("{:.3f}", 1e3 * total)},
-                             {"100.0"},
-                             {fmt::format("{}", macs)},
-                             {""},
-                             {""}});
-  return out + fmt::format("  peak memory of the process: {}\n", Bytes(profile.peak_memory_bytes));
+  out += table.Row("total", {{""}, {fmt::format("{:.3f}", 1e3 * total)}, {"100.0"}, {""}, {""}});
+  return out +
+         fmt::format("  {} products are summed for each input\n  peak memory of the process: {}\n",
+                     macs, Bytes(profile.peak_memory_bytes));
 }
 
 }  // namespace
