@@ -28,7 +28,7 @@
 namespace qsim::cli {
 namespace {
 
-constexpr std::int64_t kDefaultImages = 16;
+constexpr std::int64_t kMostImages = 16;
 constexpr std::int64_t kLeastImages = 2;
 constexpr double kPasses =
     40;  // of the whole network for each image, beside the steps' experiments
@@ -42,7 +42,7 @@ std::int64_t ImagesFor(const DiagnoseCommandOptions& options, const Manifest& ma
   const double one =
       kPasses * static_cast<double>(std::max<std::int64_t>(MacsOf(bundle.program, length), 1));
   const auto affordable = static_cast<std::int64_t>(std::min(work / one, 1e9));
-  return std::min({std::max(affordable, kLeastImages), kDefaultImages, reader.count()});
+  return std::min({std::max(affordable, kLeastImages), kMostImages, reader.count()});
 }
 
 // The scope that was asked for, else the widest that the model has.

@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "golden/program/queries.h"
+#include "sim/diagnose/causes/multipliers.h"
 #include "sim/diagnose/structure.h"
 #include "sim/semantics/multiplier.h"
 #include "sim/semantics/quantization.h"
@@ -29,8 +30,6 @@ void ForEachWith(Role role, Op& op, Change change) {
     }
   });
 }
-
-double RealOf(Multiplier m) { return std::ldexp(static_cast<double>(m.m), -m.shift); }
 
 // The network's product behind scores; null for any other tensor.
 const network::Product* ScoresOf(const Victim& v) {

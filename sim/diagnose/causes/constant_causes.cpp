@@ -9,16 +9,15 @@
 #include <utility>
 
 #include "golden/program/queries.h"
+#include "sim/diagnose/causes/multipliers.h"
 #include "sim/error.h"
 
 namespace qsim::diagnose {
 namespace {
 
-double Value(Multiplier m) { return std::ldexp(static_cast<double>(m.m), -m.shift); }
-
 Lines LinesOf(const RatioList& list, std::size_t count) {
   Lines lines;
-  for (std::size_t c = 0; c < count; ++c) lines.values.push_back(Value(EntryFor(list.values, c)));
+  for (std::size_t c = 0; c < count; ++c) lines.values.push_back(RealOf(EntryFor(list.values, c)));
   return lines;
 }
 
@@ -202,7 +201,7 @@ Story ExplainRatioList(const Remaking& of, std::size_t list, const std::string& 
         "{} has lost its multiplier: 1{}, {} times what the scales around it ask for",
         PlacesText(kin.at, count, places),
         kin.at.size() == 1 && one != 1 ? fmt::format(" in place of {}", one) : "",
-        FactorText(Value(EntryFor(actual.values, c)) / Value(EntryFor(wanted.values, c))));
+        FactorText(RealOf(EntryFor(actual.values, c)) / RealOf(EntryFor(wanted.values, c))));
   }
   return story;
 }
@@ -214,9 +213,9 @@ std::optional<Story> ExplainExchange(const Remaking& of, const std::vector<std::
       const std::size_t count = std::max(is[i].values.size(), is[j].values.size());
       bool exchanged = true, differ = false;
       for (std::size_t c = 0; c < count; ++c) {
-        const double a = Value(EntryFor(is[i].values, c)), b = Value(EntryFor(is[j].values, c));
-        const double x = Value(EntryFor(should[i].values, c)),
-                     y = Value(EntryFor(should[j].values, c));
+        const double a = RealOf(EntryFor(is[i].values, c)), b = RealOf(EntryFor(is[j].values, c));
+        const double x = RealOf(EntryFor(should[i].values, c)),
+                     y = RealOf(EntryFor(should[j].values, c));
         exchanged = exchanged && std::fabs(a - y) <= 0.005 * std::fabs(y) + 1e-300 &&
                     std::fabs(b - x) <= 0.005 * std::fabs(x) + 1e-300;
         differ = differ || std::fabs(x - y) > 0.02 * std::fabs(x);

@@ -7,11 +7,10 @@
 #include "golden/ops/one_or_each.h"
 
 namespace qsim::diagnose {
-namespace {
 
-double Value(Multiplier m) { return std::ldexp(static_cast<double>(m.m), -m.shift); }
-
-}  // namespace
+double RealOf(Multiplier multiplier) {
+  return std::ldexp(static_cast<double>(multiplier.m), -multiplier.shift);
+}
 
 MultiplierFit FitMultipliers(const std::vector<Multiplier>& actual,
                              const std::vector<Multiplier>& wanted) {
@@ -21,9 +20,9 @@ MultiplierFit FitMultipliers(const std::vector<Multiplier>& actual,
   for (std::size_t c = 0; c < std::max(actual.size(), wanted.size()); ++c) {
     const Multiplier a = EntryFor(actual, c);
     const Multiplier w = EntryFor(wanted, c);
-    const double value = Value(w);
+    const double value = RealOf(w);
     if (value == 0) continue;
-    const double factor = Value(a) / value;
+    const double factor = RealOf(a) / value;
     factors.push_back(factor);
     fit.largest_error = std::max(fit.largest_error, std::fabs(factor - 1));
     fit.off += std::fabs(factor - 1) > kHealthyRatio;

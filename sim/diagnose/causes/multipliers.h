@@ -14,6 +14,9 @@ inline constexpr int kNarrowBits = 8;
 // What rounding leaves of a ratio, relative.
 inline constexpr double kHealthyRatio = 0.005;
 
+// M / 2^S.
+double RealOf(Multiplier multiplier);
+
 struct MultiplierFit {
   double least = 1, most = 1, centre = 1;  // of M / 2^S over the ratio wanted, all channels
   double largest_error = 0;                // relative

@@ -23,7 +23,7 @@ constexpr double kNegativesLost = 0.5;   // clipped; the others are within a ste
 constexpr double kCoverageShare = 0.25;  // clipped of the calibration inputs, beside these
 constexpr double kWasteDb = 9;           // between a grid and the one that the data need
 constexpr double kTailNoise = 2;         // clipped beside rounded, where clipping dominates
-constexpr double kFewBitsDb = 16;
+constexpr double kFewLevelsDb = 16;
 constexpr double kFewCodes = 12;  // of a typical channel, beside one that needs them all
 constexpr double kOutlierRange =
     16;                              // of a grid beside its data: steps that an outlier made coarse
@@ -273,7 +273,7 @@ class RangeSearch : CauseSearch {
       return;
     }
     if (Steps() < 64) {
-      if (use_->QsnrDb() > kFewBitsDb) return;
+      if (use_->QsnrDb() > kFewLevelsDb) return;
       Report(Cause::kTooFewBits, fmt::format("{:.0f} steps are too few for its values", Steps()),
              {{"steps", Steps(), ""}});
       return;
