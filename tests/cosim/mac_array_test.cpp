@@ -321,7 +321,7 @@ TEST_P(MacArrayTest, CycleFormula) {
   const std::uint64_t wave = rows + cols - 1;
   const std::uint64_t leaving = rows + cols + 6;
   for (const std::uint64_t k : {std::uint64_t{1}, wave, leaving - 1, leaving, std::uint64_t{300}}) {
-    for (const std::uint64_t tiles : {1, 2, 5}) {
+    for (const std::uint64_t tiles : {1U, 2U, 5U}) {
       for (const int k_tile : {7, 256}) {
         RtlBackend backend(Options(k_tile));
         RunOn(backend,
