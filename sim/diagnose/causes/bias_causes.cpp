@@ -118,8 +118,10 @@ Story ExplainBiases(const WeightFit& fit, const Places& places,
   Tolerance reals{kRelative, 0, {}};
   for (std::size_t n = 0; n < fit.rows(); ++n) reals.of_line.push_back(2 * fit.RowScale(n));
   const Kinship kin = KinshipOf(real, exact, places, reals, others);
-  if (kin.kind != Kinship::Kind::kZero && rows > 0 &&
-      all - with_rows * with_rows / rows < 0.02 * all) {
+  // Where the mean of pixels is most of a bias, a zero point could say the same of both.
+  const bool plain = kin.kind == Kinship::Kind::kZero || kin.kind == Kinship::Kind::kNegated ||
+                     kin.kind == Kinship::Kind::kScaled;
+  if (!plain && rows > 0 && all - with_rows * with_rows / rows < 0.02 * all) {
     story.text =
         fmt::format("the biases are off as if the input's zero point were another one, by {:.3g}",
                     -with_rows / rows);
@@ -230,10 +232,13 @@ std::optional<Story> ExplainStatistics(const WeightFit& fit, const ImageInputs& 
     moved = std::max(moved, std::fabs(mean[c] - images.mean[c]));
   }
   if (moved < 0.005 && !scaled) return std::nullopt;
-  // Pixels are not negative; and biases that are missing say nothing of them.
-  constexpr double kBlack = -0.02;
-  if (std::any_of(mean.begin(), mean.end(), [](double m) { return m < kBlack; }))
+  // Pixels are between black and white; only with a deviation of its own may a mean be in other
+  // units. Biases that are missing say nothing of them.
+  constexpr double kBlack = -0.02, kWhite = 1.02;
+  if (std::any_of(mean.begin(), mean.end(),
+                  [&](double m) { return m < kBlack || (!scaled && m > kWhite); })) {
     return std::nullopt;
+  }
   double stored = 0, exact = 0;
   for (std::size_t n = 0; n < fit.rows(); ++n) {
     stored += std::pow(fit.BiasInPlace(n), 2);
