@@ -171,7 +171,7 @@ class TreeBuilder : public YAML::EventHandler {
     YAML::anchor_t anchor = 0;
     bool has_key = false;  // a map's key waits for its value
     int height = 0;        // of what is below, aliases followed
-    std::set<std::string, std::less<>> keys;
+    std::set<std::string, std::less<>> keys = {};
   };
 
   [[noreturn]] void Fail(int line, std::string_view what) const {
