@@ -328,14 +328,21 @@ class BundleReader {
       const auto info = std::find_if(bundle_.program.tensors.begin(), bundle_.program.tensors.end(),
                                      [&](const TensorInfo& t) { return t.name == name; });
       if (info != bundle_.program.tensors.end()) {
-        // The zero points of narrow tensors are codes; sums have none.
-        CheckScale(file, name, scale, info->shape, BitsOf(info->dtype) <= 16 ? info->range : kWide);
+        CheckScale(file, name, scale, info->shape, ZeroPointsOf(info->dtype));
       } else if (constant != bundle_.program.constants.end()) {
         CheckScale(file, name, scale, constant->second.shape(), kWide);
       } else {
         throw InputError(fmt::format("{}: '{}' is no tensor of the program", file, name));
       }
     }
+  }
+
+  // Codes of narrow tensors, in use or not, and one less: fractions (c + 1) / 2^n. Sums have any.
+  static QuantRange ZeroPointsOf(DType dtype) {
+    const int bits = BitsOf(dtype);
+    if (bits > 16) return kWide;
+    const std::int32_t codes = 1 << bits;
+    return IsSigned(dtype) ? QuantRange{-codes / 2 - 1, codes / 2 - 1} : QuantRange{-1, codes - 1};
   }
 
   static void CheckScale(const std::string& file, const std::string& name, const TensorScale& s,

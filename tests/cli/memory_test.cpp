@@ -54,8 +54,8 @@ TEST_F(Memory, RunKeepsAPartOfABlockForEachThread) {
   };
   const double two = run("2");
   EXPECT_LT(run("5"), two + 8);
-  // 1.8 million weights in float and int8 are 9 MB.
-  EXPECT_LT(two, 45);
+  // 1.8 million weights in float and int8 are 9 MB; the libraries take 20.
+  EXPECT_LT(two, 50);
 }
 
 // A batch of 32 images' tensors of one block is 16 MB.

@@ -12,7 +12,7 @@ namespace qsim::derivation {
 namespace {
 
 constexpr std::string_view kPinnedDigest =
-    "0c7de2c78e72a7d803998c3500a670fbcb87f6698440fa2a298e145eaaa2b497";
+    "5c84d6a7429f53f9b56b560cfa85c2612aa1e4067ed7bf40ee66b6946bb4015b";
 
 class Derivation : public ::testing::TestWithParam<Battery> {};
 

@@ -279,7 +279,7 @@ TEST(Validate, Softmax) {
       {"act16 turns the row maximum into 0", [&](Program& p) { first(p).act16_shift = 126; }},
       {"extra_bits must be in 0..7 for ibert_rn", [&](Program& p) { first(p).extra_bits = 8; }},
       {"extra_bits must be in 0..7 for ibert_rn", [&](Program& p) { first(p).extra_bits = -1; }},
-      {"output must be uint8 in 0..16",
+      {"output must be uint8 or int8 in 0..16",
        [&](Program& p) { op(p).params[0] = op(p).params[1] = LogIntSoftmaxParams{first(p).exp}; }},
       {"uses 'ibert_rn' and 'log_int' on different heads",
        [&](Program& p) { op(p).params[1] = LogIntSoftmaxParams{first(p).exp}; }},

@@ -165,7 +165,7 @@ TEST(SweepSpace, NamesWhatIsWrong) {
   EXPECT_THAT(MessageOf("axes:\n  - {choices: [{name: nothing}]}\n"),
               HasSubstr("a choice without settings"));
   EXPECT_THAT(MessageOf(std::string("points: 0\n") + kSmall),
-              HasSubstr("key 'points': '0' is not a whole number in 1..1000000"));
+              HasSubstr("key 'points': '0' is not a whole number in 1..10000"));
   EXPECT_THAT(MessageOf(std::string("seed: many\n") + kSmall),
               HasSubstr("key 'seed': 'many' is not a whole number"));
 }

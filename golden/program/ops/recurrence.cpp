@@ -23,7 +23,8 @@ std::string UpdateFormula(const Program& program, const AnyRecurrence& op) {
            range;
   }
   return "by chunks c of " + std::to_string(op.update.chunk) +
-         " rows, of which `left` is the product of decays, in fractions of 2^24:\n"
+         " rows, of which `left` is the product of (decay[t] - decay_zero) / 2^decay_shift, in "
+         "fractions of 2^24:\n"
          "S[c] = clamp(state_rounding(left(all of c) S[c-1] / 2^24) + state_rounding("
          "sum_j K[j] (value[j] - value_zero) update_multiplier / 2^(update_shift + 6)), " +
          range + "\nK[j] = toward_zero((key[j] - key_zero) left(those behind j) / 2^18)";
