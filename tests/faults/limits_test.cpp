@@ -18,7 +18,7 @@ class Limits : public ::testing::Test {
  protected:
   // A command under a limit of the shell's.
   ProcessResult Under(const std::string& limit, const std::vector<std::string>& words) const {
-    std::string text = limit + "; exec " QSIM_BINARY;
+    std::string text = limit + "; exec '" QSIM_BINARY "'";
     for (const std::string& word : words) text += " '" + word + "'";
     return RunProgram("/bin/bash", {"-c", text}, commands_.directory());
   }
@@ -37,7 +37,7 @@ TEST_F(Limits, WithoutThreadsTheBytesAreTheSame) {
   const auto whole = commands_.Files();
   std::vector<std::string> words = command.words;
   words.insert(words.end(), {"--threads", "64"});
-  ::setenv("LD_PRELOAD", QSIM_FAILING_CALLS, 1);
+  ::setenv("LD_PRELOAD", FailingCalls(), 1);
   ::setenv("QSIM_FAIL", "thread:1:11", 1);
   const ProcessResult result = commands_.Run(words);
   ::unsetenv("LD_PRELOAD");
@@ -52,7 +52,10 @@ TEST_F(Limits, TooLittleMemoryIsOneLine) {
   int failed = 0, worked = 0;
   // Below that it is the loader and the libraries that have too little.
   std::int64_t least = 10000;
-  while (Under("ulimit -v " + std::to_string(least), {"--version"}).exit_status != 0) least += 500;
+  while (Under("ulimit -v " + std::to_string(least), {"--version"}).exit_status != 0) {
+    least += 500;
+    ASSERT_LT(least, 1000000);
+  }
   const std::int64_t step = CampaignShare() > 0 ? 100 : 1500;
   for (std::int64_t kilobytes = least; kilobytes < least + 20000; kilobytes += step) {
     commands_.Clear();

@@ -26,6 +26,18 @@ inline std::int64_t CampaignShare() {
   return share == nullptr ? 0 : std::atoll(share);
 }
 
+// The library of failing_calls.c for LD_PRELOAD, whose entries end at a blank: under a path
+// without.
+inline const char* FailingCalls() {
+  static const TempDir directory;
+  static const std::string path = [] {
+    const std::filesystem::path copy = directory.path() / "failing_calls.so";
+    std::filesystem::copy_file(QSIM_FAILING_CALLS, copy);
+    return copy.string();
+  }();
+  return path.c_str();
+}
+
 // A directory with a bundle to read, and the commands, which run in it.
 class WritingCommands {
  public:
