@@ -19,7 +19,7 @@ class FailingCalls : public ::testing::Test {
   // With the n-th call of a kind failing; 0: with none, counted.
   ProcessResult With(const std::string& kind, std::int64_t n, int error,
                      const std::vector<std::string>& words) {
-    ::setenv("LD_PRELOAD", FailingCalls(), 1);
+    ::setenv("LD_PRELOAD", FailingCallsLibrary(), 1);
     if (n > 0) ::setenv("QSIM_FAIL", fmt::format("{}:{}:{}", kind, n, error).c_str(), 1);
     if (n == 0) ::setenv("QSIM_CALLS", (counts_.path() / "calls").c_str(), 1);
     ProcessResult result = commands_.Run(words);

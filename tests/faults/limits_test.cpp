@@ -37,7 +37,7 @@ TEST_F(Limits, WithoutThreadsTheBytesAreTheSame) {
   const auto whole = commands_.Files();
   std::vector<std::string> words = command.words;
   words.insert(words.end(), {"--threads", "64"});
-  ::setenv("LD_PRELOAD", FailingCalls(), 1);
+  ::setenv("LD_PRELOAD", FailingCallsLibrary(), 1);
   ::setenv("QSIM_FAIL", "thread:1:11", 1);
   const ProcessResult result = commands_.Run(words);
   ::unsetenv("LD_PRELOAD");

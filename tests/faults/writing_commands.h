@@ -28,7 +28,7 @@ inline std::int64_t CampaignShare() {
 
 // The library of failing_calls.c for LD_PRELOAD, whose entries end at a blank: under a path
 // without.
-inline const char* FailingCalls() {
+inline const char* FailingCallsLibrary() {
   static const TempDir directory;
   static const std::string path = [] {
     const std::filesystem::path copy = directory.path() / "failing_calls.so";
