@@ -73,7 +73,7 @@ TEST_F(Memory, CalibrationIsFlatInTheNumberOfImages) {
     return Peak({"calibrate", "--scope", "model", "--output", "out"});
   };
   const double few = peak("calibration=256");
-  EXPECT_LT(peak("calibration=4096"), few * 1.05);
+  EXPECT_LT(peak("calibration=4096"), few + 4);  // what the allocator's arenas of threads leave
 }
 
 // 2000 images are 24 MB of pixels.
