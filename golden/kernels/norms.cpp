@@ -168,10 +168,7 @@ std::int64_t Deeploy(const DeeployLayernormParams& params, const LayernormParams
       const std::int64_t scaled = std::int64_t{d[c]} * params.weight[c] / std_int;
       std::int64_t value = (scaled + params.bias[c]) >> params.log2d;
       if (params.wrap) value = static_cast<std::int8_t>(value);
-      const std::int64_t clamped =
-          std::clamp(value, std::int64_t{range.qmin}, std::int64_t{range.qmax});
-      saturated += clamped != value;
-      y[c] = static_cast<std::int32_t>(clamped);
+      saturated += StoreClamped(value, range, y[c]);
     }
   }
   return saturated;

@@ -136,10 +136,7 @@ std::int64_t ChunkUpdate(const GatedChunk& chunk, Multiplier scale, Rounding rou
           RoundShift(sums[static_cast<std::size_t>(v)] * scale.m, scale.shift + kChunkGuard,
                      rounding);
       if (seen != nullptr) seen->Include(sum);
-      const std::int64_t clamped =
-          std::clamp(sum, std::int64_t{range.qmin}, std::int64_t{range.qmax});
-      saturated += clamped != sum ? 1 : 0;
-      s = static_cast<std::int32_t>(clamped);
+      saturated += StoreClamped(sum, range, s);
     }
   }
   return saturated;

@@ -2,6 +2,7 @@
 // of a state and one chunk. docs/numerics.md section 17.2.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -39,6 +40,10 @@ struct ChunkBounds {
   std::int64_t rows = 0, keys = 0;
   std::int64_t query = 0, key = 0, value = 0;
 };
+// Of codes in this range.
+inline std::int64_t Widest(QuantRange range, std::int32_t zero) {
+  return std::max(std::int64_t{range.qmax} - zero, std::int64_t{zero} - range.qmin);
+}
 // The smallest shift of the scores with which their products with values, times such an update
 // multiplier, stay within 2^62.
 int LeastScoreShift(const ChunkBounds& bounds, std::int64_t multiplier);

@@ -133,10 +133,7 @@ std::int64_t Evaluate(std::span<const std::int32_t> x, const Params& params, con
   std::int64_t saturated = 0;
   for (std::size_t i = 0; i < x.size(); ++i) {
     const Int128 shifted = Shifted(y[i], params) + params.zero;
-    const Int128 clamped =
-        std::min(std::max(shifted, Int128{shape.range.qmin}), Int128{shape.range.qmax});
-    saturated += clamped != shifted;
-    out[i] = static_cast<std::int32_t>(clamped);
+    saturated += StoreClamped(shifted, shape.range, out[i]);
   }
   return saturated;
 }

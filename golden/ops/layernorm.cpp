@@ -45,13 +45,6 @@ void CheckParams(std::size_t channels, const Params& params) {
           "Layernorm: scale and zero need one entry or one per channel");
 }
 
-// Writes value's nearest in the range and returns whether that is another one.
-bool StoreClamped(Int128 value, QuantRange range, std::int32_t& out) {
-  const Int128 clamped = std::min(std::max(value, Int128{range.qmin}), Int128{range.qmax});
-  out = static_cast<std::int32_t>(clamped);
-  return clamped != value;
-}
-
 // One row by each algorithm.
 struct Row {
   std::span<const std::int32_t> x;

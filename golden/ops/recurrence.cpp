@@ -37,10 +37,7 @@ std::int64_t GatedUpdate(const GatedUpdateInputs& inputs, const GatedUpdateParam
       Require(!__builtin_add_overflow(kept, RoundShift(update, scale.shift, params.rounding), &sum),
               "GatedUpdate: a sum leaves 64 bits");
       if (seen != nullptr) seen->Include(sum);
-      const std::int64_t clamped =
-          std::clamp(sum, std::int64_t{range.qmin}, std::int64_t{range.qmax});
-      saturated += clamped != sum ? 1 : 0;
-      s = static_cast<std::int32_t>(clamped);
+      saturated += StoreClamped(sum, range, s);
     }
   }
   return saturated;

@@ -14,10 +14,9 @@ std::int32_t ShiftAndClamp(std::int64_t rounded, std::int32_t zero, QuantRange r
   std::int64_t shifted = 0;
   Require(!__builtin_add_overflow(rounded, std::int64_t{zero}, &shifted),
           "Requantize: the result before the clamp leaves 64 bits");
-  const std::int64_t clamped =
-      std::min(std::max(shifted, std::int64_t{range.qmin}), std::int64_t{range.qmax});
-  if (saturated != nullptr && clamped != shifted) ++*saturated;
-  return static_cast<std::int32_t>(clamped);
+  std::int32_t out = 0;
+  if (StoreClamped(shifted, range, out) && saturated != nullptr) ++*saturated;
+  return out;
 }
 
 }  // namespace

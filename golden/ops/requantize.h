@@ -6,6 +6,7 @@
 // or, in place of round_shift, another project's named scheme (requant/scheme.h).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -22,6 +23,15 @@ struct QuantRange {
   std::int32_t qmax = 127;
   bool operator==(const QuantRange&) const = default;
 };
+
+// Writes value's nearest in the range, qmin <= qmax, and returns whether that is another one. Of
+// int64 or Int128.
+template <typename Integer>
+bool StoreClamped(Integer value, QuantRange range, std::int32_t& out) {
+  const Integer clamped = std::min(std::max(value, Integer{range.qmin}), Integer{range.qmax});
+  out = static_cast<std::int32_t>(clamped);
+  return clamped != value;
+}
 
 // One element. |x - x_zero| <= 2^31, |addend| <= 2^61 (the wide port that the residual add uses),
 // |zero| <= 2^16, qmin <= qmax. *saturated is incremented when the clamp changed the value.

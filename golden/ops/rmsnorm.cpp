@@ -52,9 +52,7 @@ std::int64_t Rmsnorm(std::span<const std::int32_t> x, std::span<const std::int32
     const Multiplier scale = EntryFor(params.scale, c);
     const Int128 value = RoundShift(Int128{y} * g * scale.m, scale.shift, params.rounding) +
                          EntryFor(params.zero, c);
-    const Int128 clamped = std::min(std::max(value, Int128{range.qmin}), Int128{range.qmax});
-    saturated += clamped != value ? 1 : 0;
-    out[c] = static_cast<std::int32_t>(clamped);
+    saturated += StoreClamped(value, range, out[c]);
   }
   return saturated;
 }

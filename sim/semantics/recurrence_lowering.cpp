@@ -21,10 +21,7 @@ int StateShift(const Activation& state) {
   return std::max(0, BitsFor({state.range.qmin, state.range.qmax}) - kReadBits);
 }
 
-std::int64_t Widest(const Activation& grid) {
-  return std::max(std::int64_t{grid.range.qmax} - grid.zero[0],
-                  std::int64_t{grid.zero[0]} - grid.range.qmin);
-}
+std::int64_t WidestOf(const Activation& grid) { return Widest(grid.range, grid.zero[0]); }
 
 GatedUpdateParams DeriveUpdate(const auto& function, const Numerics& numerics,
                                const Hardware& hardware, const GatedGrids& grids) {
@@ -71,7 +68,7 @@ int ScoreShift(const RecurrenceOp& op, const ChunkBounds& bounds) {
 int ReadoutBits(const RecurrenceOp& op, const Activation& query, const Activation& state,
                 int bits) {
   const std::int64_t narrow = (-std::int64_t{state.range.qmin} >> op.state_shift) + 1;
-  const Int128 sum = Int128{op.update.key_width} * Widest(query) * narrow;
+  const Int128 sum = Int128{op.update.key_width} * WidestOf(query) * narrow;
   while (bits > 2 && sum * MaxMultiplier(bits) > Int128{1} << kRoom) --bits;
   return bits;
 }
@@ -106,9 +103,9 @@ RecurrenceOp DeriveRecurrence(const network::Recurrence& recurrence, const Numer
   op.rounding = numerics.recurrence;
   const ChunkBounds bounds = {.rows = op.update.chunk,
                               .keys = op.update.key_width,
-                              .query = Widest(query),
-                              .key = Widest(grids.key),
-                              .value = Widest(grids.value)};
+                              .query = WidestOf(query),
+                              .key = WidestOf(grids.key),
+                              .value = WidestOf(grids.value)};
   if (op.update.chunk != 0) op.score_shift = ScoreShift(op, bounds);
   const int bits = ReadoutBits(op, query, grids.state, hardware.multiplier_bits);
   const auto heads = static_cast<std::int64_t>(out.scale.size()) / recurrence.value_width;

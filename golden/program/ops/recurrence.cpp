@@ -40,9 +40,6 @@ void CheckOperand(const Checker& checker, const std::string& name, std::int64_t 
                       std::to_string(width) + " columns");
 }
 
-std::int64_t Widest(QuantRange range, std::int32_t zero) {
-  return std::max(std::int64_t{range.qmax} - zero, std::int64_t{zero} - range.qmin);
-}
 std::int64_t Magnitude(std::int32_t value) { return std::abs(std::int64_t{value}); }
 
 constexpr Int128 kMost = Int128{1} << 62;
