@@ -9,11 +9,13 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <utility>
 
 #include "golden/kernels/choice.h"
 #include "golden/kernels/instruction_set.h"
 #include "golden/program/executor.h"
 #include "sim/cli/model_options.h"
+#include "sim/statistics/median.h"
 
 namespace qsim::cli {
 namespace {
@@ -33,9 +35,7 @@ double Seconds(Call call) {
     total += times.back();
     if (times.size() == 1) total = 0;  // the first one warms up
   }
-  std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2),
-                   times.end());
-  return times[times.size() / 2];
+  return Median(std::move(times));
 }
 
 struct Case {

@@ -17,6 +17,7 @@
 #include "sim/diagnose/causes/weight_shares.h"
 #include "sim/diagnose/structure.h"
 #include "sim/error.h"
+#include "sim/statistics/median.h"
 
 namespace qsim::diagnose {
 namespace {

@@ -12,6 +12,7 @@
 #include "sim/calibrate/lower/rederivation.h"
 #include "sim/diagnose/bench.h"
 #include "sim/diagnose/nameless.h"
+#include "sim/statistics/median.h"
 #include "sim/text/block_name.h"
 
 namespace qsim::diagnose {
@@ -110,9 +111,7 @@ class Hunt {
       if (same_kind && other.tensor != tap.tensor) peers.push_back(other.OwnDb());
     }
     if (peers.empty()) return false;
-    const auto middle = peers.begin() + static_cast<std::ptrdiff_t>(peers.size() / 2);
-    std::nth_element(peers.begin(), middle, peers.end());
-    return tap.OwnDb() <= *middle - kOddOneOut;
+    return tap.OwnDb() <= Median(std::move(peers)) - kOddOneOut;
   }
 
   std::optional<Candidate> BestSuspicion() const {

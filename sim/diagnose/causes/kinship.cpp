@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "sim/namespaces.h"
+#include "sim/statistics/median.h"
+#include "sim/statistics/pair_sums.h"
 
 namespace qsim::diagnose {
 namespace {
@@ -62,7 +65,7 @@ class Comparison {
       kin.factor = factor;
       return Of(kin, Kinship::Kind::kScaled, FactorText(factor) + " times");
     }
-    if (AllOf([&](std::size_t n) { return Correlation(n) < -kMatch; }))
+    if (AllOf([&](std::size_t n) { return Correlation(n, should_) < -kMatch; }))
       return Of(kin, Kinship::Kind::kNegated, "the wrong sign");
     return Of(kin, Kinship::Kind::kOther, "other numbers");
   }
@@ -101,17 +104,14 @@ class Comparison {
     std::vector<double> factors;
     double both = 0, exact = 0;
     for (const std::size_t n : lines) {
-      double b = 0;
-      for (std::size_t k = 0; k < is_.width; ++k) b += is_.At(n, k) * should_.At(n, k);
+      const double b = Both(n, should_);
       both += b;
       exact += should_.Energy(n);
       if (should_.Energy(n) > 0) factors.push_back(b / should_.Energy(n));
     }
     if (factors.empty()) return 1;
-    const auto middle = factors.begin() + static_cast<std::ptrdiff_t>(factors.size() / 2);
-    std::nth_element(factors.begin(), middle, factors.end());
-    const double mean = both / exact;
-    return std::fabs(mean / *middle - 1) < 0.05 ? mean : *middle;
+    const double mean = both / exact, middle = Median(std::move(factors));
+    return std::fabs(mean / middle - 1) < 0.05 ? mean : middle;
   }
 
   // Whether what a rule makes of the lines that should be at fault is what they are: most of them,
@@ -134,11 +134,14 @@ class Comparison {
     return good * 10 >= at_.size() * 9 && after * kExplained <= before;
   }
 
-  double Correlation(std::size_t n) const {
+  double Both(std::size_t n, const Lines& lines) const {
     double both = 0;
-    for (std::size_t k = 0; k < is_.width; ++k) both += is_.At(n, k) * should_.At(n, k);
-    const double energy = is_.Energy(n) * should_.Energy(n);
-    return energy > 0 ? both / std::sqrt(energy) : 0;
+    for (std::size_t k = 0; k < is_.width; ++k) both += is_.At(n, k) * lines.At(n, k);
+    return both;
+  }
+  double Correlation(std::size_t n, const Lines& lines) const {
+    const double energy = is_.Energy(n) * lines.Energy(n);
+    return energy > 0 ? Both(n, lines) / std::sqrt(energy) : 0;
   }
 
   // ---- orders ----
@@ -230,30 +233,16 @@ class Comparison {
 
   // Around their means: numbers of one sign agree with any others.
   double Agreement(const Lines& lines) const {
-    double n = 0, x = 0, y = 0, xx = 0, yy = 0, xy = 0;
+    PairSums sums;
     for (const std::size_t line : at_) {
-      for (std::size_t k = 0; k < is_.width; ++k) {
-        const double a = is_.At(line, k), b = lines.At(line, k);
-        n += 1;
-        x += a;
-        y += b;
-        xx += a * a;
-        yy += b * b;
-        xy += a * b;
-      }
+      for (std::size_t k = 0; k < is_.width; ++k) sums.Add(is_.At(line, k), lines.At(line, k));
     }
-    const double va = xx - x * x / n, vb = yy - y * y / n;
-    return va > 0 && vb > 0 ? (xy - x * y / n) / std::sqrt(va * vb) : 0;
+    return sums.Correlation();
   }
   // Each line up to a factor of its own, which is that of a scale of its own.
   double AgreementOfLines(const Lines& lines) const {
     double sum = 0;
-    for (const std::size_t line : at_) {
-      double both = 0;
-      for (std::size_t k = 0; k < is_.width; ++k) both += is_.At(line, k) * lines.At(line, k);
-      const double energy = is_.Energy(line) * lines.Energy(line);
-      sum += energy > 0 ? both / std::sqrt(energy) : 0;
-    }
+    for (const std::size_t line : at_) sum += Correlation(line, lines);
     return sum / static_cast<double>(at_.size());
   }
 

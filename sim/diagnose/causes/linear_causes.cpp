@@ -13,6 +13,7 @@
 #include "sim/diagnose/causes/weight_shares.h"
 #include "sim/diagnose/structure.h"
 #include "sim/semantics/model_check.h"
+#include "sim/statistics/median.h"
 
 namespace qsim::diagnose {
 namespace {

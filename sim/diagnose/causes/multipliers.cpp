@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "golden/ops/one_or_each.h"
+#include "sim/statistics/median.h"
 
 namespace qsim::diagnose {
 
@@ -35,9 +36,7 @@ MultiplierFit FitMultipliers(const std::vector<Multiplier>& actual,
   if (factors.empty()) return fit;
   fit.least = *std::min_element(factors.begin(), factors.end());
   fit.most = *std::max_element(factors.begin(), factors.end());
-  const auto middle = factors.begin() + static_cast<std::ptrdiff_t>(factors.size() / 2);
-  std::nth_element(factors.begin(), middle, factors.end());
-  fit.centre = *middle;
+  fit.centre = Median(factors);
   // Common shifts leave the smallest ratios a few bits: most channels decide.
   const auto near = std::count_if(factors.begin(), factors.end(), [&](double f) {
     return std::fabs(f - fit.centre) <= 0.02 * std::fabs(fit.centre);

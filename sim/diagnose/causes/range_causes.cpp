@@ -11,6 +11,7 @@
 #include "sim/diagnose/causes/weight_shares.h"
 #include "sim/diagnose/structure.h"
 #include "sim/semantics/quantization.h"
+#include "sim/statistics/median.h"
 
 namespace qsim::diagnose {
 namespace {

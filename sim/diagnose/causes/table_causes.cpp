@@ -13,6 +13,7 @@
 #include "golden/ops/table.h"
 #include "golden/program/queries.h"
 #include "sim/network/families/activations.h"
+#include "sim/statistics/pair_sums.h"
 
 namespace qsim::diagnose {
 namespace {
@@ -192,24 +193,13 @@ std::optional<Story> Reordered(const std::vector<Piece>& pieces) {
 }
 
 std::optional<TableStory> ExplainPieces(const std::vector<Piece>& pieces) {
-  double n = 0, y = 0, g = 0, yg = 0, gg = 0, yy = 0;
+  PairSums sums;
   for (const Piece& piece : pieces) {
-    for (std::size_t i = 0; i < piece.is.size(); ++i) {
-      const double a = piece.is[i], b = piece.should[i];
-      n += 1;
-      y += a;
-      g += b;
-      yg += a * b;
-      gg += b * b;
-      yy += a * a;
-    }
+    for (std::size_t i = 0; i < piece.is.size(); ++i) sums.Add(piece.should[i], piece.is[i]);
   }
-  const double variance = gg - g * g / n;
-  const double factor = variance > 0 ? (yg - y * g / n) / variance : 0;
-  const double offset = (y - factor * g) / n;
-  const double rest = yy - y * y / n - factor * (yg - y * g / n);
+  const double factor = sums.Slope(), offset = sums.Offset();
   // A true line leaves the roundings of two tables: two steps at most.
-  const bool line = rest <= 2 * n && factor != 0;
+  const bool line = sums.Residual() <= 2 * sums.count() && factor != 0;
   const bool moved = std::fabs(offset) > 2, scaled = std::fabs(factor - 1) > kSameFactor;
   const std::vector<Evidence> evidence = {{"factor", factor, "x"}, {"offset", offset, ""}};
   if (line && moved && !scaled) {
@@ -299,8 +289,8 @@ std::optional<TableStory> ExplainPieces(const std::vector<Piece>& pieces) {
       {Cause::kTable,
        fmt::format("its table is not the function's: {:.0f} of {:.0f} entries are off "
                    "by more than two steps",
-                   wrong, n),
-       {{"entries off", 100 * wrong / n, "%"}}},
+                   wrong, sums.count()),
+       {{"entries off", 100 * wrong / sums.count(), "%"}}},
       std::nullopt};
 }
 

@@ -3,14 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-namespace qsim::diagnose {
+#include "sim/statistics/pair_sums.h"
 
-double Median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
+namespace qsim::diagnose {
 
 bool AllNear(const std::vector<double>& values, double centre) {
   constexpr double kSame = 0.04;
@@ -26,20 +21,9 @@ double LargestWeight(const WeightFit& fit, std::size_t n) {
 }
 
 double LogCorrelation(const std::vector<double>& a, const std::vector<double>& b) {
-  const auto count = static_cast<double>(a.size());
-  double sa = 0, sb = 0, saa = 0, sbb = 0, sab = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const double x = std::log(a[i]);
-    const double y = std::log(b[i]);
-    sa += x;
-    sb += y;
-    saa += x * x;
-    sbb += y * y;
-    sab += x * y;
-  }
-  const double va = saa - sa * sa / count;
-  const double vb = sbb - sb * sb / count;
-  return va > 0 && vb > 0 ? (sab - sa * sb / count) / std::sqrt(va * vb) : 0;
+  PairSums sums;
+  for (std::size_t i = 0; i < a.size(); ++i) sums.Add(std::log(a[i]), std::log(b[i]));
+  return sums.Correlation();
 }
 
 double GrowthPower(const WeightFit& fit) {

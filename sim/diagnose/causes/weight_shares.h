@@ -7,7 +7,6 @@
 
 namespace qsim::diagnose {
 
-double Median(std::vector<double> values);
 // Whether values are one number, up to a few percent.
 bool AllNear(const std::vector<double>& values, double centre);
 // Of positive numbers; 0 where one of the two does not vary.
