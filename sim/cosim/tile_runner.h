@@ -16,7 +16,7 @@
 
 namespace qsim::cosim {
 
-// "tap blocks.0.attn_qkv, image 0, head 0, tile (1, 2)"
+// "tap blocks.0.scores, image 0, head 0, tile (1, 2)"
 std::string TileName(const OpId& id, TileIndex tile);
 
 class TileRunner {

@@ -12,7 +12,7 @@ namespace qsim::run {
 struct FindingRow {
   int rank = 1;                       // 1 is the worst
   std::string cause;                  // "double quantization"
-  std::string tensor;                 // the output of the operation at fault: "blocks.0.attn_qkv"
+  std::string tensor;                 // the output of the operation at fault: "blocks.0.scores"
   std::string text;                   // one line: what is wrong
   std::vector<std::string> evidence;  // one line each: "range ratio 6.1 x"
   std::string repair;                 // the change that was tried; empty when none is known
@@ -42,7 +42,7 @@ struct BudgetRow {
 
 struct DiagnosisPage {
   std::string title;                // "qsim diagnose"
-  std::string verdict;              // one line that is true: "1 culprit: blocks.0.attn_qkv, ..."
+  std::string verdict;              // one line that is true: "1 culprit: blocks.0.scores, ..."
   std::string output;               // the tensor called the output: "logits"
   std::optional<double> output_db;  // its QSNR as found
   std::optional<double> top1;       // 0..1, where there are labels

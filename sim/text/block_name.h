@@ -7,7 +7,7 @@
 
 namespace qsim::text {
 
-// "blocks.3.attn_qkv": number 3, block "blocks.3", rest "attn_qkv"; "layers.3.mlp" alike. Any other
+// "blocks.3.scores": number 3, block "blocks.3", rest "scores"; "layers.3.mlp" alike. Any other
 // name has number -1, an empty block, and is its own rest.
 struct BlockName {
   std::int64_t number = -1;
