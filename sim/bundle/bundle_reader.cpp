@@ -325,8 +325,7 @@ class BundleReader {
     }
     for (const auto& [name, scale] : bundle_.scales) {
       const auto constant = bundle_.program.constants.find(name);
-      const auto info = std::find_if(bundle_.program.tensors.begin(), bundle_.program.tensors.end(),
-                                     [&](const TensorInfo& t) { return t.name == name; });
+      const auto info = std::ranges::find(bundle_.program.tensors, name, &TensorInfo::name);
       if (info != bundle_.program.tensors.end()) {
         CheckScale(file, name, scale, info->shape, ZeroPointsOf(info->dtype));
       } else if (constant != bundle_.program.constants.end()) {

@@ -25,10 +25,8 @@ constexpr double kCoverageShare = 0.25;  // clipped of the calibration inputs, b
 constexpr double kWasteDb = 9;           // between a grid and the one that the data need
 constexpr double kTailNoise = 2;         // clipped beside rounded, where clipping dominates
 constexpr double kFewLevelsDb = 16;
-constexpr double kFewCodes = 12;  // of a typical channel, beside one that needs them all
-constexpr double kOutlierRange =
-    16;                              // of a grid beside its data: steps that an outlier made coarse
-constexpr double kUnderflowDb = 16;  // of a normalisation, from its input's grid alone
+constexpr double kFewCodes = 12;       // of a typical channel, beside one that needs them all
+constexpr double kUnderflowDb = 16;    // of a normalisation, from its input's grid alone
 constexpr double kUnderflowSteps = 3;  // standard deviation of a row
 
 class RangeSearch : CauseSearch {
