@@ -11,6 +11,7 @@
 #include "golden/program/queries.h"
 #include "sim/bundle/parameter_table.h"
 #include "sim/error.h"
+#include "sim/io/files/content_hash.h"
 #include "sim/io/yaml/yaml_values.h"
 #include "sim/text/nearest_word.h"
 
@@ -133,8 +134,8 @@ std::string GridsText(const Bundle& bundle) {
     if (const auto* patchify = std::get_if<PatchifyOp>(&op))
       fixed.insert({patchify->input, patchify->output});
   }
-  std::string text =
-      "# real = scale * factor * (q - zero_point); qsim calibrate --grids reads it\n";
+  std::string text = fmt::format("# {}: {}\n", kContentHash, NoHashYet());
+  text += "# real = scale * factor * (q - zero_point); qsim calibrate --grids reads it\n";
   for (const TensorInfo& info : bundle.program.tensors) {
     if (!fixed.contains(info.name))
       text += Entry(info.name, info.range, bundle.scales.at(info.name));
@@ -143,7 +144,7 @@ std::string GridsText(const Bundle& bundle) {
     const auto stated = bundle.scales.find(name);
     if (stated != bundle.scales.end()) text += Entry(name, RangeOfCodes(codes), stated->second);
   }
-  return text;
+  return WithContentHash(std::move(text));
 }
 
 GridsFile ReadGrids(const std::filesystem::path& path) { return GridsReader(path).Read(); }

@@ -8,7 +8,7 @@
 namespace qsim::cli {
 
 struct CheckOptions {
-  std::filesystem::path directory;
+  std::filesystem::path result;
   bool seal = false;
 };
 

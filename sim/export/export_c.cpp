@@ -5,6 +5,7 @@
 
 #include "sim/export/export_formats.h"
 #include "sim/export/export_language.h"
+#include "sim/io/files/content_hash.h"
 
 namespace qsim::exporting {
 namespace {
@@ -91,13 +92,14 @@ std::string ChoiceEnums(const std::vector<ExportChoice>& choices) {
 }  // namespace
 
 std::string ExportC(const ExportTable& table) {
-  std::string out =
+  std::string out = fmt::format("/* {}: {} */\n", kContentHash, NoHashYet());
+  out +=
       "/* Written by qsim export. C99 and C++. */\n"
       "#ifndef QSIM_PARAMS_H\n#define QSIM_PARAMS_H\n\n#include <stdint.h>\n\n";
   out += fmt::format("enum {{ qsim_format_version = {} }};\n", table.format_version);
   out += ChoiceEnums(table.choices);
   out += GroupsText<CLanguage>(table);
-  return out + "\n#endif /* QSIM_PARAMS_H */\n";
+  return WithContentHash(out + "\n#endif /* QSIM_PARAMS_H */\n");
 }
 
 }  // namespace qsim::exporting

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "sim/export/export_formats.h"
+#include "sim/io/files/content_hash.h"
 
 namespace qsim::exporting {
 namespace {
@@ -55,10 +56,11 @@ std::string GroupRows(const ExportGroup& group) {
 std::string ExportCsv(const ExportTable& table) {
   std::string out = "operation,kind,parameter,per,channel,value\n";
   out += fmt::format("qsim-export,format,format_version,,,{}\n", table.format_version);
+  out += fmt::format("qsim-export,format,{},,,{}\n", kContentHash, NoHashYet());
   out += GroupRows(table.provenance) + GroupRows(table.hardware);
   for (const ExportGroup& group : table.operations) out += GroupRows(group);
   for (const ExportGroup& group : table.tensors) out += GroupRows(group);
-  return out;
+  return WithContentHash(out);
 }
 
 }  // namespace qsim::exporting

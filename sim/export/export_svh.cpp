@@ -6,6 +6,7 @@
 
 #include "sim/export/export_formats.h"
 #include "sim/export/export_language.h"
+#include "sim/io/files/content_hash.h"
 #include "sim/text/text_util.h"
 
 namespace qsim::exporting {
@@ -83,7 +84,8 @@ struct SvLanguage {
 }  // namespace
 
 std::string ExportSvh(const ExportTable& table) {
-  std::string out =
+  std::string out = fmt::format("// {}: {}\n", kContentHash, NoHashYet());
+  out +=
       "// Written by qsim export. Include inside a module or a package:\n"
       "//   package qsim_params; `include \"qsim_params.svh\" endpackage\n"
       "// To include it in a second module of one compilation, `undef QSIM_PARAMS_SVH in between.\n"
@@ -95,7 +97,8 @@ std::string ExportSvh(const ExportTable& table) {
                        Upper(choice.name), Literal(choice.code, 8, false));
   }
   out += GroupsText<SvLanguage>(table);
-  return out + "\n/* verilator lint_on UNUSEDPARAM */\n`endif  // QSIM_PARAMS_SVH\n";
+  return WithContentHash(out +
+                         "\n/* verilator lint_on UNUSEDPARAM */\n`endif  // QSIM_PARAMS_SVH\n");
 }
 
 }  // namespace qsim::exporting

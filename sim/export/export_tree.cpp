@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sim/export/export_formats.h"
+#include "sim/io/files/content_hash.h"
 
 namespace qsim::exporting {
 namespace {
@@ -37,7 +38,9 @@ Json GroupJson(const ExportGroup& group, bool named) {
 }
 
 Json TableJson(const ExportTable& table) {
-  Json json = {{"format", "qsim-export"}, {"format_version", table.format_version}};
+  Json json = {{"format", "qsim-export"},
+               {"format_version", table.format_version},
+               {kContentHash, NoHashYet()}};
   json["provenance"] = GroupJson(table.provenance, false);
   json["hardware"] = GroupJson(table.hardware, false);
   json["operations"] = Json::array();
@@ -131,13 +134,13 @@ void PrintYamlMap(const Json& json, std::size_t indent, std::string& out) {
 std::string ExportJson(const ExportTable& table) {
   std::string out;
   PrintJson(TableJson(table), 0, out);
-  return out + "\n";
+  return WithContentHash(out + "\n");
 }
 
 std::string ExportYaml(const ExportTable& table) {
   std::string out;
   PrintYamlMap(TableJson(table), 0, out);
-  return out;
+  return WithContentHash(out);
 }
 
 }  // namespace qsim::exporting

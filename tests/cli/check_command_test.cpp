@@ -135,5 +135,32 @@ TEST_F(EditedBundle, OtherResultsAreCheckedToo) {
   EXPECT_THAT(Qsim({"check", "none"}).err, HasSubstr("none: no such directory"));
 }
 
+// Whatever bit of an export changes, the file is named.
+TEST_F(EditedBundle, ExportsOfOneFileCarryAHash) {
+  for (const std::string format : {"json", "yaml", "csv", "svh", "c", "grids"}) {
+    SCOPED_TRACE(format);
+    const fs::path file = sandbox_.path() / format;
+    ASSERT_EQ(Qsim({"export", "--bundle", "b", "--format", format, "--output", format}).exit_status,
+              0);
+    EXPECT_EQ(Qsim({"export", "--bundle", "b", "--format", format}).out, testing::ReadBytes(file));
+    EXPECT_EQ(Qsim({"check", format}).out, format + ": as it was written\n");
+    const std::string written = testing::ReadBytes(file);
+    for (int flip = 0; flip < 12; ++flip) {
+      std::string bytes = written;
+      const std::size_t at = bytes.size() * static_cast<std::size_t>(flip) / 12;
+      bytes[at] = static_cast<char>(bytes[at] ^ 1 << flip % 7);
+      testing::WriteBytes(file, bytes);
+      const ProcessResult result = Qsim({"check", format});
+      EXPECT_EQ(result.exit_status, 2) << "byte " << at;
+      EXPECT_EQ(testing::Lines(result.err).size(), 1u);
+      EXPECT_THAT(result.err, HasSubstr("qsim: " + format + ": is not as qsim wrote it")) << at;
+    }
+    EXPECT_EQ(Qsim({"check", "--seal", format}).exit_status, 0);
+    EXPECT_EQ(Qsim({"check", format}).exit_status, 0);
+    testing::WriteBytes(file, "content_sha256: 00\n");
+    EXPECT_THAT(Qsim({"check", format}).err, HasSubstr(format + ": carries no hash"));
+  }
+}
+
 }  // namespace
 }  // namespace qsim::testing
