@@ -14,7 +14,8 @@ CalibrateOptions Recalibration::OptionsIn(std::optional<Scope> scope) const {
 
 void Recalibration::Expect(const Config& config, std::optional<Scope> scope) {
   try {
-    plans_.push_back(Calibrator(network_, config, OptionsIn(scope)).plan());
+    Plan plan = Calibrator(network_, config, OptionsIn(scope)).plan();
+    if (!seen_.Serve(plan)) expected_.push_back(std::move(plan));
   } catch (const InputError&) {
     return;  // said where it is asked for
   }
@@ -22,18 +23,15 @@ void Recalibration::Expect(const Config& config, std::optional<Scope> scope) {
 
 Bundle Recalibration::With(const Config& config, std::optional<Scope> scope) {
   const Calibrator calibrator(network_, config, OptionsIn(scope));
-  std::optional<Observations> own;
-  if (seen_) own = seen_->Of(calibrator.plan());
-  if (!own) {
-    std::vector<Plan> plans = plans_;
+  if (!seen_.Serve(calibrator.plan())) {
+    std::vector<Plan> plans = expected_;
     plans.push_back(calibrator.plan());
-    Observations seen = Observations::ForAny(plans);
-    calibrator.Observe(inputs_, seen);
-    own = seen.Of(calibrator.plan());
-    plans_ = std::move(plans);
-    seen_ = std::move(seen);
+    Observations missing = seen_.MissingFor(plans);
+    calibrator.Observe(inputs_, missing);
+    seen_.Append(std::move(missing));
+    expected_.clear();
   }
-  return calibrator.Lower(own.value(), inputs_.source);
+  return calibrator.Lower(seen_.Of(calibrator.plan()), inputs_.source);
 }
 
 }  // namespace qsim::calibrate

@@ -15,8 +15,8 @@ class Recalibration {
   Recalibration(const network::Network& network, CalibrationInputs inputs, CalibrateOptions options)
       : network_(network), inputs_(std::move(inputs)), options_(std::move(options)) {}
 
-  // That a configuration will be asked for, so that one pass over the inputs serves it as well; one
-  // that cannot be planned is none.
+  // That a configuration may be asked for, so that the next pass over the inputs, if there is one,
+  // serves it as well; one that cannot be planned is none.
   void Expect(const Config& config, std::optional<Scope> scope = std::nullopt);
 
   // The bundle of Calibrate(), bit for bit, in the options' scope or another. Throws InputError as
@@ -29,8 +29,8 @@ class Recalibration {
   const network::Network& network_;
   const CalibrationInputs inputs_;
   const CalibrateOptions options_;
-  std::vector<Plan> plans_;  // those that the inputs ran for, or will
-  std::optional<Observations> seen_;
+  std::vector<Plan> expected_;  // what was seen does not serve them yet
+  Observations seen_;
 };
 
 }  // namespace qsim::calibrate

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <span>
 #include <utility>
 
 #include "golden/kernels/fast_backend.h"
@@ -52,15 +53,8 @@ class Bench {
  public:
   Bench(const SearchSubject& subject, const Config& base, const std::vector<SearchMove>& moves)
       : subject_(subject), calibrations_(subject.model, subject.calibration, subject.calibrate) {
-    // One pass over the inputs for whatever the changes may ask for.
     Expect(base);
-    for (const SearchMove& move : moves) {
-      try {
-        Expect(ConfigOf(base, move.settings));
-      } catch (const InputError&) {
-        continue;  // said where the change is tried
-      }
-    }
+    ExpectAny(base, moves);
     const std::set<std::string> wanted = [&] {
       std::set<std::string> names;
       for (const network::Node& node : subject.model.nodes()) {
@@ -81,6 +75,17 @@ class Bench {
           floats_[static_cast<std::size_t>(image)].emplace(node.name, *value);
       }
     });
+  }
+
+  // One pass over the inputs for whatever these changes may ask for.
+  void ExpectAny(const Config& base, std::span<const SearchMove> moves) {
+    for (const SearchMove& move : moves) {
+      try {
+        Expect(ConfigOf(base, move.settings));
+      } catch (const InputError&) {
+        continue;  // said where the change is tried
+      }
+    }
   }
 
   // Own noise of each block in dB, by the tensor that ends it; of the rest of the network nothing.
@@ -235,6 +240,7 @@ class Searcher {
     step.settings = settings;
     result_.config = config;
     own_ = own;
+    bench_.ExpectAny(config, std::span(moves_).subspan(result_.steps.size() + 1));
   }
 
   const SearchSubject& subject_;

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <iterator>
 #include <tuple>
 
 #include "sim/error.h"
@@ -32,18 +34,32 @@ std::int64_t GroupsOf(const Section& section, std::int64_t channels, std::int64_
   return 1;
 }
 
-Observed Unseen(const NodePlan& plan, const Section& section) {
-  Observed seen;
-  seen.node = plan.node;
-  seen.section = section;
+bool IsSoftmax(const network::Node& node) {
+  return std::holds_alternative<network::Softmax>(node.function);
+}
+
+// What has to be seen of a node, without the observer.
+Observed Wanted(const NodePlan& plan, const Section& section) {
+  Observed wanted;
+  wanted.node = plan.node;
+  wanted.section = section;
   const Shape& shape = plan.node->shape;
-  if (plan.mean_wanted) seen.means.resize(static_cast<std::size_t>(shape.back()));
-  if (std::holds_alternative<network::Softmax>(plan.node->function)) return seen;
-  const bool planes = shape.size() == 3;
-  seen.groups = GroupsOf(section, planes ? shape.front() : shape.back(), plan.node->heads);
-  seen.observer = Observer::Make(
-      section, LayoutOf(planes ? Shape{shape.front(), 1, 1} : Shape{1, shape.back()}, seen.groups));
-  return seen;
+  if (plan.mean_wanted) wanted.means.resize(static_cast<std::size_t>(shape.back()));
+  if (!IsSoftmax(*plan.node)) {
+    const bool planes = shape.size() == 3;
+    wanted.groups = GroupsOf(section, planes ? shape.front() : shape.back(), plan.node->heads);
+  }
+  return wanted;
+}
+
+Observed Unseen(Observed wanted) {
+  if (IsSoftmax(*wanted.node)) return wanted;
+  const Shape& shape = wanted.node->shape;
+  wanted.observer = Observer::Make(
+      wanted.section,
+      LayoutOf(shape.size() == 3 ? Shape{shape.front(), 1, 1} : Shape{1, shape.back()},
+               wanted.groups));
+  return wanted;
 }
 
 bool CountsValues(ObserverKind kind) {
@@ -61,7 +77,7 @@ bool SameObserver(const Section& a, const Section& b) {
 
 // Whether what one has seen of the same node is all that the other needs to have seen.
 bool Serves(const Observed& seen, const Observed& wanted) {
-  if (wanted.observer == nullptr) return true;
+  if (IsSoftmax(*wanted.node)) return true;
   const Section& a = seen.section;
   const Section& b = wanted.section;
   // Extremes of channels are those of any union of them.
@@ -130,64 +146,79 @@ void Observed::Add(const FloatTensor& value) {
 
 Observations::Observations(const Plan& plan) {
   for (const NodePlan& node : plan.nodes()) {
-    if (node.observed) tensors_.push_back(Unseen(node, *node.observed));
+    if (node.observed) tensors_.push_back(Unseen(Wanted(node, *node.observed)));
   }
 }
 
-Observations Observations::ForAny(std::span<const Plan> plans) {
-  Observations any;
-  if (plans.empty()) return any;
-  for (const network::Node& node : plans.front().network().nodes()) {
-    const std::size_t first = any.tensors_.size();
-    bool mean_wanted = false;
-    for (const Plan& plan : plans) {
-      const NodePlan* asking = plan.Find(node.name);
-      if (asking == nullptr || !asking->observed) continue;
-      mean_wanted = mean_wanted || asking->mean_wanted;
-      Section section = *asking->observed;
+const Observed* Observations::Serving(const Observed& wanted) const {
+  const auto found = std::ranges::find_if(tensors_, [&](const Observed& seen) {
+    return seen.node == wanted.node && Serves(seen, wanted);
+  });
+  return found == tensors_.end() ? nullptr : &*found;
+}
+
+const std::vector<FixedMean>* Observations::MeansOf(const network::Node* node) const {
+  const auto found = std::ranges::find_if(
+      tensors_, [&](const Observed& seen) { return seen.node == node && !seen.means.empty(); });
+  return found == tensors_.end() ? nullptr : &found->means;
+}
+
+bool Observations::Serve(const Plan& plan) const {
+  return std::ranges::all_of(plan.nodes(), [&](const NodePlan& node) {
+    return !node.observed || (Serving(Wanted(node, *node.observed)) != nullptr &&
+                              (!node.mean_wanted || MeansOf(node.node) != nullptr));
+  });
+}
+
+Observations Observations::MissingFor(std::span<const Plan> plans) const {
+  Observations missing;
+  for (const Plan& plan : plans) {
+    for (const NodePlan& node : plan.nodes()) {
+      if (!node.observed) continue;
+      Section section = *node.observed;
       if (section.observer == ObserverKind::kMinmax)
         section.calibration_mode = CalibrationMode::kChannelWise;
-      Observed seen = Unseen(*asking, section);
-      const auto same = [&](const Observed& other) { return Serves(other, seen); };
-      if (std::none_of(any.tensors_.begin() + static_cast<std::ptrdiff_t>(first),
-                       any.tensors_.end(), same))
-        any.tensors_.push_back(std::move(seen));
+      Observed wanted = Wanted(node, section);
+      const auto has = [&](const Observations& some) {
+        return some.Serving(wanted) != nullptr &&
+               (wanted.means.empty() || some.MeansOf(wanted.node) != nullptr);
+      };
+      if (!has(*this) && !has(missing)) missing.tensors_.push_back(Unseen(std::move(wanted)));
     }
-    if (first == any.tensors_.size()) continue;
-    any.tensors_[first].means.resize(mean_wanted ? static_cast<std::size_t>(node.shape.back()) : 0);
   }
-  return any;
+  std::ranges::stable_sort(missing.tensors_, std::less(), &Observed::node);
+  return missing;
 }
 
-std::optional<Observations> Observations::Of(const Plan& plan) const {
+void Observations::Append(Observations missing) {
+  if (tensors_.empty()) {
+    inputs = missing.inputs;
+    input_range = missing.input_range;
+  }
+  std::ranges::move(missing.tensors_, std::back_inserter(tensors_));
+}
+
+Observations Observations::Of(const Plan& plan) const {
   Observations of(plan);
   of.inputs = inputs;
   of.input_range = input_range;
   for (Observed& wanted : of.tensors_) {
-    const auto found = std::find_if(tensors_.begin(), tensors_.end(), [&](const Observed& seen) {
-      return seen.node == wanted.node && Serves(seen, wanted);
-    });
-    if (found == tensors_.end()) return std::nullopt;
-    wanted.softmax_error = found->softmax_error;
-    if (!wanted.means.empty()) {
-      // They stand with the node's first observer.
-      const Observed& first = *Find(wanted.node->name);
-      if (first.means.empty()) return std::nullopt;
-      wanted.means = first.means;
-    }
+    const Observed& found = *Serving(wanted);
+    wanted.softmax_error = found.softmax_error;
+    if (!wanted.means.empty()) wanted.means = *MeansOf(wanted.node);
     if (wanted.observer == nullptr) continue;
     if (!Observer::IsMergeable(wanted.section.observer)) {
-      wanted.observer = found->observer;
+      wanted.observer = found.observer;
       continue;
     }
-    const auto given = std::find_if(given_.begin(), given_.end(), [&](const Observed& other) {
+    const auto given = std::ranges::find_if(given_, [&](const Observed& other) {
       return other.node == wanted.node && SameObserver(other.section, wanted.section);
     });
     if (given != given_.end()) {
       wanted.observer = given->observer;
       continue;
     }
-    wanted.observer->Merge(United(found->observer->State(), wanted.groups));
+    wanted.observer->Merge(United(found.observer->State(), wanted.groups));
     given_.push_back(wanted);
   }
   return of;

@@ -39,14 +39,21 @@ class Observations {
  public:
   // The plan's network must outlive this.
   explicit Observations(const Plan& plan);
-  // Enough for each of several plans of one network, and for any other that asks for the same kinds
-  // of observers: extremes by channel, histograms once.
-  static Observations ForAny(std::span<const Plan> plans);
-  // What one of them has seen; nothing where another observer would be needed. Results share
-  // observers, so that a range is searched once: nothing may be added to them, and one thread asks.
-  std::optional<Observations> Of(const Plan& plan) const;
+  Observations() = default;
 
-  std::vector<Observed>& tensors() {  // in the network's order
+  // What several plans of the same network need beside this, in the network's order, and any other
+  // that asks for the same kinds of observers: extremes by channel, histograms once.
+  Observations MissingFor(std::span<const Plan> plans) const;
+  // Such observations, of the same inputs.
+  void Append(Observations missing);
+  // Whether everything that this plan needs has been seen.
+  bool Serve(const Plan& plan) const;
+  // What a plan that they serve would have seen by itself. Results share observers, so that a range
+  // is searched once: nothing may be added to them, and one thread asks.
+  Observations Of(const Plan& plan) const;
+
+  // In the network's order, unless some were appended.
+  std::vector<Observed>& tensors() {
     given_.clear();
     return tensors_;
   }
@@ -69,7 +76,10 @@ class Observations {
   void RequireComplete(const std::string& file) const;
 
  private:
-  Observations() = default;
+  // What serves this, and a node's means, which stand with its first observer; null where nothing
+  // does.
+  const Observed* Serving(const Observed& wanted) const;
+  const std::vector<FixedMean>* MeansOf(const network::Node* node) const;
 
   std::vector<Observed> tensors_;
   mutable std::vector<Observed> given_;  // by Of, with what was merged for them
