@@ -61,7 +61,7 @@ struct FastBackend::Kernel {
   bool operator()(const GemmOp& op) const {
     const ProductOperands product = op.Operands(run);
     const kernels::PackedWeight* packed = backend.Packed(run, op.weight, product.rhs);
-    if (auto followers = FollowersOf(op.output, run); !followers.empty()) {
+    if (auto followers = FollowersOf(op.output, 1, run); !followers.empty()) {
       const std::int64_t rows = run.Info(op.output).shape[0];
       const auto sink = [&](std::int64_t first, std::int64_t count, const std::int32_t* tile,
                             std::int64_t stride) {
@@ -91,7 +91,7 @@ struct FastBackend::Kernel {
   }
 
   bool operator()(const MatmulOp& op) const {
-    auto followers = FollowersOf(op.output, run);
+    auto followers = FollowersOf(op.output, op.heads, run);
     if (followers.empty()) return op.Run(run), true;
     const TensorInfo info = run.Info(op.output);
     const Matrices y = *MatricesOf(info.shape, op.heads);
@@ -123,7 +123,9 @@ struct FastBackend::Kernel {
     const TensorInfo info = run.Info(op.output);
     const IntTensor& in = run.Value(op.input);
     const RequantizeParams params = op.Params(LayoutOf(info.shape, op.axis), info.range);
-    const std::int64_t heads = op.axis == ChannelAxis::kFirst ? info.shape.front() : 1;
+    // Of a list the first axis is the last one, too.
+    const bool by_head = op.axis == ChannelAxis::kFirst && info.shape.size() > 1;
+    const std::int64_t heads = by_head ? info.shape.front() : 1;
     const std::int64_t width = info.shape.back(), in_width = in.shape().back();
     const auto rows = static_cast<std::int64_t>(RowCount(in)) / heads;
     WideRows wide(in);

@@ -61,12 +61,17 @@ class Follower {
   std::int64_t saturated_ = 0;
 };
 
-inline std::vector<Follower> FollowersOf(const std::string& sums, const OperationRun& run) {
+// Of a product of so many heads; none where some reader needs the sums in another way.
+inline std::vector<Follower> FollowersOf(const std::string& sums, std::int64_t heads,
+                                         const OperationRun& run) {
   const auto readers = run.SoleReadersOf(sums);
+  const Shape& shape = run.Info(sums).shape;
   std::vector<Follower> followers;
-  // Lanes hold columns in pairs.
-  if (std::any_of(readers.begin(), readers.end(),
-                  [](const RequantizeOp* op) { return op->first_column % 2 != 0; }))
+  // Lanes hold columns in pairs; the first axis is that of the heads, or there is one for all.
+  const bool by_head = shape.size() > 2 && shape.front() == heads;
+  if (std::any_of(readers.begin(), readers.end(), [&](const RequantizeOp* op) {
+        return op->first_column % 2 != 0 || (op->axis == ChannelAxis::kFirst && !by_head);
+      }))
     return followers;
   for (const RequantizeOp* op : readers) followers.emplace_back(*op, run);
   return followers;

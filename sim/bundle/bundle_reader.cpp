@@ -29,6 +29,7 @@ constexpr std::uint64_t kLargestBundleYaml = std::uint64_t{1} << 30;
 // What a program's tensors may take, by the bytes of its files.
 constexpr std::uint64_t kFactor = 64;
 constexpr std::uint64_t kSmall = std::uint64_t{1} << 28;
+constexpr std::size_t kLongestName = 200;
 constexpr QuantRange kWide = {-(1 << 24), 1 << 24};
 
 class Reader {
@@ -50,8 +51,8 @@ class Reader {
       const auto is_gone = [&](const Rename& r) { return r.from == entry.key && r.to.empty(); };
       if (std::any_of(renames_.begin(), renames_.end(), is_gone)) continue;
       if (std::find(known_.begin(), known_.end(), entry.key) == known_.end()) {
-        Fail(entry.line,
-             fmt::format("unknown key '{}'; {}", entry.key, SuggestWord(entry.key, known_)));
+        Fail(entry.line, fmt::format("unknown key '{}'; {}", Printable(entry.key),
+                                     SuggestWord(entry.key, known_)));
       }
     }
   }
@@ -73,7 +74,8 @@ class Reader {
     std::string name;
     Scalar(key, name);
     const std::optional<std::size_t> index = AlgorithmNamed<Variant>(name);
-    if (!index) Fail(node_->line, fmt::format("'{}' has an unknown value '{}'", key, name));
+    if (!index)
+      Fail(node_->line, fmt::format("'{}' has an unknown value '{}'", key, Printable(name)));
     algorithm = Alternative<Variant>(*index);
   }
   // A plain number is what format 1 has for all heads.
@@ -90,7 +92,7 @@ class Reader {
     std::string value;
     Scalar(key, value);
     if (value != expected)
-      Fail(node_->line, fmt::format("'{}' is '{}', must be '{}'", key, value, expected));
+      Fail(node_->line, fmt::format("'{}' is '{}', must be '{}'", key, Printable(value), expected));
   }
   template <typename T>
   void List(std::string_view key, std::vector<T>& values) {
@@ -173,7 +175,8 @@ class Reader {
   }
   void Parse(std::string_view key, const YamlNode& node, bool& value) const {
     if (node.scalar != "true" && node.scalar != "false") {
-      Fail(node.line, fmt::format("'{}' must be true or false, is '{}'", key, node.scalar));
+      Fail(node.line,
+           fmt::format("'{}' must be true or false, is '{}'", key, Printable(node.scalar)));
     }
     value = node.scalar == "true";
   }
@@ -181,14 +184,15 @@ class Reader {
   void Parse(std::string_view key, const YamlNode& node, T& value) const {
     if constexpr (std::is_enum_v<T>) {
       const auto parsed = FromName<T>(node.scalar);
-      if (!parsed) Fail(node.line, fmt::format("'{}' has an unknown value '{}'", key, node.scalar));
+      if (!parsed)
+        Fail(node.line, fmt::format("'{}' has an unknown value '{}'", key, Printable(node.scalar)));
       value = *parsed;
     } else {
       const auto parsed = ParseNumber<T>(node.scalar);
       if (!parsed) {
-        Fail(node.line,
-             fmt::format("'{}' must be {}, is '{}'", key,
-                         std::is_integral_v<T> ? "an integer in range" : "a number", node.scalar));
+        Fail(node.line, fmt::format("'{}' must be {}, is '{}'", key,
+                                    std::is_integral_v<T> ? "an integer in range" : "a number",
+                                    Printable(node.scalar)));
       }
       value = *parsed;
     }
@@ -257,6 +261,7 @@ class BundleReader {
                bundle_.provenance);
     ReadRecord(reader.Get("hardware", YamlNode::Kind::kMap, "a map"), "hardware", bundle_.hardware);
     bundle_.program.inputs = ReadNames(reader, "inputs");
+    for (const std::string& name : bundle_.program.inputs) CheckFileName(name);
     for (const YamlPtr& node : reader.Get("tensors", YamlNode::Kind::kSequence, "a list")->items) {
       ReadRecord(node, "tensors", bundle_.program.tensors.emplace_back());
       CheckFileName(bundle_.program.tensors.back().name);
@@ -272,8 +277,13 @@ class BundleReader {
     }
     if (std::vector<Carried>& carried = bundle_.program.carried;
         !reader.Skips(true, "carried", carried)) {
-      for (const YamlPtr& node : reader.Get("carried", YamlNode::Kind::kSequence, "a list")->items)
-        ReadRecord(node, "carried", carried.emplace_back());
+      for (const YamlPtr& node :
+           reader.Get("carried", YamlNode::Kind::kSequence, "a list")->items) {
+        const Carried& names = carried.emplace_back();
+        ReadRecord(node, "carried", carried.back());
+        for (const std::string* name : {&names.output, &names.input, &names.initial})
+          CheckFileName(*name);
+      }
     }
     for (const YamlPtr& node : reader.Get("notes", YamlNode::Kind::kSequence, "a list")->items) {
       ReadRecord(node, "notes", bundle_.notes.emplace_back());
@@ -293,16 +303,20 @@ class BundleReader {
     reader.Scalar("op", kind);
     std::optional<Op> op = OpFromKind(kind);
     if (!op)
-      throw InputError(fmt::format("{}:{}: unknown operation '{}'", file_, node->line, kind));
+      throw InputError(
+          fmt::format("{}:{}: unknown operation '{}'", file_, node->line, Printable(kind)));
     std::visit([&](auto& o) { Describe(reader, o); }, *op);
     reader.Finish();
+    for (const auto& names : {InputsOf(*op), ConstantsOf(*op), {OutputOf(*op)}}) {
+      for (const std::string& name : names) CheckFileName(name);
+    }
     bundle_.program.ops.push_back(std::move(*op));
   }
 
-  // Names become file names; a bundle must not reach outside its directory.
+  // Names become file names, and stand in messages; a bundle must not reach outside its directory.
   void CheckFileName(const std::string& name) const {
     if (name.empty() || name.find('/') != std::string::npos || name.starts_with(".") ||
-        Escaped(name) != name) {
+        name.size() > kLongestName || Escaped(name) != name) {
       throw InputError(fmt::format("{}: '{}' is not a tensor name", file_, Printable(name)));
     }
   }
@@ -311,7 +325,7 @@ class BundleReader {
     const InputFile file(root_, "scales.yaml");
     const YamlPtr root = LoadYaml(file, kLargestBundleYaml);
     for (const YamlEntry& entry : root->entries) {
-      Reader reader(entry.value, file.path().string(), entry.key);
+      Reader reader(entry.value, file.path().string(), Printable(entry.key));
       Describe(reader, bundle_.scales[entry.key]);
       reader.Finish();
     }
@@ -321,7 +335,7 @@ class BundleReader {
     const std::string file = (root_ / "scales.yaml").string();
     for (const TensorInfo& info : bundle_.program.tensors) {
       if (!bundle_.scales.contains(info.name))
-        throw InputError(fmt::format("{}: tensor '{}' has no scale", file, info.name));
+        throw InputError(fmt::format("{}: tensor '{}' has no scale", file, Printable(info.name)));
     }
     for (const auto& [name, scale] : bundle_.scales) {
       const auto constant = bundle_.program.constants.find(name);
@@ -331,7 +345,8 @@ class BundleReader {
       } else if (constant != bundle_.program.constants.end()) {
         CheckScale(file, name, scale, constant->second.shape(), kWide);
       } else {
-        throw InputError(fmt::format("{}: '{}' is no tensor of the program", file, name));
+        throw InputError(
+            fmt::format("{}: '{}' is no tensor of the program", file, Printable(name)));
       }
     }
   }
@@ -347,7 +362,7 @@ class BundleReader {
   static void CheckScale(const std::string& file, const std::string& name, const TensorScale& s,
                          const Shape& shape, QuantRange range) {
     const auto fail = [&](const std::string& what) {
-      throw InputError(fmt::format("{}: tensor '{}'{}", file, name, what));
+      throw InputError(fmt::format("{}: tensor '{}'{}", file, Printable(name), what));
     };
     if (shape.empty() && s.axis != ChannelAxis::kNone) fail(" has no channels");
     const std::int64_t channels = s.axis == ChannelAxis::kLast    ? shape.back()

@@ -14,6 +14,7 @@
 #include "sim/io/files/content_hash.h"
 #include "sim/io/yaml/yaml_values.h"
 #include "sim/text/nearest_word.h"
+#include "sim/text/printable.h"
 
 namespace qsim::bundle {
 namespace {
@@ -44,7 +45,7 @@ class GridsReader {
     GridsFile result{file_, {}};
     if (root_->kind != YamlNode::Kind::kMap) Fail(1, "must be a map of tensors");
     for (const YamlEntry& entry : root_->entries) {
-      tensor_ = entry.key;
+      tensor_ = Printable(entry.key);
       result.grids[entry.key] = ReadOne(entry);
     }
     return result;
@@ -57,7 +58,8 @@ class GridsReader {
     for (const YamlEntry& key : entry.value->entries) {
       const std::vector<std::string> known = {"range", "scale", "zero_point", "factor"};
       if (std::find(known.begin(), known.end(), key.key) == known.end())
-        Fail(key.line, fmt::format("unknown key '{}'; {}", key.key, SuggestWord(key.key, known)));
+        Fail(key.line,
+             fmt::format("unknown key '{}'; {}", Printable(key.key), SuggestWord(key.key, known)));
     }
     FileGrid grid;
     grid.line = entry.line;

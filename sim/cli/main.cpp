@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -92,9 +93,14 @@ void OccupyStandardStreams() {
 // Before other initialisations, which take memory.
 [[gnu::constructor(101)]] void HandleEnds() { qsim::io::EndCleanly(); }
 
-// One line on standard error, whatever it names.
+// One line on standard error, whatever it names: of a very long one not the middle.
 int Fail(int status, std::string_view message) {
-  std::cerr << "qsim: " << qsim::text::Escaped(message) << '\n';
+  constexpr std::size_t kFront = 700, kBack = 300;
+  std::string line = qsim::text::Escaped(message.substr(0, kFront));
+  if (message.size() > kFront + kBack) line += " ... ";
+  const std::size_t rest = std::max(kFront, message.size() - std::min(message.size(), kBack));
+  if (rest < message.size()) line += qsim::text::Escaped(message.substr(rest));
+  std::cerr << "qsim: " << line << '\n';
   return status;
 }
 

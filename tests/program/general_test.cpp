@@ -348,5 +348,51 @@ TEST(Rmsnorm, GroupsAreNormsOfTheirOwn) {
   EXPECT_GT(groups, 50);
 }
 
+// Channels along the first axis: of a list, of the rows of a product, of heads in two axes.
+TEST(Requantize, ByTheFirstAxisWhateverIsInFront) {
+  SeededRandom random;
+  for (const Shape& shape : {Shape{47}, Shape{5, 8}, Shape{4, 3, 2}, Shape{2, 2, 3, 2}}) {
+    const bool is_product = shape.size() > 1;
+    const int heads = shape.size() == 2 ? 1 : 4;
+    Program program;
+    program.tensors = {{"x", shape, DType::kInt8, kInt8Range},
+                       {"y", shape, DType::kInt8, kInt8Range}};
+    program.inputs = {"x"};
+    RequantizeOp op{"y", "x", 0, ChannelAxis::kFirst, {}, {3}};
+    for (std::int64_t c = 0; c < shape[0]; ++c)
+      op.scale.push_back({static_cast<std::int32_t>(random.Between(1, 1 << 15)), 15});
+    if (is_product) {
+      // Times one matrix, so that the requantization alone reads sums.
+      program.tensors.push_back({"sums", shape, DType::kInt32, AccumulatorRange(32)});
+      Shape right = shape;
+      right[right.size() - 2] = shape.back();
+      std::vector<std::int8_t> weights;
+      for (std::int64_t e = 0; e < ElementCount(right); ++e)
+        weights.push_back(static_cast<std::int8_t>(random.Between(-3, 3)));
+      program.constants["w"] = IntTensor(right, std::move(weights));
+      MatmulOp product{.output = "sums",
+                       .lhs = "x",
+                       .rhs = "",
+                       .heads = heads,
+                       .lhs_zero = {0},
+                       .rhs_zero = {0},
+                       .acc = {}};
+      product.weight = "w";
+      program.ops.emplace_back(product);
+      op.input = "sums";
+    }
+    program.ops.emplace_back(op);
+    Validate(program);
+    IntTensor x(DType::kInt8, shape);
+    for (std::int8_t& code : x.As<std::int8_t>())
+      code = static_cast<std::int8_t>(random.Between(-128, 127));
+    GoldenBackend golden;
+    FastBackend fast(program);
+    const IntTensor y = Execute(program, {{"x", x}}, 0, golden).at("y");
+    EXPECT_EQ(Execute(program, {{"x", x}}, 0, fast).at("y"), y) << shape.size();
+    EXPECT_EQ(ExecuteForOutputs(program, {{"x", x}}, 0, fast).at("y"), y) << shape.size();
+  }
+}
+
 }  // namespace
 }  // namespace qsim::testing

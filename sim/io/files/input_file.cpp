@@ -16,6 +16,7 @@
 #include "sim/error.h"
 #include "sim/io/files/temporary.h"
 #include "sim/namespaces.h"
+#include "sim/text/printable.h"
 
 namespace qsim::io {
 
@@ -74,7 +75,8 @@ InputFile::InputFile(const std::filesystem::path& directory, const std::filesyst
     : path_(directory / inside) {
   const auto fail = [&](const std::string& what) {
     if (fd_ >= 0) ::close(fd_);
-    throw InputError(fmt::format("{}: {}", path_.string(), what));
+    throw InputError(
+        fmt::format("{}: {}", (directory / Printable(inside.string())).string(), what));
   };
   if (inside.empty() || inside.is_absolute()) fail("must lie in the directory that names it");
   for (const auto& part : inside) {
