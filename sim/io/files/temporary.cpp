@@ -202,28 +202,34 @@ Temporary::Temporary(const fs::path& path, const fs::path& target, Kind kind) {
   const bool inside = IsWithinTemporary(target);
   if (!inside) RemoveLeftBehind(target);
   const bool directory = kind == Kind::kDirectory;
+  const auto fail = [&](const char* what, int reason) {
+    FreeSlot(slot_);
+    ThrowOutputError(path, what, reason);
+  };
   for (int attempt = 0; fd_ < 0; ++attempt) {
     path_ = target.parent_path() /
             fmt::format(".{}{}{:016x}", target.filename().string(), kMark, RandomNumber());
+    // Before there is anything, since a signal may come as soon as there is.
+    if (!inside) slot_ = TakeSlot(path_);
     if (directory && ::mkdir(path_.c_str(), 0777) == 0) {
       fd_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
       if (fd_ < 0) {
         const int reason = errno;
         ::rmdir(path_.c_str());
-        ThrowOutputError(path, "cannot be created", reason);
+        fail("cannot be created", reason);
       }
     } else if (!directory) {
       fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     }
     if (fd_ < 0 && (errno != EEXIST || attempt > 100))
-      ThrowOutputError(path, directory ? "cannot be created" : "cannot be written", errno);
-    if (fd_ < 0 || inside) continue;
+      fail(directory ? "cannot be created" : "cannot be written", errno);
     // Another process may have found it before it was locked, and removed it.
     struct stat status {};
-    const bool kept = Lock(fd_) && ::stat(path_.c_str(), &status) == 0;
-    if (!kept) ::close(std::exchange(fd_, -1));
+    const bool kept = fd_ >= 0 && (inside || (Lock(fd_) && ::stat(path_.c_str(), &status) == 0));
+    if (kept) break;
+    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+    FreeSlot(std::exchange(slot_, -1));
   }
-  if (!inside) slot_ = TakeSlot(path_);
 }
 
 Temporary::~Temporary() {
