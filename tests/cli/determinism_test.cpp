@@ -1,5 +1,5 @@
 // The same bytes for every number of threads and every batch. Other compilers and optimisation
-// levels: cross_build_test.sh.
+// levels: scripts/determinism.sh.
 #include <gtest/gtest.h>
 
 #include "tests/cli/process.h"
