@@ -9,6 +9,7 @@
 #include "derivation/batteries.h"
 #include "derivation/exact.h"
 #include "derivation/gelu_rows.h"
+#include "derivation/ran.h"
 
 namespace qsim::derivation {
 namespace {
@@ -266,6 +267,25 @@ DerivedGelu DeriveGelu(const Scores& x, const GeluParams& params, const GeluShap
       },
       params);
   return derived;
+}
+
+void CompareRan(Comparison& comparison, const Ran<GeluOp>& ran) {
+  const GeluOp& op = ran.op;
+  if (KindOf(op.params) == GeluKind::kTable) return;  // nothing but its entries
+  const IntTensor &x = ran.tensors.at(op.input), &y = ran.tensors.at(op.output);
+  const Program& program = ran.instance.program;
+  const GeluShape shape = GeluOp::ShapeOf(program.Tensor(op.input), program.Tensor(op.output));
+  // Rows, since one algorithm looks for their largest.
+  const std::int64_t width = x.shape().back();
+  for (std::int64_t first = 0; first < x.size(); first += width) {
+    Scores row;
+    for (std::int64_t k = 0; k < width; ++k)
+      row.push_back(static_cast<std::int32_t>(x.At(first + k)));
+    const Integers derived = DeriveGelu(row, op.params, shape).q;
+    for (std::int64_t k = 0; k < width; ++k)
+      comparison.Check(y.At(first + k), derived[static_cast<std::size_t>(k)],
+                       [&] { return "element " + std::to_string(first + k); });
+  }
 }
 
 std::span<const Battery> GeluBatteries() { return kGeluBatteries; }

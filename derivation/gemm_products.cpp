@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "derivation/exact.h"
+#include "derivation/ran.h"
 #include "golden/ops/gemm.h"
 #include "golden/ops/one_or_each.h"
 
@@ -136,9 +137,92 @@ void ComparePolicy(Comparison& comparison, OperandMode mode, AccPolicy policy, i
   }
 }
 
+// By the policy of its accumulator.
+mpz_class Derive(const Product& p, std::int64_t row, std::int64_t column) {
+  if (p.acc.policy == AccPolicy::kSaturate) return Saturated(p, row, column);
+  const mpz_class sum = ClosedForm(p, row, column);
+  return p.acc.policy == AccPolicy::kWrap ? Wrapped(sum, p.acc.bits) : sum;
+}
+
+// Where element (row, column) of one head's matrix lies: side by side in rank 2, else in planes, of
+// which there may be one for all heads.
+std::int64_t Place(const Shape& shape, std::int64_t heads, std::int64_t head, std::int64_t row,
+                   std::int64_t column) {
+  const std::int64_t rows = shape[shape.size() - 2], columns = shape.back();
+  if (shape.size() == 2) return row * columns + head * (columns / heads) + column;
+  const bool shared = ElementCount(shape) == rows * columns;
+  return ((shared ? 0 : head) * rows + row) * columns + column;
+}
+
+std::int64_t WidthOf(const Shape& shape, std::int64_t heads) {
+  return shape.size() == 2 ? shape.back() / heads : shape.back();
+}
+
 int DrawBits(Comparison& comparison) { return static_cast<int>(comparison.Between(16, 32)); }
 
 }  // namespace
+
+void CompareRan(Comparison& comparison, const Ran<GemmOp>& ran) {
+  const GemmOp& op = ran.op;
+  const IntTensor &x = ran.tensors.at(op.input), &y = ran.tensors.at(op.output);
+  const IntTensor& w = ran.instance.program.Constant(op.weight);
+  const IntTensor& bias = ran.instance.program.Constant(op.bias);
+  Product p{.m = y.shape()[0],
+            .k = w.shape()[1],
+            .n = w.shape()[0],
+            .is_signed = true,
+            .lhs = {},
+            .rhs = {},
+            .bias = {},
+            .rhs_zero = op.weight_zero,
+            .lhs_zero = 0,
+            .mode = OperandMode::kMultiply,
+            .acc = op.acc};
+  for (std::int64_t e = 0; e < p.m * p.k; ++e) p.lhs.push_back(x.At(op.first_row * p.k + e));
+  for (std::int64_t e = 0; e < p.k * p.n; ++e) p.rhs.push_back(w.At(e % p.n * p.k + e / p.n));
+  for (std::int64_t c = 0; c < p.n; ++c) p.bias.push_back(static_cast<std::int32_t>(bias.At(c)));
+  for (std::int64_t e = 0; e < p.m * p.n; ++e)
+    comparison.Check(y.At(e), Small(Derive(p, e / p.n, e % p.n)),
+                     [&] { return "element " + std::to_string(e); });
+}
+
+void CompareRan(Comparison& comparison, const Ran<MatmulOp>& ran) {
+  const MatmulOp& op = ran.op;
+  const IntTensor &a = ran.tensors.at(op.lhs), &y = ran.tensors.at(op.output);
+  const IntTensor& b =
+      op.weight.empty() ? ran.tensors.at(op.rhs) : ran.instance.program.Constant(op.weight);
+  Product p{.m = a.shape()[a.shape().size() - 2],
+            .k = WidthOf(a.shape(), op.heads),
+            .n = WidthOf(y.shape(), op.heads),
+            .is_signed = true,
+            .lhs = {},
+            .rhs = {},
+            .bias = {},
+            .rhs_zero = {},
+            .lhs_zero = 0,
+            .mode = op.mode,
+            .acc = op.acc};
+  for (std::int64_t h = 0; h < op.heads; ++h) {
+    p.lhs_zero = EntryFor(op.lhs_zero, static_cast<std::size_t>(h));
+    p.lhs.clear();
+    p.rhs.clear();
+    p.rhs_zero.clear();
+    for (std::int64_t e = 0; e < p.m * p.k; ++e)
+      p.lhs.push_back(a.At(Place(a.shape(), op.heads, h, e / p.k, e % p.k)));
+    for (std::int64_t e = 0; e < p.k * p.n; ++e) {
+      const std::int64_t k = e / p.n, n = e % p.n;
+      p.rhs.push_back(b.At(op.transpose_rhs ? Place(b.shape(), op.heads, h, n, k)
+                                            : Place(b.shape(), op.heads, h, k, n)));
+    }
+    for (std::int64_t n = 0; n < p.n; ++n)
+      p.rhs_zero.push_back(
+          EntryFor(op.rhs_zero, static_cast<std::size_t>(op.transpose_rhs ? h : h * p.n + n)));
+    for (std::int64_t e = 0; e < p.m * p.n; ++e)
+      comparison.Check(
+          y.At(Place(y.shape(), op.heads, h, e / p.n, e % p.n)), Small(Derive(p, e / p.n, e % p.n)),
+          [&] { return "head " + std::to_string(h) + " element " + std::to_string(e); });
+  }
+}
 
 void CompareGemmError(Comparison& comparison) {
   // No sum of 40 products and their corrections comes near 2^31; DrawProduct's bias stays below

@@ -8,6 +8,7 @@
 #include "derivation/batteries.h"
 #include "derivation/exact.h"
 #include "derivation/layernorm_rows.h"
+#include "derivation/ran.h"
 #include "golden/ops/layernorm/fqvit.h"
 #include "golden/ops/one_or_each.h"
 
@@ -239,6 +240,22 @@ DerivedLayernorm DeriveLayernorm(const Scores& row, const LayernormParams& param
   if (const auto* ivit = std::get_if<IvitLayernormParams>(&params))
     return DeriveSumOfSquares(row, *ivit, range);
   return DeriveSumOfSquares(row, std::get<IbertLayernormParams>(params), range);
+}
+
+void CompareRan(Comparison& comparison, const Ran<LayernormOp>& ran) {
+  const LayernormOp& op = ran.op;
+  const IntTensor &x = ran.tensors.at(op.input), &y = ran.tensors.at(op.output);
+  const QuantRange range = ran.instance.program.Tensor(op.output).range;
+  const std::int64_t width = x.shape().back();
+  for (std::int64_t first = 0; first < x.size(); first += width) {
+    Scores row;
+    for (std::int64_t c = 0; c < width; ++c)
+      row.push_back(static_cast<std::int32_t>(x.At(first + c)));
+    const Integers derived = DeriveLayernorm(row, op.params, range).q;
+    for (std::int64_t c = 0; c < width; ++c)
+      comparison.Check(y.At(first + c), derived[static_cast<std::size_t>(c)],
+                       [&] { return "element " + std::to_string(first + c); });
+  }
 }
 
 std::int64_t DrawEps(Comparison& comparison) {

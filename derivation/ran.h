@@ -1,7 +1,9 @@
-// A random instance of an operation and all its tensors, run by the specification.
+// An operation and all its tensors, run by the specification: of a random instance, or of a
+// program.
 #pragma once
 
 #include <type_traits>
+#include <utility>
 #include <variant>
 
 #include "derivation/arbitrary.h"
@@ -19,9 +21,37 @@ struct Ran {
     GoldenBackend golden;
     tensors = Execute(instance.program, instance.inputs, 0, golden);
   }
+  // The first operation of a program; `values` has what it reads and what it computed.
+  Ran(Program program, TensorMap values)
+      : instance{std::move(program), {}},
+        op(std::get<T>(instance.program.ops.front())),
+        tensors(std::move(values)) {}
+  Ran(const Ran&) = delete;
+  Ran& operator=(const Ran&) = delete;
   Instance instance;
   const T& op;
   TensorMap tensors;
 };
+
+// Every element of its output against the second derivation. What has none is not declared.
+void CompareRan(Comparison& comparison, const Ran<GemmOp>& ran);
+void CompareRan(Comparison& comparison, const Ran<MatmulOp>& ran);
+void CompareRan(Comparison& comparison, const Ran<RequantizeOp>& ran);
+void CompareRan(Comparison& comparison, const Ran<SoftmaxOp>& ran);
+void CompareRan(Comparison& comparison, const Ran<GeluOp>& ran);
+void CompareRan(Comparison& comparison, const Ran<LayernormOp>& ran);
+void CompareRan(Comparison& comparison, const Ran<RowSumOp>& ran);
+void CompareRan(Comparison& comparison, const Ran<ColumnSumOp>& ran);
+void CompareRan(Comparison& comparison, const Ran<RowDivideOp>& ran);
+void CompareRan(Comparison& comparison, const Ran<CausalConvOp>& ran);
+void CompareRan(Comparison& comparison, const Ran<TableOp>& ran);
+void CompareRan(Comparison& comparison, const Ran<RecurrenceOp>& ran);
+void CompareRan(Comparison& comparison, const Ran<RecurrenceStateOp>& ran);
+
+// A battery of so many random instances.
+template <typename T, int kInstances>
+void CompareInstances(Comparison& comparison) {
+  for (int i = 0; i < kInstances; ++i) CompareRan(comparison, Ran<T>(comparison));
+}
 
 }  // namespace qsim::derivation

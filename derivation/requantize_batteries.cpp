@@ -5,6 +5,7 @@
 
 #include "derivation/batteries.h"
 #include "derivation/exact.h"
+#include "derivation/ran.h"
 #include "derivation/requantize_values.h"
 #include "golden/ops/one_or_each.h"
 #include "golden/ops/requantize.h"
@@ -93,6 +94,32 @@ mpz_class DeriveScheme(RequantScheme scheme, const mpz_class& v, Multiplier scal
       return DeriveHalfUp(v, m, scale.shift) + addend;
   }
 }
+
+}  // namespace
+
+void CompareRan(Comparison& comparison, const Ran<RequantizeOp>& ran) {
+  const RequantizeOp& op = ran.op;
+  const IntTensor &x = ran.tensors.at(op.input), &y = ran.tensors.at(op.output);
+  const QuantRange range = ran.instance.program.Tensor(op.output).range;
+  const ChannelLayout layout = LayoutOf(y.shape(), op.axis);
+  const std::int64_t width = y.shape().back(), in_width = x.shape().back();
+  for (std::int64_t e = 0; e < y.size(); ++e) {
+    const auto c = static_cast<std::size_t>(e / layout.inner % layout.channels);
+    const mpz_class v =
+        Big(x.At(e / width * in_width + op.first_column + e % width)) - op.input_zero;
+    const mpz_class addend = op.addend.empty() ? mpz_class(0) : Big(EntryFor(op.addend, c));
+    const Multiplier m = EntryFor(op.scale, c);
+    // round_shift and requantshift round as the operation says.
+    const bool once =
+        op.scheme == RequantScheme::kRoundShift || op.scheme == RequantScheme::kRequantShift;
+    const mpz_class scaled = once ? Rounded(Scaled(v * m.m + addend, -m.shift), op.rounding)
+                                  : DeriveScheme(op.scheme, v, m, addend);
+    comparison.Check(y.At(e), Small(Clamp(scaled + EntryFor(op.zero, c), range.qmin, range.qmax)),
+                     [&] { return "element " + std::to_string(e); });
+  }
+}
+
+namespace {
 
 template <RequantScheme kScheme>
 void CompareTensor(Comparison& comparison) {

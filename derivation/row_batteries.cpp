@@ -8,40 +8,34 @@
 #include "golden/ops/row_divide.h"
 
 namespace qsim::derivation {
+void CompareRan(Comparison& comparison, const Ran<RowSumOp>& ran) {
+  const auto& [instance, op, tensors] = ran;
+  const IntTensor &x = tensors.at(op.input), &y = tensors.at(op.output);
+  const std::int64_t width = x.shape()[2];
+  for (std::int64_t row = 0; row < y.size(); ++row) {
+    mpz_class sum = 0;
+    for (std::int64_t k = row * width; k < (row + 1) * width; ++k) {
+      if (op.mode == OperandMode::kMultiply) sum += Big(x.At(k));
+      if (op.mode == OperandMode::kShift && x.At(k) < 16) sum += Power2(15 - x.At(k));
+    }
+    comparison.Check(y.At(row), Small(sum), [&] { return "row " + std::to_string(row); });
+  }
+}
+
+void CompareRan(Comparison& comparison, const Ran<ColumnSumOp>& ran) {
+  const auto& [instance, op, tensors] = ran;
+  const IntTensor &x = tensors.at(op.input), &y = tensors.at(op.output);
+  const std::int64_t rows = x.shape()[0], width = x.shape()[1];
+  for (std::int64_t c = 0; c < width; ++c) {
+    mpz_class sum = 0;
+    for (std::int64_t t = op.first; t < rows; ++t) sum += Big(x.At(t * width + c));
+    const auto zero = op.input_zero[op.input_zero.size() == 1 ? 0 : static_cast<std::size_t>(c)];
+    sum -= Big(rows - op.first) * Big(zero);
+    comparison.Check(y.At(c), Small(sum), [&] { return "column " + std::to_string(c); });
+  }
+}
+
 namespace {
-
-void CompareRowSum(Comparison& comparison) {
-  for (int i = 0; i < 200; ++i) {
-    const Ran<RowSumOp> ran(comparison);
-    const auto& [instance, op, tensors] = ran;
-    const IntTensor &x = tensors.at(op.input), &y = tensors.at(op.output);
-    const std::int64_t width = x.shape()[2];
-    for (std::int64_t row = 0; row < y.size(); ++row) {
-      mpz_class sum = 0;
-      for (std::int64_t k = row * width; k < (row + 1) * width; ++k) {
-        if (op.mode == OperandMode::kMultiply) sum += Big(x.At(k));
-        if (op.mode == OperandMode::kShift && x.At(k) < 16) sum += Power2(15 - x.At(k));
-      }
-      comparison.Check(y.At(row), Small(sum), [&] { return "row " + std::to_string(row); });
-    }
-  }
-}
-
-void CompareColumnSum(Comparison& comparison) {
-  for (int i = 0; i < 400; ++i) {
-    const Ran<ColumnSumOp> ran(comparison);
-    const auto& [instance, op, tensors] = ran;
-    const IntTensor &x = tensors.at(op.input), &y = tensors.at(op.output);
-    const std::int64_t rows = x.shape()[0], width = x.shape()[1];
-    for (std::int64_t c = 0; c < width; ++c) {
-      mpz_class sum = 0;
-      for (std::int64_t t = op.first; t < rows; ++t) sum += Big(x.At(t * width + c));
-      const auto zero = op.input_zero[op.input_zero.size() == 1 ? 0 : static_cast<std::size_t>(c)];
-      sum -= Big(rows - op.first) * Big(zero);
-      comparison.Check(y.At(c), Small(sum), [&] { return "column " + std::to_string(c); });
-    }
-  }
-}
 
 // The least n with 2^n >= d, and 2^(n + bits) / d rounded.
 mpz_class DeriveReciprocal(const mpz_class& divisor, int bits, Rounding rounding,
@@ -74,37 +68,38 @@ void CompareReciprocal(Comparison& comparison) {
   }
 }
 
-void CompareRowDivide(Comparison& comparison) {
-  for (int i = 0; i < 300; ++i) {
-    const Ran<RowDivideOp> ran(comparison);
-    const auto& [instance, op, tensors] = ran;
-    const IntTensor &x = tensors.at(op.input), &d = tensors.at(op.divisor);
-    const IntTensor& y = tensors.at(op.output);
-    const QuantRange range = instance.program.Tensor(op.output).range;
-    const std::int64_t heads = d.shape()[0], rows = d.shape()[1];
-    const std::int64_t columns = x.size() / heads / rows;
-    for (std::int64_t h = 0; h < heads; ++h) {
-      for (std::int64_t t = 0; t < rows; ++t) {
-        std::int64_t n = 0;
-        const mpz_class r =
-            DeriveReciprocal(Big(d.At(h * rows + t)), op.fraction_bits, op.reciprocal_rounding, &n);
-        for (std::int64_t c = 0; c < columns; ++c) {
-          const std::int64_t at =
-              x.shape().size() == 2 ? (t * heads + h) * columns + c : (h * rows + t) * columns + c;
-          const mpz_class value = Rounded(Scaled(Big(x.At(at)) * r, -n), op.rounding);
-          comparison.Check(y.At(at), Small(Clamp(value, range.qmin, range.qmax)),
-                           [&] { return "element " + std::to_string(at); });
-        }
+}  // namespace
+
+void CompareRan(Comparison& comparison, const Ran<RowDivideOp>& ran) {
+  const auto& [instance, op, tensors] = ran;
+  const IntTensor &x = tensors.at(op.input), &d = tensors.at(op.divisor);
+  const IntTensor& y = tensors.at(op.output);
+  const QuantRange range = instance.program.Tensor(op.output).range;
+  const std::int64_t heads = d.shape()[0], rows = d.shape()[1];
+  const std::int64_t columns = x.size() / heads / rows;
+  for (std::int64_t h = 0; h < heads; ++h) {
+    for (std::int64_t t = 0; t < rows; ++t) {
+      std::int64_t n = 0;
+      const mpz_class r =
+          DeriveReciprocal(Big(d.At(h * rows + t)), op.fraction_bits, op.reciprocal_rounding, &n);
+      for (std::int64_t c = 0; c < columns; ++c) {
+        const std::int64_t at =
+            x.shape().size() == 2 ? (t * heads + h) * columns + c : (h * rows + t) * columns + c;
+        const mpz_class value = Rounded(Scaled(Big(x.At(at)) * r, -n), op.rounding);
+        comparison.Check(y.At(at), Small(Clamp(value, range.qmin, range.qmax)),
+                         [&] { return "element " + std::to_string(at); });
       }
     }
   }
 }
 
+namespace {
+
 constexpr std::array<Battery, 4> kRowBatteries = {{
-    {"row_sum", "codes", CompareRowSum},
-    {"column_sum", "codes", CompareColumnSum},
+    {"row_sum", "codes", CompareInstances<RowSumOp, 200>},
+    {"column_sum", "codes", CompareInstances<ColumnSumOp, 400>},
     {"row_divide", "reciprocal", CompareReciprocal},
-    {"row_divide", "rows", CompareRowDivide},
+    {"row_divide", "rows", CompareInstances<RowDivideOp, 300>},
 }};
 
 }  // namespace

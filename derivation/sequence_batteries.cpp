@@ -15,73 +15,73 @@ namespace {
 using Numbers = std::vector<mpz_class>;
 
 // Equation 3.12 with the sequence of additions and the policy of 3.2 and 3.3.
-void CompareCausalConv(Comparison& comparison) {
-  for (int i = 0; i < 300; ++i) {
-    const Ran<CausalConvOp> ran(comparison);
-    const auto& op = ran.op;
-    const TensorMap& tensors = ran.tensors;
-    const Program& program = ran.instance.program;
-    const IntTensor &x = tensors.at(op.input), &past = tensors.at(op.past);
-    const IntTensor& y = tensors.at(op.output);
-    const IntTensor &w = program.Constant(op.weight), &bias = program.Constant(op.bias);
-    const std::int64_t channels = w.shape()[0], taps = w.shape()[1];
-    const mpz_class half = Power2(op.acc.bits - 1);
-    for (std::int64_t t = 0; t < x.shape()[0]; ++t) {
-      for (std::int64_t c = 0; c < channels; ++c) {
-        mpz_class sum = 0, window = 0;
-        const auto add = [&](const mpz_class& term) {
-          sum += term;
-          if (op.acc.policy == AccPolicy::kSaturate) sum = Clamp(sum, -half, half - 1);
-          if (op.acc.policy == AccPolicy::kWrap)
-            sum -= 2 * half * Floor(Ratio(sum + half, 2 * half));
-        };
-        add(Big(bias.At(c)));
-        for (std::int64_t j = 0; j < taps; ++j) {
-          const std::int64_t row = t + j - (taps - 1);
-          const mpz_class value =
-              Big(row < 0 ? past.At((taps - 1 + row) * channels + c) : x.At(row * channels + c));
-          add(value * Big(w.At(c * taps + j)));
-          window += value;
-        }
-        if (!op.weight_zero.empty()) {
-          const std::size_t at = op.weight_zero.size() == 1 ? 0 : static_cast<std::size_t>(c);
-          add(-window * op.weight_zero[at]);
-        }
-        comparison.Check(y.At(t * channels + c), Small(sum), [&] {
-          return "row " + std::to_string(t) + " of channel " + std::to_string(c);
-        });
+}  // namespace
+
+void CompareRan(Comparison& comparison, const Ran<CausalConvOp>& ran) {
+  const auto& op = ran.op;
+  const TensorMap& tensors = ran.tensors;
+  const Program& program = ran.instance.program;
+  const IntTensor &x = tensors.at(op.input), &past = tensors.at(op.past);
+  const IntTensor& y = tensors.at(op.output);
+  const IntTensor &w = program.Constant(op.weight), &bias = program.Constant(op.bias);
+  const std::int64_t channels = w.shape()[0], taps = w.shape()[1];
+  const mpz_class half = Power2(op.acc.bits - 1);
+  for (std::int64_t t = 0; t < x.shape()[0]; ++t) {
+    for (std::int64_t c = 0; c < channels; ++c) {
+      mpz_class sum = 0, window = 0;
+      const auto add = [&](const mpz_class& term) {
+        sum += term;
+        if (op.acc.policy == AccPolicy::kSaturate) sum = Clamp(sum, -half, half - 1);
+        if (op.acc.policy == AccPolicy::kWrap) sum -= 2 * half * Floor(Ratio(sum + half, 2 * half));
+      };
+      add(Big(bias.At(c)));
+      for (std::int64_t j = 0; j < taps; ++j) {
+        const std::int64_t row = t + j - (taps - 1);
+        const mpz_class value =
+            Big(row < 0 ? past.At((taps - 1 + row) * channels + c) : x.At(row * channels + c));
+        add(value * Big(w.At(c * taps + j)));
+        window += value;
       }
+      if (!op.weight_zero.empty()) {
+        const std::size_t at = op.weight_zero.size() == 1 ? 0 : static_cast<std::size_t>(c);
+        add(-window * op.weight_zero[at]);
+      }
+      comparison.Check(y.At(t * channels + c), Small(sum), [&] {
+        return "row " + std::to_string(t) + " of channel " + std::to_string(c);
+      });
     }
   }
 }
 
+namespace {
+
 // Equations 12.1 and 12.2: the point of a straight line, as a fraction.
-void CompareTableSteps(Comparison& comparison) {
-  for (int i = 0; i < 400; ++i) {
-    const Ran<TableOp> ran(comparison);
-    const auto& op = ran.op;
-    const TensorMap& tensors = ran.tensors;
-    const Program& program = ran.instance.program;
-    const IntTensor &x = tensors.at(op.input), &y = tensors.at(op.output);
-    const QuantRange codes = program.Tensor(op.input).range;
-    const std::int64_t columns = x.shape().back();
-    const std::int64_t last = std::int64_t{codes.qmax} - codes.qmin;
-    const std::int64_t entries =
-        op.step_bits == 0 ? last + 1 : Small(Floor(Scaled(last, -op.step_bits))) + 2;
-    for (std::int64_t e = 0; e < x.size(); ++e) {
-      const auto which =
-          op.table_of.empty() ? 0 : op.table_of[static_cast<std::size_t>(e % columns)];
-      const auto entry = [&](const mpz_class& at) {
-        return Big(op.table[static_cast<std::size_t>(which * entries + Small(at))]);
-      };
-      const mpq_class at = Scaled(Big(x.At(e)) - codes.qmin, -op.step_bits);
-      const mpz_class below = Floor(at);
-      mpz_class value = entry(below);
-      if (at != below) value += HalfUp((at - below) * mpq_class(entry(below + 1) - value));
-      comparison.Check(y.At(e), Small(value), [&] { return "code " + std::to_string(x.At(e)); });
-    }
+}  // namespace
+
+void CompareRan(Comparison& comparison, const Ran<TableOp>& ran) {
+  const auto& op = ran.op;
+  const TensorMap& tensors = ran.tensors;
+  const Program& program = ran.instance.program;
+  const IntTensor &x = tensors.at(op.input), &y = tensors.at(op.output);
+  const QuantRange codes = program.Tensor(op.input).range;
+  const std::int64_t columns = x.shape().back();
+  const std::int64_t last = std::int64_t{codes.qmax} - codes.qmin;
+  const std::int64_t entries =
+      op.step_bits == 0 ? last + 1 : Small(Floor(Scaled(last, -op.step_bits))) + 2;
+  for (std::int64_t e = 0; e < x.size(); ++e) {
+    const auto which = op.table_of.empty() ? 0 : op.table_of[static_cast<std::size_t>(e % columns)];
+    const auto entry = [&](const mpz_class& at) {
+      return Big(op.table[static_cast<std::size_t>(which * entries + Small(at))]);
+    };
+    const mpq_class at = Scaled(Big(x.At(e)) - codes.qmin, -op.step_bits);
+    const mpz_class below = Floor(at);
+    mpz_class value = entry(below);
+    if (at != below) value += HalfUp((at - below) * mpq_class(entry(below + 1) - value));
+    comparison.Check(y.At(e), Small(value), [&] { return "code " + std::to_string(x.At(e)); });
   }
 }
+
+namespace {
 
 // Where an element of [H][dk][dv] lies.
 std::int64_t Stored(const GatedUpdateParams& p, std::int64_t e) {
@@ -200,17 +200,18 @@ std::vector<Numbers> ChunkStates(const Ran<T>& ran) {
   return states;
 }
 
-void CompareState(Comparison& comparison) {
-  for (int i = 0; i < 150; ++i) {
-    const Ran<RecurrenceStateOp> ran(comparison);
-    const Numbers last = ran.op.update.chunk == 0 ? States(ran).back() : ChunkStates(ran).back();
-    const IntTensor& y = ran.tensors.at(ran.op.output);
-    for (std::int64_t e = 0; e < y.size(); ++e) {
-      comparison.Check(y.At(Stored(ran.op.update, e)), Small(last[static_cast<std::size_t>(e)]),
-                       [&] { return "element " + std::to_string(e); });
-    }
+}  // namespace
+
+void CompareRan(Comparison& comparison, const Ran<RecurrenceStateOp>& ran) {
+  const Numbers last = ran.op.update.chunk == 0 ? States(ran).back() : ChunkStates(ran).back();
+  const IntTensor& y = ran.tensors.at(ran.op.output);
+  for (std::int64_t e = 0; e < y.size(); ++e) {
+    comparison.Check(y.At(Stored(ran.op.update, e)), Small(last[static_cast<std::size_t>(e)]),
+                     [&] { return "element " + std::to_string(e); });
   }
 }
+
+namespace {
 
 // Row t's query and the key of row j where their halves meet, times each other (17.6).
 mpz_class Score(const Gates<RecurrenceOp>& gates, const Numbers& query, std::int64_t first,
@@ -266,30 +267,31 @@ mpz_class ReadSum(const Gates<RecurrenceOp>& gates, const std::vector<Numbers>& 
   return Clamp(read, -most, most);
 }
 
-void CompareRecurrence(Comparison& comparison) {
-  for (int i = 0; i < 150; ++i) {
-    const Ran<RecurrenceOp> ran(comparison);
-    const auto& op = ran.op;
-    const Gates<RecurrenceOp> gates{ran};
-    const std::vector<Numbers> states = op.update.chunk == 0 ? States(ran) : ChunkStates(ran);
-    const IntTensor &query = ran.tensors.at(op.query), &y = ran.tensors.at(op.output);
-    const QuantRange range = ran.instance.program.Tensor(op.output).range;
-    const std::int64_t dk = gates.dk, columns = y.shape()[1], heads = columns / gates.dv;
-    const std::int64_t query_heads = query.shape()[1] / dk;
-    for (std::int64_t e = 0; e < y.size(); ++e) {
-      const std::int64_t t = e / columns, h = e % columns / gates.dv;
-      const std::int64_t from = h * gates.heads / heads, asks = h * query_heads / heads;
-      const Multiplier m = op.readout[op.readout.size() == 1 ? 0 : static_cast<std::size_t>(h)];
-      Numbers asked;
-      for (std::int64_t k = 0; k < dk; ++k)
-        asked.push_back(Big(query.At((t * query_heads + asks) * dk + k)) - op.query_zero);
-      const mpz_class sum = ReadSum(gates, states, asked, t, from, e % gates.dv);
-      const mpz_class value = Rounded(Scaled(sum * m.m, -m.shift), op.rounding) + op.zero;
-      comparison.Check(y.At(e), Small(Clamp(value, range.qmin, range.qmax)),
-                       [&] { return "element " + std::to_string(e); });
-    }
+}  // namespace
+
+void CompareRan(Comparison& comparison, const Ran<RecurrenceOp>& ran) {
+  const auto& op = ran.op;
+  const Gates<RecurrenceOp> gates{ran};
+  const std::vector<Numbers> states = op.update.chunk == 0 ? States(ran) : ChunkStates(ran);
+  const IntTensor &query = ran.tensors.at(op.query), &y = ran.tensors.at(op.output);
+  const QuantRange range = ran.instance.program.Tensor(op.output).range;
+  const std::int64_t dk = gates.dk, columns = y.shape()[1], heads = columns / gates.dv;
+  const std::int64_t query_heads = query.shape()[1] / dk;
+  for (std::int64_t e = 0; e < y.size(); ++e) {
+    const std::int64_t t = e / columns, h = e % columns / gates.dv;
+    const std::int64_t from = h * gates.heads / heads, asks = h * query_heads / heads;
+    const Multiplier m = op.readout[op.readout.size() == 1 ? 0 : static_cast<std::size_t>(h)];
+    Numbers asked;
+    for (std::int64_t k = 0; k < dk; ++k)
+      asked.push_back(Big(query.At((t * query_heads + asks) * dk + k)) - op.query_zero);
+    const mpz_class sum = ReadSum(gates, states, asked, t, from, e % gates.dv);
+    const mpz_class value = Rounded(Scaled(sum * m.m, -m.shift), op.rounding) + op.zero;
+    comparison.Check(y.At(e), Small(Clamp(value, range.qmin, range.qmax)),
+                     [&] { return "element " + std::to_string(e); });
   }
 }
+
+namespace {
 
 // One element at the ends of every width that section 17 states, and at ties.
 void CompareUpdate(Comparison& comparison) {
@@ -387,12 +389,12 @@ void CompareReadout(Comparison& comparison) {
 }
 
 constexpr std::array<Battery, 6> kSequenceBatteries = {{
-    {"causal_conv", "policies", CompareCausalConv},
-    {"table", "steps", CompareTableSteps},
+    {"causal_conv", "policies", CompareInstances<CausalConvOp, 300>},
+    {"table", "steps", CompareInstances<TableOp, 400>},
     {"recurrence", "update", CompareUpdate},
     {"recurrence", "readout", CompareReadout},
-    {"recurrence", "rows", CompareRecurrence},
-    {"recurrence_state", "rows", CompareState},
+    {"recurrence", "rows", CompareInstances<RecurrenceOp, 150>},
+    {"recurrence_state", "rows", CompareInstances<RecurrenceStateOp, 150>},
 }};
 
 }  // namespace

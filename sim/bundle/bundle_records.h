@@ -82,7 +82,8 @@ void DescribeHeads(Ar& ar, std::string_view key, std::vector<std::variant<T...>>
   using Algorithm = std::variant<T...>;
   Algorithm algorithm = heads.empty() ? Algorithm() : heads.front();
   ar.Algorithm(key, algorithm);
-  std::vector<Column> columns = ColumnsOf(heads.empty() ? std::vector{algorithm} : heads);
+  std::vector<Column> columns =
+      ColumnsOf(heads.empty() ? std::vector<Algorithm>(1, algorithm) : heads);
   std::erase_if(columns, [](const Column& column) { return column.fixed; });
   for (Column& column : columns) {
     if (column.list() && ar.Skips(column.field.optional, column.field.name, column.values))

@@ -73,7 +73,7 @@ class Writer {
   void Column(std::string_view key, const std::vector<std::int64_t>& values, bool whole) {
     const bool same =
         std::adjacent_find(values.begin(), values.end(), std::not_equal_to<>()) == values.end();
-    Array(key, same && !whole ? std::vector{values.front()} : values);
+    Array(key, same && !whole ? std::vector<std::int64_t>(1, values.front()) : values);
   }
   void Constant(std::string_view key, std::string_view value) { Line(key, std::string(value)); }
   template <typename T>

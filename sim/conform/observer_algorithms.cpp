@@ -1,7 +1,10 @@
 // FQ-ViT's range estimators: scale, zero point and the codes of the last batch.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -29,11 +32,13 @@ struct ObserverCase {
   }
 };
 
-double RealParam(const ConformCase& c, const char* key, double fallback) {
+double RealParam(const ConformCase& c, const char* key, double fallback, double lo, double hi) {
   const auto found = c.params().find(key);
   if (found == c.params().end()) return fallback;
-  if (!found->is_number()) c.Reject(std::string("params.") + key + " must be a number");
-  return found->get<double>();
+  const double value = found->is_number() ? found->get<double>() : lo - 1;
+  if (!(value >= lo && value <= hi))
+    c.Reject(fmt::format("params.{} must be a number in {}..{}", key, lo, hi));
+  return value;
 }
 
 ObserverCase Read(const ConformCase& c, ObserverKind kind) {
@@ -48,8 +53,8 @@ ObserverCase Read(const ConformCase& c, ObserverKind kind) {
   section.bits = 2;
   while ((1 << section.bits) - 1 < read.q.qmax - read.q.qmin && section.bits < 16) ++section.bits;
   if (RangeOf(section) != read.q) c.Reject("qmin and qmax are not the range of an integer type");
-  section.percentile_alpha = RealParam(c, "alpha", 1.0);
-  section.percentile_sigma = RealParam(c, "sigma", 0.1);
+  section.percentile_alpha = RealParam(c, "alpha", 1.0, 0.5, 1);
+  section.percentile_sigma = RealParam(c, "sigma", 0.1, 0, 1);
   read.channel_wise = c.params().value("calibration_mode", std::string()) == "channel_wise";
   const std::int64_t batches = c.Param("batches", 1, kMaxBatches);
   for (std::int64_t b = 0; b < batches; ++b) {
@@ -57,6 +62,9 @@ ObserverCase Read(const ConformCase& c, ObserverKind kind) {
     if (x.shape.empty() || x.data.empty() || (b > 0 && x.shape.back() != read.shape.back())) {
       c.Reject("inputs x0, x1, ... must be (batch, token, channel) with the same channels");
     }
+    const auto is_float = [](double v) { return std::abs(v) <= std::numeric_limits<float>::max(); };
+    if (!std::all_of(x.data.begin(), x.data.end(), is_float))
+      c.Reject(fmt::format("input 'x{}' holds a value beyond float32", b));
     read.shape = x.shape;
     read.batches.emplace_back(x.data.size());
     std::transform(x.data.begin(), x.data.end(), read.batches.back().begin(),

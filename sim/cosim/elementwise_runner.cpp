@@ -204,7 +204,11 @@ std::int64_t RunResidualAdd(const OpId& id, std::span<const std::int32_t> a,
               params.b_multiplier.end(),
           "a multiplier's magnitude must be below 2^31");
   constexpr std::int32_t kMax = (1 << (qsim_pkg::kResidualWidth - 1)) - 1;
-  const auto fits = [](std::int32_t value) { return value >= -kMax - 1 && value <= kMax; };
+  // A zero point of 2^16 is one more than its port holds: then b and it are both one less.
+  const std::int32_t beyond = params.b_zero == kMax + 1 ? 1 : 0;
+  const auto fits = [&](std::int32_t value) {
+    return value - beyond >= -kMax - 1 && value - beyond <= kMax;
+  };
   Require(fits(params.b_zero) && std::all_of(b.begin(), b.end(), fits),
           "ResidualAdd: b and b_zero must have at most 16 bits");
   const bool per_channel = params.a_multiplier.size() > 1 || params.b_multiplier.size() > 1;
@@ -212,7 +216,8 @@ std::int64_t RunResidualAdd(const OpId& id, std::span<const std::int32_t> a,
       id, row_length, params.layout, per_channel, out, options, unit, MakeResidualAddUnit, runner,
       [&](const Block& rows, const std::vector<std::size_t>& channels, const auto& run) {
         const auto a_beats = Gather(rows, a);
-        const auto b_beats = Gather(rows, b);
+        auto b_beats = Gather(rows, b);
+        for (std::int32_t& beat : b_beats) beat -= beyond;
         const auto b_multiplier = PerLane(params.b_multiplier, channels);
         std::vector<Multiplier> scale;
         for (const std::int32_t m : PerLane(params.a_multiplier, channels)) {
@@ -221,7 +226,7 @@ std::int64_t RunResidualAdd(const OpId& id, std::span<const std::int32_t> a,
         const std::vector<std::int32_t> zero(channels.size(), params.out_zero);
         const ResidualAddRun command{
             {params.a_zero, params.rounding, params.range, scale, zero, a_beats},
-            params.b_zero,
+            params.b_zero - beyond,
             b_multiplier,
             b_beats};
         run(command);

@@ -107,6 +107,24 @@ TEST_P(RtlBackendTest, ResidualAddMapsChannels) {
   EXPECT_GT(saturated, 0);
 }
 
+// The largest zero point of all, which is one more than the port of b holds.
+TEST_P(RtlBackendTest, ResidualAddOfTheLargestZeroPoint) {
+  const std::vector<std::int32_t> a = {5, -7, 0}, b = {-32768, 65535, 12};
+  const std::vector<std::int32_t> a_m = {3}, b_m = {1};
+  const ResidualAddParams params{.layout = {1, 1, 3},
+                                 .a_multiplier = a_m,
+                                 .b_multiplier = b_m,
+                                 .shift = 0,
+                                 .a_zero = 0,
+                                 .b_zero = 1 << 16,
+                                 .out_zero = 1 << 16,
+                                 .rounding = Rounding::kHalfUp,
+                                 .range = {-32768, 65535}};
+  std::vector<std::int32_t> out(3);
+  RtlBackend(OptionsFor(GetParam())).ResidualAdd({"r"}, a, b, 3, params, out);
+  EXPECT_THAT(out, ::testing::ElementsAre(15 - 32768, -21 + 65535, 12));
+}
+
 // Strided views: a head of a wider matrix, and a transposed right operand.
 TEST_P(RtlBackendTest, StridedViews) {
   testing::SeededRandom random(3);

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "derivation/operations.h"
 #include "golden/kernels/fast_backend.h"
 #include "golden/kernels/instruction_set.h"
 #include "golden/program/executor.h"
@@ -53,6 +54,20 @@ std::string FirstDifference(const Case& c, const std::vector<TensorMap>& expecte
       const std::string difference = DifferenceOf(expected[step].at(name), found->second);
       if (!difference.empty())
         return fmt::format("{} '{}' of step {}: {}", KindName(op), name, step, difference);
+    }
+  }
+  return "";
+}
+
+// The second derivations of the operations that have one, on the tensors of the specification.
+std::string DifferenceOfDerivation(const Case& c, const std::vector<TensorMap>& expected) {
+  for (std::size_t step = 0; step < expected.size(); ++step) {
+    for (const Op& op : c.program.ops) {
+      derivation::Comparison comparison(0);
+      CompareOperation(comparison, c.program, op, expected[step]);
+      if (comparison.mismatches() > 0)
+        return fmt::format("{} '{}' of step {}: {}", KindName(op), OutputOf(op), step,
+                           comparison.first_mismatch());
     }
   }
   return "";
@@ -139,6 +154,9 @@ std::string DifferenceIn(const Case& c, const std::vector<Executor>& executors) 
   try {
     GoldenBackend golden;
     const std::vector<TensorMap> expected = Run(c, golden);
+    who = "the second derivation";
+    if (const std::string difference = DifferenceOfDerivation(c, expected); !difference.empty())
+      return who + ": " + difference;
     for (const Executor& executor : executors) {
       who = executor.name;
       std::string difference;

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "derivation/operations.h"
 #include "golden/kernels/fast_backend.h"
 #include "golden/program/queries.h"
 #include "sim/error.h"
@@ -51,6 +52,30 @@ TEST(RandomProgram, EveryExecutorComputesTheSame) {
     const std::string bytes = RandomBytes(random, 40);
     EXPECT_EQ(DifferenceIn(DrawCase(DrawFrom(bytes)), AllExecutors()), "") << "program " << i;
   }
+}
+
+// A result that is wrong in one element is one that the second derivation does not have.
+TEST(RandomProgram, TheSecondDerivationNoticesAWrongElement) {
+  SeededRandom random;
+  std::set<std::string_view> derived, noticed;
+  for (int i = 0; i < 150; ++i) {
+    const Case c = DrawCase(DrawFrom(RandomBytes(random, 40)));
+    if (!c.program.carried.empty()) continue;
+    GoldenBackend golden;
+    const TensorMap values = Execute(c.program, c.steps.front(), 0, golden);
+    for (const Op& op : c.program.ops) {
+      Comparison right(0), wrong(0);
+      if (!CompareOperation(right, c.program, op, values)) continue;
+      EXPECT_EQ(right.mismatches(), 0) << KindName(op) << ": " << right.first_mismatch();
+      derived.insert(KindName(op));
+      TensorMap changed = values;
+      std::visit([](auto& elements) { elements.back() ^= 1; }, changed.at(OutputOf(op)).storage());
+      CompareOperation(wrong, c.program, op, changed);
+      if (wrong.mismatches() == 1) noticed.insert(KindName(op));
+    }
+  }
+  EXPECT_EQ(derived.size(), 13U);
+  EXPECT_EQ(noticed, derived);
 }
 
 // Wrong in one element of the requantizations that clamp nothing.

@@ -65,8 +65,11 @@ InputFile::InputFile(const std::filesystem::path& path) : path_(path) {
   // Without O_NONBLOCK, opening a pipe would wait for a writer.
   fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd_ < 0) {
-    throw InputError(
-        fmt::format("{}: cannot be opened: {}", UserPath(path).string(), std::strerror(errno)));
+    const int error = errno;
+    // What another file names may be anything.
+    const std::string name = UserPath(path).string();
+    throw InputError(fmt::format("{}: cannot be opened: {}",
+                                 name.size() > 300 ? Printable(name) : name, std::strerror(error)));
   }
   TakeRegularFile();
 }
