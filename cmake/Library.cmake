@@ -45,6 +45,7 @@ endfunction()
 function(qsim_vectors)
   set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   if(QSIM_FUZZ)  # instrumented, each takes minutes to compile
-    set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=all)
+    set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS -fno-sanitize=all
+                                SKIP_PRECOMPILE_HEADERS ON)
   endif()
 endfunction()

@@ -5,6 +5,7 @@
 #
 # Usage: scripts/fuzz.sh TARGET|all SECONDS    SECONDS for each target
 #        scripts/fuzz.sh list
+#        scripts/fuzz.sh table                 the last figures of each target, for docs/reliability.md
 # Environment: QSIM_BUILD, a build directory that exists, to be used as it is; QSIM_SEED, of the random
 # changes (1).
 # Exit status: 0 no finding; 1 a finding, with the command that repeats it; 2 wrong usage, or no build.
@@ -20,8 +21,15 @@ die() {
   exit 2
 }
 
-[[ ($# == 1 && $1 == list) || ($# == 2 && $2 =~ ^[1-9][0-9]{0,5}$) ]] ||
-  die "usage: scripts/fuzz.sh TARGET|all SECONDS, or list"
+[[ ($# == 1 && $1 =~ ^(list|table)$) || ($# == 2 && $2 =~ ^[1-9][0-9]{0,5}$) ]] ||
+  die "usage: scripts/fuzz.sh TARGET|all SECONDS, list or table"
+
+if [[ $1 == table ]]; then
+  echo '| target | date | seconds | executions | lines covered | findings |'
+  echo '|---|---|---|---|---|---|'
+  cat "$out"/*/figures 2>/dev/null || die "nothing has been fuzzed: $out"
+  exit 0
+fi
 
 build=${QSIM_BUILD-}
 if [[ -z $build ]]; then
@@ -59,12 +67,12 @@ coverage() {
   LLVM_PROFILE_FILE=$PWD/coverage.raw "$fuzz" "$target" -runs=0 corpus >replay.log 2>&1 || return 0
   "$profdata" merge -o coverage.data coverage.raw
   "$cov" export -summary-only -instr-profile=coverage.data "$fuzz" "${sources[@]/#/$root/}" 2>/dev/null |
-    sed -E 's/.*"totals":.*"lines":\{"count":([0-9]+),"covered":([0-9]+).*/, \2 of \1 lines covered/'
+    sed -E 's/.*"totals":.*"lines":\{"count":([0-9]+),"covered":([0-9]+).*/\2 of \1/'
   rm -f coverage.raw
 }
 
 fuzz_one() {
-  local target=$1 seconds=$2 status=0 executions start=$SECONDS covered=', coverage unknown without clang'
+  local target=$1 seconds=$2 status=0 executions start=$SECONDS covered= finding='no finding'
   mkdir -p "$out/$target/corpus"
   pushd "$out/$target" >/dev/null
   if [[ -n $libfuzzer ]]; then
@@ -74,13 +82,17 @@ fuzz_one() {
       -malloc_limit_mb=512 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 -artifact_prefix="$PWD/" corpus \
       >log 2>&1 || status=$?
     executions=$(sed -n 's/^stat::number_of_executed_units: *//p' log)
-    [[ -n $cov && -n $profdata ]] && covered=$(coverage "$target")
+    [[ -z $cov || -z $profdata ]] || covered=$(coverage "$target")
   else
     "$fuzz" "$target" -max_total_time="$seconds" -seed="$seed" >log 2>&1 || status=$?
     executions=$(sed -n 's/.*: \([0-9]*\) executions.*/\1/p' log)
   fi
   seconds=$((SECONDS - start))
-  echo "[ fuzz     ] $target: ${executions:-?} executions in $seconds s, $((${executions:-0} / (seconds > 0 ? seconds : 1)))/s$covered, $([[ $status == 0 ]] && echo no finding || echo A FINDING)"
+  executions=${executions:-0} covered=${covered:-unknown}
+  ((status == 0)) || finding='A FINDING'
+  echo "[ fuzz     ] $target: $executions executions in $seconds s, $((executions / (seconds > 0 ? seconds : 1)))/s," \
+    "lines covered: $covered, $finding"
+  echo "| $target | $(date +%Y-%m-%d) | $seconds | $executions | $covered | $((status != 0)) |" >figures
   if ((status != 0)); then
     grep -aE -m 3 '^finding:|^SUMMARY|^==.*ERROR' log | cut -c1-400 || true
     echo "repeat: $fuzz $target $(find "$PWD" -maxdepth 1 -type f -name '*-*' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2-)"

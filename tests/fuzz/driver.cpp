@@ -14,6 +14,7 @@
 #include <iostream>
 
 #include "sim/text/number.h"
+#include "sim/text/printable.h"
 #include "tests/fuzz/files.h"
 #include "tests/fuzz/mutate.h"
 #include "tests/fuzz/target.h"
@@ -72,11 +73,12 @@ void Allow(int seconds, int wall_seconds) {
   ::setitimer(ITIMER_REAL, &passed, nullptr);
 }
 
-void Try(const Target& target, std::string input) {
+std::string Try(const Target& target, std::string input) {
   current = std::move(input);
   Allow(kSeconds, kWallSeconds);
-  RunTarget(target, current);
+  std::string refused = RunTarget(target, current);
   Allow(0, 0);
+  return refused;
 }
 
 struct Words {
@@ -167,8 +169,10 @@ int main(int argc, char** argv) {
       continue;
     }
     Prepare(target, argv[0]);
-    for (const std::filesystem::path& file : read->files) Try(target, BytesOfFile(file));
-    std::cout << fmt::format("{}: {} inputs, no finding\n", target.name, read->files.size());
+    for (const std::filesystem::path& file : read->files) {
+      const std::string refused = Try(target, BytesOfFile(file));
+      std::cout << file.string() << ": " << (refused.empty() ? "taken" : Escaped(refused)) << '\n';
+    }
   }
   return 0;
 }

@@ -1,5 +1,6 @@
 #include "tests/fuzz/files.h"
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>

@@ -2,10 +2,15 @@
 #include <cmath>
 #include <stdexcept>
 
+#include <nlohmann/json.hpp>
+
+#include "sim/calibrate/calibrate.h"
+#include "sim/calibrate/observe/shard.h"
 #include "sim/config/config.h"
 #include "sim/error.h"
 #include "sim/inputs/configuration_file.h"
 #include "sim/inputs/manifest.h"
+#include "sim/io/files/hash.h"
 #include "sim/io/tensors/npy.h"
 #include "sim/io/tensors/safetensors.h"
 #include "sim/network/families/families.h"
@@ -57,15 +62,50 @@ void RunSpace(std::string_view input) {
   }
 }
 
+SafetensorsItem Weights(const std::string& name, const Shape& shape) {
+  FloatTensor tensor{shape, {}};
+  for (std::int64_t i = 0; i < ElementCount(shape); ++i)
+    tensor.data.push_back(static_cast<float>(i % 7 - 3) / 8);
+  return {name, WeightDType::kBf16, std::move(tensor)};
+}
+
+// A shipped language model with every width but that of its heads' number a sixteenth.
+Files SmallLanguageModel(const std::string& name) {
+  const fs::path shipped = fs::path(QSIM_SOURCE_DIR) / "vectors" / name;
+  constexpr std::int64_t kParts = 16, kWide = 32, kHeads = 8;
+  const auto part = [](std::int64_t width) {
+    if (width < kWide) return width;
+    return width % kParts == 0 ? width / kParts : (width - kHeads) / kParts + kHeads;
+  };
+  const Safetensors weights = Safetensors::Open(shipped / "model.safetensors");
+  std::vector<SafetensorsItem> items;
+  for (const std::string& tensor : weights.names()) {
+    Shape shape = weights.ShapeOf(tensor);
+    for (std::int64_t& width : shape) width = part(width);
+    items.push_back(Weights(tensor, shape));
+  }
+  nlohmann::json config = nlohmann::json::parse(BytesOfFile(shipped / "config.json"));
+  for (const char* key :
+       {"hidden_size", "intermediate_size", "vocab_size", "head_dim", "state_size"})
+    if (config.contains(key)) config[key] = part(config[key].get<std::int64_t>());
+  const fs::path directory = Written(Files{});
+  WriteSafetensors(directory / "model.safetensors", items);
+  WriteNpy(directory / "tokens.npy",
+           IntTensor(Shape{2, 3}, std::vector<std::int32_t>{0, 1, 3, 2, 0, 1}));
+  Files files = FilesIn(directory);
+  files["config.json"] = config.dump(1);
+  files["manifest.yaml"] =
+      "model: model.safetensors\nconfig: config.json\ncalibration: {tokens: tokens.npy}\n"
+      "evaluation: {tokens: [tokens.npy]}\n";
+  return files;
+}
+
 // A vision transformer of one block, a few kilobytes.
 Files SmallVit() {
   constexpr std::int64_t kDim = 4;
   std::vector<SafetensorsItem> items;
   const auto add = [&](const std::string& name, const Shape& shape) {
-    FloatTensor tensor{shape, {}};
-    for (std::int64_t i = 0; i < ElementCount(shape); ++i)
-      tensor.data.push_back(static_cast<float>(i % 7 - 3) / 8);
-    items.push_back({name, WeightDType::kBf16, std::move(tensor)});
+    items.push_back(Weights(name, shape));
   };
   const auto add_both = [&](const std::string& name, const Shape& shape) {
     add(name + ".weight", shape);
@@ -104,7 +144,7 @@ std::vector<std::string> ModelSeeds() {
       "heads: 2, tokens: 5, depth: 1, mlp_hidden: 8, classes: 3, eps: 1e-6, activation: gelu}\n" +
       inputs;
   seeds.push_back(Joined(files));
-  files["manifest.yaml"] = "model: model.safetensors\nignore_tensors: [x.*]\n" + inputs;
+  files["manifest.yaml"] = "model: model.safetensors\n" + inputs;
   files["config.json"] =
       R"({"model_type": "vit", "num_channels": 1, "patch_size": 2, "hidden_size": 4,)"
       R"( "num_attention_heads": 2, "num_hidden_layers": 1, "intermediate_size": 8,)"
@@ -113,8 +153,8 @@ std::vector<std::string> ModelSeeds() {
       R"({"image_mean": [0.5], "image_std": [0.25], "size": {"height": 4, "width": 4},)"
       R"( "rescale_factor": 0.00392156862745098, "resample": 3})";
   seeds.push_back(Joined(files));
-  files["config.json"] = BytesOfFile(fs::path(QSIM_SOURCE_DIR) / "vectors" / "gla" / "config.json");
-  seeds.push_back(Joined(files));
+  seeds.push_back(Joined(SmallLanguageModel("gla")));
+  seeds.push_back(Joined(SmallLanguageModel("mamba2")));
   return seeds;
 }
 
@@ -129,6 +169,64 @@ void RunModel(std::string_view input) {
     }
   }
   LoadNetwork(manifest);
+}
+
+// Calibrated by shards.
+struct SmallCalibration {
+  SmallCalibration() {
+    Files files = SmallVit();
+    files["manifest.yaml"] =
+        "model: model.safetensors\ngeometry: {heads: 2}\nmean: [0.5]\nstd: [0.25]\n"
+        "calibration: {images: images.npy}\n";
+    const Manifest manifest = Manifest::Load(Written(files));
+    network = LoadNetwork(manifest);
+    inputs = LoadInputs(manifest, manifest.Calibration(), InputUse::kCalibration);
+    for (const char* setting :
+         {"activation.observer_type=MinmaxObserver", "norm1.observer_type=HistogramKLObserver",
+          "attn_q_out.observer_type=HistogramPercentileObserver",
+          "attn_v_out.observer_type=HistogramOmseObserver"})
+      config.Set(setting);
+  }
+  network::Network network;
+  ModelInputs inputs;
+  Config config;
+  CalibrateOptions options = [] {
+    CalibrateOptions model;
+    model.scope = Scope::kModel;
+    return model;
+  }();
+};
+
+const SmallCalibration& Small() {
+  static const SmallCalibration small;
+  return small;
+}
+
+const Identity kShard = {{"configuration", "12"}, {"weights", "34"}};
+
+std::vector<std::string> ShardSeeds() {
+  const Calibrator calibrator(Small().network, Small().config, Small().options);
+  Observations seen = calibrator.NoObservations();
+  calibrator.Observe(CalibrationInputs::From(Small().inputs), seen);
+  const fs::path file = Written(Files{}) / "shard.json";
+  SaveShard(file, kShard, {1, 1}, "56", seen);
+  return {BytesOfFile(file)};
+}
+
+// With a checksum that is right, whatever was changed: what it says is taken, and lowered.
+void RunShard(std::string_view input) {
+  const Calibrator calibrator(Small().network, Small().config, Small().options);
+  std::string text(input);
+  nlohmann::json json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (json.is_object() && json.contains("body")) {
+    json["sha256"] = Sha256Hex(json["body"].dump());
+    text = json.dump();
+  }
+  const fs::path file = Written("shard.json", text);
+  Observations seen = calibrator.NoObservations();
+  MergeShards(
+      {file}, kShard, Small().inputs.count(), [](ShardPlace) { return "56"; }, seen);
+  calibrator.Lower(seen, {{0.5}, {0.25}, "images.npy"});
 }
 
 }  // namespace
@@ -155,6 +253,9 @@ std::vector<Target> ModelTargets() {
              "points: 3\nseed: 2\naxes:\n  - {key: numerics.softmax, values: [ibert, ibert_rn]}\n"};
        },
        RunSpace},
+      {"shard", "shares of a calibration, which is then finished",
+       "sim/calibrate/observe/shard.cpp sim/calibrate/observe/shard_records.cpp", ShardSeeds,
+       RunShard},
       {"model",
        "directories of a model: manifest, weights, inputs, what libraries keep beside them",
        "sim/inputs/manifest.cpp sim/inputs/input_reader.cpp sim/inputs/model_files.cpp "

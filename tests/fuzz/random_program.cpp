@@ -1,5 +1,8 @@
 #include "tests/fuzz/random_program.h"
 
+#include <algorithm>
+#include <cstdlib>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>

@@ -42,7 +42,7 @@ const Target* FindTarget(std::string_view name) {
   return nullptr;
 }
 
-void RunTarget(const Target& target, std::string_view input) {
+std::string RunTarget(const Target& target, std::string_view input) {
   try {
     target.run(input);
   } catch (const InputError& error) {
@@ -50,11 +50,13 @@ void RunTarget(const Target& target, std::string_view input) {
     if (message.empty()) Find("an error without a message");
     if (message.size() > kLongestMessage)
       Find(fmt::format("a message of {} bytes: {}...", message.size(), message.substr(0, 200)));
+    return std::string(message);
   } catch (const std::bad_alloc&) {
     Find("takes more memory than an input may");
   } catch (const std::exception& error) {
     Find(fmt::format("not an error of input: {}", error.what()));
   }
+  return "";
 }
 
 int RunWords(const std::vector<std::string>& words) {

@@ -24,9 +24,9 @@ const std::vector<Target>& Targets();
 // Null where there is none of that name.
 const Target* FindTarget(std::string_view name);
 
-// One input. Ends the process by abort(), with a line that says why, where anything but InputError
-// is thrown, or its message is not one that a person could read.
-void RunTarget(const Target& target, std::string_view input);
+// One input: why it was refused, or nothing. Ends the process by abort(), with a line that says
+// why, where anything but InputError is thrown, or its message is not one that a person could read.
+std::string RunTarget(const Target& target, std::string_view input);
 
 // What both drivers understand beside fuzzing: `list`, `TARGET seeds DIR`, `program BUNDLE`. The
 // exit status, or -1 for other words.

@@ -65,7 +65,7 @@ Json ReadShard(const std::filesystem::path& file) {
   }
   if (json.value("version", Json()) != kVersion) {
     Fail(file, fmt::format("a calibration shard of version {}; this qsim reads version {}",
-                           json.value("version", Json()).dump(), kVersion));
+                           Printable(json.value("version", Json()).dump()), kVersion));
   }
   const Json body = json.value("body", Json());
   if (json.value("sha256", Json()) != Sha256Hex(body.dump())) {
@@ -80,7 +80,7 @@ void CheckIdentity(const std::filesystem::path& file, const Json& theirs,
     const std::string found = theirs.value(what, std::string());
     if (found == value) continue;
     Fail(file, fmt::format("made with another {}: {}, but this calibration has {}", what,
-                           found.empty() ? "none" : found, value));
+                           found.empty() ? "none" : Printable(found), value));
   }
 }
 
