@@ -74,4 +74,10 @@ double SetGeluConstants(double s, GeluParams& params) {
   return std::visit([s](auto& p) { return Set(s, p); }, params);
 }
 
+double GeluUnit(GeluKind kind, double s) {
+  if (kind == GeluKind::kTable) return 1;
+  auto params = Alternative<GeluParams>(static_cast<std::size_t>(kind));
+  return std::fabs(SetGeluConstants(s, params));
+}
+
 }  // namespace qsim::semantics

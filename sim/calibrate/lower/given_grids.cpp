@@ -32,7 +32,8 @@ bool IsScores(const NodePlan& node) {
 
 // How many neighbours must have one scale and zero point; the whole tensor: 0.
 std::size_t SharedBy(const Plan& plan, const NodePlan& node, const Activation& grid) {
-  if (Holds<network::Gelu>(node) || Holds<network::Elementwise>(node)) return 0;
+  if (Holds<network::Elementwise>(node)) return 0;
+  if (Holds<network::Gelu>(node) && !node.wide_first) return 0;
   for (const NodePlan* reader : plan.ReadersOf(node.node->name)) {
     if (Holds<network::Gelu>(*reader) || Holds<network::Elementwise>(*reader)) return 0;
     const auto* product = std::get_if<network::Product>(&reader->node->function);

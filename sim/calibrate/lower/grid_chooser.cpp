@@ -303,15 +303,17 @@ class Chooser {
   }
 
   void Choose(const network::Gelu&, const NodePlan& plan) {
-    const std::vector<RealRange> ranges = RangesOf(plan);
+    const std::vector<double> smoothing = Smoothing(plan);
+    const std::vector<RealRange> ranges =
+        smoothing.empty() ? RangesOf(plan) : Divided(plan, smoothing);
     Activation out = Plain(plan, ranges);
-    if (PowerOfTwo(plan) && plan.numerics.gelu != GeluKind::kTable) {
-      auto params = Alternative<GeluParams>(static_cast<std::size_t>(plan.numerics.gelu));
-      const double unit = std::fabs(SetGeluConstants(Input(plan, 0).scale[0], params));
+    if (PowerOfTwo(plan) && (plan.wide_first || plan.numerics.gelu != GeluKind::kTable)) {
+      const double unit = GeluUnit(plan.numerics.gelu, Input(plan, 0).scale[0]);
       for (double& s : out.scale) s = SnapUp(s, unit);
       for (std::int32_t& z : out.zero)
         z = ZeroPointFor(ranges[0], out.scale[0], out.range, plan.section->has_zero_point);
     }
+    Scale(out, smoothing);
     Set(plan, std::move(out));
   }
 

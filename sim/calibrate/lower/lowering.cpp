@@ -480,11 +480,17 @@ class Deriver {
   }
 
   void Of(const network::Gelu&, const NodePlan& plan) {
-    if (!Wanted(Name(plan))) return;
+    if (plan.wide_first) {
+      if (Wanted(plan.Products())) DeriveGelu(plan, Products(plan));
+      Narrow(plan);
+    } else if (Wanted(Name(plan))) {
+      DeriveGelu(plan, Grid(plan));
+    }
+  }
+  void DeriveGelu(const NodePlan& plan, const Activation& out) {
     const Activation& in = Input(plan, 0);
-    const Activation& out = Grid(plan);
     GeluOp op;
-    op.output = Name(plan);
+    op.output = out.name;
     op.input = in.name;
     op.params = Alternative<GeluParams>(static_cast<std::size_t>(plan.numerics.gelu));
     if (auto* lookup = std::get_if<GeluTableParams>(&op.params)) {

@@ -7,10 +7,13 @@
 #include <string_view>
 #include <utility>
 
+#include "sim/semantics/gelu_lowering.h"
 #include "sim/semantics/multiplier.h"
 
 namespace qsim::calibrate {
 namespace {
+
+constexpr int kWideGeluBits = 24;
 
 bool ReadsPixels(const network::Network& network, const network::Node& node) {
   return std::holds_alternative<network::Patches>(network.At(node.inputs.at(0)).function);
@@ -230,6 +233,16 @@ Activation ProductsGrid(const Plan& plan, const NodePlan& node, const Grids& gri
   } else if (const auto* scaled = std::get_if<network::Scaled>(&node.node->function)) {
     acc.range = {INT32_MIN, INT32_MAX};
     for (const double s : lhs.scale) acc.scale.push_back(s * FactorsOf(*scaled).step);
+  } else if (std::holds_alternative<network::Gelu>(node.node->function)) {
+    // No code of the input is further from its zero point; a result is no further from 0 than its
+    // input, but for an algorithm's own error.
+    const double most =
+        lhs.scale[0] * std::max(std::fabs(static_cast<double>(lhs.range.qmin) - lhs.zero[0]),
+                                std::fabs(static_cast<double>(lhs.range.qmax) - lhs.zero[0]));
+    constexpr std::int32_t kHalf = 1 << (kWideGeluBits - 1);
+    acc.range = {-kHalf, kHalf - 1};
+    acc.scale.assign(static_cast<std::size_t>(node.node->shape.back()),
+                     SnapUp(2 * most / kHalf, GeluUnit(node.numerics.gelu, lhs.scale[0])));
   } else if (const auto* mean = std::get_if<network::MeanRows>(&node.node->function)) {
     // What is summed stands for the mean: the division is the scale's.
     const NodePlan& input = plan.At(node.inputs.at(0));

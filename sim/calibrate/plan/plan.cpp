@@ -85,6 +85,8 @@ Plan::Plan(const network::Network& network, const Bundle& bundle) : network_(&ne
     plan.hardware.multiplier_bits =
         std::max(plan.hardware.multiplier_bits, bundle.hardware.multiplier_bits);
     if (bundle.hardware.power_of_two) plan.hardware.requant = RequantMode::kPowerOfTwo;
+    plan.wide_first = std::holds_alternative<network::Gelu>(plan.node->function) &&
+                      has(plan.node->name + std::string(network::kProductSuffix));
     const Op* products = ProducerOf(program, plan.Products());
     if (products != nullptr && AccumulatorOf(*products) != nullptr)
       plan.hardware.acc = *AccumulatorOf(*products);

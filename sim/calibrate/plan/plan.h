@@ -44,16 +44,18 @@ struct NodePlan {
   bool second_operand = false;
   // The layers whose columns absorb the factors of a tensor that its section smooths.
   std::vector<const network::Node*> smoothed_into = {};
+  // A Gelu whose codes are wide first, and then requantized with a ratio for each channel.
+  bool wide_first = false;
 
   // The tensor that its readers find.
   std::string Tensor() const {
     if (!std::holds_alternative<network::Projection>(node->function)) return node->name;
     return section ? network::NarrowName(*node) : network::AccumulatorName(*node);
   }
-  // The accumulator of a layer, a convolution, a product or a mean; of another node "". And a
-  // layer's weights.
+  // The accumulator of a layer, a convolution, a product or a mean, or wide codes; of another node
+  // "". And a layer's weights.
   std::string Products() const {
-    if (std::holds_alternative<network::Product>(node->function) ||
+    if (wide_first || std::holds_alternative<network::Product>(node->function) ||
         std::holds_alternative<network::MeanRows>(node->function) ||
         std::holds_alternative<network::CausalConvolution>(node->function) ||
         std::holds_alternative<network::Multiply>(node->function) ||

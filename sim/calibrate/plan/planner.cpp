@@ -16,8 +16,8 @@ using network::Node;
 
 // Why a tensor cannot be smoothed.
 constexpr const char* kNothingAbsorbs =
-    "only the output of a norm or a gate, and the values that attention sums, reach linear layers "
-    "that can absorb the factors of their channels";
+    "only the output of a norm, a GELU or a gate, and the values that attention sums, reach linear "
+    "layers that can absorb the factors of their channels";
 
 // Logits feed no array, so they keep 16 bits, one scale, and no ties that 8 bits would make.
 Section UnreadSection() {
@@ -309,8 +309,8 @@ class Planner {
 
   // ---- smoothing ----
 
-  // The factors of a norm's channels go into the layers that read it; those of attention's values
-  // pass through the product, a sum over rows, into the layers that read that.
+  // The factors of a norm's channels, or of a GELU's, go into the layers that read it; those of
+  // attention's values pass through the product, a sum over rows, into the layers that read that.
   void Smooth(NodePlan& plan) {
     node_ = plan.node;
     Section& section = *plan.section;
@@ -326,8 +326,9 @@ class Planner {
     }
     const network::Function& function = node_->function;
     const bool values = std::holds_alternative<network::Columns>(function) && plan.second_operand;
+    const bool gelu = std::holds_alternative<network::Gelu>(function);
     std::vector<NodePlan*> carriers;
-    if ((!values && !std::holds_alternative<network::LayerNorm>(function) &&
+    if ((!values && !gelu && !std::holds_alternative<network::LayerNorm>(function) &&
          !std::holds_alternative<network::Multiply>(function)) ||
         !CollectReaders(plan, plan.smoothed_into, carriers) || plan.smoothed_into.empty()) {
       plan.smoothed_into.clear();
@@ -340,6 +341,7 @@ class Planner {
                  "layer_wise",
                  [](Section& s) { s.calibration_mode = CalibrationMode::kLayerWise; });
     }
+    plan.wide_first = gelu;
     for (NodePlan* seen : carriers) {
       seen->observed = seen->section;
       seen->observed->calibration_mode = CalibrationMode::kChannelWise;
