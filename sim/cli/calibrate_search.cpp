@@ -12,7 +12,7 @@ namespace qsim::cli {
 namespace {
 
 // Each has many tokens: enough to tell what a change does to a block by itself.
-constexpr std::int64_t kJudging = 4;
+constexpr std::int64_t kMostJudging = 8;
 
 }  // namespace
 
@@ -20,9 +20,13 @@ void WriteSearched(const LoadedModel& loaded, std::int64_t seconds,
                    const std::filesystem::path& file) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
   const InputReader reader = CalibrationReader(loaded);
-  const CalibrationInputs calibration = CalibrationShare(loaded, reader, 0, reader.count());
+  // Judged on what no range was chosen from, wherever there is enough of it.
+  const std::int64_t count = reader.count();
+  const std::int64_t kept = count - std::min(count / 4, kMostJudging);
+  const std::int64_t first = kept == count ? 0 : kept;
+  const CalibrationInputs calibration = CalibrationShare(loaded, reader, 0, kept);
   const ModelInputs images =
-      calibration.read(0, std::min(kJudging, reader.EqualRun(0, reader.count())));
+      CalibrationShare(loaded, reader, 0, count).read(first, reader.EqualRun(first, count - first));
   const SearchResult result =
       Search({loaded.model, calibration, images, loaded.calibrate}, loaded.config, deadline);
   WriteFileAtomically(file,

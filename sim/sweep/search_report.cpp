@@ -20,7 +20,7 @@ std::string Decibels(double db) { return fmt::format("{:.2f}", db); }
 
 std::string FormatSearch(const SearchResult& result, std::int64_t images) {
   std::string text =
-      fmt::format("{} of {} changes tried on {}\n", result.steps.size(), result.moves,
+      fmt::format("{} of {} changes tried, judged on {}\n", result.steps.size(), result.moves,
                   Count(images, "calibration input", "calibration inputs")) +
       Row("change", "blocks dB", "end dB") +
       Row("the configuration as it is", "",

@@ -107,13 +107,12 @@ TEST_F(SearchTest, ObservationsOfManyPlansAreThoseOfEach) {
   for (const auto& some : settings) configs.push_back(Vectors::ConfigWith(some));
   for (const Config& config : configs)
     plans.push_back(Calibrator(vectors_.model(), config, {}).plan());
-  Observations any = Observations::ForAny(plans);
+  Observations any = Observations().MissingFor(plans);
   ObserveInputs(vectors_.model(), calibration, {}, any);
   for (const Config& config : configs) {
     const Calibrator calibrator(vectors_.model(), config, {});
-    const auto observed = any.Of(calibrator.plan());
-    ASSERT_TRUE(observed);
-    const Bundle bundle = calibrator.Lower(*observed, calibration.source);
+    ASSERT_TRUE(any.Serve(calibrator.plan()));
+    const Bundle bundle = calibrator.Lower(any.Of(calibrator.plan()), calibration.source);
     const Bundle own = calibrate::Calibrate(vectors_.model(), config, calibration, {});
     EXPECT_TRUE(bundle.program == own.program);
     EXPECT_TRUE(bundle.scales == own.scales);
@@ -121,9 +120,9 @@ TEST_F(SearchTest, ObservationsOfManyPlansAreThoseOfEach) {
   // The same kind of observer with another purpose is served, another kind is not.
   const Config percentile =
       Vectors::ConfigWith({"attn_kv_out.observer_type=HistogramPercentileObserver"});
-  EXPECT_TRUE(any.Of(Calibrator(vectors_.model(), percentile, {}).plan()));
+  EXPECT_TRUE(any.Serve(Calibrator(vectors_.model(), percentile, {}).plan()));
   const Config other = Vectors::ConfigWith({"attn_q_out.observer_type=HistogramOmseObserver"});
-  EXPECT_FALSE(any.Of(Calibrator(vectors_.model(), other, {}).plan()));
+  EXPECT_FALSE(any.Serve(Calibrator(vectors_.model(), other, {}).plan()));
 }
 
 }  // namespace
