@@ -128,19 +128,26 @@ QuantRange RangeOfCodes(const IntTensor& weights) {
 std::string GridsText(const Bundle& bundle) {
   std::set<std::string> fixed;
   for (const Op& op : bundle.program.ops) {
-    // Accumulators follow from their operands; powers of two are what they are.
-    if (AccumulatorOf(op) != nullptr ||
-        bundle.scales.at(OutputOf(op)).kind == TensorScale::Kind::kLog2)
-      fixed.insert(OutputOf(op));
-    // So are pixels, which nothing else reads.
+    // Pixels and tokens are what they are; what is only moved has the grid of what it was.
     if (const auto* patchify = std::get_if<PatchifyOp>(&op))
       fixed.insert({patchify->input, patchify->output});
+    if (const auto* lookup = std::get_if<LookupOp>(&op)) fixed.insert(lookup->input);
+    if (std::holds_alternative<ViewOp>(op) || std::holds_alternative<LastRowsOp>(op))
+      fixed.insert(OutputOf(op));
   }
+  for (const Carried& carried : bundle.program.carried) fixed.insert(carried.input);
+  // Sums follow from their operands; powers of two and fractions are what they are.
+  const auto chosen = [&](const TensorInfo& info) {
+    const TensorScale& scale = bundle.scales.at(info.name);
+    return info.dtype != DType::kInt32 && scale.kind != TensorScale::Kind::kLog2 &&
+           !fixed.contains(info.name) && std::ranges::all_of(scale.zero, [&](std::int32_t zero) {
+             return zero >= info.range.qmin && zero <= info.range.qmax;
+           });
+  };
   std::string text = fmt::format("# {}: {}\n", kContentHash, NoHashYet());
   text += "# real = scale * factor * (q - zero_point); qsim calibrate --grids reads it\n";
   for (const TensorInfo& info : bundle.program.tensors) {
-    if (!fixed.contains(info.name))
-      text += Entry(info.name, info.range, bundle.scales.at(info.name));
+    if (chosen(info)) text += Entry(info.name, info.range, bundle.scales.at(info.name));
   }
   for (const auto& [name, codes] : bundle.program.constants) {
     const auto stated = bundle.scales.find(name);

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <set>
 
 #include "golden/kernels/fast_backend.h"
 #include "golden/program/executor.h"
+#include "sim/bundle/grids_file.h"
 #include "sim/calibrate/calibrate.h"
 #include "sim/cosim/rtl_backend.h"
 #include "sim/error.h"
@@ -118,6 +120,21 @@ TEST(SequenceNetwork, ChunksHaveTheAccuracyOfTheRecurrence) {
           << name << " by chunks of " << chunk;
     }
   }
+}
+
+TEST(SequenceNetwork, ItsGridsGiveItsBundle) {
+  const Config config = TheSequence().ConfigWith({});
+  const Bundle bundle = TheSequence().Calibrated(config);
+  const TempDir temp;
+  const auto path = temp.path() / "grids.yaml";
+  std::ofstream(path) << GridsText(bundle);
+  CalibrateOptions options;
+  options.scope = Scope::kModel;
+  options.grids = ReadGrids(path);
+  const Bundle again =
+      calibrate::Calibrate(TheSequence().model, config, TheSequence().calibration, options);
+  EXPECT_EQ(again.scales, bundle.scales);
+  EXPECT_TRUE(again.program == bundle.program);
 }
 
 // Keys that were pruned: the state stays empty, and its steps are within reach of a multiplier.

@@ -32,7 +32,8 @@ bool IsScores(const NodePlan& node) {
 
 // How many neighbours must have one scale and zero point; the whole tensor: 0.
 std::size_t SharedBy(const Plan& plan, const NodePlan& node, const Activation& grid) {
-  if (Holds<network::Elementwise>(node)) return 0;
+  const auto* function = std::get_if<network::Elementwise>(&node.node->function);
+  if (function != nullptr) return function->parts.empty() ? 0 : 1;
   if (Holds<network::Gelu>(node) && !node.wide_first) return 0;
   for (const NodePlan* reader : plan.ReadersOf(node.node->name)) {
     if (Holds<network::Gelu>(*reader) || Holds<network::Elementwise>(*reader)) return 0;
@@ -144,9 +145,7 @@ void GivenGrids::CheckSoftmax(const NodePlan& node, const Activation& chosen, Ac
 void GivenGrids::Check(const NodePlan& node, Activation& grid,
                        std::vector<LoweringNote>& notes) const {
   const bool weights = node.weight && grid.name == node.Weights();
-  const bool wide = IsStream(node) || IsScores(node) ||
-                    (Holds<network::Projection>(node) && plan_.ReadersOf(node.node->name).empty());
-  const int bits = wide && !weights ? 16 : 8;
+  const int bits = weights || plan_.network().FeedsArray(*node.node) ? 8 : 16;
   const std::int32_t half = 1 << (bits - 1);
   const QuantRange range = grid.range;
   if (!(range.qmin >= -half && range.qmax < half) && !(range.qmin >= 0 && range.qmax < 2 * half)) {
