@@ -241,8 +241,11 @@ Activation ProductsGrid(const Plan& plan, const NodePlan& node, const Grids& gri
                                 std::fabs(static_cast<double>(lhs.range.qmax) - lhs.zero[0]));
     constexpr std::int32_t kHalf = 1 << (kWideGeluBits - 1);
     acc.range = {-kHalf, kHalf - 1};
+    // The algorithm's own result, where it fits, is not made finer.
+    const GeluKind kind = node.numerics.gelu;
+    const double unit = GeluUnit(kind, lhs.scale[0]), needed = 2 * most / kHalf;
     acc.scale.assign(static_cast<std::size_t>(node.node->shape.back()),
-                     SnapUp(2 * most / kHalf, GeluUnit(node.numerics.gelu, lhs.scale[0])));
+                     SnapUp(kind == GeluKind::kTable ? needed : std::max(needed, unit), unit));
   } else if (const auto* mean = std::get_if<network::MeanRows>(&node.node->function)) {
     // What is summed stands for the mean: the division is the scale's.
     const NodePlan& input = plan.At(node.inputs.at(0));
