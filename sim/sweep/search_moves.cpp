@@ -43,9 +43,8 @@ class Moves {
     Together("every norm smoothed, 0.5", "smooth=0.5", [](const Live& live) {
       return live.Is<network::LayerNorm>() && CanSmooth(live.section);
     });
-    Each("smoothed, 0.5", "smooth=0.5", [](const Live& live) {
-      return (live.Is<network::Columns>() || live.Is<network::Gelu>()) && CanSmooth(live.section);
-    });
+    Each("smoothed, 0.5", "smooth=0.5",
+         [](const Live& live) { return live.Is<network::Columns>() && CanSmooth(live.section); });
     Each("a scale for each output channel", "calibration_mode=channel_wise",
          [](const Live& live) { return live.weight && !ChannelWise(live.section); });
     Each("the range of least error", "observer_type=HistogramOmseObserver", IsRanged);
@@ -57,8 +56,8 @@ class Moves {
     for (const char* exponent : {"0.65", "0.35", "0.8"}) {
       Each(fmt::format("smoothed, {}", exponent), fmt::format("smooth={}", exponent),
            [](const Live& live) {
-             return (live.Is<network::LayerNorm>() || live.Is<network::Gelu>()) &&
-                    live.node->block >= 0 && CanSmooth(live.section);
+             return live.Is<network::LayerNorm>() && live.node->block >= 0 &&
+                    CanSmooth(live.section);
            });
     }
     Each("factors between channels", "calibration_mode=channel_wise", [](const Live& live) {
