@@ -46,6 +46,7 @@ fuzz=$root/$build/tests/fuzz/fuzz
 # Inputs are files of a moment.
 if [[ -z ${TMPDIR-} && -w /dev/shm ]]; then export TMPDIR=/dev/shm; fi
 
+export LLVM_PROFILE_FILE=/dev/null
 if [[ $1 == list ]]; then
   "$fuzz" list | awk -F'\t' '{ printf "%-12s %s\n", $1, $2 }'
   exit 0
@@ -78,7 +79,7 @@ fuzz_one() {
   if [[ -n $libfuzzer ]]; then
     "$fuzz" "$target" seeds corpus
     # What one input may take: 10 s and 512 MB, beside what the sanitizers do.
-    LLVM_PROFILE_FILE=/dev/null "$fuzz" "$target" -max_total_time="$seconds" -seed="$seed" -timeout=10 \
+    "$fuzz" "$target" -max_total_time="$seconds" -seed="$seed" -timeout=10 \
       -malloc_limit_mb=512 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 -artifact_prefix="$PWD/" corpus \
       >log 2>&1 || status=$?
     executions=$(sed -n 's/^stat::number_of_executed_units: *//p' log)
