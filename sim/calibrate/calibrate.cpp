@@ -41,6 +41,12 @@ void CutAfter(const std::string& tap, Bundle& bundle) {
   if (last == program.ops.end()) {
     std::vector<std::string> names;
     for (const Op& op : program.ops) names.push_back(OutputOf(op));
+    if (std::ranges::find(program.inputs, tap) != program.inputs.end()) {
+      throw InputError(fmt::format(
+          "--until: '{}' is what this program begins with, so that nothing of it is computed; the "
+          "first tap behind it is '{}'",
+          tap, names.front()));
+    }
     throw InputError(
         fmt::format("--until: no tap '{}' in this program; {}", tap, SuggestWord(tap, names)));
   }

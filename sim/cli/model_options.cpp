@@ -66,7 +66,7 @@ Scope ChosenScope(const ModelOptions& options, const Config& config,
     return narrowed ? std::min(smallest, Scope::kBlock) : smallest;
   }
   const Scope scope = ParseScope(options.scope);
-  RequireCovered(config, scope, narrowed);
+  RequireCovered(config, scope, narrowed, model);
   return scope;
 }
 
@@ -119,8 +119,18 @@ void NoteFiles(const LoadedModel& loaded, const InputReader& calibration, Bundle
   bundle.notes.push_back({LoweringNote::Kind::kInfo, "inputs", text});
 }
 
-void NoteCutSections(const Config& config, Bundle& bundle) {
-  const auto cut = SectionsWithoutTensor(config, bundle.program);
+// Sections of a family's other networks come with its configurations, so that they are no error.
+void NoteForeignSections(const Config& config, const network::Network& network, Bundle& bundle) {
+  const auto others = SectionsOfOtherNetworks(config, network);
+  if (others.empty()) return;
+  const std::string text =
+      fmt::format("without effect, since this network has no such layers: {}", SomeOf(others));
+  bundle.notes.insert(bundle.notes.begin(), {LoweringNote::Kind::kInfo, "config", text});
+  std::cerr << NoteLine(text);
+}
+
+void NoteCutSections(const Config& config, const network::Network& network, Bundle& bundle) {
+  const auto cut = SectionsWithoutTensor(config, bundle.program, network);
   if (cut.empty()) return;
   bundle.notes.push_back({LoweringNote::Kind::kInfo, "config",
                           fmt::format("sections of layers that --until or --blocks leaves out: {}",
@@ -275,7 +285,8 @@ void SayFileNotes(const LoadedModel& loaded) { Say(FileNotes(loaded)); }
 
 void FinishBundle(const LoadedModel& loaded, const InputReader& reader, Bundle& bundle) {
   NoteFiles(loaded, reader, bundle);
-  NoteCutSections(loaded.config, bundle);
+  NoteForeignSections(loaded.config, loaded.model, bundle);
+  NoteCutSections(loaded.config, loaded.model, bundle);
   if (loaded.faults.empty()) return;
   loaded.faults.PlantInBundle(loaded.model, reader.Read(0, 1), bundle);
 }

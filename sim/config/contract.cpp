@@ -131,7 +131,7 @@ class ContractReader {
                  const std::vector<std::string>& keys) const {
     if (node.kind != YamlNode::Kind::kMap) {
       throw InputError(fmt::format("{}:{}: expected a map of {}, got {}", file_, node.line,
-                                   fmt::join(keys, ", "), node.Describe()));
+                                   SomeOf(keys), node.Describe()));
     }
     for (const YamlEntry& entry : node.entries) {
       if (std::find(keys.begin(), keys.end(), entry.key) == keys.end()) {

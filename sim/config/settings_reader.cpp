@@ -63,7 +63,7 @@ void SettingsReader::Read(const Place& place, std::string_view key, const YamlNo
     }
     if (node.kind != YamlNode::Kind::kMap || node.entries.empty()) {
       Fail(path, line,
-           fmt::format("expected a map of {}, got {}", fmt::join(KeysOf(*child), ", "),
+           fmt::format("expected a map of {}, got {}", SomeOf(KeysOf(*child)),
                        node.kind == YamlNode::Kind::kMap ? "an empty one" : node.Describe()));
     }
     // A contract comes first wherever it is written: the keys beside it change single choices.
@@ -85,6 +85,8 @@ void SettingsReader::Read(const Place& place, std::string_view key, const YamlNo
     if (node.anchored && place.kind == PlaceKind::kRoot)
       Fail(path, line,
            fmt::format("unknown key; one that only holds an anchor is called x-{}", head));
+    if (head == "contract" && place.kind == PlaceKind::kRoot)
+      Fail(path, line, "unknown key; the file of a contract is what numerics.contract names");
     Fail(path, line, "unknown key; " + SuggestWord(head, words));
   }
   if (repeated) Fail(path, line, "appears twice, dotted and nested");

@@ -16,6 +16,7 @@ char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + '
 
 // A hostile key may be a megabyte long; nothing that long is a typing mistake.
 constexpr std::size_t kLongestWord = 128;
+constexpr std::size_t kLongestList = 150;  // of names that are valid, in a line of an error
 
 }  // namespace
 
@@ -61,11 +62,21 @@ std::optional<std::string> NearestWord(std::string_view word,
   return best;
 }
 
+std::string SomeOf(const std::vector<std::string>& words) {
+  std::string text;
+  std::size_t shown = 0;
+  for (const std::string& word : words) {
+    if (shown > 0 && text.size() + word.size() > kLongestList) break;
+    text += fmt::format("{}{}", shown++ == 0 ? "" : ", ", word);
+  }
+  return shown == words.size() ? text : fmt::format("{} and {} more", text, words.size() - shown);
+}
+
 std::string SuggestWord(std::string_view word, const std::vector<std::string>& words) {
   if (const auto nearest = NearestWord(word, words)) {
     return fmt::format("did you mean '{}'?", *nearest);
   }
-  return fmt::format("valid here: {}", fmt::join(words, ", "));
+  return fmt::format("valid here: {}", SomeOf(words));
 }
 
 }  // namespace qsim::text

@@ -15,6 +15,9 @@ std::size_t EditDistance(std::string_view a, std::string_view b);
 std::optional<std::string> NearestWord(std::string_view word,
                                        const std::vector<std::string>& words);
 
+// "bits, signed, name": as many as fit a line of an error, at least one, "and 12 more".
+std::string SomeOf(const std::vector<std::string>& words);
+
 // "did you mean 'bits'?", or "valid here: bits, signed, name" when nothing is close.
 std::string SuggestWord(std::string_view word, const std::vector<std::string>& words);
 

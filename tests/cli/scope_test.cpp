@@ -8,6 +8,7 @@
 #include "sim/cosim/rtl_backend.h"
 #include "sim/io/tensors/npy.h"
 #include "tests/cli/process.h"
+#include "tests/support/second_geometry.h"
 
 namespace qsim::testing {
 namespace {
@@ -158,6 +159,41 @@ TEST_F(Scopes, TheScopeIsTheSmallestThatCoversTheConfiguration) {
   EXPECT_EQ(some["scope"], "block");
   EXPECT_THAT(some["notes"].dump(),
               HasSubstr("leaves out: patch_embed.weight (model_config.yaml:"));
+}
+
+// Token embeddings without a head: nothing before the blocks, and nothing behind them.
+TEST_F(Scopes, SectionsOfLayersThatANetworkLacksAreNoted) {
+  const fs::path tokens = sandbox_.path() / "tokens";
+  fs::create_directory(tokens);
+  SecondGeometryOptions options;
+  options.inputs = SecondGeometryOptions::Inputs::kTokenFile;
+  options.depth = 1;
+  SecondGeometry::Write(tokens, options);
+  const auto run = [&](std::vector<std::string> more) {
+    std::vector<std::string> words = {"run", "--images", "1", "--rtl", "off", "--input", "tokens"};
+    for (const std::string& name : kAll)
+      words.insert(words.end(), {"--config", (kSourceDir / "configs" / (name + ".yaml")).string()});
+    words.insert(words.end(), more.begin(), more.end());
+    return testing::RunQsim(words, sandbox_.path());
+  };
+  const ProcessResult model = run({"--scope", "model", "--json"});
+  ASSERT_EQ(model.exit_status, 0) << model.err;
+  constexpr const char* kNote =
+      "without effect, since this network has no such layers: patch_embed.weight "
+      "(model_config.yaml:4), norm (model_config.yaml:22), head.weight (model_config.yaml:32)";
+  EXPECT_THAT(model.err, HasSubstr(kNote));
+  EXPECT_THAT(nlohmann::json::parse(model.out)["notes"].dump(), HasSubstr(kNote));
+  const ProcessResult attention = run({"--scope", "attention"});
+  EXPECT_EQ(attention.exit_status, 2);
+  EXPECT_THAT(attention.err, AllOf(HasSubstr("norm2 (block_config.yaml:12)"),
+                                   HasSubstr("use --scope block"), Not(HasSubstr("head"))));
+  EXPECT_THAT(run({"--until", "embed"}).err,
+              HasSubstr("'embed' is what this program begins with, so that nothing of it is "
+                        "computed; the first tap behind it is 'blocks.0.norm1'"));
+  const ProcessResult other = run({"--until", "patch_embed"});
+  EXPECT_THAT(other.err, HasSubstr("valid here: blocks.0.norm1, blocks.0.attn_qkv, "));
+  EXPECT_THAT(other.err, HasSubstr(" more\n"));
+  EXPECT_LT(other.err.size(), 300u);
 }
 
 TEST_F(Scopes, ALayerThatAScopeHidesIsAnErrorThatNamesThemAll) {

@@ -65,6 +65,16 @@ TEST_F(SafetensorsTest, OtherTypesAreListedAndNotLoaded) {
               HasSubstr("tensor 'step': has dtype I64; expected F32, F16 or BF16"));
 }
 
+// As the reference implementation does, whose map takes a name that it has for a new value of it.
+TEST_F(SafetensorsTest, OfANameTwiceTheLastOneCounts) {
+  WriteBytes(
+      path_,
+      File(
+          R"({"w":{"dtype":"U8","shape":[99],"data_offsets":[7,2]},"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})",
+          BytesOf<float>({1, 2})));
+  EXPECT_EQ(Safetensors::Open(path_).Load("w").data, (std::vector<float>{1, 2}));
+}
+
 TEST_F(SafetensorsTest, MissingAndMisshapenTensorsAreExplained) {
   WriteSafetensors(path_, {{"blocks.0.attn.qkv.weight", WeightDType::kF32, {{2}, {1, 2}}}});
   const Safetensors file = Safetensors::Open(path_);
@@ -112,8 +122,13 @@ TEST_F(SafetensorsTest, RejectsBadHeaders) {
       {"null", "expected a JSON object"},
       {"{}", "4 bytes after the last tensor belong to none"},
       {R"({"w":1})", "where an object is expected"},
-      {R"({"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
-       "tensor 'w' appears twice"},
+      // Of a name twice the last one counts; the first one is read as well.
+      {R"({"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"w":{"dtype":"F16","shape":[1],"data_offsets":[0,2]}})",
+       "2 bytes after the last tensor belong to none"},
+      {R"({"w":{"dtype":"F9","shape":[1],"data_offsets":[0,4]},"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
+       "dtype 'F9' is none"},
+      {R"({"w":3,"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
+       "where an object is expected"},
       {R"({"w":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
        "key 'dtype' twice"},
       {R"({"w":{"dtype":"F9","shape":[1],"data_offsets":[0,4]}})", "dtype 'F9' is none"},

@@ -26,6 +26,10 @@ TEST(NearestWordTest, FindsTypingMistakes) {
   EXPECT_EQ(NearestWord(std::string(1'000'000, 'b'), words), std::nullopt);
   EXPECT_EQ(NearestWord("a", {}), std::nullopt);
   EXPECT_EQ(SuggestWord("qqqqqqqqq", {"bits", "name"}), "valid here: bits, name");
+  const std::string some = SuggestWord("q", std::vector<std::string>(30, "residual1"));
+  EXPECT_EQ(some.substr(0, 34), "valid here: residual1, residual1, ");
+  EXPECT_EQ(some.substr(some.size() - 12), " and 16 more");
+  EXPECT_EQ(SomeOf({std::string(400, 'x'), "y"}), std::string(400, 'x') + " and 1 more");
 }
 
 TEST(NearestWordTest, EditDistanceIsLevenshteins) {

@@ -37,6 +37,16 @@ std::string Joined(const std::vector<std::string>& words) {
   return fmt::format("{}", fmt::join(words, ", "));
 }
 
+// Whether a network has the layer of a section: its weights and its output come together.
+bool Has(const network::Network& network, const SectionKind& kind) {
+  const auto names = [&](const std::optional<network::SectionKey>& key) {
+    return key && (key->key == kind.key || key->key.starts_with(std::string(kind.Layer()) + "."));
+  };
+  return std::ranges::any_of(network.nodes(), [&](const network::Node& node) {
+    return names(node.section) || names(node.weight_section);
+  });
+}
+
 }  // namespace
 
 Scope SmallestScope(const Config& config, bool has_head) {
@@ -48,12 +58,14 @@ Scope SmallestScope(const Config& config, bool has_head) {
   return scope;
 }
 
-void RequireCovered(const Config& config, Scope scope, bool some_blocks) {
+void RequireCovered(const Config& config, Scope scope, bool some_blocks,
+                    const network::Network& network) {
   std::vector<std::string> hidden;
   Scope needed = scope;
   for (const OwnSection& section : config.OwnSections()) {
     if (section.kind->scope <= scope || section.kind->enters_block) continue;
     if (some_blocks && !section.kind->is_per_block) continue;
+    if (!Has(network, *section.kind)) continue;
     needed = std::max(needed, section.kind->scope);
     hidden.push_back(Described(section));
   }
@@ -64,11 +76,12 @@ void RequireCovered(const Config& config, Scope scope, bool some_blocks) {
       Name(scope), Joined(hidden), Name(needed)));
 }
 
-std::vector<std::string> SectionsWithoutTensor(const Config& config, const Program& program) {
+std::vector<std::string> SectionsWithoutTensor(const Config& config, const Program& program,
+                                               const network::Network& network) {
   const auto layers = LayersOf(program);
   std::vector<std::string> without;
   for (const OwnSection& section : config.OwnSections()) {
-    if (section.kind->enters_block) continue;
+    if (section.kind->enters_block || !Has(network, *section.kind)) continue;
     const bool has = std::any_of(layers.begin(), layers.end(), [&](const auto& block) {
       const bool here = section.block < 0 ? (block.first >= 0) == section.kind->is_per_block
                                           : block.first == section.block;
@@ -77,6 +90,15 @@ std::vector<std::string> SectionsWithoutTensor(const Config& config, const Progr
     if (!has) without.push_back(Described(section));
   }
   return without;
+}
+
+std::vector<std::string> SectionsOfOtherNetworks(const Config& config,
+                                                 const network::Network& network) {
+  std::vector<std::string> others;
+  for (const OwnSection& section : config.OwnSections()) {
+    if (!Has(network, *section.kind)) others.push_back(Described(section));
+  }
+  return others;
 }
 
 void RequireScope(const Program& program, Scope scope, const std::string& source,

@@ -8,6 +8,7 @@
 #include "golden/program/program.h"
 #include "sim/config/config.h"
 #include "sim/config/scope.h"
+#include "sim/network/network.h"
 
 namespace qsim::calibrate {
 
@@ -19,11 +20,15 @@ Scope SmallestScope(const Config& config, bool has_head);
 // and the scope that would cover them all. Sections of the stream that enters
 // blocks shape what blocks read, so no scope leaves them out; `some_blocks`: what lies outside the
 // blocks is left out on purpose.
-void RequireCovered(const Config& config, Scope scope, bool some_blocks);
+void RequireCovered(const Config& config, Scope scope, bool some_blocks,
+                    const network::Network& network);
 
-// "KEY (FILE:20)", ... : sections whose tensor the program does not have, because
-// it was cut.
-std::vector<std::string> SectionsWithoutTensor(const Config& config, const Program& program);
+// "KEY (FILE:20)", ... : sections whose tensor the program does not have, because it was cut.
+std::vector<std::string> SectionsWithoutTensor(const Config& config, const Program& program,
+                                               const network::Network& network);
+// The same of layers that other networks of the family have, and this one does not.
+std::vector<std::string> SectionsOfOtherNetworks(const Config& config,
+                                                 const network::Network& network);
 
 // Throws InputError naming every layer of the scope that the program lacks; `source` is the file
 // that it came from.

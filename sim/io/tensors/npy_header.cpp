@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 #include <string_view>
 
 #include "sim/error.h"
 #include "sim/io/tensors/shape.h"
+#include "sim/text/number.h"
 #include "sim/text/printable.h"
 
 namespace qsim::io {
@@ -135,13 +135,12 @@ class HeaderParser {
     Expect('(');
     while (!Accept(')')) {
       SkipBlanks();
-      std::int64_t value = 0;
-      const auto [end, error] = std::from_chars(text_.data(), text_.data() + text_.size(), value);
-      if (error == std::errc::result_out_of_range) Fail("a dimension that does not fit 64 bits");
-      if (error != std::errc()) Fail("the shape is not a tuple of integers");
-      text_.remove_prefix(static_cast<std::size_t>(end - text_.data()));
+      const std::string_view digits = text_.substr(0, text_.find_first_not_of("+-0123456789"));
+      const auto value = ParseNumber<std::int64_t>(digits);
+      if (!value) Fail("the shape is not a tuple of integers of 64 bits");
+      text_.remove_prefix(digits.size());
       if (text_.starts_with('L')) text_.remove_prefix(1);  // Python 2's long integers
-      shape.push_back(value);
+      shape.push_back(*value);
       if (shape.size() > kMostDimensions) Fail("more than 32 dimensions");
       if (!Accept(',')) {
         Expect(')');

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -61,12 +62,13 @@ std::uint64_t ReadHeaderLength(const InputFile& file) {
   return length;
 }
 
+[[noreturn]] void Fail(const SafetensorsHeaderEntry& entry, const std::string& file,
+                       const std::string& what) {
+  throw InputError(fmt::format("{}: tensor '{}': {}", file, Printable(entry.name), what));
+}
+
 void CheckByteCount(const SafetensorsHeaderEntry& entry, const std::string& file) {
-  const auto fail = [&](const std::string& what) {
-    throw InputError(fmt::format("{}: tensor '{}': {}", file, Printable(entry.name), what));
-  };
   const std::uint64_t bits = BitsOfType(entry.dtype);
-  if (bits == 0) fail(fmt::format("dtype '{}' is none of the format's", Printable(entry.dtype)));
   const std::uint64_t bytes = entry.end - entry.begin;
   // From left to right, like the reference implementation: a 0 does not undo an overflow.
   std::uint64_t total = 1;
@@ -75,16 +77,15 @@ void CheckByteCount(const SafetensorsHeaderEntry& entry, const std::string& file
     fits = fits && !__builtin_mul_overflow(total, static_cast<std::uint64_t>(dim), &total);
   fits = fits && !__builtin_mul_overflow(total, bits, &total);
   if (!fits || total % 8 != 0 || total / 8 != bytes) {
-    fail(fmt::format("shape {} of {} does not fill its {} bytes", FormatShape(entry.shape),
+    Fail(entry, file,
+         fmt::format("shape {} of {} does not fill its {} bytes", FormatShape(entry.shape),
                      entry.dtype, bytes));
   }
 }
 
 // The tensors must tile the data section exactly.
-void CheckLayout(const std::vector<SafetensorsHeaderEntry>& header, std::uint64_t data_bytes,
+void CheckLayout(std::vector<const SafetensorsHeaderEntry*> entries, std::uint64_t data_bytes,
                  const std::string& file) {
-  std::vector<const SafetensorsHeaderEntry*> entries(header.size());
-  std::transform(header.begin(), header.end(), entries.begin(), [](const auto& e) { return &e; });
   std::stable_sort(entries.begin(), entries.end(), [](const auto* a, const auto* b) {
     return std::pair(a->begin, a->end) < std::pair(b->begin, b->end);
   });
@@ -92,8 +93,7 @@ void CheckLayout(const std::vector<SafetensorsHeaderEntry>& header, std::uint64_
   for (const auto* pointer : entries) {
     const SafetensorsHeaderEntry& entry = *pointer;
     const auto fail = [&](const std::string& what) {
-      throw InputError(fmt::format("{}: tensor '{}': data_offsets [{}, {}] {}", file,
-                                   Printable(entry.name), entry.begin, entry.end, what));
+      Fail(entry, file, fmt::format("data_offsets [{}, {}] {}", entry.begin, entry.end, what));
     };
     if (entry.end < entry.begin) fail("end before they begin");
     if (entry.end > data_bytes) {
@@ -143,16 +143,23 @@ Safetensors Safetensors::Open(const std::filesystem::path& path) {
 
 void Safetensors::ParseHeader(std::string_view header, std::uint64_t data_offset) {
   const std::string file = path().string();
-  const auto entries = ParseSafetensorsHeader(header, file);
+  // Of a name that is there twice the last one counts, as in the reference implementation, which
+  // reads both and asks of the last one alone whether it fits the data.
+  std::map<std::string_view, const SafetensorsHeaderEntry*> last;
+  const std::vector<SafetensorsHeaderEntry> entries = ParseSafetensorsHeader(header, file);
   for (const auto& entry : entries) {
-    const Entry value{entry.dtype, entry.shape, data_offset + entry.begin, entry.end - entry.begin};
-    if (!entries_.try_emplace(entry.name, value).second) {
-      throw InputError(fmt::format("{}: tensor '{}' appears twice in the safetensors header", file,
-                                   Printable(entry.name)));
-    }
+    if (BitsOfType(entry.dtype) == 0)
+      Fail(entry, file, fmt::format("dtype '{}' is none of the format's", Printable(entry.dtype)));
+    last[entry.name] = &entry;
   }
-  CheckLayout(entries, file_->size() - data_offset, file);
-  for (const auto& entry : entries) CheckByteCount(entry, file);
+  std::vector<const SafetensorsHeaderEntry*> counted;
+  for (const auto& [name, entry] : last) counted.push_back(entry);
+  CheckLayout(counted, file_->size() - data_offset, file);
+  for (const auto* entry : counted) {
+    CheckByteCount(*entry, file);
+    entries_[entry->name] = {entry->dtype, entry->shape, data_offset + entry->begin,
+                             entry->end - entry->begin};
+  }
 }
 
 std::vector<std::string> Safetensors::names() const {
