@@ -188,6 +188,13 @@ Tensor MixedExecutor::FromExact(const std::string& name, ExactValue value, Exact
   if (e.unrounded && e.unclipped && error.empty()) return OffGrid(name, std::move(value));
   const Grid grid = bundle_.GridOf(name);
   const Reals real = AsReals(std::move(value));
+  // How what enters the program becomes integers, its contract says.
+  const std::vector<std::string>& inputs = bundle_.program.inputs;
+  if (!e.unrounded && !e.unclipped && error.empty() &&
+      std::find(inputs.begin(), inputs.end(), name) != inputs.end()) {
+    return std::make_shared<MixedTensor>(
+        grid.Quantize(std::vector<float>(real.begin(), real.end())), grid);
+  }
   Reals units(real.size());
   const Stepping stepping = {.round = !e.unrounded, .clamp = !e.unclipped, .error = error};
   if (grid.ToUnits(real, stepping, units))
