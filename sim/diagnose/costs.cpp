@@ -90,6 +90,10 @@ double Spread(const TensorUse& use) {
   return typical > 0 ? *std::max_element(extents.begin(), extents.end()) / typical : 0;
 }
 
+// What a grid costs, and nothing that a function's approximation does; a softmax has its grid of
+// its algorithm.
+constexpr Exactness kOffGrid = {.unrounded = true, .unclipped = true};
+
 class Search {
  public:
   Search(const DiagnosisSubject& subject, const DiagnoseOptions& options)
@@ -248,12 +252,13 @@ class Search {
   std::vector<Cost> Candidates() const {
     struct Suspicious {
       std::vector<std::size_t> nodes;
+      bool softmax;
       std::vector<Cost> costs;
     };
     std::vector<Suspicious> kinds;
     for (const Kind& kind : Kinds()) {
       std::vector<Cost> costs = SuspicionsOf(kind);
-      if (!costs.empty()) kinds.push_back({kind.nodes, std::move(costs)});
+      if (!costs.empty()) kinds.push_back({kind.nodes, kind.softmax, std::move(costs)});
     }
     const MixedExecutor& network = now_.runs->network();
     const OutputMeter meter(network, subject_.inputs);
@@ -264,7 +269,8 @@ class Search {
                        [&](std::int64_t image, const BaseRun& run, std::int64_t k) {
                          const auto at = static_cast<std::size_t>(k);
                          Modes modes = golden;
-                         for (const std::size_t n : kinds[at].nodes) modes[n] = Exactness::All();
+                         const Exactness mode = kinds[at].softmax ? Exactness::All() : kOffGrid;
+                         for (const std::size_t n : kinds[at].nodes) modes[n] = mode;
                          const MixedState state =
                              network.Change(run.start, run.golden, golden, modes);
                          powers[at][static_cast<std::size_t>(image)] =

@@ -100,6 +100,12 @@ class Hunt {
     // Behind the last row a state may be back within its range.
     if (cause == Cause::kStateSaturates && output >= kGainAtOutput) return true;
     if (cause == Cause::kStackedScale && own >= kGainOfSplitting) return true;
+    // Values that are each half a step off have more noise than rounding has on the average.
+    constexpr double kHalfStep = 5;
+    if (cause == Cause::kTooFewBits && tap != nullptr &&
+        tap->ExcessDb() < kAbnormalExcess + kHalfStep) {
+      return false;
+    }
     return abnormal && own >= kLeastGain && (output >= kGainAtOutput || own >= kGainAtCulprit);
   }
 

@@ -94,6 +94,14 @@ class PlantedFaults : public ::testing::Test {
                 : cause && sentence ? "right"
                                     : "half";
     }
+    // Whatever else is found is found behind the repair, where only what was planted is left.
+    for (std::size_t i = 1; i < d.findings.size(); ++i) {
+      const Culprit& more = d.findings[i];
+      if (planted.operations.contains(more.tensor) || Reads(more, planted)) continue;
+      ++count.wrong;
+      verdict = "FALSE";
+      answer += fmt::format("\n   -> {} {}: {}", more.tensor, Name(more.cause), more.text);
+    }
     if (verdict != "right")
       fmt::print("{}: {} [{}]\n   -> {}\n", verdict, kind.name, planted.what, answer);
   }

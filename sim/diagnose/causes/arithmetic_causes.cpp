@@ -19,10 +19,11 @@
 namespace qsim::diagnose {
 namespace {
 
-// An operation is suspicious where it has more noise than it should by this factor, and more than
-// this beside its signal: half a percent of a multiplier is neither.
+// An operation is suspicious where it has more noise than it should by this factor, which is larger
+// where the signal is that far above the noise: half a percent of a multiplier is neither, but a
+// wide stream shows one channel of it.
 constexpr double kNoiseRatio = 1.6;
-constexpr double kSilentDb = 45;
+constexpr double kSilentDb = 45, kSilentRatio = 100;
 constexpr double kNarrowDb = 33;
 constexpr double kSameScale = 1e-3;
 
@@ -51,7 +52,8 @@ class ArithmeticSearch : CauseSearch {
       if (step == nullptr) continue;
       step_ = step;
       if (Overflows(op)) continue;
-      if (step_->noise < kNoiseRatio * step_->remade || StepDb() > kSilentDb) continue;
+      const double most = StepDb() > kSilentDb ? kSilentRatio : kNoiseRatio;
+      if (step_->noise < most * step_->remade) continue;
       Explain(op, *ProducerOf(remade_.program, tensor_));
     }
     ReportOverflow();
@@ -96,6 +98,7 @@ class ArithmeticSearch : CauseSearch {
     if (auto table = ExplainTable(of)) return Tell(std::move(table->story), table->factor);
     if (ExplainEps(op, good)) return;
     if (auto story = ExplainConstants(of)) return Tell(std::move(*story));
+    if (StepDb() > kSilentDb) return;  // by roundings of its multipliers
     Report(Cause::kUnexplained, "it computes something else than the operation it stands for", {});
   }
 

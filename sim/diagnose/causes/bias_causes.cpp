@@ -31,17 +31,17 @@ Lines Reals(const WeightFit& fit, bool in_place) {
   return lines;
 }
 
-// Whether every bias is `of` times what it should be, up to a few steps.
+// Whether every bias is `of` times what it should be, up to a step.
 template <typename Of>
 bool AllTimes(const WeightFit& fit, Of of) {
-  double before = 0, after = 0;
+  double seen = 0, rest = 0;  // beyond a step
   for (std::size_t n = 0; n < fit.rows(); ++n) {
-    const double off = fit.BiasInPlace(n) - of(n) * fit.Bias(n);
+    const double is = fit.BiasInPlace(n), off = is - of(n) * fit.Bias(n);
     const double step = fit.RowScale(n);
-    before += std::pow(fit.BiasInPlace(n) - fit.Bias(n), 2);
-    after += std::max(0.0, off * off - step * step);
+    seen += std::max(0.0, is * is - step * step);
+    rest += std::max(0.0, off * off - step * step);
   }
-  return after * 50 < before;
+  return rest * 400 < seen;
 }
 
 // A factor that is a scale which somebody forgot, or applied twice.
@@ -113,6 +113,16 @@ Story ExplainBiases(const WeightFit& fit, const Places& places,
       Cause::kZeroPointMismatch,
       "",
       {{"bias off by", RootMeanSquare(difference), ""}, {"bias", RootMeanSquare(exact), ""}}};
+  const auto none = [](const std::vector<double>& values) {
+    return std::all_of(values.begin(), values.end(), [](double v) { return std::fabs(v) < 0.5; });
+  };
+  if (none(stored.values) && !none(is.values)) {
+    story.cause = Cause::kConstants;
+    story.text =
+        "the bias is missing, and with it what corrects for the input's zero point: all of them "
+        "are 0";
+    return story;
+  }
   constexpr double kRelative = 0.02;
   const Tolerance codes{kRelative, 2, {}};
   Tolerance reals{kRelative, 0, {}};
@@ -133,6 +143,13 @@ Story ExplainBiases(const WeightFit& fit, const Places& places,
     return story;
   };
   const std::string asked = "what they should be";
+  // By the scales of the rows, which are near each other in some layers.
+  const std::string by_scale =
+      AllTimes(fit, [&](std::size_t n) { return fit.RowScale(n) / fit.InputScale(0); })
+          ? "the biases are quantized with the input's scale alone, without the weight's"
+      : AllTimes(fit, [&](std::size_t n) { return fit.RowScale(n); })
+          ? "the biases are rounded as they are, without any scale"
+          : "";
   switch (kin.kind) {
     case Kinship::Kind::kZero:
       return say(Cause::kConstants, fmt::format("the bias is missing{}", kin.where));
@@ -141,6 +158,7 @@ Story ExplainBiases(const WeightFit& fit, const Places& places,
       return say(Cause::kConstants, kin.Sentence("the biases", asked));
     case Kinship::Kind::kScaled: {
       const std::string scale = ForgottenScale(fit, kin.factor);
+      if (scale.empty() && !by_scale.empty()) return say(Cause::kScaleMismatch, by_scale);
       story.evidence.push_back({"factor", kin.factor, "x"});
       return say(Cause::kScaleMismatch,
                  kin.Sentence("the biases", asked) + (scale.empty() ? "" : ": " + scale));
@@ -152,14 +170,7 @@ Story ExplainBiases(const WeightFit& fit, const Places& places,
     default:
       break;
   }
-  // By the scale that the row's weights have, as those of a layer whose input's scale stands for
-  // both of them.
-  if (AllTimes(fit, [&](std::size_t n) { return fit.RowScale(n) / fit.InputScale(0); })) {
-    return say(Cause::kScaleMismatch,
-               "the biases are quantized with the input's scale alone, without the weight's");
-  }
-  if (AllTimes(fit, [&](std::size_t n) { return fit.RowScale(n); }))
-    return say(Cause::kScaleMismatch, "the biases are rounded as they are, without any scale");
+  if (!by_scale.empty()) return say(Cause::kScaleMismatch, by_scale);
   // In steps of the accumulator: what was done to stored integers.
   for (const bool corrected : {false, true}) {
     const Kinship code =
@@ -239,12 +250,15 @@ std::optional<Story> ExplainStatistics(const WeightFit& fit, const ImageInputs& 
                   [&](double m) { return m < kBlack || (!scaled && m > kWhite); })) {
     return std::nullopt;
   }
-  double stored = 0, exact = 0;
+  // Nor do those that are one factor of what they should be: that is said of them then.
+  double stored = 0, with_exact = 0, exact = 0;
   for (std::size_t n = 0; n < fit.rows(); ++n) {
     stored += std::pow(fit.BiasInPlace(n), 2);
+    with_exact += fit.BiasInPlace(n) * fit.Bias(n);
     exact += std::pow(fit.Bias(n), 2);
   }
-  if (!scaled && stored < 1e-6 * exact) return std::nullopt;
+  if (!scaled && stored - with_exact * with_exact / exact <= std::max(2 * rest, 1e-6 * exact))
+    return std::nullopt;
   return Story{
       Cause::kConstants,
       fmt::format("it is made for pixels of mean {} and deviation {}; these images have "

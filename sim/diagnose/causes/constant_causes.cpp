@@ -244,6 +244,7 @@ std::optional<Story> ExplainConstants(const Remaking& of) {
                                         : Cause::kConstants,
                   ""};
       const std::string name(actual[i].field.name);
+      const std::string several = name + (name.ends_with('s') ? "es" : "s");
       const std::size_t count = std::max(a.size(), w.size());
       if (count == 1) {
         story.text = fmt::format("its {} is {}, the scales around it ask for {}", name, a[0], w[0]);
@@ -257,11 +258,14 @@ std::optional<Story> ExplainConstants(const Remaking& of) {
                                       SameOfOthers(of, count, lines_of));
         if (kin.kind == Kinship::Kind::kSame) continue;
         story.text =
-            kin.Sentence(fmt::format("its {}s", name), "what the scales around it ask for");
-        if (kin.kind == Kinship::Kind::kNegated || kin.kind == Kinship::Kind::kZero)
+            kin.Sentence(fmt::format("its {}", several), "what the scales around it ask for");
+        using Kind = Kinship::Kind;
+        const bool theirs =
+            role == Role::kAddend && (kin.kind == Kind::kOrder || kin.kind == Kind::kForeign);
+        if (kin.kind == Kind::kNegated || kin.kind == Kind::kZero || theirs)
           story.cause = Cause::kConstants;
       } else {
-        story.text = fmt::format("its {}s are not those that the scales around it ask for", name);
+        story.text = fmt::format("its {} are not those that the scales around it ask for", several);
       }
       if (story.cause == Cause::kConstants || !by_channel) {
         if (const auto made = MadeForScale(of)) {

@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "golden/program/queries.h"
 #include "sim/diagnose/causes/bias_causes.h"
 #include "sim/diagnose/causes/weight_fit.h"
 #include "sim/diagnose/causes/weight_shares.h"
@@ -68,7 +69,7 @@ class LayerCauses : CauseSearch {
     } else if (!FewBits() && !Clamped(alive_) && !Stacked()) {
       OtherWeights();
     }
-    if (found_.empty() && Db(fit_.Signal(), fit_.BiasNoise()) <= kBiasDb)
+    if (found_.empty() && Db(fit_.Signal(), fit_.BiasNoise()) <= kBiasDb && !CopiedBiases())
       Tell(ExplainBiases(fit_, outputs_, OtherBiases()));
     return std::move(found_);
   }
@@ -238,14 +239,39 @@ class LayerCauses : CauseSearch {
     }
   }
 
+  // The integers that another layer has in the program.
+  bool CopiedBiases() {
+    constexpr std::size_t kLeast = 8;
+    const auto stored = [&](const std::string& tensor) -> const std::vector<std::int32_t>* {
+      const Op* op = ProducerOf(subject_.bundle.program, tensor);
+      const auto linear = op == nullptr ? std::nullopt : LinearOperandsOf(*op);
+      if (!linear) return nullptr;
+      return &subject_.bundle.program.Constant(linear->bias).As<std::int32_t>();
+    };
+    const std::vector<std::int32_t>& own = *stored(tensor_);
+    if (own.size() < kLeast || std::set<std::int32_t>(own.begin(), own.end()).size() < kLeast)
+      return false;
+    for (const Op& op : subject_.bundle.program.ops) {
+      const auto* other = stored(OutputOf(op));
+      if (other == nullptr || other == &own || *other != own) continue;
+      Report(Cause::kConstants,
+             fmt::format("the stored biases are those of '{}', code for code", OutputOf(op)), {});
+      return true;
+    }
+    return false;
+  }
+
   std::vector<Foreign> OtherBiases() const {
     std::vector<Foreign> others;
     for (const network::Node& node : subject_.model.nodes()) {
       const auto* other = std::get_if<network::Projection>(&node.function);
       if (other == nullptr || &node == &node_ || other->layer.bias.size() != fit_.rows()) continue;
+      const std::string name = AccumulatorName(node);
+      if (ProducerOf(subject_.bundle.program, name) == nullptr) continue;
       Lines lines;
-      for (const float b : other->layer.bias) lines.values.push_back(static_cast<double>(b));
-      others.emplace_back(AccumulatorName(node), std::move(lines));
+      for (const float b : rederivation_->LayerOf(name).bias)
+        lines.values.push_back(static_cast<double>(b));
+      others.emplace_back(name, std::move(lines));
     }
     return others;
   }

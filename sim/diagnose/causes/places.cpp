@@ -101,12 +101,14 @@ Order GridOrder(const std::vector<std::size_t>& grid, const std::vector<std::siz
 std::size_t BlockOf(const Order& from) {
   for (std::size_t width = from.size() / 2; width > 1; --width) {
     if (from.size() % width != 0) continue;
-    std::size_t together = 0;
+    std::size_t moved = 0, together = 0;
     for (std::size_t c = 0; c < from.size(); ++c) {
+      if (from[c] == c) continue;
+      ++moved;
       const std::size_t middle = from[c / width * width + width / 2];
       together += from[c] % width == c % width && from[c] / width == middle / width;
     }
-    if (together * 10 >= from.size() * 9) return width;
+    if (together * 10 >= moved * 9) return width;
   }
   return 1;
 }
@@ -319,6 +321,15 @@ std::string OrderText(const Order& from, const Places& places) {
   if (best != nullptr) return best->text;
   if (two)
     return fmt::format("{}s {} and {} are in each other's place", noun, misplaced[0], misplaced[1]);
+  // One head, or one of several stacked layers, in another's place as well as in its own.
+  std::vector<std::size_t> sources;
+  for (const std::size_t c : misplaced) sources.push_back(from[c]);
+  if (std::is_sorted(sources.begin(), sources.end())) {
+    const auto mine = Groups(misplaced, from.size(), places);
+    const auto theirs = Groups(sources, from.size(), places);
+    if (mine.size() == 1 && theirs.size() == 1)
+      return fmt::format("{} holds what is {}'s", mine[0], theirs[0]);
+  }
   if (const std::size_t width = BlockOf(from); width > 1) {
     const std::size_t block = misplaced[0] / width;
     return fmt::format(

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <numbers>
 #include <numeric>
 #include <set>
@@ -63,6 +64,7 @@ struct Piece {
   double in_scale = 1, out_scale = 1;
   double in_zero = 0;          // as an index
   double least = 0, most = 0;  // of the output, less its zero point
+  int step = 1;                // codes of the input from one stored entry to the next
   double Input(std::size_t i) const { return in_scale * (static_cast<double>(i) - in_zero); }
 };
 
@@ -94,6 +96,7 @@ std::vector<Piece> PiecesOf(const Remaking& of) {
     piece.out_scale = out.At(c).scale;
     piece.least = outputs.qmin - zero;
     piece.most = outputs.qmax - zero;
+    piece.step = 1 << is.step_bits;
     pieces.push_back(std::move(piece));
   }
   return pieces;
@@ -164,14 +167,42 @@ std::optional<Story> Moved(const std::vector<Piece>& pieces) {
     return Told("its table is in reverse order");
   if (reads([](double i, double n) { return std::fmod(i + n / 2, n); }))
     return Told("the halves of its table are in each other's place: signed codes as unsigned ones");
-  for (int shift = 1; shift <= 160; ++shift) {
-    for (const int by : {shift, -shift}) {
-      if (!reads([by](double i, double) { return i + by; })) continue;
-      return Told(fmt::format("its table is made for an input whose zero point is {} {}", shift,
-                              by > 0 ? "smaller" : "larger"));
+  const int stored = pieces.front().step;
+  for (const int step : std::set<int>{1, stored}) {
+    for (int entries = 1; entries <= 160; ++entries) {
+      for (const int by : {entries * step, -entries * step}) {
+        if (reads([by](double i, double) { return i + by; })) {
+          return Told(fmt::format("its table is made for an input whose zero point is {} {}",
+                                  std::abs(by), by > 0 ? "smaller" : "larger"));
+        }
+        if (step == stored && reads([by](double i, double n) { return std::fmod(i + by + n, n); }))
+          return Told(fmt::format("its table is rotated by {} {}", entries,
+                                  entries == 1 ? "entry" : "entries"));
+      }
     }
   }
   return std::nullopt;
+}
+
+// The right one, but for values that it does not have.
+std::optional<Story> CutOff(const std::vector<Piece>& pieces) {
+  double least = std::numeric_limits<double>::infinity(), most = -least, low = least, high = most;
+  for (const Piece& piece : pieces) {
+    for (std::size_t i = 0; i < piece.is.size(); ++i) {
+      least = std::min(least, piece.is[i]);
+      most = std::max(most, piece.is[i]);
+      low = std::min(low, piece.should[i]);
+      high = std::max(high, piece.should[i]);
+    }
+  }
+  const bool below = least > low, above = most < high;
+  const Agreement kept = Agree(
+      pieces, [&](const Piece& p, std::size_t i) { return std::clamp(p.should[i], least, most); });
+  if (below == above || kept.rest > 0.02 * kept.before) return std::nullopt;
+  const double scale = pieces.front().out_scale;
+  return Told(fmt::format("its table is cut off: what should be {} {:.3g} is {:.3g}",
+                          below ? "below" : "above", scale * (below ? least : most),
+                          scale * (below ? least : most)));
 }
 
 // Several tables, by which of them is where.
@@ -224,8 +255,8 @@ std::optional<TableStory> ExplainPieces(const std::vector<Piece>& pieces) {
     if (agreement.Explains()) {
       return TableStory{
           {Cause::kTable,
-           fmt::format("its table is made for an input scale that is {} times the stated one",
-                       FactorText(scale)),
+           fmt::format("its table is made for an input scale that is {:.3g} times the stated one",
+                       scale),
            {{"factor of the input's scale", scale, "x"}}},
           std::nullopt};
     }
@@ -250,6 +281,7 @@ std::optional<TableStory> ExplainPieces(const std::vector<Piece>& pieces) {
                        evidence},
                       std::nullopt};
   }
+  if (auto story = CutOff(pieces)) return TableStory{std::move(*story), std::nullopt};
   if (auto story = Moved(pieces)) return TableStory{std::move(*story), std::nullopt};
   if (known) {
     const NamedFunction* best = nullptr;
@@ -271,8 +303,12 @@ std::optional<TableStory> ExplainPieces(const std::vector<Piece>& pieces) {
   }
   int common = 0;
   for (const Piece& piece : pieces) {
-    for (const double v : piece.is)
-      common = std::gcd(common, static_cast<int>(v - piece.is.front()));
+    std::optional<double> first;  // at the ends of the range they may lie anywhere
+    for (const double v : piece.is) {
+      if (v <= piece.least || v >= piece.most) continue;
+      if (!first) first = v;
+      common = std::gcd(common, static_cast<int>(v - *first));
+    }
   }
   if (common > 1) {
     return TableStory{{Cause::kTooFewBits,
