@@ -138,5 +138,22 @@ TEST(Fuzz, ADirectoryIsOneInput) {
   EXPECT_EQ(FilesIn(Written(Files{{"c", "d"}})), (Files{{"c", "d"}}));
 }
 
+// Texts that a file has at great length are cut where a message quotes them; RunTarget ends the
+// process for one that is long.
+TEST(Fuzz, MessagesQuoteNoLongText) {
+  const std::string text(5000, 'a');
+  const auto refused = [&](const char* name, std::string input, const std::string& place) {
+    const std::size_t at = input.find(place);
+    if (at == std::string::npos) return std::string();
+    return RunTarget(*FindTarget(name), input.replace(at, place.size(), text));
+  };
+  EXPECT_NE(refused("grids", "x:\n  scale: [1]\n", "x"), "");
+  for (const char* place : {"qmin", "-2147483648", "\"x\"", "shape"})
+    EXPECT_NE(refused("bundle", FindTarget("bundle")->seeds().front(), place), "") << place;
+  EXPECT_NE(refused("model", FindTarget("model")->seeds().front(), "model.safetensors\ngeo"), "");
+  // A case that cannot be read is one of the report's errors, which the target looks at.
+  EXPECT_EQ(refused("conform", FindTarget("conform")->seeds().front(), ".npy\""), "");
+}
+
 }  // namespace
 }  // namespace qsim::testing
