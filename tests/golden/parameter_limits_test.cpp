@@ -5,11 +5,14 @@
 #include <stdexcept>
 #include <vector>
 
+#include "golden/ops/add.h"
 #include "golden/ops/chunked_recurrence.h"
+#include "golden/ops/column_sum.h"
 #include "golden/ops/gelu.h"
 #include "golden/ops/gemm.h"
 #include "golden/ops/layernorm.h"
 #include "golden/ops/layernorm/fqvit.h"
+#include "golden/ops/multiply.h"
 #include "golden/ops/requant/cmsisnn.h"
 #include "golden/ops/requant/deeploy.h"
 #include "golden/ops/requant/ibert.h"
@@ -17,6 +20,7 @@
 #include "golden/ops/requant/scheme.h"
 #include "golden/ops/requant/tflite.h"
 #include "golden/ops/requant/tosa.h"
+#include "golden/ops/row_divide.h"
 #include "golden/ops/softmax.h"
 #include "golden/ops/table.h"
 #include "golden/ops/view.h"
@@ -342,6 +346,70 @@ TEST(ParameterLimits, TablesAndViews) {
     const std::int64_t stride = 0;
     CheckView({.offset = 0, .extents = {&extent, 1}, .strides = {&stride, 1}}, 1);
   });
+}
+
+TEST(ParameterLimits, SizesOfRowsAndSums) {
+  const std::vector<std::int32_t> two = {1, 2}, three = {1, 2, 3}, none;
+  std::vector<std::int32_t> out(2), one_out(1), four_out(4);
+  const auto add = [](const auto& a, const auto& b, auto& y) { Add(a, b, y); };
+  const auto multiply = [](const auto& a, const auto& b, auto& y) { Multiply(a, 0, b, 0, y); };
+  const auto expect = [&](const auto& operation) {
+    EXPECT_NO_THROW(operation(two, two, out));
+    EXPECT_THROW(operation(two, none, out), std::invalid_argument);
+    EXPECT_THROW(operation(three, two, out), std::invalid_argument);
+    EXPECT_THROW(operation(two, two, one_out), std::invalid_argument);
+    EXPECT_THROW(operation(two, two, four_out), std::invalid_argument);
+  };
+  expect(add);
+  expect(multiply);
+  const std::vector<std::int32_t> zero = {0}, large = {INT32_MAX, INT32_MAX};
+  EXPECT_NO_THROW(ColumnSum(two, 0, zero, out));
+  EXPECT_THROW(ColumnSum(three, 0, zero, out), std::invalid_argument);
+  EXPECT_THROW(ColumnSum(large, 0, zero, one_out), std::invalid_argument);
+  EXPECT_THROW(RowSum(two, 0, OperandMode::kMultiply, one_out), std::invalid_argument);
+  EXPECT_THROW(RowSum(std::vector{-1}, 1, OperandMode::kShift, one_out), std::invalid_argument);
+  for (const ChannelLayout& layout : {ChannelLayout{-1, 1, 1}, ChannelLayout{1, 0, 1},
+                                      ChannelLayout{1, 1, -1}, ChannelLayout{1, Two(62), 4}})
+    EXPECT_FALSE(Matches(layout, 0));
+  EXPECT_TRUE(Matches({0, 1, 1}, 0));
+}
+
+TEST(ParameterLimits, SizesOfLayerNorms) {
+  const std::vector<std::int32_t> x = {3, 4}, one = {1};
+  const std::vector<std::int64_t> b(2), short_b(1);
+  std::vector<std::int64_t> y(2), short_y(1);
+  const std::vector<std::int32_t> ones = {1, 1};
+  EXPECT_NO_THROW(LayernormFqvit(x, ones, ones, ones, b, y));
+  EXPECT_THROW(LayernormFqvit(x, one, ones, ones, b, y), std::invalid_argument);
+  EXPECT_THROW(LayernormFqvit(x, ones, one, ones, b, y), std::invalid_argument);
+  EXPECT_THROW(LayernormFqvit(x, ones, ones, one, b, y), std::invalid_argument);
+  EXPECT_THROW(LayernormFqvit(x, ones, ones, ones, short_b, y), std::invalid_argument);
+  EXPECT_THROW(LayernormFqvit(x, ones, ones, ones, b, short_y), std::invalid_argument);
+  DeeployLayernormParams deeploy;
+  deeploy.bias = {0, 0};
+  deeploy.weight = {1, 1};
+  EXPECT_NO_THROW(LayernormDeeploy(x, deeploy, y));
+  EXPECT_THROW(LayernormDeeploy(x, deeploy, short_y), std::invalid_argument);
+  EXPECT_THROW(LayernormDeeploy(one, deeploy, short_y), std::invalid_argument);
+}
+
+TEST(ParameterLimits, ARecurrenceWithin64Bits) {
+  const std::vector<std::int32_t> one = {1}, two = {1, 2}, none, least = {INT32_MIN};
+  std::vector<std::int32_t> state(1), four(4);
+  GatedUpdateParams params;
+  const auto update = [&](std::span<const std::int32_t> key, std::span<const std::int32_t> value,
+                          std::span<const std::int32_t> decay, Multiplier scale,
+                          std::span<std::int32_t> s) {
+    GatedUpdate({key, value, decay}, params, scale, {-9, 9}, s);
+  };
+  EXPECT_NO_THROW(update(one, one, one, {1, 0}, state));
+  EXPECT_THROW(update(none, one, one, {1, 0}, state), std::invalid_argument);
+  EXPECT_THROW(update(one, none, one, {1, 0}, state), std::invalid_argument);
+  EXPECT_THROW(update(two, one, one, {1, 0}, state), std::invalid_argument);
+  EXPECT_THROW(update(two, two, none, {1, 0}, four), std::invalid_argument);
+  // 2^31 2^31 65535 leaves 64 bits; the product without the multiplier does not.
+  EXPECT_NO_THROW(update(least, least, one, {1, 0}, state));
+  EXPECT_THROW(update(least, least, one, {65535, 0}, state), std::invalid_argument);
 }
 
 // A sum beyond `most` whose output is clamped as well counts once.
