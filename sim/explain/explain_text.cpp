@@ -38,16 +38,23 @@ std::string BrokenText(const Explanation& e) {
 }
 
 std::string PartText(const Part& part) {
-  if (part.id == "golden") return part.phrase + " " + part.where;
   return fmt::format("{} {} ({})", part.phrase, part.where, Grouped(part.explained));
 }
 
 std::string RegionsText(const Explanation& e) {
-  if (e.parts[1].id == "golden")
+  const Part& last = e.parts.back();
+  if (e.parts.size() == 2 && last.id == "golden")
     return fmt::format("{} {} {}, with {} {}", Subject(e), e.parts[0].phrase, e.parts[0].where,
-                       e.parts[1].phrase, e.parts[1].where);
-  return fmt::format("{} two rules: {}, and {}", Subject(e), PartText(e.parts[0]),
-                     PartText(e.parts[1]));
+                       last.phrase, last.where);
+  constexpr const char* kNumbers[] = {"no rule", "one rule", "two rules", "three rules",
+                                      "four rules"};
+  // The golden one comes last.
+  const std::size_t rules = e.parts.size() - (last.id == "golden" ? 1 : 0);
+  std::string text;
+  for (std::size_t i = 0; i < rules; ++i)
+    text += (i == 0 ? "" : i + 1 == rules ? ", and " : ", ") + PartText(e.parts[i]);
+  if (rules < e.parts.size()) text += fmt::format(", with {} {}", last.phrase, last.where);
+  return fmt::format("{} {}: {}", Subject(e), kNumbers[rules], text);
 }
 
 // Where the mismatches are that nothing explains.
@@ -56,6 +63,13 @@ std::string WhereText(const Explanation& e) {
   if (e.mismatches == 1) return " " + e.where;
   return fmt::format("; {} are in one part of the tensor: {}",
                      e.inside == e.mismatches ? "all" : Grouped(e.inside), e.where);
+}
+
+// What a rule leaves that is right where it differs, but for few of the mismatches.
+std::string RestText(const Explanation& e) {
+  const std::int64_t rest = e.mismatches - e.explained;
+  if (rest <= e.explained) return "";
+  return fmt::format("; nothing explains the other {}", Grouped(rest));
 }
 
 // What speaks against an answer that is right for all of them.
@@ -170,8 +184,8 @@ std::string SentenceOf(const Explanation& e) {
       return fmt::format("nothing to explain: all {} of {} are equal",
                          Count(e.elements, "element", "elements"), e.name);
     case Explanation::Verdict::kExplained:
-      return fmt::format("{} {}{}{}", Subject(e), e.findings[0].phrase, BrokenText(e),
-                         ReservationText(e));
+      return fmt::format("{} {}{}{}{}", Subject(e), e.findings[0].phrase, BrokenText(e),
+                         RestText(e), ReservationText(e));
     case Explanation::Verdict::kRegions:
       return RegionsText(e) + BrokenText(e) + ReservationText(e);
     case Explanation::Verdict::kUnexplained:

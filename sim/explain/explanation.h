@@ -39,7 +39,7 @@ struct Explanation {
   enum class Verdict : std::uint8_t {
     kEqual,        // nothing to explain
     kExplained,    // one hypothesis: findings[0]
-    kRegions,      // two rules, and where each of them applies: parts
+    kRegions,      // several rules, and where each of them applies: parts
     kUnexplained,  // none of that
   };
   Verdict verdict = Verdict::kEqual;

@@ -158,4 +158,27 @@ IndexSet Concentration(std::span<const std::int64_t> counts, std::span<const std
   return best;
 }
 
+std::vector<std::size_t> BestDivision(const std::vector<std::vector<double>>& gains,
+                                      std::span<const double> prices) {
+  const std::size_t rules = gains.size(), length = gains.front().size();
+  std::vector<double> score(rules);
+  for (std::size_t r = 0; r < rules; ++r) score[r] = gains[r][0] - prices[r];
+  std::vector<std::vector<std::size_t>> before(length, std::vector<std::size_t>(rules));
+  for (std::size_t i = 1; i < length; ++i) {
+    const auto best =
+        static_cast<std::size_t>(std::max_element(score.begin(), score.end()) - score.begin());
+    const double highest = score[best];
+    for (std::size_t r = 0; r < rules; ++r) {
+      const bool stays = score[r] >= highest - prices[r];
+      before[i][r] = stays ? r : best;
+      score[r] = (stays ? score[r] : highest - prices[r]) + gains[r][i];
+    }
+  }
+  std::vector<std::size_t> division(length);
+  division.back() =
+      static_cast<std::size_t>(std::max_element(score.begin(), score.end()) - score.begin());
+  for (std::size_t i = length - 1; i > 0; --i) division[i - 1] = before[i][division[i]];
+  return division;
+}
+
 }  // namespace qsim::explain

@@ -37,6 +37,11 @@ struct Gain {
 };
 Gain BestRanges(std::span<const double> sums, double price);
 
+// Which rule each index of an axis follows, by what each rule gains there, so that the sum is
+// largest after a rule's price for every range that it gets.
+std::vector<std::size_t> BestDivision(const std::vector<std::vector<double>>& gains,
+                                      std::span<const double> prices);
+
 // Where along an axis these counts are concentrated, `sizes` being how many there could be at each
 // index: everything, unless a set tells far more than it takes to name it.
 IndexSet Concentration(std::span<const std::int64_t> counts, std::span<const std::int64_t> sizes);

@@ -88,14 +88,39 @@ class RegionFinder {
     }
   }
 
+  // Rules with many numbers to choose may stand for several plain ones.
   std::optional<Mixture> Find() const {
+    constexpr std::int64_t kPlainFreedom = 2;
+    std::optional<Mixture> best = FindWithin(INT64_MAX);
+    const auto try_other = [&](std::optional<Mixture> other) {
+      if (ScoreOf(other) > ScoreOf(best)) best = std::move(other);
+    };
+    if (!best || best->freedom > kPlainFreedom) try_other(FindWithin(kPlainFreedom));
+    for (std::size_t f = 0; f < features_.size(); ++f)
+      if (features_[f].of == Feature::Of::kAxis && features_[f].buckets <= kCoarseBuckets)
+        try_other(Divided(f, kPlainFreedom));
+    return best;
+  }
+
+ private:
+  static constexpr int kRegionCost = 2;
+  static constexpr std::size_t kMostLayers = 3;  // besides what applies elsewhere
+
+  double ScoreOf(const std::optional<Mixture>& mixture) const {
+    if (!mixture) return -1;
+    return static_cast<double>(mixture->explained - mixture->broken - mixture->freedom) -
+           Penalty(comparison_, mixture->cost);
+  }
+
+  // By rules with at most so many numbers to choose.
+  std::optional<Mixture> FindWithin(std::int64_t freedom) const {
     double best_score = 0;
     std::size_t best_first = 0;
     std::size_t best_second = 0;
     Region best;
-    for (const std::size_t first : FirstRules()) {
+    for (const std::size_t first : FirstRules(freedom)) {
       for (std::size_t second = 0; second < rules_.size(); ++second) {
-        if (second == first) continue;
+        if (second == first || rules_[second].freedom > freedom) continue;
         for (std::size_t f = 0; f < features_.size(); ++f) {
           const Region region = BestRegion(first, second, f);
           const double score = rules_[second].total + region.gain - Price(first, second, region);
@@ -108,18 +133,80 @@ class RegionFinder {
       }
     }
     if (best_score <= 0) return std::nullopt;
-    return Counted(best_first, best_second, best);
+    std::vector<Layer> layers = {{best_first, best}};
+    while (layers.size() < kMostLayers) {
+      std::optional<Layer> next = NextLayer(layers, best_second, freedom);
+      if (!next) break;
+      layers.push_back(std::move(*next));
+    }
+    return Counted(std::move(layers), best_second);
   }
 
- private:
-  static constexpr int kRegionCost = 2;
+  // A rule and where it applies, unless an earlier one does.
+  struct Layer {
+    std::size_t rule = 0;
+    Region region;
+  };
 
-  int Cost(std::size_t first, std::size_t second, const Region& region) const {
+  int Cost(std::size_t rule, const Region& region) const {
     const Feature& feature = features_[region.feature];
     const bool plain = feature.buckets == 2 || feature.kind == Feature::Kind::kIndex;
-    return rules_[first].cost + rules_[second].cost + kRegionCost + (plain ? 0 : 1) +
+    return rules_[rule].cost + kRegionCost + (plain ? 0 : 1) +
            static_cast<int>(region.set.Pieces()) - 1;
   }
+  int Cost(std::size_t first, std::size_t second, const Region& region) const {
+    return Cost(first, region) + rules_[second].cost;
+  }
+  bool Inside(const Region& region, std::int64_t element) const {
+    return region.set.Contains(features_[region.feature].bucket_of(element));
+  }
+  // The first layer that an element is in, or layers.size().
+  std::size_t LayerOf(const std::vector<Layer>& layers, std::int64_t element) const {
+    std::size_t layer = 0;
+    while (layer < layers.size() && !Inside(layers[layer].region, element)) ++layer;
+    return layer;
+  }
+
+  // One more rule for a part of what is left to `base`.
+  std::optional<Layer> NextLayer(const std::vector<Layer>& layers, std::size_t base,
+                                 std::int64_t freedom) const {
+    constexpr std::size_t kTried = 48;
+    std::vector<std::size_t> left;  // of the sample
+    for (std::size_t i = 0; i < sample_.elements().size(); ++i)
+      if (LayerOf(layers, sample_.elements()[i]) == layers.size()) left.push_back(i);
+    const auto gain = [&](std::size_t rule, std::size_t i) {
+      return sample_.weights()[i] *
+             (int{rules_[rule].agreement[i]} - int{rules_[base].agreement[i]});
+    };
+    std::vector<std::pair<double, std::size_t>> ranked;
+    for (std::size_t rule = 0; rule < rules_.size(); ++rule) {
+      if (rules_[rule].freedom > freedom) continue;
+      double potential = -Penalty(comparison_, rules_[rule].cost + kRegionCost) -
+                         static_cast<double>(rules_[rule].freedom);
+      for (const std::size_t i : left) potential += std::max(gain(rule, i), 0.0);
+      if (rule != base && potential > 0) ranked.emplace_back(-potential, rule);
+    }
+    std::sort(ranked.begin(), ranked.end());
+    if (ranked.size() > kTried) ranked.resize(kTried);
+    std::optional<Layer> best;
+    double best_score = 0;
+    for (const auto& [potential, rule] : ranked) {
+      for (std::size_t f = 0; f < features_.size(); ++f) {
+        std::vector<double> sums(static_cast<std::size_t>(bucket_count_[f]));
+        for (const std::size_t i : left)
+          sums[static_cast<std::size_t>(buckets_[f][i])] += gain(rule, i);
+        const Gain found = Best(features_[f], sums);
+        const Region region = {f, found.set, found.gain};
+        const double score = found.gain - Penalty(comparison_, Cost(rule, region)) -
+                             static_cast<double>(rules_[rule].freedom);
+        if (score <= best_score) continue;
+        best_score = score;
+        best = {rule, region};
+      }
+    }
+    return best;
+  }
+
   double Price(std::size_t first, std::size_t second, const Region& region) const {
     return Penalty(comparison_, Cost(first, second, region)) +
            static_cast<double>(rules_[first].freedom + rules_[second].freedom);
@@ -161,9 +248,10 @@ class RegionFinder {
   }
 
   // Those that gain most over golden within a region of their own.
-  std::vector<std::size_t> FirstRules() const {
+  std::vector<std::size_t> FirstRules(std::int64_t freedom) const {
     std::vector<std::pair<double, std::size_t>> ranked;
     for (std::size_t r = 1; r < rules_.size(); ++r) {
+      if (rules_[r].freedom > freedom) continue;
       double gain = rules_[r].total - Penalty(comparison_, rules_[r].cost) -
                     static_cast<double>(rules_[r].freedom);
       for (std::size_t f = 0; f < features_.size(); ++f) {
@@ -184,48 +272,141 @@ class RegionFinder {
     return list;
   }
 
-  // The two rules over the whole tensor, and the region's exact bounds.
-  std::optional<Mixture> Counted(std::size_t first, std::size_t second, Region region) const {
-    const Feature& feature = features_[region.feature];
-    const std::vector<std::int64_t> out_first = comparison_.Outputs(rules_[first].point);
-    const std::vector<std::int64_t> out_second = comparison_.Outputs(rules_[second].point);
-    std::vector<double> difference(static_cast<std::size_t>(feature.buckets));
-    for (std::size_t e = 0; e < out_first.size(); ++e) {
-      const int a = out_first[e] == comparison_.actual()[e] ? 1 : 0;
-      const int b = out_second[e] == comparison_.actual()[e] ? 1 : 0;
-      difference[static_cast<std::size_t>(feature.bucket_of(static_cast<std::int64_t>(e)))] +=
-          a - b;
+  // Three rules or more, each in ranges of one axis.
+  std::optional<Mixture> Divided(std::size_t f, std::int64_t freedom) const {
+    constexpr std::size_t kTried = 256;
+    constexpr double kShare = 0.01;  // of the mismatches: what a range has to gain at least
+    const auto price = [&](std::size_t rule) {
+      return 2 * Penalty(comparison_, rules_[rule].cost + kRegionCost) +
+             static_cast<double>(rules_[rule].freedom) +
+             kShare * static_cast<double>(comparison_.mismatches().size());
+    };
+    std::vector<std::pair<double, std::size_t>> ranked;
+    for (std::size_t rule = 1; rule < rules_.size(); ++rule)
+      if (rules_[rule].freedom <= freedom)
+        ranked.emplace_back(price(rule) - BestRegion(rule, 0, f).gain, rule);
+    std::sort(ranked.begin(), ranked.end());
+    std::vector<std::size_t> rules = {0};
+    for (const auto& [loss, rule] : ranked)
+      if (rules.size() <= kTried && loss < 0) rules.push_back(rule);
+    std::vector<std::vector<double>> gains;
+    for (const std::size_t rule : rules) gains.push_back(rules_[rule].sums[f]);
+    const auto divide = [&] {
+      std::vector<double> prices;
+      for (const std::size_t rule : rules) prices.push_back(price(rule));
+      return BestDivision(gains, prices);
+    };
+    std::vector<std::size_t> division = divide();
+    const std::set<std::size_t> used(division.begin(), division.end());
+    if (used.size() < 3 || used.size() > kMostLayers + 1) return std::nullopt;
+    // Of the whole tensor, among these.
+    std::vector<std::size_t> of_used;
+    for (const std::size_t i : used) of_used.push_back(rules[i]);
+    rules = of_used;
+    gains.clear();
+    for (const std::size_t rule : rules) {
+      const std::vector<std::int64_t> out = comparison_.Outputs(rules_[rule].point);
+      std::vector<double> sums(static_cast<std::size_t>(features_[f].buckets));
+      for (std::size_t e = 0; e < out.size(); ++e)
+        if (out[e] == comparison_.actual()[e])
+          ++sums[static_cast<std::size_t>(features_[f].bucket_of(static_cast<std::int64_t>(e)))];
+      gains.push_back(std::move(sums));
     }
-    region.set = Best(feature, difference).set;
+    division = divide();
+    std::vector<Layer> layers;
+    for (std::size_t r = 0; r < rules.size(); ++r) {
+      Region region = {f, {}, 0};
+      for (std::size_t i = 0; i < division.size(); ++i) {
+        const auto at = static_cast<std::int64_t>(i);
+        if (division[i] != r) continue;
+        if (i > 0 && division[i - 1] == r)
+          region.set.ranges.back().second = at;
+        else
+          region.set.ranges.emplace_back(at, at);
+      }
+      if (rules[r] != 0 && !region.set.ranges.empty()) layers.push_back({rules[r], region});
+    }
+    if (layers.empty()) return std::nullopt;
+    return Counted(std::move(layers), 0, /*exact=*/true);
+  }
+
+  // The rules over the whole tensor, and the regions' bounds unless they are `exact`; elsewhere
+  // `base` applies.
+  std::optional<Mixture> Counted(std::vector<Layer> layers, std::size_t base,
+                                 bool exact = false) const {
+    const auto agreement = [&](std::size_t rule) {
+      std::vector<std::int64_t> out = comparison_.Outputs(rules_[rule].point);
+      for (std::size_t e = 0; e < out.size(); ++e)
+        out[e] = out[e] == comparison_.actual()[e] ? 1 : 0;
+      return out;
+    };
+    std::vector<std::int64_t> agrees = agreement(base);
+    std::vector<std::size_t> layer_of(agrees.size(), layers.size());
+    std::vector<bool> overlaps(layers.size());
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+      const std::vector<std::int64_t> own = agreement(layers[l].rule);
+      Region& region = layers[l].region;
+      const Feature& feature = features_[region.feature];
+      std::vector<double> difference(static_cast<std::size_t>(feature.buckets));
+      for (std::size_t e = 0; e < own.size(); ++e) {
+        if (layer_of[e] == layers.size())
+          difference[static_cast<std::size_t>(feature.bucket_of(static_cast<std::int64_t>(e)))] +=
+              static_cast<double>(own[e] - agrees[e]);
+      }
+      if (!exact) region.set = Best(feature, difference).set;
+      for (std::size_t e = 0; e < own.size(); ++e) {
+        if (!Inside(region, static_cast<std::int64_t>(e))) continue;
+        if (layer_of[e] != layers.size()) overlaps[l] = true;
+        if (layer_of[e] != layers.size()) continue;
+        layer_of[e] = l;
+        agrees[e] = own[e];
+      }
+    }
 
     Mixture mixture;
-    mixture.cost = Cost(first, second, region);
-    mixture.freedom = rules_[first].freedom + rules_[second].freedom;
-    const Wording words = Words(feature, region.set);
-    std::int64_t broken[2] = {0, 0};
-    mixture.parts = {PartOf(first, words.inside), PartOf(second, words.outside)};
-    for (std::size_t e = 0; e < out_first.size(); ++e) {
-      const bool inside = region.set.Contains(feature.bucket_of(static_cast<std::int64_t>(e)));
-      const bool agrees = (inside ? out_first : out_second)[e] == comparison_.actual()[e];
+    mixture.cost = rules_[base].cost;
+    mixture.freedom = rules_[base].freedom;
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+      const Region& region = layers[l].region;
+      mixture.cost += Cost(layers[l].rule, region);
+      mixture.freedom += rules_[layers[l].rule].freedom;
+      const Wording words = Words(features_[region.feature], region.set);
+      mixture.parts.push_back(
+          PartOf(layers[l].rule, words.inside + (overlaps[l] ? " of the rest" : "")));
+    }
+    const Wording rest = Words(features_[layers[0].region.feature], layers[0].region.set);
+    mixture.parts.push_back(PartOf(base, layers.size() == 1 ? rest.outside : "elsewhere"));
+    std::vector<std::int64_t> broken(mixture.parts.size()), sizes(broken.size());
+    for (std::size_t e = 0; e < agrees.size(); ++e) {
       const bool mismatch = comparison_.Mismatch(static_cast<std::int64_t>(e));
-      if (mismatch && agrees) {
+      ++sizes[layer_of[e]];
+      if (mismatch && agrees[e] != 0) {
         ++mixture.explained;
-        ++mixture.parts[inside ? 0 : 1].explained;
+        ++mixture.parts[layer_of[e]].explained;
       }
-      if (!mismatch && !agrees) {
+      if (!mismatch && agrees[e] == 0) {
         ++mixture.broken;
-        ++broken[inside ? 0 : 1];
+        ++broken[layer_of[e]];
       }
     }
     // A part that explains no more than it breaks is none.
-    for (const std::size_t part : {0U, 1U}) {
-      const bool golden = (part == 0 ? first : second) == 0;
-      if (!golden && mixture.parts[part].explained <= broken[part]) return std::nullopt;
+    for (std::size_t part = 0; part < mixture.parts.size(); ++part) {
+      const std::size_t rule = part < layers.size() ? layers[part].rule : base;
+      if (rule != 0 && sizes[part] != 0 && mixture.parts[part].explained <= broken[part])
+        return std::nullopt;
+      AddAlternatives(rule, layers, part, mixture.parts[part]);
     }
-    AddAlternatives(first, region, true, mixture.parts[0]);
-    AddAlternatives(second, region, false, mixture.parts[1]);
-    // The golden rule last: the others are the news.
-    if (second != 0 && first == 0) std::swap(mixture.parts[0], mixture.parts[1]);
+    // What applies nowhere is none either; and the golden rule last: the others are the news.
+    std::vector<Part> parts;
+    for (const bool golden : {false, true}) {
+      for (std::size_t part = 0; part < mixture.parts.size(); ++part) {
+        const std::size_t rule = part < layers.size() ? layers[part].rule : base;
+        if ((rule == 0) == golden && sizes[part] != 0)
+          parts.push_back(std::move(mixture.parts[part]));
+      }
+    }
+    mixture.parts = std::move(parts);
+    if (mixture.parts.size() < 2) return std::nullopt;
     return mixture;
   }
 
@@ -235,14 +416,12 @@ class RegionFinder {
   }
 
   // Rules no more far-fetched that agree with the sample at the same elements of the part.
-  void AddAlternatives(std::size_t rule, const Region& region, bool inside, Part& part) const {
+  void AddAlternatives(std::size_t rule, const std::vector<Layer>& layers, std::size_t layer,
+                       Part& part) const {
     if (rule == 0) return;
-    const Feature& feature = features_[region.feature];
     std::vector<std::size_t> within;
-    for (std::size_t i = 0; i < sample_.elements().size(); ++i) {
-      if (region.set.Contains(feature.bucket_of(sample_.elements()[i])) == inside)
-        within.push_back(i);
-    }
+    for (std::size_t i = 0; i < sample_.elements().size(); ++i)
+      if (LayerOf(layers, sample_.elements()[i]) == layer) within.push_back(i);
     constexpr std::size_t kListed = 3;
     for (std::size_t r = 1; r < rules_.size() && part.alternatives.size() < kListed; ++r) {
       if (r == rule || rules_[r].cost > rules_[rule].cost) continue;

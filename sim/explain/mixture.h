@@ -1,4 +1,4 @@
-// Two rules in one tensor: which ones, and where each of them applies.
+// Several rules in one tensor: which ones, and where each of them applies.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,8 @@ struct Mixture {
 };
 
 // The best division of the tensor by one feature (ranges along an axis, a residue, a sign, `where`
-// the mismatches are, ...) into two parts with a rule each, one of which may be the golden one.
+// the mismatches are, ...) into two parts with a rule each, one of which may be the golden one; and
+// of the second into further ones, where other rules explain more of it.
 // nullopt where no division beats one rule alone.
 std::optional<Mixture> FindRegions(const Comparison& comparison, const Sample& sample,
                                    const std::vector<Candidate>& candidates,

@@ -27,7 +27,7 @@ void OperationModel::AddOutputRules() {
   coordinates_.push_back({"order", {}});
   AddOrderRules(shape_, axis_names_, golden_, actual_, coordinates_.back(), orders_);
   coordinates_.push_back({"output", {}});
-  AddContentRules(shape_, axis_names_, golden_, actual_, coordinates_.back(), contents_);
+  AddContentRules(shape_, axis_names_, range_, golden_, actual_, coordinates_.back(), contents_);
 }
 
 void OperationModel::Evaluate(const Hypothesis& point, std::span<const std::int64_t> elements,
@@ -57,7 +57,7 @@ void OperationModel::Evaluate(const Hypothesis& point, std::span<const std::int6
     if (content.kind == ContentRule::Kind::kOffset) out[i] += content.At(elements[i]);
     if (wide) out[i] = Limited(limit, range_, out[i]);
     if (sources[i] < 0) out[i] = 0;
-    if (content.kind == ContentRule::Kind::kConstant) out[i] = content.At(elements[i]);
+    out[i] = content.Stored(elements[i], out[i]);
   }
 }
 

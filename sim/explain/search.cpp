@@ -27,6 +27,7 @@ constexpr int kPlain = 3;  // the cost of a hypothesis that is not far-fetched, 
 struct Counted {
   Candidate candidate;  // its tally exact
   std::uint64_t outputs = 0;
+  std::int64_t changed = 0;  // elements where it differs from the golden rule
 };
 
 std::uint64_t HashOf(std::span<const std::int64_t> values) {
@@ -47,6 +48,7 @@ Counted CountWhole(const Comparison& comparison, const Candidate& candidate) {
     const bool mismatch = comparison.Mismatch(static_cast<std::int64_t>(e));
     if (mismatch && agrees) counted.candidate.tally.explained += 1;
     if (!mismatch && !agrees) counted.candidate.tally.broken += 1;
+    if (out[e] != comparison.expected()[e]) ++counted.changed;
   }
   return counted;
 }
@@ -127,6 +129,23 @@ std::map<std::int64_t, std::int64_t> CommonDifferences(const Comparison& compari
   for (std::size_t i = 0; i < std::min(kDifferences, ranked.size()); ++i)
     common[ranked[i].second] = -ranked[i].first;
   return common;
+}
+
+// A rule that rarely differs from the golden one, beside mismatches that nothing explains: right
+// nearly everywhere it differs, however few of the mismatches that are.
+const Counted* RareRule(const Comparison& comparison, const std::vector<Counted>& counted) {
+  constexpr double kRight = 0.9;
+  constexpr double kLeast = 30;
+  constexpr double kNoise = 0.05;  // of all elements, at most, that are left
+  const auto mismatches = static_cast<double>(comparison.mismatches().size());
+  for (const Counted& rule : counted) {
+    const double explained = rule.candidate.tally.explained;
+    if (rule.candidate.cost > kPlain || rule.candidate.freedom > 1 || explained < kLeast) continue;
+    if (explained < kRight * static_cast<double>(rule.changed)) continue;
+    if (mismatches - explained <= kNoise * static_cast<double>(comparison.model().size()))
+      return &rule;
+  }
+  return nullptr;
 }
 
 // "at head 1, row 3, channel 4"
@@ -250,6 +269,17 @@ Explanation Explain(const Model& model, std::span<const std::int64_t> actual, st
       result.findings.clear();
       result.floor_or_ceil = true;
       result.observations = std::move(*lines);
+    }
+  }
+  if (result.verdict == Explanation::Verdict::kUnexplained && !result.floor_or_ceil) {
+    if (const Counted* rare = RareRule(comparison, counted)) {
+      result.verdict = Explanation::Verdict::kExplained;
+      const Finding finding = FindingOf(model, rare->candidate);
+      std::erase_if(result.findings, [&](const Finding& other) { return other.id == finding.id; });
+      result.findings.insert(result.findings.begin(), finding);
+      result.explained = finding.explained;
+      result.broken = finding.broken;
+      result.freedom = rare->candidate.freedom;
     }
   }
   if (result.verdict == Explanation::Verdict::kUnexplained) {

@@ -230,12 +230,31 @@ class VariantModel::Suspects {
           Add(What::kEmpty, name, 0, name + "_missing",
               fmt::format("the {}s' {}s left out", Name(field.axis), words));
         break;
+      case Role::kSize:
+        if constexpr (kIsNumber<T>)
+          if (name == "groups") Groups(member);
+        return;
       default:
         return;
     }
     if (several && field.axis != Axis::kCode)
       Add(What::kFirst, name, 0, name + "_of_first",
           fmt::format("{} 0's {} used for every {}", Name(field.axis), words, Name(field.axis)), 3);
+  }
+
+  // Of a row's columns, each normalized by itself.
+  void Groups(std::int64_t stated) {
+    const std::int64_t columns = model_.shape().back();
+    for (std::int64_t groups = 1; groups <= 64 && groups < columns; ++groups) {
+      if (columns % groups != 0 || groups == std::max<std::int64_t>(stated, 1)) continue;
+      const std::string each = groups == 1
+                                   ? "all columns as one group"
+                                   : fmt::format("each of {} groups of columns by itself", groups);
+      Add(What::kSet, "groups", groups, fmt::format("groups_{}", groups),
+          fmt::format("{} instead of {}", each,
+                      stated <= 1 ? "all as one" : fmt::format("each of {} groups", stated)),
+          3);
+    }
   }
 
   void OneOff(const std::string& name, const std::string& words) {
@@ -365,7 +384,8 @@ std::vector<std::int64_t> VariantModel::Run(const Hypothesis& point, bool limite
   for (std::size_t c = 0; c < changes_.size(); ++c) {
     const Change& change = changes_[c][point[c]];
     if (change.what == What::kStep)
-      return RunStep(program.ops.front(), steps_[static_cast<std::size_t>(change.number)], limited);
+      return RunSteps(program.ops.front(), steps_[static_cast<std::size_t>(change.number)],
+                      limited);
   }
   return RunImages(program, inputs_.size());
 }

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <map>
+#include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,7 +41,7 @@ class VariantModel final : public OperationModel {
       kEmpty,      // a list without entries
       kFirst,      // the first entry for all
       kAlgorithm,  // the alternative with this number, from the fields that it shares
-      kStep,       // the inner step with this number
+      kStep,       // the inner steps with this number
     };
     What what = What::kNothing;
     std::string field = {};
@@ -50,12 +52,10 @@ class VariantModel final : public OperationModel {
   class Suspects;
 
   void Add(const char* coordinate, Change change, std::string id, std::string phrase, int cost = 2);
-  // The inner steps that the outputs of some rows ask for, in variant_steps.cpp.
+  // The inner steps that the outputs of some pieces ask for, in variant_steps.cpp.
   void AddSteps();
-  std::vector<std::int64_t> RunStep(const Op& op, const InnerStep& step, bool limited) const;
-  // One row's results; an element that is masked keeps its golden one.
-  void RunOneRow(const Op& op, const InnerStep& step, std::int64_t row, bool limited,
-                 std::span<std::int64_t> out) const;
+  std::vector<std::int64_t> RunSteps(const Op& op, std::span<const InnerStep> steps,
+                                     bool limited) const;
   void AddEps(const std::string& field, std::int64_t stated);
   void Compute(const Hypothesis& point, std::span<const std::int64_t> elements,
                std::span<std::int64_t> out, bool limited) const override;
@@ -65,7 +65,8 @@ class VariantModel final : public OperationModel {
   Program program_;  // the one operation
   std::vector<TensorMap> inputs_;
   std::vector<std::vector<Change>> changes_;
-  std::vector<InnerStep> steps_;
+  std::unique_ptr<InnerPieces> pieces_;
+  std::vector<std::vector<InnerStep>> steps_;
   // Whole tensors, by hypothesis and whether they are limited.
   mutable std::map<std::pair<Hypothesis, bool>, std::vector<std::int64_t>> outputs_;
 };

@@ -1,89 +1,233 @@
-// Inner steps of softmax and layer norm, where the outputs of a few rows ask for them: of a maximum
-// over a part of the row there may be thousands.
+// Inner steps, where the outputs of a few pieces ask for them: of a maximum over a part of the row
+// there may be thousands.
 #include <algorithm>
 #include <set>
 
+#include "golden/ops/one_or_each.h"
 #include "sim/explain/variant_model.h"
 
 namespace qsim::explain {
+namespace {
 
-void VariantModel::RunOneRow(const Op& op, const InnerStep& step, std::int64_t row, bool limited,
-                             std::span<std::int64_t> out) const {
-  const Shape& shape = this->shape();  // the image in front
-  const std::int64_t width = shape.back();
-  const std::int64_t rows_of_image = size() / shape.front() / width;
-  const std::int64_t rows_of_head = shape.size() == 4 ? shape[2] : rows_of_image;
-  const std::int64_t within = row % rows_of_image;
-  const std::int64_t token = within % rows_of_head;
-  const TensorMap& inputs = inputs_[static_cast<std::size_t>(row / rows_of_image)];
-  const auto softmax = std::get_if<SoftmaxOp>(&op);
-  const std::string& name = softmax != nullptr ? softmax->input : std::get<LayernormOp>(op).input;
-  const auto value = [](const IntTensor& tensor, std::int64_t at) {
-    return std::visit(
-        [at](const auto& values) {
-          return static_cast<std::int32_t>(values[static_cast<std::size_t>(at)]);
-        },
-        tensor.storage());
-  };
-  std::vector<std::int32_t> x;
-  std::vector<std::size_t> seen;
-  for (std::int64_t i = 0; i < width; ++i) {
-    bool visible = true;
-    if (softmax != nullptr) {
-      if (softmax->causal) visible = i <= token + width - rows_of_head;
-      if (visible && !softmax->mask.empty()) {
-        const IntTensor& mask = inputs.at(softmax->mask);
-        const std::int64_t mask_row = mask.shape()[0] == 1 ? 0 : token;
-        visible = value(mask, mask_row * width + i) != 0;
-      }
+// Rows of softmax and layer norm, groups of a row of RMS norm.
+class RowPieces final : public InnerPieces {
+ public:
+  RowPieces(const Program& program, const Op& op, const std::vector<TensorMap>& inputs) {
+    const std::string input = InputsOf(op).front();
+    const Shape& shape = program.Tensor(input).shape;
+    columns_ = width_ = shape.back();
+    rows_ = ElementCount(shape) / columns_;
+    rows_of_head_ = shape.size() == 3 ? shape[1] : rows_;
+    const auto* const softmax = std::get_if<SoftmaxOp>(&op);
+    const auto* const norm = std::get_if<RmsnormOp>(&op);
+    if (norm != nullptr && norm->groups > 1) width_ = columns_ / norm->groups;
+    for (const TensorMap& image : inputs) {
+      x_.push_back(Int32Of(image.at(input)));
+      gates_.emplace_back();
+      if (norm != nullptr && !norm->gate.empty()) gates_.back() = Int32Of(image.at(norm->gate));
+      masks_.emplace_back();
+      if (softmax != nullptr && !softmax->mask.empty())
+        masks_.back() = Int32Of(image.at(softmax->mask));
     }
-    if (!visible) continue;
-    seen.push_back(static_cast<std::size_t>(i));
-    x.push_back(value(inputs.at(name), within * width + i));
+    causal_ = softmax != nullptr && softmax->causal;
   }
-  for (std::size_t i = 0; i < out.size(); ++i)
-    out[i] = golden()[static_cast<std::size_t>(row * width) + i];
-  if (x.empty()) return;
-  std::vector<std::int64_t> results(x.size());
-  RunRow(op, step, static_cast<std::size_t>(within / rows_of_head), x, results);
-  for (std::size_t i = 0; i < seen.size(); ++i)
-    out[seen[i]] = limited ? std::clamp(results[i], range().qmin, range().qmax) : results[i];
+
+  std::int64_t Count() const override { return std::ssize(x_) * rows_ * (columns_ / width_); }
+  std::int64_t PieceOf(std::int64_t element) const override { return element / width_; }
+
+  std::vector<std::int64_t> Elements(std::int64_t piece) const override {
+    const std::int64_t image = piece / PerImage(), begin = piece * width_;
+    const std::int64_t token = piece % PerImage() * width_ / columns_ % rows_of_head_;
+    const std::vector<std::int32_t>& mask = masks_[static_cast<std::size_t>(image)];
+    std::vector<std::int64_t> elements;
+    for (std::int64_t i = 0; i < width_; ++i) {
+      if (causal_ && i > token + columns_ - rows_of_head_) continue;
+      const std::int64_t at = std::ssize(mask) == columns_ ? i : token * columns_ + i;
+      if (!mask.empty() && mask[static_cast<std::size_t>(at)] == 0) continue;
+      elements.push_back(begin + i);
+    }
+    return elements;
+  }
+
+  std::vector<std::int64_t> Run(const Op& op, std::int64_t piece, Inner& inner) const override {
+    const auto image = static_cast<std::size_t>(piece / PerImage());
+    const std::int64_t first = static_cast<std::int64_t>(image) * rows_ * columns_;
+    std::vector<std::int32_t> x, gate;
+    for (const std::int64_t e : Elements(piece)) {
+      x.push_back(x_[image][static_cast<std::size_t>(e - first)]);
+      if (!gates_[image].empty())
+        gate.push_back(gates_[image][static_cast<std::size_t>(e - first)]);
+    }
+    std::vector<std::int64_t> out(x.size());
+    if (x.empty()) return out;
+    if (const auto* softmax = std::get_if<SoftmaxOp>(&op)) {
+      const std::int64_t head = piece % PerImage() / rows_of_head_;
+      SoftmaxRow(EntryFor(softmax->params, head), softmax->division, x, inner, out);
+    } else if (const auto* layernorm = std::get_if<LayernormOp>(&op)) {
+      LayernormRow(layernorm->params, x, inner, out);
+    } else if (const auto* norm = std::get_if<RmsnormOp>(&op)) {
+      const auto column = static_cast<std::size_t>(piece * width_ % columns_);
+      RmsnormRow(norm->Of(column, x.size()), x, gate, inner, out);
+    }
+    return out;
+  }
+
+ private:
+  std::int64_t PerImage() const { return rows_ * (columns_ / width_); }
+
+  std::int64_t rows_ = 0, columns_ = 0, width_ = 0, rows_of_head_ = 0;
+  bool causal_ = false;
+  std::vector<std::vector<std::int32_t>> x_, gates_, masks_;  // of each image
+};
+
+// Of a piece: what its results gain over the golden ones, less what they break.
+std::int64_t GainOf(const std::vector<std::int64_t>& elements,
+                    const std::vector<std::int64_t>& results, OutputRange range,
+                    std::span<const std::int64_t> golden, std::span<const std::int64_t> actual) {
+  std::int64_t gain = 0;
+  for (std::size_t i = 0; i < elements.size(); ++i) {
+    const auto e = static_cast<std::size_t>(elements[i]);
+    const bool agrees = std::clamp(results[i], range.qmin, range.qmax) == actual[e];
+    const bool agreed = golden[e] == actual[e];
+    gain += (agrees ? 1 : 0) - (agreed ? 1 : 0);
+  }
+  return gain;
 }
 
-std::vector<std::int64_t> VariantModel::RunStep(const Op& op, const InnerStep& step,
-                                                bool limited) const {
-  std::vector<std::int64_t> out(static_cast<std::size_t>(size()));
-  const auto width = static_cast<std::size_t>(shape().back());
-  for (std::size_t row = 0; row * width < out.size(); ++row)
-    RunOneRow(op, step, static_cast<std::int64_t>(row), limited,
-              std::span(out).subspan(row * width, width));
+}  // namespace
+
+std::vector<std::int32_t> Int32Of(const IntTensor& tensor) {
+  return std::visit(
+      [](const auto& values) { return std::vector<std::int32_t>(values.begin(), values.end()); },
+      tensor.storage());
+}
+
+std::unique_ptr<InnerPieces> MakeInnerPieces(const Program& program, const Op& op,
+                                             const std::vector<TensorMap>& inputs) {
+  if (std::holds_alternative<SoftmaxOp>(op) || std::holds_alternative<LayernormOp>(op) ||
+      std::holds_alternative<RmsnormOp>(op))
+    return std::make_unique<RowPieces>(program, op, inputs);
+  return MakeRecurrencePieces(program, op, inputs);
+}
+
+std::vector<std::int64_t> VariantModel::RunSteps(const Op& op, std::span<const InnerStep> steps,
+                                                 bool limited) const {
+  std::vector<std::int64_t> out = golden();  // of elements that see nothing
+  Inner inner(steps);
+  for (std::int64_t piece = 0; piece < pieces_->Count(); ++piece) {
+    const std::vector<std::int64_t> elements = pieces_->Elements(piece);
+    const std::vector<std::int64_t> results = pieces_->Run(op, piece, inner);
+    for (std::size_t i = 0; i < elements.size(); ++i)
+      out[static_cast<std::size_t>(elements[i])] =
+          limited ? std::clamp(results[i], range().qmin, range().qmax) : results[i];
+  }
   return out;
 }
 
 void VariantModel::AddSteps() {
-  constexpr std::size_t kRows = 4;
+  constexpr std::int64_t kElements = 1 << 14;  // that a step is tried on first, about
+  constexpr std::int64_t kPieces = 12;
+  constexpr std::size_t kTriedAgain = 64;  // on so many times as much
+  constexpr std::int64_t kAgain = 8;
+  constexpr std::size_t kKept = 12;
   const Op& op = program_.ops.front();
-  const std::int64_t width = shape().back();
-  std::set<std::int64_t> rows;
-  for (const std::int64_t e : SomeMismatches(4 * kRows))
-    if (rows.size() < kRows) rows.insert(e / width);
-  if (rows.empty()) return;
-  std::vector<std::int64_t> out(static_cast<std::size_t>(width));
-  for (InnerStep& step : InnerStepsOf(op, width)) {
-    const bool fits = std::all_of(rows.begin(), rows.end(), [&](std::int64_t row) {
-      RunOneRow(op, step, row, true, out);
-      std::int64_t failures = 0;
-      for (std::int64_t i = 0; i < width; ++i)
-        failures +=
-            out[static_cast<std::size_t>(i)] != actual()[static_cast<std::size_t>(row * width + i)];
-      return failures * 8 <= width;
-    });
-    if (!fits) continue;
-    const std::int64_t freedom = step.number != 0 ? 1 : 0;
-    Add("steps", {Change::What::kStep, "", static_cast<std::int64_t>(steps_.size())}, step.id,
-        step.phrase, 3);
+  pieces_ = MakeInnerPieces(program_, op, inputs_);
+  if (pieces_ == nullptr) return;
+  const std::int64_t per_piece = std::max<std::int64_t>(size() / pieces_->Count(), 1);
+  const std::int64_t count = std::clamp<std::int64_t>(kElements / per_piece, 2, kPieces);
+  std::vector<std::int64_t> order;  // pieces with mismatches, evenly spread
+  std::set<std::int64_t> seen;
+  for (const std::int64_t e : SomeMismatches(static_cast<std::size_t>(16 * count * kAgain)))
+    if (seen.insert(pieces_->PieceOf(e)).second) order.push_back(pieces_->PieceOf(e));
+  const auto some = [&](std::int64_t most) {
+    most = std::min(most, std::ssize(order));
+    std::vector<std::int64_t> list;
+    for (std::int64_t i = 0; i < most; ++i)
+      list.push_back(order[static_cast<std::size_t>(i * std::ssize(order) / most)]);
+    return list;
+  };
+  const std::vector<std::int64_t> few = some(count), many = some(count * kAgain);
+  std::int64_t mismatches = 0;
+  for (const std::int64_t piece : few)
+    for (const std::int64_t e : pieces_->Elements(piece))
+      mismatches += golden()[static_cast<std::size_t>(e)] != actual()[static_cast<std::size_t>(e)];
+
+  using Steps = std::vector<InnerStep>;
+  const auto gain_of = [&](const Steps& steps, std::int64_t piece) {
+    Inner inner(steps);
+    return GainOf(pieces_->Elements(piece), pieces_->Run(op, piece, inner), range(), golden(),
+                  actual());
+  };
+  // In the pieces where it gains anything: two rules may share them.
+  const auto gain_in = [&](const Steps& steps, const std::vector<std::int64_t>& pieces) {
+    std::int64_t gain = 0;
+    for (const std::int64_t piece : pieces)
+      gain += std::max<std::int64_t>(gain_of(steps, piece), 0);
+    return gain;
+  };
+  struct Tried {
+    Steps steps;
+    std::int64_t gain = 0, broken = 0;
+    int Cost() const { return steps.front().cost + 2 * static_cast<int>(steps.size() - 1); }
+  };
+  std::vector<Tried> tried;
+  const auto best_first = [](const Tried& a, const Tried& b) {
+    if (a.gain != b.gain) return a.gain > b.gain;
+    return a.broken != b.broken ? a.broken < b.broken : a.Cost() < b.Cost();
+  };
+  // What explains a tenth of them: it may be one of several rules.
+  const auto try_one = [&](Steps steps) {
+    const std::int64_t gain = gain_in(steps, few);
+    if (gain * 10 >= mismatches && gain > 0) tried.push_back({std::move(steps), gain});
+  };
+  std::vector<AskedStep> asked;
+  for (const std::int64_t piece : few) {
+    Inner inner(&asked);
+    pieces_->Run(op, piece, inner);
+  }
+  const Steps singles = AlternativesOf(asked, shape().back());
+  for (const InnerStep& step : singles) try_one({step});
+  std::stable_sort(tried.begin(), tried.end(), best_first);
+  // Two steps at once, where none does alone.
+  const std::int64_t best = tried.empty() ? 0 : tried.front().gain;
+  if (best * 20 < mismatches * 19) {
+    const auto whole_row = [](const InnerStep& step) {
+      return step.how != InnerStep::How::kFirst && step.how != InnerStep::How::kTiles;
+    };
+    for (std::size_t i = 0; i < singles.size(); ++i) {
+      for (std::size_t j = i + 1; j < singles.size(); ++j) {
+        if (singles[i].site == singles[j].site || !whole_row(singles[i]) || !whole_row(singles[j]))
+          continue;
+        try_one({singles[i], singles[j]});
+        if (!tried.empty() && tried.back().steps.size() == 2 && tried.back().gain <= best)
+          tried.pop_back();
+      }
+    }
+    std::stable_sort(tried.begin(), tried.end(), best_first);
+  }
+  if (tried.size() > kTriedAgain) tried.resize(kTriedAgain);
+  // Numbers that do the same where there are mismatches may differ where there are none.
+  std::vector<std::int64_t> others;
+  const std::int64_t stride = std::max<std::int64_t>(pieces_->Count() / (count * kAgain), 1);
+  for (std::int64_t piece = 0; piece < pieces_->Count(); piece += stride) others.push_back(piece);
+  for (Tried& one : tried) {
+    one.gain = gain_in(one.steps, many);
+    for (const std::int64_t piece : others)
+      one.broken -= std::min<std::int64_t>(gain_of(one.steps, piece), 0);
+  }
+  std::stable_sort(tried.begin(), tried.end(), best_first);
+  if (tried.size() > kKept) tried.resize(kKept);
+  for (Tried& one : tried) {
+    std::string id, phrase;
+    std::int64_t freedom = 0;
+    for (const InnerStep& step : one.steps) {
+      id += (id.empty() ? "" : "+") + step.id;
+      phrase += (phrase.empty() ? "" : ", and ") + step.phrase;
+      freedom += step.number != 0 && step.how != InnerStep::How::kBits ? 1 : 0;
+    }
+    Add("steps", {Change::What::kStep, "", std::ssize(steps_)}, id, phrase, one.Cost());
     coordinates_.back().choices.back().freedom = freedom;
-    steps_.push_back(std::move(step));
+    steps_.push_back(std::move(one.steps));
   }
 }
 

@@ -82,7 +82,10 @@ struct ProductBench {
   }
   Plant Explained(const Values& actual, std::vector<std::string> right) const {
     const GemmModel model(spec, actual);
-    return {Explain(model, actual, "acc", "golden"), std::move(right), false,
+    return {Explain(model, actual, "acc", "golden"),
+            std::move(right),
+            {},
+            false,
             fmt::format("{} x {} x {} x {}, zeros {} and {}", heads, rows, depth, cols, Left(),
                         Right())};
   }
@@ -133,6 +136,14 @@ Plant Tiled(SeededRandom& random, int kind, bool round) {
 
 const std::vector<Kind>& ProductKinds() {
   static const std::vector<Kind> kinds = {
+      {"ByteOrder",
+       [](SeededRandom& random) {
+         const ProductBench bench(random, random.Between(0, 1) == 0);
+         Values actual = bench.Golden();
+         for (std::int64_t& y : actual)
+           y = static_cast<std::int32_t>(__builtin_bswap32(static_cast<std::uint32_t>(y)));
+         return bench.Explained(actual, {"the output's bytes in reverse order"});
+       }},
       {"PairsSaturate",
        [](SeededRandom& random) {
          ProductBench bench(random, random.Between(0, 1) == 0);

@@ -109,7 +109,10 @@ struct RequantBench {
 
   Plant Explained(const Values& actual, std::vector<std::string> right) const {
     const RequantModel model(spec, actual);
-    return {Explain(model, actual, "y", "golden"), std::move(right), false,
+    return {Explain(model, actual, "y", "golden"),
+            std::move(right),
+            {},
+            false,
             fmt::format("{} x {} x {}, M {}, S {}, {}..{}, zero {}", heads, rows, channels,
                         spec.multiplier[0], spec.shift[0], spec.qmin, spec.qmax, spec.zero[0])};
   }
@@ -441,6 +444,35 @@ const std::vector<Kind>& RequantKinds() {
          }),
                                 {fmt::format("the channel {} further on", n),
                                  fmt::format("the channel {} before", before)});
+       }},
+      {"StuckBit",
+       [](SeededRandom& random) {
+         RequantBench bench(random, random.Between(0, 1) == 1, true);
+         const std::int64_t b = random.Between(1, 5);
+         const bool one = random.Between(0, 1) == 1;
+         Values actual = bench.Golden();
+         for (std::int64_t& y : actual) {
+           const std::int64_t low = (y >> b) % 2;
+           if (one && low == 0) y += std::int64_t{1} << b;
+           if (!one && low != 0) y -= std::int64_t{1} << b;
+         }
+         return bench.Explained(actual,
+                                {fmt::format("the output's bit {} always {}", b, one ? 1 : 0)});
+       }},
+      {"LowBitsLost",
+       [](SeededRandom& random) {
+         RequantBench bench(random, random.Between(0, 1) == 1, true);
+         const std::int64_t b = random.Between(2, 4);
+         Values actual = bench.Golden();
+         for (std::int64_t& y : actual) y = y >> b << b;
+         return bench.Explained(actual, {fmt::format("the output's lowest {} bits always 0", b)});
+       }},
+      {"Magnitude",
+       [](SeededRandom& random) {
+         RequantBench bench(random, false, true);
+         Values actual = bench.Golden();
+         for (std::int64_t& y : actual) y = std::min<std::int64_t>(std::abs(y), bench.spec.qmax);
+         return bench.Explained(actual, {"the output without its sign"});
        }},
       {"PowerOfTwo",
        [](SeededRandom& random) {

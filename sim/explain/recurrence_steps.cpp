@@ -1,0 +1,294 @@
+// Recurrences, up to their inner steps: docs/numerics.md section 17. One head's sequence is a
+// piece.
+#include <algorithm>
+#include <bit>
+#include <type_traits>
+
+#include "golden/ops/chunked_recurrence.h"
+#include "golden/ops/one_or_each.h"
+#include "sim/explain/inner_steps.h"
+
+namespace qsim::explain {
+namespace {
+
+using Codes = std::vector<std::int32_t>;
+
+// The columns of one head of the state, behind their zero points.
+struct HeadSequence {
+  GatedChunk all;  // every row
+  Codes query;     // of one head of the output, behind its zero point
+  Codes initial;   // [dk, dv]
+};
+
+template <typename AnyRecurrence>
+class RecurrencePieces final : public InnerPieces {
+ public:
+  static constexpr bool kReads = std::is_same_v<AnyRecurrence, RecurrenceOp>;
+
+  RecurrencePieces(const Program& program, const AnyRecurrence& op,
+                   const std::vector<TensorMap>& inputs)
+      : program_(program), op_(op), range_(program.Tensor(op.past).range) {
+    for (const TensorMap& image : inputs) {
+      Image tensors = {Int32Of(image.at(op.key)),
+                       Int32Of(image.at(op.value)),
+                       Int32Of(image.at(op.decay)),
+                       Int32Of(image.at(op.past)),
+                       {}};
+      if constexpr (kReads) tensors.query = Int32Of(image.at(op.query));
+      images_.push_back(std::move(tensors));
+    }
+    const Shape& past = program.Tensor(op.past).shape;
+    rows_ = program.Tensor(op.key).shape[0];
+    heads_ = HeadsOf(op.update, program.Tensor(op.key).shape, program.Tensor(op.value).shape,
+                     program.Tensor(op.decay).shape, past);
+    out_heads_ = heads_.state;
+    if constexpr (kReads) {
+      query_heads_ = program.Tensor(op.query).shape[1] / op.update.key_width;
+      out_heads_ = std::max(query_heads_, heads_.state);
+    }
+    size_ = ElementCount(program.Tensor(op.output).shape);
+  }
+
+  std::int64_t Count() const override { return std::ssize(images_) * out_heads_; }
+  std::int64_t PieceOf(std::int64_t element) const override {
+    const std::int64_t within = element % size_;
+    const std::int64_t head =
+        kReads ? within / op_.update.value_width % out_heads_ : within / (size_ / out_heads_);
+    return element / size_ * out_heads_ + head;
+  }
+  std::vector<std::int64_t> Elements(std::int64_t piece) const override {
+    const std::int64_t begin = piece / out_heads_ * size_, head = piece % out_heads_;
+    const std::int64_t width = op_.update.value_width;
+    std::vector<std::int64_t> elements;
+    if constexpr (kReads) {
+      for (std::int64_t t = 0; t < rows_; ++t)
+        for (std::int64_t v = 0; v < width; ++v)
+          elements.push_back(begin + (t * out_heads_ + head) * width + v);
+    } else {
+      for (std::int64_t i = 0; i < size_ / out_heads_; ++i)
+        elements.push_back(begin + head * (size_ / out_heads_) + i);
+    }
+    return elements;
+  }
+
+  std::vector<std::int64_t> Run(const Op& any, std::int64_t piece, Inner& inner) const override {
+    const auto& op = std::get<AnyRecurrence>(any);
+    const std::int64_t image = piece / out_heads_, head = piece % out_heads_;
+    const bool cleared = images_.size() < 2 || inner.Does(Site::kClearedBetween, true);
+    std::vector<std::int64_t> out;
+    Codes state;
+    for (std::int64_t i = cleared ? image : 0; i <= image; ++i) {
+      const HeadSequence sequence = SequenceOf(op, i, head, inner);
+      if (state.empty()) state = sequence.initial;
+      out = RunSequence(op, sequence, head, state, inner);
+    }
+    return out;
+  }
+
+ private:
+  struct Image {
+    Codes key, value, decay, past, query;
+  };
+
+  // Whether it matters which of several heads goes with which.
+  bool Shared() const {
+    const auto some = [](std::int64_t fewer, std::int64_t heads) {
+      return fewer > 1 && fewer < heads;
+    };
+    return some(heads_.key, heads_.state) || some(heads_.value, heads_.state) ||
+           some(heads_.decay, heads_.state) || some(heads_.state, out_heads_) ||
+           (kReads && some(query_heads_, out_heads_));
+  }
+
+  // Head `head` of so many, whose columns are side by side; `on`: those of a head further on.
+  Codes Columns(const Codes& operand, std::int64_t fewer, std::int64_t width, std::int64_t head,
+                std::int64_t heads, std::int32_t zero, bool neighbours, std::int64_t on = 0) const {
+    std::int64_t own = neighbours ? ShareOf(head, heads, fewer) : head % fewer;
+    own = (own + on) % fewer;
+    Codes columns;
+    columns.reserve(static_cast<std::size_t>(rows_ * width));
+    for (std::int64_t t = 0; t < rows_; ++t)
+      for (std::int64_t c = 0; c < width; ++c)
+        columns.push_back(operand[static_cast<std::size_t>((t * fewer + own) * width + c)] - zero);
+    return columns;
+  }
+
+  HeadSequence SequenceOf(const AnyRecurrence& op, std::int64_t image, std::int64_t head,
+                          Inner& inner) const {
+    const GatedUpdateParams& update = op.update;
+    const Image& in = images_[static_cast<std::size_t>(image)];
+    const bool neighbours = !Shared() || inner.Does(Site::kSharedHeads, true);
+    const std::int64_t of_state =
+        neighbours ? ShareOf(head, out_heads_, heads_.state) : head % heads_.state;
+    const std::int64_t on = heads_.decay > 1 ? inner.Number(Site::kDecayHead, 0, heads_.decay) : 0;
+    HeadSequence sequence;
+    sequence.all = {.rows = rows_,
+                    .keys = update.key_width,
+                    .values = update.value_width,
+                    .key = Columns(in.key, heads_.key, update.key_width, of_state, heads_.state,
+                                   update.key_zero, neighbours),
+                    .value = Columns(in.value, heads_.value, update.value_width, of_state,
+                                     heads_.state, update.value_zero, neighbours),
+                    .decay = Columns(in.decay, heads_.decay, heads_.decay_width, of_state,
+                                     heads_.state, update.decay_zero, neighbours, on),
+                    .decay_shift = update.decay_shift};
+    if (!inner.Does(Site::kDecay, true))
+      std::fill(sequence.all.decay.begin(), sequence.all.decay.end(), 1 << update.decay_shift);
+    if constexpr (kReads)
+      sequence.query = Columns(in.query, query_heads_, update.key_width, head, out_heads_,
+                               op.query_zero, neighbours);
+    const bool any =
+        std::any_of(in.past.begin(), in.past.end(), [](std::int32_t s) { return s != 0; });
+    const bool loaded = !any || inner.Does(Site::kInitial, true);
+    const std::int64_t keys = update.key_width, values = update.value_width;
+    for (std::int64_t k = 0; k < keys; ++k) {
+      for (std::int64_t v = 0; v < values; ++v) {
+        const std::int64_t at = update.value_first ? v * keys + k : k * values + v;
+        sequence.initial.push_back(
+            loaded ? in.past[static_cast<std::size_t>(of_state * keys * values + at)] : 0);
+      }
+    }
+    return sequence;
+  }
+
+  // The sequence's outputs; `state` is left behind its last row.
+  std::vector<std::int64_t> RunSequence(const AnyRecurrence& op, const HeadSequence& sequence,
+                                        std::int64_t head, Codes& state, Inner& inner) const {
+    const std::int64_t of_state = ShareOf(head, out_heads_, heads_.state);
+    const Multiplier scale = EntryFor(op.update.update, of_state);
+    std::vector<std::int64_t> out;
+    if (op.update.chunk != 0) {
+      Chunks(op, sequence, head, scale, state, out);
+    } else {
+      const std::int64_t reset = inner.Number(Site::kReset, 0, rows_);
+      const bool behind = !kReads || inner.Does(Site::kReadBehind, true);
+      for (std::int64_t t = 0; t < rows_; ++t) {
+        if (reset != 0 && t % reset == 0) state = sequence.initial;
+        if (!behind) Read(op, sequence, head, t, state, inner, out);
+        Update(op.update, sequence, scale, t, inner, state);
+        if (behind) Read(op, sequence, head, t, state, inner, out);
+      }
+    }
+    if constexpr (!kReads) {
+      const std::int64_t keys = op.update.key_width, values = op.update.value_width;
+      for (std::int64_t i = 0; i < keys * values; ++i) {
+        const std::int64_t at = op.update.value_first ? i % keys * values + i / keys : i;
+        out.push_back(state[static_cast<std::size_t>(at)]);
+      }
+    }
+    return out;
+  }
+
+  void Update(const GatedUpdateParams& update, const HeadSequence& sequence, Multiplier scale,
+              std::int64_t row, Inner& inner, Codes& state) const {
+    const GatedChunk& all = sequence.all;
+    const RoundRule rounding = RuleOf(update.rounding);
+    const std::int64_t width = std::ssize(all.decay) / rows_;
+    const bool apart = inner.Does(Site::kRoundedApart, true);
+    const std::int64_t step = inner.Number(Site::kStateStep, 0);
+    const auto most = static_cast<std::uint32_t>(range_.qmax);
+    const auto own_bits = static_cast<std::int64_t>(std::bit_width(most)) + 1;
+    const std::int64_t bits = inner.Number(Site::kStateBits, own_bits);
+    const bool saturates = inner.Does(Site::kStateSaturates, true);
+    for (std::int64_t k = 0; k < all.keys; ++k) {
+      const Int128 decay = all.decay[static_cast<std::size_t>(row * width + k % width)];
+      const Int128 key = all.key[static_cast<std::size_t>(row * all.keys + k)];
+      for (std::int64_t v = 0; v < all.values; ++v) {
+        std::int32_t& s = state[static_cast<std::size_t>(k * all.values + v)];
+        const Int128 product =
+            key * all.value[static_cast<std::size_t>(row * all.values + v)] * scale.m;
+        Int128 sum = apart ? inner.Shift(Site::kDecayed, decay * s, update.decay_shift, rounding) +
+                                 inner.Shift(Site::kUpdate, product, scale.shift, rounding)
+                           : RoundBy((decay * s << scale.shift) + (product << update.decay_shift),
+                                     update.decay_shift + scale.shift, rounding);
+        if (step != 0) {
+          const auto low = static_cast<int>(step < 0 ? -step : step);
+          sum = RoundBy(sum, low, step < 0 ? RoundRule::kHalfUp : RoundRule::kFloor) << low;
+        }
+        s = Stored(sum, bits == own_bits ? range_ : Narrower(bits), saturates);
+      }
+    }
+  }
+
+  static QuantRange Narrower(std::int64_t bits) {
+    const std::int32_t half = std::int32_t{1} << (bits - 1);
+    return {-half, half - 1};
+  }
+  static std::int32_t Stored(Int128 value, QuantRange range, bool saturates) {
+    if (saturates)
+      return static_cast<std::int32_t>(
+          std::clamp<Int128>(value, Int128{range.qmin}, Int128{range.qmax}));
+    const Int128 count = Int128{range.qmax} - range.qmin + 1;
+    Int128 rest = (value - range.qmin) % count;
+    if (rest < 0) rest += count;
+    return static_cast<std::int32_t>(rest + range.qmin);
+  }
+
+  void Read(const AnyRecurrence& op, const HeadSequence& sequence, std::int64_t head,
+            std::int64_t row, const Codes& state, Inner& inner,
+            std::vector<std::int64_t>& out) const {
+    if constexpr (kReads) {
+      const std::int64_t keys = op.update.key_width, values = op.update.value_width;
+      const RoundRule rounding = RuleOf(op.rounding);
+      const Multiplier scale = EntryFor(op.readout, head);
+      for (std::int64_t v = 0; v < values; ++v) {
+        Int128 sum = 0;
+        for (std::int64_t k = 0; k < keys; ++k)
+          sum += sequence.query[static_cast<std::size_t>(row * keys + k)] *
+                 inner.Shift(Site::kNarrowed, state[static_cast<std::size_t>(k * values + v)],
+                             op.state_shift, rounding);
+        out.push_back(
+            static_cast<std::int64_t>(RoundBy(sum * scale.m, scale.shift, rounding) + op.zero));
+      }
+    }
+  }
+
+  // By chunks only the operands differ: the golden operation is run on them.
+  void Chunks(const AnyRecurrence& op, const HeadSequence& sequence, std::int64_t head,
+              Multiplier scale, Codes& state, std::vector<std::int64_t>& out) const {
+    const auto part = [](const Codes& all, std::int64_t first, std::int64_t count,
+                         std::int64_t rows) {
+      const std::int64_t width = std::ssize(all) / rows;
+      return Codes(all.begin() + first * width, all.begin() + (first + count) * width);
+    };
+    for (std::int64_t first = 0; first < rows_; first += op.update.chunk) {
+      const std::int64_t count = std::min<std::int64_t>(op.update.chunk, rows_ - first);
+      GatedChunk chunk = sequence.all;
+      chunk.rows = count;
+      chunk.key = part(sequence.all.key, first, count, rows_);
+      chunk.value = part(sequence.all.value, first, count, rows_);
+      chunk.decay = part(sequence.all.decay, first, count, rows_);
+      if constexpr (kReads) {
+        StateReadoutParams params = op.Readout(head, {INT32_MIN, INT32_MAX});
+        Codes rows(static_cast<std::size_t>(count * op.update.value_width));
+        const Int128 most = Int128{op.update.key_width} *
+                            Widest(program_.Tensor(op.query).range, op.query_zero) *
+                            ((Widest(range_, 0) >> op.state_shift) + 1);
+        ChunkReadout(chunk, part(sequence.query, first, count, rows_), state, scale, op.score_shift,
+                     static_cast<std::int64_t>(most), params, rows);
+        out.insert(out.end(), rows.begin(), rows.end());
+      }
+      ChunkUpdate(chunk, scale, op.update.rounding, range_, state);
+    }
+  }
+
+  const Program& program_;
+  const AnyRecurrence op_;
+  QuantRange range_;
+  std::vector<Image> images_;
+  std::int64_t rows_ = 0, size_ = 0, out_heads_ = 1, query_heads_ = 1;
+  StateHeads heads_;
+};
+
+}  // namespace
+
+std::unique_ptr<InnerPieces> MakeRecurrencePieces(const Program& program, const Op& op,
+                                                  const std::vector<TensorMap>& inputs) {
+  if (const auto* recurrence = std::get_if<RecurrenceOp>(&op))
+    return std::make_unique<RecurrencePieces<RecurrenceOp>>(program, *recurrence, inputs);
+  if (const auto* state = std::get_if<RecurrenceStateOp>(&op))
+    return std::make_unique<RecurrencePieces<RecurrenceStateOp>>(program, *state, inputs);
+  return nullptr;
+}
+
+}  // namespace qsim::explain
