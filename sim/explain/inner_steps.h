@@ -140,6 +140,8 @@ class InnerPieces {
   virtual ~InnerPieces() = default;
   virtual std::int64_t Count() const = 0;
   virtual std::int64_t PieceOf(std::int64_t element) const = 0;
+  // Of one of its elements, in steps of about one rounding.
+  virtual std::int64_t Work() const { return 1; }
   // A piece's elements of the output, and their results in the same order, not limited to the
   // output's range. `op`: the operation itself, or with other parameters of the same kind.
   virtual std::vector<std::int64_t> Elements(std::int64_t piece) const = 0;

@@ -56,6 +56,7 @@ class RecurrencePieces final : public InnerPieces {
         kReads ? within / op_.update.value_width % out_heads_ : within / (size_ / out_heads_);
     return element / size_ * out_heads_ + head;
   }
+  std::int64_t Work() const override { return 2 * (kReads ? op_.update.key_width : rows_); }
   std::vector<std::int64_t> Elements(std::int64_t piece) const override {
     const std::int64_t begin = piece / out_heads_ * size_, head = piece % out_heads_;
     const std::int64_t width = op_.update.value_width;

@@ -17,6 +17,7 @@ namespace {
 
 using What = VariantModel::Change::What;
 
+constexpr std::int64_t kMostCombined = std::int64_t{1} << 22;  // steps of work, of two changes
 constexpr std::size_t kRemembered = std::size_t{1} << 25;  // values of outputs, of all hypotheses
 
 template <typename T>
@@ -383,9 +384,12 @@ std::vector<std::int64_t> VariantModel::Run(const Hypothesis& point, bool limite
     Apply(changes_[c][point[c]], program.ops.front());
   for (std::size_t c = 0; c < changes_.size(); ++c) {
     const Change& change = changes_[c][point[c]];
-    if (change.what == What::kStep)
-      return RunSteps(program.ops.front(), steps_[static_cast<std::size_t>(change.number)],
-                      limited);
+    if (change.what != What::kStep) continue;
+    // Of a large tensor, a step with another change takes too long for what it may tell.
+    bool alone = true;
+    for (std::size_t i = 0; i < changes_.size(); ++i) alone = alone && (i == c || point[i] == 0);
+    if (!alone && size() * pieces_->Work() > kMostCombined) return {};
+    return RunSteps(program.ops.front(), steps_[static_cast<std::size_t>(change.number)], limited);
   }
   return RunImages(program, inputs_.size());
 }

@@ -146,7 +146,12 @@ void VariantModel::AddSteps() {
       list.push_back(order[static_cast<std::size_t>(i * std::ssize(order) / most)]);
     return list;
   };
-  const std::vector<std::int64_t> few = some(count), many = some(count * kAgain);
+  // Steps of work that one attempt takes, and what all of a kind may take.
+  const std::int64_t work = count * per_piece * pieces_->Work();
+  constexpr std::int64_t kMostWork = 1 << 26;
+  const std::vector<std::int64_t> few = some(count);
+  const std::vector<std::int64_t> many = some(
+      std::clamp<std::int64_t>(kMostWork / (work * std::int64_t{kTriedAgain}), 1, kAgain) * count);
   std::int64_t mismatches = 0;
   for (const std::int64_t piece : few)
     for (const std::int64_t e : pieces_->Elements(piece))
@@ -191,14 +196,20 @@ void VariantModel::AddSteps() {
   // Two steps at once, where none does alone.
   const std::int64_t best = tried.empty() ? 0 : tried.front().gain;
   if (best * 20 < mismatches * 19) {
-    const auto whole_row = [](const InnerStep& step) {
-      return step.how != InnerStep::How::kFirst && step.how != InnerStep::How::kTiles;
-    };
-    for (std::size_t i = 0; i < singles.size(); ++i) {
-      for (std::size_t j = i + 1; j < singles.size(); ++j) {
-        if (singles[i].site == singles[j].site || !whole_row(singles[i]) || !whole_row(singles[j]))
-          continue;
-        try_one({singles[i], singles[j]});
+    Steps whole;  // of what concerns all of a row; without numbers where there are too many
+    for (const bool numbers : {true, false}) {
+      whole.clear();
+      for (const InnerStep& step : singles)
+        if (step.how != InnerStep::How::kFirst && step.how != InnerStep::How::kTiles &&
+            (numbers || step.number == 0))
+          whole.push_back(step);
+      if (std::ssize(whole) * std::ssize(whole) / 2 * work <= kMostWork) break;
+    }
+    if (std::ssize(whole) * std::ssize(whole) / 2 * work > kMostWork) whole.clear();
+    for (std::size_t i = 0; i < whole.size(); ++i) {
+      for (std::size_t j = i + 1; j < whole.size(); ++j) {
+        if (whole[i].site == whole[j].site) continue;
+        try_one({whole[i], whole[j]});
         if (!tried.empty() && tried.back().steps.size() == 2 && tried.back().gain <= best)
           tried.pop_back();
       }
@@ -216,7 +227,9 @@ void VariantModel::AddSteps() {
       one.broken -= std::min<std::int64_t>(gain_of(one.steps, piece), 0);
   }
   std::stable_sort(tried.begin(), tried.end(), best_first);
-  if (tried.size() > kKept) tried.resize(kKept);
+  const auto kept = static_cast<std::size_t>(
+      std::clamp<std::int64_t>(2 * kMostWork / (size() * pieces_->Work()), 2, std::int64_t{kKept}));
+  if (tried.size() > kept) tried.resize(kept);
   for (Tried& one : tried) {
     std::string id, phrase;
     std::int64_t freedom = 0;
