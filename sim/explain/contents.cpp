@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstdlib>
 #include <utility>
 
 namespace qsim::explain {
@@ -167,7 +168,7 @@ std::int64_t ContentRule::Stored(std::int64_t element, std::int64_t result) cons
     case Kind::kNegated:
       return -result;
     case Kind::kMagnitude:
-      return result < 0 ? -result : result;
+      return std::min(std::abs(result), (std::int64_t{1} << (is_signed ? bits - 1 : bits)) - 1);
     case Kind::kGolden:
     case Kind::kOffset:
       break;

@@ -72,10 +72,11 @@ std::string IndexSet::OutsideWords(const std::string& axis, std::int64_t length)
 
 Gain BestRanges(std::span<const double> sums, double price) {
   Gain best;
+  // What it brings to change sides: a range of those taken may be given back, or cross an end.
   std::vector<double> left(sums.begin(), sums.end());
+  std::vector<bool> taken(sums.size());
   const auto size = static_cast<std::int64_t>(left.size());
-  constexpr double kTaken = -1e300;  // no range goes on through one that is taken
-  while (best.set.ranges.size() < kRanges) {
+  for (std::size_t ranges = 0; ranges < kRanges; ++ranges) {
     // Kadane's.
     std::pair<std::int64_t, std::int64_t> range = {0, -1};
     double most = 0;
@@ -91,16 +92,26 @@ Gain BestRanges(std::span<const double> sums, double price) {
       most = sum;
       range = {begin, i};
     }
-    if (range.second < 0 || (!best.set.ranges.empty() && most <= price)) break;
+    if (range.second < 0 || (ranges != 0 && most <= price)) break;
     best.gain += most;
-    best.set.ranges.push_back(range);
-    std::fill(left.begin() + range.first, left.begin() + range.second + 1, kTaken);
+    for (std::int64_t i = range.first; i <= range.second; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      taken[at] = !taken[at];
+      left[at] = -left[at];
+    }
+  }
+  for (std::int64_t i = 0; i < size; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    if (!taken[at]) continue;
+    if (i > 0 && taken[at - 1])
+      best.set.ranges.back().second = i;
+    else
+      best.set.ranges.emplace_back(i, i);
   }
   if (best.set.ranges.empty()) {
     best.set.ranges = {{0, -1}};
     return best;
   }
-  std::sort(best.set.ranges.begin(), best.set.ranges.end());
   const auto all_zero = [&](std::int64_t from, std::int64_t to) {
     return std::all_of(sums.begin() + from, sums.begin() + to, [](double s) { return s == 0; });
   };

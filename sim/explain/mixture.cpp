@@ -134,12 +134,16 @@ class RegionFinder {
     }
     if (best_score <= 0) return std::nullopt;
     std::vector<Layer> layers = {{best_first, best}};
+    std::optional<Mixture> mixture = Counted(layers, best_second);
     while (layers.size() < kMostLayers) {
       std::optional<Layer> next = NextLayer(layers, best_second, freedom);
       if (!next) break;
       layers.push_back(std::move(*next));
+      // What the sample promises the whole tensor may not keep.
+      std::optional<Mixture> more = Counted(layers, best_second);
+      if (ScoreOf(more) > ScoreOf(mixture)) mixture = std::move(more);
     }
-    return Counted(std::move(layers), best_second);
+    return mixture;
   }
 
   // A rule and where it applies, unless an earlier one does.

@@ -149,8 +149,8 @@ Row Result(const IsoftmaxParams& p, const Row& d, const Fault& f) {
 template <typename Params>
 Row ItaResult(const Params& p, const Row& d, const mpz_class& sum, const Fault& f) {
   Row out;
-  const mpz_class inverse = Rounded(Big(f.at == "levels" ? p.levels : p.levels - 1) * 256, sum,
-                                    f.Rule("reciprocal", "floor"));
+  const mpz_class inverse = Rounded(Big(f.at == "levels" ? p.levels : p.levels - 1) * 256,
+                                    sum == 0 ? mpz_class(1) : sum, f.Rule("reciprocal", "floor"));
   for (const std::int64_t one : d)
     out.push_back(Shifted(inverse, Exponent(p.shift_bits, one, f).get_si(), f.Rule("last", "floor"))
                       .get_si() +
@@ -210,6 +210,7 @@ Row Result(const TfliteSoftmaxParams& p, const Row& d, const Fault& f) {
   mpz_class sum = 0;
   for (std::size_t i = 0; i < Counted(d, f); ++i)
     sum += Rounded(E(p, d[i], f), Power(12), f.Rule("terms", "half_up"));
+  if (sum == 0) sum = 1;
   const auto headroom = 32 - static_cast<std::int64_t>(mpz_sizeinbase(sum.get_mpz_t(), 2));
   const mpz_class a = sum * Power(headroom) - Power(31);
   mpz_class inverse;
