@@ -14,9 +14,9 @@ namespace {
 
 using Numbers = std::vector<mpz_class>;
 
-// Equation 3.12 with the sequence of additions and the policy of 3.2 and 3.3.
 }  // namespace
 
+// Equation 3.13 with the sequence of additions and the policy of 3.2 and 3.3.
 void CompareRan(Comparison& comparison, const Ran<CausalConvOp>& ran) {
   const auto& op = ran.op;
   const TensorMap& tensors = ran.tensors;
@@ -53,11 +53,7 @@ void CompareRan(Comparison& comparison, const Ran<CausalConvOp>& ran) {
   }
 }
 
-namespace {
-
 // Equations 12.1 and 12.2: the point of a straight line, as a fraction.
-}  // namespace
-
 void CompareRan(Comparison& comparison, const Ran<TableOp>& ran) {
   const auto& op = ran.op;
   const TensorMap& tensors = ran.tensors;

@@ -26,7 +26,7 @@ void Include(Integers sums, AccRange* seen) {
   seen->Include(high);
 }
 
-// Equation 3.12, no partial sum of which leaves 32 bits; rows are past above input.
+// Equation 3.13, no partial sum of which leaves 32 bits; rows are past above input.
 void CausalConv(const CausalConvOp& op, const OperationRun& run, Integers rows,
                 std::span<std::int32_t> out, AccRange* seen) {
   const std::vector<std::int8_t>& taps_of = run.Constant(op.weight).As<std::int8_t>();
