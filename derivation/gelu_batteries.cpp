@@ -276,16 +276,8 @@ void CompareRan(Comparison& comparison, const Ran<GeluOp>& ran) {
   const Program& program = ran.instance.program;
   const GeluShape shape = GeluOp::ShapeOf(program.Tensor(op.input), program.Tensor(op.output));
   // Rows, since one algorithm looks for their largest.
-  const std::int64_t width = x.shape().back();
-  for (std::int64_t first = 0; first < x.size(); first += width) {
-    Scores row;
-    for (std::int64_t k = 0; k < width; ++k)
-      row.push_back(static_cast<std::int32_t>(x.At(first + k)));
-    const Integers derived = DeriveGelu(row, op.params, shape).q;
-    for (std::int64_t k = 0; k < width; ++k)
-      comparison.Check(y.At(first + k), derived[static_cast<std::size_t>(k)],
-                       [&] { return "element " + std::to_string(first + k); });
-  }
+  CompareRows(comparison, x, y,
+              [&](const Scores& row, std::int64_t) { return DeriveGelu(row, op.params, shape).q; });
 }
 
 std::span<const Battery> GeluBatteries() { return kGeluBatteries; }

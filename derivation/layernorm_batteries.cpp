@@ -246,16 +246,9 @@ void CompareRan(Comparison& comparison, const Ran<LayernormOp>& ran) {
   const LayernormOp& op = ran.op;
   const IntTensor &x = ran.tensors.at(op.input), &y = ran.tensors.at(op.output);
   const QuantRange range = ran.instance.program.Tensor(op.output).range;
-  const std::int64_t width = x.shape().back();
-  for (std::int64_t first = 0; first < x.size(); first += width) {
-    Scores row;
-    for (std::int64_t c = 0; c < width; ++c)
-      row.push_back(static_cast<std::int32_t>(x.At(first + c)));
-    const Integers derived = DeriveLayernorm(row, op.params, range).q;
-    for (std::int64_t c = 0; c < width; ++c)
-      comparison.Check(y.At(first + c), derived[static_cast<std::size_t>(c)],
-                       [&] { return "element " + std::to_string(first + c); });
-  }
+  CompareRows(comparison, x, y, [&](const Scores& row, std::int64_t) {
+    return DeriveLayernorm(row, op.params, range).q;
+  });
 }
 
 std::int64_t DrawEps(Comparison& comparison) {

@@ -2,12 +2,14 @@
 // program.
 #pragma once
 
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <variant>
 
 #include "derivation/arbitrary.h"
 #include "derivation/comparison.h"
+#include "derivation/softmax_rows.h"
 
 namespace qsim::derivation {
 
@@ -47,6 +49,21 @@ void CompareRan(Comparison& comparison, const Ran<CausalConvOp>& ran);
 void CompareRan(Comparison& comparison, const Ran<TableOp>& ran);
 void CompareRan(Comparison& comparison, const Ran<RecurrenceOp>& ran);
 void CompareRan(Comparison& comparison, const Ran<RecurrenceStateOp>& ran);
+
+// Every element of `y`, row by row of the last axis: derive(row of x, its number) gives the row's.
+template <typename Derive>
+void CompareRows(Comparison& comparison, const IntTensor& x, const IntTensor& y, Derive derive) {
+  const std::int64_t width = x.shape().back();
+  for (std::int64_t first = 0; first < x.size(); first += width) {
+    Scores row;
+    for (std::int64_t k = 0; k < width; ++k)
+      row.push_back(static_cast<std::int32_t>(x.At(first + k)));
+    const Integers derived = derive(row, first / width);
+    for (std::int64_t k = 0; k < width; ++k)
+      comparison.Check(y.At(first + k), derived[static_cast<std::size_t>(k)],
+                       [&] { return "element " + std::to_string(first + k); });
+  }
+}
 
 // A battery of so many random instances.
 template <typename T, int kInstances>

@@ -74,19 +74,12 @@ void CompareRan(Comparison& comparison, const Ran<SoftmaxOp>& ran) {
   const SoftmaxOp& op = ran.op;
   if (op.causal || !op.mask.empty()) return;
   const IntTensor &x = ran.tensors.at(op.input), &y = ran.tensors.at(op.output);
-  const std::int64_t rows = x.shape()[1], width = x.shape()[2];
-  for (std::int64_t row = 0; row * width < x.size(); ++row) {
-    Scores scores;
-    for (std::int64_t k = 0; k < width; ++k)
-      scores.push_back(static_cast<std::int32_t>(x.At(row * width + k)));
+  const std::int64_t rows = x.shape()[1];
+  CompareRows(comparison, x, y, [&](const Scores& scores, std::int64_t row) {
     const SoftmaxParams& head = EntryFor(op.params, static_cast<std::size_t>(row / rows));
-    const Integers derived = op.division == SoftmaxDivision::kAfter
-                                 ? DeriveExponentials(scores, head)
-                                 : DeriveSoftmax(scores, head).y;
-    for (std::int64_t k = 0; k < width; ++k)
-      comparison.Check(y.At(row * width + k), derived[static_cast<std::size_t>(k)],
-                       [&] { return "row " + std::to_string(row); });
-  }
+    return op.division == SoftmaxDivision::kAfter ? DeriveExponentials(scores, head)
+                                                  : DeriveSoftmax(scores, head).y;
+  });
 }
 
 void CompareSoftmax(Comparison& comparison, const Scores& scores, const SoftmaxParams& params) {
