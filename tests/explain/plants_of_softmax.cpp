@@ -107,26 +107,25 @@ mpz_class Sum(const Params& p, const Row& distances, const Fault& fault) {
   return sum == 0 ? mpz_class(1) : sum;
 }
 
-Row Result(const IbertSoftmaxParams& p, const Row& d, const Fault& f) {
+// The quotients of `bits` in 8 bits and some more, of codes up to 255.
+template <typename Params>
+Row Quotients(const Params& p, const Row& d, const Fault& f, int bits, int extra_bits,
+              const char* last) {
   Row out;
+  const mpz_class sum = Sum(p, d, f);
   for (const std::int64_t one : d)
     out.push_back(std::min<std::int64_t>(
-        Scaled(E(p, one, f), Sum(p, d, f), Power(32), 32, 8, "floor", f), 255));
+        Scaled(E(p, one, f), sum, Power(bits), bits, 8 + extra_bits, last, f), 255));
   return out;
+}
+Row Result(const IbertSoftmaxParams& p, const Row& d, const Fault& f) {
+  return Quotients(p, d, f, 32, 0, "floor");
 }
 Row Result(const IbertRnSoftmaxParams& p, const Row& d, const Fault& f) {
-  Row out;
-  for (const std::int64_t one : d)
-    out.push_back(std::min<std::int64_t>(
-        Scaled(E(p, one, f), Sum(p, d, f), Power(32), 32, 8 + p.extra_bits, "half_up", f), 255));
-  return out;
+  return Quotients(p, d, f, 32, p.extra_bits, "half_up");
 }
 Row Result(const TableSoftmaxParams& p, const Row& d, const Fault& f) {
-  Row out;
-  for (const std::int64_t one : d)
-    out.push_back(std::min<std::int64_t>(
-        Scaled(E(p, one, f), Sum(p, d, f), Power(48), 48, 8 + p.extra_bits, "half_up", f), 255));
-  return out;
+  return Quotients(p, d, f, 48, p.extra_bits, "half_up");
 }
 Row Result(const ShiftmaxParams& p, const Row& d, const Fault& f) {
   Row out;
@@ -139,9 +138,10 @@ Row Result(const ShiftmaxParams& p, const Row& d, const Fault& f) {
 }
 Row Result(const IsoftmaxParams& p, const Row& d, const Fault& f) {
   Row out;
+  const mpz_class sum = Sum(p, d, f);
   for (const std::int64_t one : d)
-    out.push_back(Rounded(E(p, one, f) * Big(f.at == "levels" ? p.levels : p.levels - 1),
-                          Sum(p, d, f), f.Rule("last", "floor"))
+    out.push_back(Rounded(E(p, one, f) * Big(f.at == "levels" ? p.levels : p.levels - 1), sum,
+                          f.Rule("last", "floor"))
                       .get_si() +
                   p.output_offset);
   return out;
