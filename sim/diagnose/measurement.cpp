@@ -177,11 +177,20 @@ class Taps {
         info.range.qmin < 0 && std::all_of(scale.zero.begin(), scale.zero.end(),
                                            [](std::int32_t zero) { return zero == 0; });
     const double steps = static_cast<double>(info.range.qmax) - info.range.qmin;
+    // The next power of two is up to twice what the data need. Behind a norm each channel has its
+    // own, of one range.
+    const bool snapped = network_.bundle().hardware.power_of_two;
+    std::vector<Bounds> ranges = seen.groups;
+    if (snapped && std::ranges::max(scale.scale) < 2 * std::ranges::min(scale.scale)) {
+      for (const Bounds& group : seen.groups) ranges[0].Include(group);
+      std::fill(ranges.begin(), ranges.end(), ranges[0]);
+    }
     double noise = 0;
-    for (const Bounds& group : seen.groups) {
-      const double low = std::min(group.min, 0.0);
-      const double high = std::max(group.max, 0.0);
-      const double size = (symmetric ? 2 * std::max(-low, high) : high - low) / steps;
+    for (std::size_t g = 0; g < ranges.size(); ++g) {
+      const double low = std::min(ranges[g].min, 0.0);
+      const double high = std::max(ranges[g].max, 0.0);
+      double size = (symmetric ? 2 * std::max(-low, high) : high - low) / steps;
+      if (snapped) size = std::clamp(scale.scale[g], size, 2 * size);
       noise += kRoundingNoise * elements * size * size;
     }
     return noise;

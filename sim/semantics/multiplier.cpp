@@ -73,7 +73,14 @@ Multiplier ShiftFor(double r, const std::string& what) {
         what, r, SnapUp(std::fabs(r), 1)));
   }
   const int shift = 1 - exponent;
-  if (shift < 0 || shift > kMaxShift) {
+  if (shift < 0) {
+    throw InputError(
+        fmt::format("{}: hardware.requant power_of_two only divides, and its scale is {:.6g} times "
+                    "finer than that of the sums it is made of; give it fewer bits, or use "
+                    "requant: multiplier",
+                    what, std::fabs(r)));
+  }
+  if (shift > kMaxShift) {
     throw InputError(
         fmt::format("{}: the power-of-two ratio {:.6g} needs a shift of {}, which is not in 0..62",
                     what, r, shift));

@@ -340,6 +340,19 @@ TEST(Diagnosis, WeightsAreMeasuredByThemselves) {
   }
 }
 
+// A scale that has to be a power of two is up to twice what the data need: nothing to wonder about.
+TEST(Diagnosis, APowerOfTwoIsExpectedToBeTooCoarse) {
+  const Bundle bundle = OneBlock({"hardware.requant=power_of_two"});
+  const Diagnosis d = Of(bundle, FirstImages(4));
+  int steps = 0;
+  for (const TensorLoss& tap : d.measured.taps) {
+    if (tap.accumulator) continue;
+    ++steps;
+    EXPECT_LT(tap.ExcessDb(), 3) << tap.tensor;
+  }
+  EXPECT_GT(steps, 8);
+}
+
 // A large model gets fewer experiments, not fewer culprits.
 TEST(Diagnosis, LittleWorkStillFindsTheCulprit) {
   Bundle bundle = OneBlock();

@@ -118,7 +118,7 @@ TEST(Multiplier, EveryPowerOfTwo) {
     EXPECT_THROW(ShiftFor(r * 1.001, ""), InputError);
     EXPECT_THROW(ShiftFor(r * 0.75, ""), InputError);
   }
-  EXPECT_THAT(ErrorOf([] { ShiftFor(2.0, "x"); }), HasSubstr("x: the power-of-two ratio 2"));
+  EXPECT_THAT(ErrorOf([] { ShiftFor(2.0, "x"); }), HasSubstr("its scale is 2 times finer"));
   EXPECT_THAT(ErrorOf([] { ShiftFor(std::ldexp(1.0, -63), "x"); }), HasSubstr("shift of 63"));
 }
 
