@@ -53,12 +53,14 @@ class Hunt {
       if (auto last = Irreparable(bench_)) findings.push_back(std::move(*last));
     }
     if (findings.empty()) {
-      if (auto last = Unaccounted(bench_, diagnosis_)) findings.push_back(std::move(*last));
+      if (auto last = Unaccounted(bench_, diagnosis_, by_chance_))
+        findings.push_back(std::move(*last));
     }
     return findings;
   }
 
   double output_db() const { return bench_.measured().output.Db(); }
+  const std::string& by_chance() const { return by_chance_; }
 
  private:
   // What the output gains counts first; without an effect there, what the step itself gains. A
@@ -192,6 +194,7 @@ class Hunt {
   Bench bench_;
   const Diagnosis& diagnosis_;
   std::set<std::string> left_;  // tensors whose repair makes the output worse
+  std::string by_chance_;
 };
 
 }  // namespace
@@ -201,6 +204,7 @@ void FindCulprits(const DiagnosisSubject& subject, const DiagnoseOptions& option
   Hunt hunt(subject, diagnosis, options);
   diagnosis.findings = hunt.Run();
   diagnosis.repaired_db = hunt.output_db();
+  diagnosis.by_chance = hunt.by_chance();
 }
 
 }  // namespace qsim::diagnose

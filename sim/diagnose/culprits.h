@@ -8,7 +8,7 @@
 
 namespace qsim::diagnose {
 
-// Of what Diagnose has measured; writes `findings` and `repaired_db`.
+// Of what Diagnose has measured; writes `findings`, `repaired_db` and `by_chance`.
 void FindCulprits(const DiagnosisSubject& subject, const DiagnoseOptions& options,
                   Diagnosis& diagnosis);
 

@@ -60,6 +60,7 @@ struct Diagnosis {
   LossBudget budget;
   std::vector<Culprit> findings;  // the worst first
   std::vector<Cost> costs;        // of a network without culprits
+  std::string by_chance;          // what may be chance, on so few values; empty: nothing
   double repaired_db = 0;         // QSNR at the output with every finding's repair
   bool healthy() const { return findings.empty(); }
   // Whether the bundle names other weights than the model has.

@@ -265,23 +265,33 @@ std::string EvidenceText(const Evidence& e) {
   return fmt::format("{} {}{}{}", e.name, value, e.unit.empty() ? "" : " ", e.unit);
 }
 
+namespace {
+
+// Of a network without culprits.
+std::string MostOfTheLoss(const Diagnosis& d) {
+  if (d.measured.output.Ratio() == 0) return ": nothing is lost";
+  if (!d.costs.empty()) {
+    std::vector<std::string> costs;
+    for (const Cost& c : d.costs) {
+      const double after = c.trials.empty() ? c.exact : c.trials.front().output_after;
+      costs.push_back(
+          fmt::format("{} of {} ({} dB: {})", Name(c.cause), c.kind, Signed(after - c.before),
+                      c.trials.empty() ? "exact in its place" : c.trials.front().settings.front()));
+    }
+    return fmt::format("; what costs most: {}", fmt::join(costs, ", "));
+  }
+  const auto most =
+      std::max_element(d.budget.entries.begin(), d.budget.entries.end(),
+                       [](const LossEntry& a, const LossEntry& b) { return a.noise < b.noise; });
+  return fmt::format("; most of the loss: {}", most->cause);
+}
+
+}  // namespace
+
 std::string VerdictOf(const Diagnosis& d) {
   if (d.healthy()) {
-    const auto most =
-        std::max_element(d.budget.entries.begin(), d.budget.entries.end(),
-                         [](const LossEntry& a, const LossEntry& b) { return a.noise < b.noise; });
-    if (d.measured.output.Ratio() == 0) return "no culprit: nothing is lost";
-    if (!d.costs.empty()) {
-      std::vector<std::string> costs;
-      for (const Cost& c : d.costs) {
-        const double after = c.trials.empty() ? c.exact : c.trials.front().output_after;
-        costs.push_back(fmt::format(
-            "{} of {} ({} dB: {})", Name(c.cause), c.kind, Signed(after - c.before),
-            c.trials.empty() ? "exact in its place" : c.trials.front().settings.front()));
-      }
-      return fmt::format("no culprit; what costs most: {}", fmt::join(costs, ", "));
-    }
-    return fmt::format("no culprit; most of the loss: {}", most->cause);
+    return fmt::format("no culprit{}{}", MostOfTheLoss(d),
+                       d.by_chance.empty() ? "" : "; " + d.by_chance);
   }
   std::vector<std::string> names;
   for (const Culprit& f : d.findings)

@@ -22,6 +22,10 @@ constexpr double kGainOfOneStep = 6;  // exact, in dB at the output
 constexpr double kLargeLossDb = 15;   // at the output
 constexpr double kMostOfLoss = 0.5;
 
+// How many dB apart the noise of the same n values may be by chance, in hundreds of steps: the
+// logarithm of a sum of n squares has the variance 2 / n, and this is 4.3 standard deviations.
+double ChanceDb(std::int64_t n) { return 4.3 * 20 / (std::log(10.0) * std::sqrt(n)); }
+
 // The steps that lose more than their bits explain. First those that do so more than the same
 // steps of other blocks: an approximation loses its share in every block.
 std::vector<const TensorLoss*> Strange(const Measurement& measured, double excess) {
@@ -142,7 +146,8 @@ std::optional<Culprit> Irreparable(const Bench& bench) {
   return std::nullopt;
 }
 
-std::optional<Culprit> Unaccounted(const Bench& bench, const Diagnosis& diagnosis) {
+std::optional<Culprit> Unaccounted(const Bench& bench, const Diagnosis& diagnosis,
+                                   std::string& by_chance) {
   const double output = bench.measured().output.Db();
   const auto found = [&](const StepContribution& step, std::string text) {
     Culprit finding;
@@ -159,9 +164,18 @@ std::optional<Culprit> Unaccounted(const Bench& bench, const Diagnosis& diagnosi
     if (!ApproximatesAsMade(bench, step.tensor)) most = &step;
   }
   if (most != nullptr) {
-    return found(*most, fmt::format("exact in its place, this step alone gains {:.1f} dB at the "
-                                    "output, and nothing says why it loses as much",
-                                    most->without.Db() - output));
+    const double gain = most->without.Db() - output;
+    const std::int64_t values = bench.measured().output.values();
+    if (gain >= ChanceDb(values)) {
+      return found(*most, fmt::format("exact in its place, this step alone gains {:.1f} dB at the "
+                                      "output, and nothing says why it loses as much",
+                                      gain));
+    }
+    by_chance = fmt::format(
+        "{} exact gains {:.1f} dB, which may be chance: the output has {} values, more --images "
+        "tell",
+        most->tensor, gain, values);
+    most = nullptr;
   }
   // A line of the budget, of what is no algorithm's choice, and the step that has most of it.
   const double total = diagnosis.budget.total.Ratio();

@@ -23,7 +23,9 @@ std::optional<Candidate> BestRemade(
 std::optional<Culprit> Irreparable(const Bench& bench);
 
 // Of a network without any other culprit: the step whose exact version gains much, or to which most
-// of a large loss is due.
-std::optional<Culprit> Unaccounted(const Bench& bench, const Diagnosis& diagnosis);
+// of a large loss is due. A gain that the few values of the output may show by chance is no culprit
+// but a sentence, `by_chance`.
+std::optional<Culprit> Unaccounted(const Bench& bench, const Diagnosis& diagnosis,
+                                   std::string& by_chance);
 
 }  // namespace qsim::diagnose

@@ -4,8 +4,15 @@
 
 namespace qsim::diagnose {
 
+void OutputPower::Add(std::size_t part, std::span<const float> reference,
+                      std::span<const float> value) {
+  powers_[part].Add(reference, value);
+  values_ += static_cast<std::int64_t>(value.size());
+}
+
 void OutputPower::Merge(const OutputPower& later) {
   for (std::size_t i = 0; i < powers_.size(); ++i) powers_[i].Merge(later.powers_[i]);
+  values_ += later.values_;
   labelled_ += later.labelled_;
   right_ += later.right_;
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,7 @@ class OutputPower {
   explicit OutputPower(std::vector<std::string> tensors)
       : tensors_(std::move(tensors)), powers_(tensors_.size()) {}
 
-  Power& At(std::size_t part) { return powers_[part]; }
+  void Add(std::size_t part, std::span<const float> reference, std::span<const float> value);
   void Merge(const OutputPower& later);
   // Labelled inputs whose first class was the label, and how many there were.
   void CountClass(bool right);
@@ -34,12 +35,15 @@ class OutputPower {
   const std::string& NameOf(std::size_t part) const { return tensors_[part]; }
   double DbOf(std::size_t part) const { return Decibel(powers_[part].Ratio()); }
   std::size_t parts() const { return tensors_.size(); }
+  // Of all parts and inputs.
+  std::int64_t values() const { return values_; }
   std::int64_t labelled() const { return labelled_; }
   std::int64_t right() const { return right_; }
 
  private:
   std::vector<std::string> tensors_;
   std::vector<Power> powers_;
+  std::int64_t values_ = 0;
   std::int64_t labelled_ = 0;
   std::int64_t right_ = 0;
 };

@@ -91,7 +91,7 @@ OutputPower OutputMeter::Of(std::int64_t image, const MixedState& exact, const M
     const auto found = state.find(name);
     const std::vector<float>& value =
         (found != state.end() ? found->second : base.at(name))->real().data;
-    power.At(part).Add(exact.at(name)->real().data, value);
+    power.Add(part, exact.at(name)->real().data, value);
     if (name == classes_ && !labels_.empty()) {
       const auto first = std::max_element(value.begin(), value.end()) - value.begin();
       power.CountClass(first == labels_[static_cast<std::size_t>(image)]);

@@ -26,8 +26,9 @@ const ShippedModel& Shipped() {
   return shipped;
 }
 
-Diagnosis Of(const network::Network& model, const Bundle& bundle, bool recognise = true) {
-  const ModelInputs inputs = Shipped().FirstImages(4);
+Diagnosis Of(const network::Network& model, const Bundle& bundle, bool recognise = true,
+             std::int64_t images = 4) {
+  const ModelInputs inputs = Shipped().FirstImages(images);
   DiagnoseOptions options;
   options.scope = "model";
   options.threads = 2;
@@ -47,6 +48,16 @@ TEST(Nameless, AStepThatGainsMuchWhenExact) {
   EXPECT_EQ(d.findings[0].tensor, "blocks.1.attn_v_input");
   EXPECT_THAT(d.findings[0].text, HasSubstr("exact in its place, this step alone gains"));
   EXPECT_TRUE(d.findings[0].exact_instead);
+}
+
+// Ten logits of a healthy model: most of the noise of one image is a single step's.
+TEST(Nameless, WhatTenValuesMayDoByChance) {
+  const Bundle bundle = Healthy({"numerics.contract=tflite-single"});
+  const Diagnosis d = Of(Shipped().model(), bundle, true, 1);
+  EXPECT_TRUE(d.healthy()) << DiagnosisText(d);
+  EXPECT_THAT(VerdictOf(d),
+              HasSubstr("dB, which may be chance: the output has 10 values, more --images tell"));
+  EXPECT_EQ(Of(Shipped().model(), bundle, true, 4).by_chance, "");
 }
 
 // Two faults that make up for each other.
