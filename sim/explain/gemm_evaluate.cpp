@@ -18,39 +18,60 @@ std::int64_t WithoutLow(std::int64_t value, int bits, GemmModel::LowBits how) {
 
 }  // namespace
 
-void GemmModel::Gather(const Settings& settings, const Place& place,
-                       std::vector<std::int64_t>& left, std::vector<std::int64_t>& right) const {
-  const auto product_of = [&](const std::vector<std::int64_t>* heads) {
-    std::int64_t product = place.product;
-    if (heads != nullptr) {
-      const std::int64_t head = product % spec_.group;
-      product += (*heads)[static_cast<std::size_t>(head)] - head;
-    }
-    return static_cast<std::size_t>(product);
-  };
-  const OperandChoice& operand = settings.operand;
-  const std::int32_t* lhs = spec_.lhs.data() + spec_.lhs_start[product_of(settings.lhs_head)];
-  const std::int32_t* rhs = spec_.rhs.data() + spec_.rhs_start[product_of(settings.rhs_head)];
-  std::int64_t lhs_row = spec_.lhs_row, lhs_col = spec_.lhs_col;
-  std::int64_t rhs_row = spec_.rhs_row, rhs_col = spec_.rhs_col;
-  std::int64_t col = place.col;
-  if (operand.kind == OperandKind::kLhsTransposed) std::swap(lhs_row, lhs_col);
-  if (operand.kind == OperandKind::kRhsTransposed) std::swap(rhs_row, rhs_col);
-  if (operand.kind == OperandKind::kSwapped) {
-    std::swap(lhs, rhs);
-    std::swap(lhs_row, rhs_row);
-    std::swap(lhs_col, rhs_col);
+// Entries (k, other) for every k, of `length` others.
+void GemmModel::Move(const Entries& entries, std::int64_t other, std::int64_t length,
+                     const Operand& from, std::vector<std::int64_t>& list) {
+  const std::int64_t depth = std::ssize(list);
+  for (std::int64_t k = 0; k < depth; ++k) {
+    const auto [k_of, of] = entries({k, other});
+    const bool inside = k_of >= 0 && k_of < depth && of >= 0 && of < length;
+    list[static_cast<std::size_t>(k)] = inside ? from.at[k_of * from.k_step + of * from.step] : 0;
   }
-  if (operand.kind == OperandKind::kRhsColumns)
-    col = operand.columns[static_cast<std::size_t>(col)];
+}
+
+std::size_t GemmModel::ProductOf(std::int64_t product, const std::vector<std::int64_t>* heads,
+                                 std::int64_t before) const {
+  const std::int64_t own = product;
+  product -= before;
+  if (product < 0 || product >= spec_.products) product = own;
+  if (heads != nullptr) {
+    const std::int64_t head = product % spec_.group;
+    product += (*heads)[static_cast<std::size_t>(head)] - head;
+  }
+  return static_cast<std::size_t>(product);
+}
+
+GemmModel::Operand GemmModel::LeftOf(const Settings& settings, std::int64_t product) const {
+  const OperandChoice& operand = settings.operand;
+  const std::size_t of = ProductOf(product, settings.lhs_head, operand.lhs_products);
+  Operand left = {spec_.lhs.data() + spec_.lhs_start[of], spec_.lhs_col, spec_.lhs_row};
+  if (operand.kind == OperandKind::kLhsTransposed) std::swap(left.k_step, left.step);
+  return left;
+}
+
+GemmModel::Operand GemmModel::RightOf(const Settings& settings, std::int64_t product) const {
+  const OperandChoice& operand = settings.operand;
+  const std::size_t of = ProductOf(product, settings.rhs_head, operand.rhs_products);
+  Operand right = {spec_.rhs.data() + spec_.rhs_start[of], spec_.rhs_row, spec_.rhs_col};
+  if (operand.kind == OperandKind::kRhsTransposed) std::swap(right.k_step, right.step);
+  return right;
+}
+
+void GemmModel::GatherLeft(const Settings& settings, std::int64_t product, std::int64_t row,
+                           std::vector<std::int64_t>& left) const {
+  const OperandChoice& operand = settings.operand;
+  Operand from = LeftOf(settings, product);
+  if (operand.kind == OperandKind::kSwapped) {
+    from = RightOf(settings, product);
+    std::swap(from.k_step, from.step);
+  }
   const auto depth = static_cast<std::size_t>(spec_.depth);
   left.resize(depth);
-  right.resize(depth);
-  lhs += place.row * lhs_row;
-  rhs += col * rhs_col;
-  for (std::size_t k = 0; k < depth; ++k) {
-    left[k] = lhs[static_cast<std::int64_t>(k) * lhs_col];
-    right[k] = rhs[static_cast<std::int64_t>(k) * rhs_row];
+  if (operand.lhs) {
+    Move(operand.lhs, row, spec_.rows, from, left);
+  } else {
+    for (std::size_t k = 0; k < depth; ++k)
+      left[k] = from.at[row * from.step + static_cast<std::int64_t>(k) * from.k_step];
   }
   if (operand.kind == OperandKind::kDepthOrder) {
     const std::vector<std::int64_t> own = left;
@@ -58,12 +79,36 @@ void GemmModel::Gather(const Settings& settings, const Place& place,
       left[k] = own[static_cast<std::size_t>(
           operand.order.SourceOf(static_cast<std::int64_t>(k), spec_.depth))];
   }
-  const auto k_of = static_cast<std::size_t>(operand.k);
-  if (operand.kind == OperandKind::kOneWeight) right.assign(depth, std::int64_t{right[k_of]});
-  if (operand.kind == OperandKind::kOneInput) left.assign(depth, std::int64_t{left[k_of]});
+  if (operand.kind == OperandKind::kOneInput)
+    left.assign(depth, std::int64_t{left[static_cast<std::size_t>(operand.k)]});
+  if (operand.lhs_value) std::transform(left.begin(), left.end(), left.begin(), operand.lhs_value);
   if (settings.lhs_other_sign) {
     for (std::int64_t& v : left) v = OtherSign(v, spec_.lhs_bits, spec_.lhs_signed);
   }
+}
+
+void GemmModel::GatherRight(const Settings& settings, std::int64_t product, std::int64_t col,
+                            std::vector<std::int64_t>& right) const {
+  const OperandChoice& operand = settings.operand;
+  Operand from = RightOf(settings, product);
+  if (operand.kind == OperandKind::kSwapped) {
+    from = LeftOf(settings, product);
+    std::swap(from.k_step, from.step);
+  }
+  if (operand.kind == OperandKind::kRhsColumns)
+    col = operand.columns[static_cast<std::size_t>(col)];
+  const auto depth = static_cast<std::size_t>(spec_.depth);
+  right.resize(depth);
+  if (operand.rhs) {
+    Move(operand.rhs, col, spec_.cols, from, right);
+  } else {
+    for (std::size_t k = 0; k < depth; ++k)
+      right[k] = from.at[col * from.step + static_cast<std::int64_t>(k) * from.k_step];
+  }
+  if (operand.kind == OperandKind::kOneWeight)
+    right.assign(depth, std::int64_t{right[static_cast<std::size_t>(operand.k)]});
+  if (operand.rhs_value)
+    std::transform(right.begin(), right.end(), right.begin(), operand.rhs_value);
   if (settings.rhs_other_sign) {
     for (std::int64_t& v : right) v = OtherSign(v, spec_.rhs_bits, spec_.rhs_signed);
   }
@@ -89,14 +134,16 @@ std::int64_t GemmModel::Accumulate(const Settings& settings, const Terms& terms)
 
   const std::int64_t start = acc.bias_last ? 0 : terms.bias;
   std::int64_t sum = start + terms.carried;
-  std::int64_t count = 0;
-  std::int64_t lhs_sum = 0;
-  std::int64_t rhs_sum = 0;
-  for (std::size_t k = 0; k < depth; ++k) {
-    const std::int64_t n = times(k);
-    count += n;
-    lhs_sum += n * l[k];
-    rhs_sum += n * r[k];
+  auto count = static_cast<std::int64_t>(depth);
+  auto lhs_sum = std::accumulate(l.begin(), l.end(), std::int64_t{0});
+  auto rhs_sum = std::accumulate(r.begin(), r.end(), std::int64_t{0});
+  if (again.times != 1) {
+    for (auto k = static_cast<std::size_t>(again.first); k < static_cast<std::size_t>(again.end);
+         ++k) {
+      count += again.times - 1;
+      lhs_sum += (again.times - 1) * l[k];
+      rhs_sum += (again.times - 1) * r[k];
+    }
   }
   switch (acc.kind) {
     case AccKind::kSaturate:
@@ -108,7 +155,8 @@ std::int64_t GemmModel::Accumulate(const Settings& settings, const Terms& terms)
     case AccKind::kGroupSaturate:
     case AccKind::kTileAfter:
     case AccKind::kTileBefore:
-    case AccKind::kTilePartial: {
+    case AccKind::kTilePartial:
+    case AccKind::kTileSaturate: {
       const auto tile = static_cast<std::size_t>(acc.tile);
       for (std::size_t first = 0; first < depth; first += tile) {
         std::int64_t part = 0;
@@ -121,6 +169,7 @@ std::int64_t GemmModel::Accumulate(const Settings& settings, const Terms& terms)
         if (acc.kind == AccKind::kTileBefore) sum = WithoutLow(sum, acc.bits, acc.low);
         sum += part;
         if (acc.kind == AccKind::kTileAfter) sum = WithoutLow(sum, acc.bits, acc.low);
+        if (acc.kind == AccKind::kTileSaturate) sum = SaturateTo(sum, acc.bits);
       }
       if (acc.bias_last) sum += terms.bias;
       break;
@@ -245,7 +294,42 @@ std::int64_t GemmModel::PlainAt(const Settings& settings, std::int64_t element,
 
 std::int64_t GemmModel::At(const Settings& settings, std::int64_t element, Terms& terms) const {
   const Place place = PlaceOf(element);
-  Gather(settings, place, terms.lhs, terms.rhs);
+  GatherLeft(settings, place.product, place.row, terms.lhs);
+  GatherRight(settings, place.product, place.col, terms.rhs);
+  return OfTerms(settings, place, terms);
+}
+
+// One after the other: neighbours have their row in common, and the rows of a product its columns.
+void GemmModel::AtAll(const Settings& settings, std::span<const std::int64_t> elements,
+                      std::span<std::int64_t> out) const {
+  const bool one_right = std::all_of(spec_.rhs_start.begin(), spec_.rhs_start.end(),
+                                     [&](auto start) { return start == spec_.rhs_start[0]; });
+  struct Column {
+    std::int64_t product = -1;
+    std::vector<std::int64_t> entries;
+  };
+  std::vector<Column> columns(static_cast<std::size_t>(spec_.heads * spec_.cols));
+  Place last = {-1, -1, -1};
+  Terms terms;
+  for (std::size_t i = 0; i < elements.size(); ++i) {
+    const Place place = PlaceOf(elements[i]);
+    if (place.product != last.product || place.row != last.row)
+      GatherLeft(settings, place.product, place.row, terms.lhs);
+    last = place;
+    Column& column =
+        columns[static_cast<std::size_t>(place.product % spec_.heads * spec_.cols + place.col)];
+    const std::int64_t product = one_right ? 0 : place.product;
+    if (column.product != product) {
+      GatherRight(settings, place.product, place.col, column.entries);
+      column.product = product;
+    }
+    terms.rhs.swap(column.entries);
+    out[i] = OfTerms(settings, place, terms);
+    terms.rhs.swap(column.entries);
+  }
+}
+
+std::int64_t GemmModel::OfTerms(const Settings& settings, const Place& place, Terms& terms) const {
   terms.bias = settings.bias->empty() ? 0 : (*settings.bias)[static_cast<std::size_t>(place.col)];
   terms.lhs_zero = spec_.lhs_zero[static_cast<std::size_t>(place.product)];
   terms.rhs_zero = spec_.rhs_zero[static_cast<std::size_t>(place.product * spec_.cols + place.col)];
@@ -255,8 +339,10 @@ std::int64_t GemmModel::At(const Settings& settings, std::int64_t element, Terms
     const Place lower = {place.product, place.row + borrow.rows, place.col + borrow.cols};
     const bool inside =
         lower.row >= 0 && lower.row < spec_.rows && lower.col >= 0 && lower.col < spec_.cols;
-    if (inside && index / borrow.period % 2 == borrow.upper)
-      Gather(settings, lower, terms.lower_lhs, terms.lower_rhs);
+    if (inside && index / borrow.period % 2 == borrow.upper) {
+      GatherLeft(settings, lower.product, lower.row, terms.lower_lhs);
+      GatherRight(settings, lower.product, lower.col, terms.lower_rhs);
+    }
   }
   terms.carried = 0;
   if (const CarryChoice& carry = settings.carry;

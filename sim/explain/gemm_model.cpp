@@ -63,10 +63,9 @@ std::int64_t GemmModel::ElementOf(const Place& place) const {
 void GemmModel::Compute(const Hypothesis& point, std::span<const std::int64_t> elements,
                         std::span<std::int64_t> out, bool /*limited*/) const {
   const Settings settings = SettingsOf(point);
-  const bool plain = IsPlain(settings);
+  if (!IsPlain(settings)) return AtAll(settings, elements, out);
   Terms terms;
-  for (std::size_t i = 0; i < elements.size(); ++i)
-    out[i] = plain ? PlainAt(settings, elements[i], terms) : At(settings, elements[i], terms);
+  for (std::size_t i = 0; i < elements.size(); ++i) out[i] = PlainAt(settings, elements[i], terms);
 }
 
 std::vector<Feature> GemmModel::Features() const {

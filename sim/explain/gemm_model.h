@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "golden/ops/gemm.h"
@@ -63,9 +65,10 @@ class GemmModel final : public OperationModel {
     kClearLow,   // of the final sum
     kGroupWrap,  // products of `tile` neighbouring k are added in `bits`
     kGroupSaturate,
-    kTileAfter,    // the sum loses its low bits whenever a tile has been added
-    kTileBefore,   // or whenever one is to be added
-    kTilePartial,  // each tile's own sum loses them before it is added
+    kTileAfter,     // the sum loses its low bits whenever a tile has been added
+    kTileBefore,    // or whenever one is to be added
+    kTilePartial,   // each tile's own sum loses them before it is added
+    kTileSaturate,  // the sum saturates whenever a tile has been added
   };
   enum class LowBits : std::uint8_t { kFloor, kHalfUp, kTowardZero };
   struct AccChoice {
@@ -85,12 +88,20 @@ class GemmModel final : public OperationModel {
     kRhsColumns,  // whose column is where, the biases being in order
     kOneWeight,   // that of this k for the whole column
     kOneInput,    // likewise of lhs's row
+    kMoved,       // an operand's entries from other places
+    kOtherBits,   // or read otherwise
   };
+  // From where an operand has the entry (k, n) of rhs, or (k, m) of lhs; nowhere: 0.
+  using Entry = std::pair<std::int64_t, std::int64_t>;
+  using Entries = std::function<Entry(Entry)>;
   struct OperandChoice {
     OperandKind kind = OperandKind::kGolden;
     KnownOrder order = {};
     std::int64_t k = 0;
     std::vector<std::int64_t> columns = {};
+    Entries lhs = {}, rhs = {};
+    std::function<std::int64_t(std::int64_t)> lhs_value = {}, rhs_value = {};
+    std::int64_t lhs_products = 0, rhs_products = 0;  // that of so many products before
   };
   struct DepthChoice {  // terms first .. end-1 are counted so often
     std::int64_t first = 0, end = 0, times = 1;
@@ -149,8 +160,24 @@ class GemmModel final : public OperationModel {
   std::int64_t BiasOf(std::int64_t col) const {
     return spec_.bias.empty() ? 0 : spec_.bias[static_cast<std::size_t>(col)];
   }
-  void Gather(const Settings& settings, const Place& place, std::vector<std::int64_t>& lhs,
-              std::vector<std::int64_t>& rhs) const;
+  // A matrix: entry (k, n) is at[k * k_step + n * step].
+  struct Operand {
+    const std::int32_t* at = nullptr;
+    std::int64_t k_step = 0, step = 0;
+  };
+  static void Move(const Entries& entries, std::int64_t other, std::int64_t length,
+                   const Operand& from, std::vector<std::int64_t>& list);
+  std::size_t ProductOf(std::int64_t product, const std::vector<std::int64_t>* heads,
+                        std::int64_t before) const;
+  Operand LeftOf(const Settings& settings, std::int64_t product) const;
+  Operand RightOf(const Settings& settings, std::int64_t product) const;
+  void GatherLeft(const Settings& settings, std::int64_t product, std::int64_t row,
+                  std::vector<std::int64_t>& left) const;
+  void GatherRight(const Settings& settings, std::int64_t product, std::int64_t col,
+                   std::vector<std::int64_t>& right) const;
+  void AtAll(const Settings& settings, std::span<const std::int64_t> elements,
+             std::span<std::int64_t> out) const;
+  std::int64_t OfTerms(const Settings& settings, const Place& place, Terms& terms) const;
   std::int64_t At(const Settings& settings, std::int64_t element, Terms& terms) const;
   std::int64_t Accumulate(const Settings& settings, const Terms& terms) const;
   // The same from sums that are known.

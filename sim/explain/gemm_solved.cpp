@@ -42,8 +42,10 @@ void GemmModel::Solver::Add() {
   AddMissingTerms();
   AddGroups();
   AddTileTruncation();
+  AddTileSaturation();
   AddDepthOrders();
   AddColumns();
+  AddEntries();
   AddBorrows();
   AddCarries();
 }

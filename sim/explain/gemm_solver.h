@@ -30,9 +30,20 @@ class GemmModel::Solver {
   void AddGroups();
   void AddTileTruncation();
   void AddTile(const AccChoice& acc);
+  void AddTileSaturation();
   void AddDepthOrders();
   void AddColumns();
   void AddBorrows();
+  // gemm_entries.cpp: operands read from other places.
+  void AddEntries();
+  void AddEntriesOf(bool left);
+  void AddStaleTile(bool left);
+  void AddStaleTile(bool left, std::int64_t first, std::int64_t end, Entry distance);
+  void AddOtherProduct(bool left);
+  void AddOtherBits(bool left);
+  bool TryOperand(OperandChoice operand, std::string id, std::string phrase, std::int64_t freedom);
+  bool TryEntries(bool left, Entries entries, std::string id, std::string phrase,
+                  std::int64_t freedom);
   void AddCarries();
 
   Settings Golden() const { return model_.SettingsOf(model_.Golden()); }

@@ -181,6 +181,24 @@ void GemmModel::Solver::AddTile(const AccChoice& acc) {
             std::move(phrase), 3, 2);
 }
 
+// A sum that saturates not in every addition but with each K tile.
+void GemmModel::Solver::AddTileSaturation() {
+  int found = 0;
+  for (int bits = 24; bits >= 8; --bits) {
+    for (const std::int64_t tile : Tiles()) {
+      Settings settings = Golden();
+      settings.acc = {AccKind::kTileSaturate, bits, tile};
+      if (tile == 1 || !Fits(settings)) continue;
+      model_.accs_.push_back(settings.acc);
+      AddChoice(
+          6, fmt::format("saturate_{}_tiles_of_{}", bits, tile),
+          fmt::format("the accumulator saturates at {} bits after each K tile of {}", bits, tile),
+          3, 1);
+      if (++found == kMembers) return;
+    }
+  }
+}
+
 // One operand's k in another order than the other's.
 void GemmModel::Solver::AddDepthOrders() {
   int found = 0;

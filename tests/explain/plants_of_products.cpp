@@ -351,6 +351,163 @@ const std::vector<Kind>& ProductKinds() {
              actual, {fmt::format("columns {} to {} hold what columns {} to {} should", first,
                                   bench.cols - 1, from, from + count - 1)});
        }},
+      {"TilesTransposed",
+       [](SeededRandom& random) {
+         const ProductBench bench(random, random.Between(0, 1) == 0);
+         const bool left = random.Between(0, 1) == 0;
+         const std::int64_t other = left ? bench.rows : bench.cols;
+         const std::int64_t tile = random.Between(2, other / 2);
+         // The entry of k and of a row or column.
+         const auto source = [&](std::int64_t k, std::int64_t at) {
+           const std::int64_t k0 = k - k % tile, at0 = at - at % tile;
+           if (k0 + tile > bench.depth || at0 + tile > other) return std::pair(k, at);
+           return std::pair(k0 + at - at0, at0 + k - k0);
+         };
+         return bench.Explained(bench.Sums([&](auto h, auto m, auto k, auto n) {
+           const auto [k_of, of] = source(k, left ? m : n);
+           return (bench.L(h, left ? of : m, left ? k_of : k) - bench.Left()) *
+                  (bench.R(h, left ? k : k_of, left ? n : of) - bench.Right());
+         }),
+                                {fmt::format("each {} x {} tile of the {} operand transposed", tile,
+                                             tile, left ? "left" : "right")});
+       }},
+      {"TilesOfTheOutputTransposed",
+       [](SeededRandom& random) {
+         const ProductBench bench(random, random.Between(0, 1) == 0, random.Between(0, 1) == 0);
+         const std::int64_t tile = random.Between(2, std::min(bench.rows, bench.cols) / 2);
+         const Values golden = bench.Golden();
+         return bench.Explained(
+             bench.Made([&](auto h, auto m, auto n) {
+               const std::int64_t m0 = m - m % tile, n0 = n - n % tile;
+               std::int64_t m_of = m, n_of = n;
+               if (m0 + tile <= bench.rows && n0 + tile <= bench.cols) {
+                 m_of = m0 + n - n0;
+                 n_of = n0 + m - m0;
+               }
+               return golden[static_cast<std::size_t>((h * bench.rows + m_of) * bench.cols + n_of)];
+             }),
+             {fmt::format("the output transposed within each tile of {} x {}", tile, tile)});
+       }},
+      {"OneHeadsColumnsRotated",
+       [](SeededRandom& random) {
+         const ProductBench bench(random, random.Between(0, 1) == 0, true);
+         const std::int64_t head = random.Between(0, bench.heads - 1);
+         const std::int64_t by = random.Between(1, bench.cols - 1);
+         const Values golden = bench.Golden();
+         return bench.Explained(bench.Made([&](auto h, auto m, auto n) {
+           const std::int64_t from = h == head ? (n + bench.cols - by) % bench.cols : n;
+           return golden[static_cast<std::size_t>((h * bench.rows + m) * bench.cols + from)];
+         }),
+                                {fmt::format("columns rotated by {} at head {}", by, head)});
+       }},
+      {"OneKTileOfAnother",
+       [](SeededRandom& random) {
+         const ProductBench bench(random, random.Between(0, 1) == 0);
+         const bool left = random.Between(0, 1) == 0;
+         const std::int64_t tile = random.Between(4, bench.depth / 3);
+         const std::int64_t tiles = bench.depth / tile;
+         const std::int64_t at = random.Between(0, tiles - 1);
+         const std::int64_t from = (at + random.Between(1, tiles - 1)) % tiles;
+         return bench.Explained(
+             bench.Sums([&](auto h, auto m, auto k, auto n) {
+               const std::int64_t other = k / tile == at ? k + (from - at) * tile : k;
+               return (bench.L(h, m, left ? other : k) - bench.Left()) *
+                      (bench.R(h, left ? k : other, n) - bench.Right());
+             }),
+             {fmt::format("k {} to {} with the {} operand of k {} to {}", at * tile,
+                          at * tile + tile - 1, left ? "left" : "right", from * tile,
+                          from * tile + tile - 1)});
+       }},
+      {"EachKTileOfTheOneBefore",
+       [](SeededRandom& random) {
+         const ProductBench bench(random, random.Between(0, 1) == 0);
+         const bool left = random.Between(0, 1) == 0;
+         const std::int64_t tile = random.Between(4, bench.depth / 3);
+         return bench.Explained(
+             bench.Sums([&](auto h, auto m, auto k, auto n) {
+               const std::int64_t other = k < tile ? k : k - tile;
+               return (bench.L(h, m, left ? other : k) - bench.Left()) *
+                      (bench.R(h, left ? k : other, n) - bench.Right());
+             }),
+             {fmt::format("each K tile of {} with the {} operand of the tile before", tile,
+                          left ? "left" : "right")});
+       }},
+      {"AKTileOfTheColumnsBefore",
+       [](SeededRandom& random) {
+         const ProductBench bench(random, random.Between(0, 1) == 0);
+         const std::int64_t tile = random.Between(4, bench.depth / 3);
+         const std::int64_t at = random.Between(0, bench.depth / tile - 1);
+         const std::int64_t by = random.Between(1, bench.cols / 2);
+         return bench.Explained(
+             bench.Sums([&](auto h, auto m, auto k, auto n) {
+               const std::int64_t from = k / tile == at && n >= by ? n - by : n;
+               return (bench.L(h, m, k) - bench.Left()) * (bench.R(h, k, from) - bench.Right());
+             }),
+             {fmt::format("k {} to {} with the right operand of {} before", at * tile,
+                          at * tile + tile - 1,
+                          by == 1 ? "one column" : fmt::format("{} columns", by))});
+       }},
+      {"OperandLateInMemory",
+       [](SeededRandom& random) {
+         const ProductBench bench(random, random.Between(0, 1) == 0);
+         const std::int64_t late = (random.Between(0, 1) == 0 ? 1 : -1) * random.Between(1, 6);
+         const bool left = random.Between(0, 1) == 0;
+         const std::vector<std::int32_t>& list = left ? bench.spec.lhs : bench.spec.rhs;
+         const auto at = [&](std::int64_t index) {
+           const std::int64_t from = index - late;
+           return from < 0 || from >= std::ssize(list)
+                      ? std::int64_t{0}
+                      : std::int64_t{list[static_cast<std::size_t>(from)]};
+         };
+         return bench.Explained(
+             bench.Sums([&](auto h, auto m, auto k, auto n) {
+               const std::int64_t l = left ? at(m * bench.depth + k) : bench.L(h, m, k);
+               const std::int64_t r = left ? bench.R(h, k, n) : at(k * bench.cols + n);
+               return (l - bench.Left()) * (r - bench.Right());
+             }),
+             {fmt::format(
+                 "the {} operand {} {} in memory, where {} runs fastest", left ? "left" : "right",
+                 std::abs(late) == 1 ? "one entry" : fmt::format("{} entries", std::abs(late)),
+                 late < 0 ? "early" : "late", left ? "k" : "n")});
+       }},
+      {"BitsOfAnOperand",
+       [](SeededRandom& random) {
+         const ProductBench bench(random, random.Between(0, 1) == 0);
+         const std::int64_t kind = random.Between(0, 2);
+         const std::int64_t b = random.Between(3, 6);
+         const auto bits = [&](std::int64_t w) {
+           if (kind == 0) return w < 0 ? -w : w;
+           if (kind == 1) return static_cast<std::int64_t>(static_cast<std::int8_t>(w | 1 << b));
+           return w >> (b - 2) << (b - 2);
+         };
+         return bench.Explained(
+             bench.Sums([&](auto h, auto m, auto k, auto n) {
+               return (bench.L(h, m, k) - bench.Left()) * (bits(bench.R(h, k, n)) - bench.Right());
+             }),
+             {kind == 0   ? "the right operand without its sign"
+              : kind == 1 ? fmt::format("the right operand's bit {} always 1", b)
+              : b == 3    ? "the right operand's lowest bit always 0"
+                          : fmt::format("the right operand's lowest {} bits always 0", b - 2)});
+       }},
+      {"SaturatesWithEachTile",
+       [](SeededRandom& random) {
+         const ProductBench bench(random, false);
+         const auto bits = static_cast<int>(random.Between(15, 17));
+         const std::int64_t half = std::int64_t{1} << (bits - 1);
+         const std::int64_t tile = random.Between(4, bench.depth / 4);
+         return bench.Explained(
+             bench.Made([&](auto h, auto m, auto n) {
+               std::int64_t sum = bench.Bias(n);
+               for (std::int64_t k = 0; k < bench.depth; ++k) {
+                 sum += bench.Term(h, m, k, n);
+                 if (k % tile == tile - 1 || k == bench.depth - 1)
+                   sum = std::clamp(sum, -half, half - 1);
+               }
+               return sum;
+             }),
+             {fmt::format("saturates at {} bits after each K tile of {}", bits, tile),
+              fmt::format("the final sum saturates at {} bits", bits)});
+       }},
       {"AccumulatorSaturates",
        [](SeededRandom& random) {
          const ProductBench bench(random, false);
