@@ -110,11 +110,9 @@ class OrderFinder {
     coordinate_.choices.push_back({"golden", "the elements in order", 0});
     if (size_ < 2 || std::equal(golden_.begin(), golden_.end(), actual_.begin())) return;
     AddTransposition();
-    std::int64_t inner = size_;
-    for (std::size_t axis = 0; axis < shape_.size(); ++axis) {
-      inner /= shape_[axis];
-      AddSlices(names_[axis], shape_[axis], inner);
-    }
+    AddTiles();
+    for (std::size_t axis = 0; axis < shape_.size(); ++axis) AddSlices(axis);
+    AddWords();
     for (const std::int64_t distance : Distances(golden_, actual_)) AddLate(distance);
   }
 
@@ -140,20 +138,164 @@ class OrderFinder {
         "transposed", "the output transposed", 2, 0);
   }
 
-  void AddSlices(const std::string& name, std::int64_t length, std::int64_t inner) {
+  // Of the last two axes, each tile written column by column: the sizes that most mismatches fit.
+  void AddTiles() {
+    constexpr std::int64_t kMost = 256;  // rows or columns of a tile
+    const std::size_t axes = shape_.size();
+    if (axes < 2 || shape_[axes - 1] < 2 || shape_[axes - 2] < 2) return;
+    const std::int64_t rows = shape_[axes - 2];
+    const std::int64_t width = shape_[axes - 1];
+    const std::vector<std::int64_t> some = Mismatches();
+    std::vector<std::pair<std::int64_t, std::int64_t>> sizes;  // the plainer first
+    for (std::int64_t n = 2; n <= std::min({rows, width, kMost}); ++n) sizes.emplace_back(n, n);
+    for (std::int64_t high = 2; high <= kMost; high *= 2)
+      for (std::int64_t wide = 2; wide <= kMost; wide *= 2)
+        if (high != wide) sizes.emplace_back(std::min(high, rows), std::min(wide, width));
+    std::int64_t best = 0;
+    std::pair<std::int64_t, std::int64_t> tile;
+    bool whole_only = false;
+    for (const auto& [high, wide] : sizes) {
+      if (high == rows && wide == width) continue;  // the transposition
+      for (const bool whole : {false, true}) {
+        std::int64_t explained = 0;
+        for (const std::int64_t e : some)
+          explained +=
+              golden_[static_cast<std::size_t>(InTile(e, rows, width, high, wide, whole))] ==
+                      actual_[static_cast<std::size_t>(e)]
+                  ? 1
+                  : 0;
+        if (explained <= best) continue;
+        best = explained;
+        tile = {high, wide};
+        whole_only = whole;
+      }
+    }
+    if (best * 4 < std::ssize(some)) return;
+    const auto [high, wide] = tile;
+    std::string words =
+        high == wide ? fmt::format("the output transposed within each tile of {} x {}", high, wide)
+                     : fmt::format(
+                           "the output written column by column within each tile of "
+                           "{} x {}",
+                           high, wide);
+    const bool edges = rows % high != 0 || width % wide != 0;
+    if (whole_only && edges) words += ", but not within those cut off at an edge";
+    Add([rows, width, high = high, wide = wide,
+         whole_only](std::int64_t e) { return InTile(e, rows, width, high, wide, whole_only); },
+        fmt::format("transposed_in_tiles_of_{}_x_{}", high, wide), std::move(words), 3,
+        high == wide ? 1 : 2);
+  }
+
+  static std::int64_t InTile(std::int64_t element, std::int64_t rows, std::int64_t width,
+                             std::int64_t high, std::int64_t wide, bool whole_only) {
+    const std::int64_t row = element / width % rows, col = element % width;
+    const std::int64_t first_row = row - row % high, first_col = col - col % wide;
+    const std::int64_t h = std::min(high, rows - first_row), w = std::min(wide, width - first_col);
+    if (whole_only && (h < high || w < wide)) return element;
+    const std::int64_t at = (row - first_row) * w + col - first_col;
+    return element + (first_row + at % h - row) * width + first_col + at / h - col;
+  }
+
+  // Within words of the flat list, as bytes of memory: what most mismatches fit.
+  void AddWords() {
+    std::vector<KnownOrder> orders;
+    for (const std::int64_t n : {2, 4, 8, 16, 32, 64}) {
+      orders.push_back({KnownOrder::Kind::kTileReversed, n});
+      orders.push_back({KnownOrder::Kind::kTilesExchanged, n});
+    }
+    std::int64_t best = 0;
+    KnownOrder found;
+    const std::vector<std::int64_t> some = Mismatches();
+    for (const KnownOrder& order : orders) {
+      std::int64_t explained = 0;
+      for (const std::int64_t e : some)
+        explained += golden_[static_cast<std::size_t>(order.SourceOf(e, size_))] ==
+                             actual_[static_cast<std::size_t>(e)]
+                         ? 1
+                         : 0;
+      if (explained <= best) continue;
+      best = explained;
+      found = order;
+    }
+    if (best * 2 < std::ssize(some)) return;
+    Add([found, size = size_](std::int64_t e) { return found.SourceOf(e, size); },
+        "element_" + found.Id(), "the output's " + found.Phrase("elements"), 3, 1);
+  }
+
+  // Some of them, evenly spread.
+  std::vector<std::int64_t> Mismatches() const {
+    constexpr std::size_t kSampled = 256;
+    std::vector<std::int64_t> all, some;
+    for (std::int64_t e = 0; e < size_; ++e)
+      if (golden_[static_cast<std::size_t>(e)] != actual_[static_cast<std::size_t>(e)])
+        all.push_back(e);
+    for (std::size_t i = 0; i < all.size(); i += all.size() / kSampled + 1) some.push_back(all[i]);
+    return some;
+  }
+
+  // The order along an axis; where there is none for all of the tensor, of those that indices of
+  // other axes have by themselves, as one head of several.
+  void AddSlices(std::size_t axis) {
     constexpr std::size_t kOrders = 2;
-    const std::vector<std::int64_t> sources = SliceSources(golden_, actual_, length, inner);
-    std::vector<IndexOrder> orders = OrdersOf(sources, Plural(name));
-    for (std::size_t i = 0; i < std::min(kOrders, orders.size()); ++i) {
-      IndexOrder& order = orders[i];
+    constexpr std::size_t kParts = 4;
+    const std::int64_t inner = InnerOf(axis);
+    std::vector<IndexOrder> orders =
+        OrdersOf(SliceSources(golden_, actual_, shape_[axis], inner), Plural(names_[axis]));
+    if (orders.size() > kOrders) orders.resize(kOrders);
+    if (orders.empty()) {
+      for (std::size_t other = 0; other < shape_.size(); ++other)
+        if (other != axis) AddOrdersOfParts(axis, other, orders);
+      if (orders.size() > kParts) orders.resize(kParts);
+    }
+    for (IndexOrder& order : orders) {
+      const std::int64_t length = shape_[axis];
       Add(
           [length, inner, map = std::move(order.sources)](std::int64_t e) {
             const std::int64_t index = e / inner % length;
             return e + (map[static_cast<std::size_t>(index)] - index) * inner;
           },
-          fmt::format("{}_{}", name, order.id), "the output's " + order.phrase,
+          fmt::format("{}_{}", names_[axis], order.id), "the output's " + order.phrase,
           order.freedom > 2 ? 4 : 3, order.freedom);
     }
+  }
+
+  // Of the indices of another axis with the most mismatches.
+  void AddOrdersOfParts(std::size_t axis, std::size_t other, std::vector<IndexOrder>& orders) {
+    constexpr std::size_t kTried = 4;
+    const std::int64_t outer = InnerOf(other);
+    std::vector<std::pair<std::int64_t, std::int64_t>> ranked(
+        static_cast<std::size_t>(shape_[other]));
+    for (std::int64_t i = 0; i < shape_[other]; ++i) ranked[static_cast<std::size_t>(i)].second = i;
+    for (std::int64_t e = 0; e < size_; ++e)
+      if (golden_[static_cast<std::size_t>(e)] != actual_[static_cast<std::size_t>(e)])
+        --ranked[static_cast<std::size_t>(e / outer % shape_[other])].first;
+    std::sort(ranked.begin(), ranked.end());
+    if (ranked.size() > kTried) ranked.resize(kTried);
+    std::int64_t inner = InnerOf(axis);
+    if (other > axis) inner /= shape_[other];
+    for (const auto& [mismatches, index] : ranked) {
+      if (mismatches == 0) return;
+      std::vector<std::int64_t> golden, actual;
+      for (std::int64_t e = 0; e < size_; ++e) {
+        if (e / outer % shape_[other] != index) continue;
+        golden.push_back(golden_[static_cast<std::size_t>(e)]);
+        actual.push_back(actual_[static_cast<std::size_t>(e)]);
+      }
+      std::vector<IndexOrder> found =
+          OrdersOf(SliceSources(golden, actual, shape_[axis], inner), Plural(names_[axis]));
+      if (found.empty()) continue;
+      const bool known = std::any_of(orders.begin(), orders.end(), [&](const IndexOrder& order) {
+        return order.sources == found.front().sources;
+      });
+      if (!known) orders.push_back(std::move(found.front()));
+    }
+  }
+
+  // Elements between neighbours along an axis.
+  std::int64_t InnerOf(std::size_t axis) const {
+    std::int64_t inner = 1;
+    for (std::size_t i = axis + 1; i < shape_.size(); ++i) inner *= shape_[i];
+    return inner;
   }
 
   // By so many elements of the flat list, or of the axis that this is a step of.

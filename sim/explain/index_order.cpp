@@ -30,6 +30,39 @@ class Orders {
 
   std::vector<IndexOrder> Find() {
     if (moved_ == 0) return {};
+    AddKnown();
+    AddWithinTiles();
+    AddWithinRange();
+    AddShiftedRange();
+    AddExchange();
+    AddFound();
+    return Sorted();
+  }
+
+  // Those of all indices, or within each of their tiles.
+  std::vector<IndexOrder> FindRegular() {
+    if (moved_ == 0) return {};
+    AddKnown();
+    AddWithinTiles();
+    return Sorted();
+  }
+
+ private:
+  std::vector<IndexOrder> Sorted() {
+    std::stable_sort(orders_.begin(), orders_.end(), [&](const auto& a, const auto& b) {
+      return Agreeing(a.sources) > Agreeing(b.sources);
+    });
+    return std::move(orders_);
+  }
+
+  void Add(IndexOrder order) {
+    const bool known = std::any_of(orders_.begin(), orders_.end(), [&](const IndexOrder& other) {
+      return other.sources == order.sources;
+    });
+    if (!known) orders_.push_back(std::move(order));
+  }
+
+  void AddKnown() {
     const auto length = static_cast<std::int64_t>(found_.size());
     for (const KnownOrder& order : KnownOrders(length)) {
       std::int64_t agreeing = 0;
@@ -38,25 +71,83 @@ class Orders {
         agreeing += from != i && from == order.SourceOf(i, length) ? 1 : 0;
       }
       if (agreeing * 2 < moved_) continue;
-      Sources sources =
-          Made(found_.size(), [&](std::int64_t i) { return order.SourceOf(i, length); });
-      const bool known = std::any_of(orders_.begin(), orders_.end(), [&](const IndexOrder& other) {
-        return other.sources == sources;
-      });
-      if (!known)
-        orders_.push_back(
-            {order.Id(), order.Phrase(things_), order.n > 1 ? 1 : 0, std::move(sources)});
+      Add({order.Id(), order.Phrase(things_), order.n > 1 ? 1 : 0,
+           Made(found_.size(), [&](std::int64_t i) { return order.SourceOf(i, length); })});
     }
-    AddShiftedRange();
-    AddExchange();
-    AddFound();
-    std::stable_sort(orders_.begin(), orders_.end(), [&](const auto& a, const auto& b) {
-      return Agreeing(a.sources) > Agreeing(b.sources);
-    });
-    return std::move(orders_);
   }
 
- private:
+  // The same order within each tile of the smallest size that has one.
+  void AddWithinTiles() {
+    const auto length = static_cast<std::int64_t>(found_.size());
+    const auto from = [&](std::int64_t i) { return found_[static_cast<std::size_t>(i)]; };
+    for (std::int64_t n = 2; n <= length / 2; ++n) {
+      std::int64_t outside = 0;
+      for (std::int64_t i = 0; i < length; ++i) outside += from(i) / n != i / n ? 1 : 0;
+      if (outside * 10 > moved_) continue;
+      // By index within a tile: its commonest source.
+      Sources local;
+      for (std::int64_t j = 0; j < n; ++j) {
+        Sources list;
+        for (std::int64_t i = j; i < length; i += n)
+          if (from(i) / n == i / n) list.push_back(from(i) % n);
+        local.push_back(Commonest(list, j));
+      }
+      const auto source = [&](std::int64_t i) {
+        const std::int64_t at = i - i % n + local[static_cast<std::size_t>(i % n)];
+        return at < length ? at : i;
+      };
+      if (Agreeing(Made(found_.size(), source)) * 10 < 9 * moved_) continue;
+      for (const IndexOrder& order : Orders(local, things_).Find()) {
+        local = order.sources;
+        Add({fmt::format("{}_in_tiles_of_{}", order.id, n),
+             fmt::format("{} within each tile of {}", order.phrase, n), order.freedom + 1,
+             Made(found_.size(), source)});
+      }
+      return;
+    }
+  }
+
+  static std::int64_t Commonest(Sources list, std::int64_t otherwise) {
+    std::sort(list.begin(), list.end());
+    std::ptrdiff_t most = 0;
+    for (auto at = list.begin(); at != list.end();) {
+      const auto end = std::upper_bound(at, list.end(), *at);
+      if (end - at > most) otherwise = *at;
+      most = std::max(most, end - at);
+      at = end;
+    }
+    return otherwise;
+  }
+
+  // A regular order of some neighbouring indices; the first and the last of these may hold their
+  // own.
+  void AddWithinRange() {
+    const auto length = static_cast<std::int64_t>(found_.size());
+    const auto own = [&](std::int64_t i) { return found_[static_cast<std::size_t>(i)] == i; };
+    std::int64_t first = 0;
+    std::int64_t last = length - 1;
+    while (own(first)) ++first;
+    while (own(last)) --last;
+    for (const std::int64_t more : {0, 1}) {
+      const std::int64_t from = std::max<std::int64_t>(first - more, 0);
+      const std::int64_t to = std::min(last + more, length - 1);
+      if (to - from + 1 == length || to - from < 2) return;
+      Sources local;
+      for (std::int64_t i = from; i <= to; ++i) {
+        const std::int64_t source = found_[static_cast<std::size_t>(i)];
+        local.push_back(source < from || source > to ? i - from : source - from);
+      }
+      const std::string these = fmt::format("{} {}", things_, RangeText(from, to));
+      for (const IndexOrder& order : Orders(local, these).FindRegular()) {
+        Add({fmt::format("{}_to_{}_{}", from, to, order.id), order.phrase, order.freedom + 2,
+             Made(found_.size(), [&](std::int64_t i) {
+               if (i < from || i > to) return i;
+               return order.sources[static_cast<std::size_t>(i - from)] + from;
+             })});
+      }
+    }
+  }
+
   std::int64_t Agreeing(const Sources& sources) const {
     std::int64_t agreeing = 0;
     for (std::size_t i = 0; i < found_.size(); ++i) {
@@ -82,12 +173,17 @@ class Orders {
     if (first + distance < 0 || last + distance >= length) return;
     Sources sources = Made(
         found_.size(), [&](std::int64_t i) { return i >= first && i <= last ? i + distance : i; });
-    if (Agreeing(sources) * 10 >= 9 * moved_)
-      orders_.push_back(
-          {fmt::format("{}_to_{}_hold_{}", first, last, from),
-           fmt::format("{} {} hold what {} {} should", things_, RangeText(first, last), things_,
-                       RangeText(from, last + distance)),
-           1, std::move(sources)});
+    if (Agreeing(sources) * 10 >= 9 * moved_) {
+      const std::size_t ending = things_.ends_with("ses") ? 2 : 1;  // biases, columns
+      const std::string one = things_.substr(0, things_.size() - ending);
+      std::string phrase =
+          last == first
+              ? fmt::format("{} {} holds what {} {} should", one, first, one, from)
+              : fmt::format("{} {} hold what {} {} should", things_, RangeText(first, last),
+                            things_, RangeText(from, last + distance));
+      orders_.push_back({fmt::format("{}_to_{}_hold_{}", first, last, from), std::move(phrase), 1,
+                         std::move(sources)});
+    }
     // One that many hold.
     if (last == first) return;
     Sources same =

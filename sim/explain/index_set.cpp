@@ -63,9 +63,12 @@ std::string IndexSet::OutsideWords(const std::string& axis, std::int64_t length)
   if (modulus == 2) return "where " + ResidueWords(axis, 2, 1 - rest);
   if (modulus == 0 && ranges.size() == 1) {
     const auto [first, last] = ranges[0];
-    if (first == 0 && last > 0) return fmt::format("for {} {} and up", axis, last + 1);
+    if (first == 0 && last > 0)
+      return last + 2 == length ? fmt::format("at {} {}", axis, last + 1)
+                                : fmt::format("for {} {} and up", axis, last + 1);
     if (first > 0 && first < last && last == length - 1)
-      return fmt::format("for {} 0 to {}", axis, first - 1);
+      return first == 1 ? fmt::format("at {} 0", axis)
+                        : fmt::format("for {} 0 to {}", axis, first - 1);
   }
   return "elsewhere";
 }

@@ -200,14 +200,23 @@ Int128 RequantModel::Result(const Settings& settings, const Operands& operands) 
   return y;
 }
 
+Int128 RequantModel::ResultAt(const Settings& settings, std::int64_t element) const {
+  const OperandChoice& operand = settings.operand;
+  const auto from = [&](OperandKind late) {
+    const std::int64_t place = element - (operand.kind == late ? operand.number : 0);
+    return static_cast<std::size_t>(place < 0 || place >= size() ? element : place);
+  };
+  return Result(settings, {spec_.x[from(OperandKind::kXLate)],
+                           spec_.b.empty() ? 0 : spec_.b[from(OperandKind::kBLate)],
+                           static_cast<std::size_t>(spec_.layout.ChannelOf(element)),
+                           ChannelFor(settings.parameter, element)});
+}
+
 void RequantModel::Compute(const Hypothesis& point, std::span<const std::int64_t> elements,
                            std::span<std::int64_t> out, bool limited) const {
   const Settings settings = SettingsOf(point);
   for (std::size_t i = 0; i < elements.size(); ++i) {
-    const auto at = static_cast<std::size_t>(elements[i]);
-    const auto channel = static_cast<std::size_t>(spec_.layout.ChannelOf(elements[i]));
-    const Int128 y = Result(settings, {spec_.x[at], spec_.b.empty() ? 0 : spec_.b[at], channel,
-                                       ChannelFor(settings.parameter, elements[i])});
+    const Int128 y = ResultAt(settings, elements[i]);
     out[i] = static_cast<std::int64_t>(limited ? std::clamp<Int128>(y, spec_.qmin, spec_.qmax)
                                                : SaturateTo(y, 64));
   }

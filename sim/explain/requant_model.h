@@ -101,6 +101,8 @@ class RequantModel final : public OperationModel {
     kXOmitted,
     kBSubtracted,
     kXOffset,  // `number` more than given
+    kXLate,    // that of `number` elements before
+    kBLate,
   };
   struct OperandChoice {
     OperandKind kind = OperandKind::kGolden;
@@ -166,6 +168,7 @@ class RequantModel final : public OperationModel {
   }
   std::size_t ChannelFor(const ParameterChoice& choice, std::int64_t element) const;
   Int128 Result(const Settings& settings, const Operands& operands) const;
+  Int128 ResultAt(const Settings& settings, std::int64_t element) const;
   std::vector<std::int64_t> ChannelsToTry() const;
   bool IsTie(std::int64_t element) const;
 

@@ -31,6 +31,8 @@ class RequantModel::Solver {
   void Add() {
     if (mismatches_ == 0) return;
     AddRotations();
+    if (spec_.is_sum || spec_.layout.channels > 1) AddLate(OperandKind::kXLate);
+    if (spec_.is_sum) AddLate(OperandKind::kBLate);
     const RoundRule golden = spec_.rounding.last;
     std::vector<RoundRule> rules = {golden};
     for (const RoundRule other : {RoundRule::kHalfUp, RoundRule::kFloor, RoundRule::kTowardZero}) {
@@ -305,6 +307,54 @@ class RequantModel::Solver {
   }
 
   // Parameters of the channel n further on, for every n, where a few mismatches ask for it.
+  bool Agrees(const Settings& settings, std::int64_t e) const {
+    const Int128 y = std::clamp<Int128>(model_.ResultAt(settings, e), spec_.qmin, spec_.qmax);
+    return y == model_.actual()[static_cast<std::size_t>(e)];
+  }
+
+  // An operand of so many elements before: the distance that most of some mismatches agree on.
+  void AddLate(OperandKind kind) {
+    constexpr std::size_t kTried = 24;
+    constexpr std::int64_t kFarthest = std::int64_t{1} << 16;
+    const std::vector<std::int64_t> some = model_.SomeMismatches(kTried);
+    Settings settings = model_.SettingsOf(model_.Golden());
+    std::size_t best = some.size() / 2;
+    std::int64_t distance = 0;
+    for (std::int64_t n = 1; n < std::min(model_.size(), kFarthest); ++n) {
+      for (const std::int64_t late : {n, -n}) {
+        settings.operand = {kind, late};
+        std::size_t agreeing = 0;
+        for (std::size_t i = 0; i < some.size() && agreeing + some.size() - i > best; ++i)
+          agreeing += Agrees(settings, some[i]) ? 1U : 0U;
+        if (agreeing <= best) continue;
+        best = agreeing;
+        distance = late;
+      }
+    }
+    if (distance == 0) return;
+    // In steps of the longest axis that it is a multiple of.
+    std::string name = "element";
+    std::int64_t steps = std::abs(distance);
+    std::int64_t inner = model_.size();
+    for (std::size_t axis = 0; axis < spec_.shape.size(); ++axis) {
+      inner /= spec_.shape[axis];
+      if (distance % inner != 0 || std::abs(distance) / inner >= spec_.shape[axis]) continue;
+      name = spec_.axis_names[axis];
+      steps = std::abs(distance) / inner;
+      break;
+    }
+    model_.operands_.push_back({kind, distance});
+    const bool first = kind == OperandKind::kXLate;
+    AddChoice(6, fmt::format("{}_late_{}", first ? "a" : "b", distance),
+              fmt::format("{} {} {}",
+                          !first         ? "the " + spec_.b_name
+                          : spec_.is_sum ? "the first operand"
+                                         : "the accumulator",
+                          steps == 1 ? "one " + name : fmt::format("{} {}s", steps, name),
+                          distance > 0 ? "late" : "early"),
+              1);
+  }
+
   void AddRotations() {
     constexpr std::size_t kTried = 64;
     const std::int64_t channels = spec_.layout.channels;
@@ -320,13 +370,7 @@ class RequantModel::Solver {
         settings.parameter = choice;
         std::size_t agreeing = 0;
         for (const std::int64_t e : some) {
-          const auto at = static_cast<std::size_t>(e);
-          const Int128 y =
-              model_.Result(settings, {spec_.x[at], spec_.b.empty() ? 0 : spec_.b[at],
-                                       static_cast<std::size_t>(spec_.layout.ChannelOf(e)),
-                                       model_.ChannelFor(choice, e)});
-          const auto value = std::clamp<Int128>(y, spec_.qmin, spec_.qmax);
-          agreeing += value == model_.actual()[at] ? 1U : 0U;
+          agreeing += Agrees(settings, e) ? 1U : 0U;
         }
         if (agreeing <= best) continue;
         best = agreeing;

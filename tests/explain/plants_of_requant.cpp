@@ -383,6 +383,110 @@ const std::vector<Kind>& RequantKinds() {
          return bench.Explained(actual,
                                 {rows ? "rows in reverse order" : "channels in reverse order"});
        }},
+      {"WordsInReverseOrder",
+       [](SeededRandom& random) {
+         RequantBench bench(random, random.Between(0, 1) == 1, true);
+         const Values golden = bench.Golden();
+         const std::int64_t word = std::int64_t{2} << random.Between(0, 2);
+         Values actual = golden;
+         for (std::size_t e = 0; e < golden.size(); ++e) {
+           const auto at = static_cast<std::int64_t>(e);
+           const std::int64_t from = at - at % word + word - 1 - at % word;
+           if (from < std::ssize(golden)) actual[e] = golden[static_cast<std::size_t>(from)];
+         }
+         return bench.Explained(
+             actual,
+             {word == 2 ? "neighbouring elements exchanged"
+                        : fmt::format("elements in reverse order within each tile of {}", word),
+              word == 2 ? "neighbouring channels exchanged"
+                        : fmt::format("channels in reverse order within each tile of {}", word)});
+       }},
+      {"AnOperandLate",
+       [](SeededRandom& random) {
+         const RequantBench bench(random, true, random.Between(0, 1) == 1);
+         const bool first = random.Between(0, 1) == 0;
+         const bool by_row = random.Between(0, 1) == 0;
+         const std::int64_t n = by_row ? 1 : random.Between(2, bench.channels - 1);
+         const std::int64_t late = by_row ? bench.channels : n;
+         const std::string what = by_row   ? "one row"
+                                  : n == 1 ? "one channel"
+                                           : fmt::format("{} channels", n);
+         return bench.Explained(
+             bench.Made([&](std::size_t e) {
+               const std::size_t from =
+                   e < static_cast<std::size_t>(late) ? e : e - static_cast<std::size_t>(late);
+               const Int128 x = (Int128{bench.spec.x[first ? from : e]} - bench.spec.x_zero) *
+                                bench.M(bench.ChannelOf(e));
+               const std::size_t c =
+                   bench.spec.b_multiplier.size() == 1 ? std::size_t{0} : bench.ChannelOf(e);
+               const Int128 b = (Int128{bench.spec.b[first ? e : from]} - bench.spec.b_zero) *
+                                bench.spec.b_multiplier[c];
+               return bench.Clamp(HalfUp(x + b, bench.Shift()) + bench.spec.zero[0]);
+             }),
+             {fmt::format("the {} operand {} late", first ? "first" : "second", what)});
+       }},
+      {"RowsOfOneHeadInAnotherOrder",
+       [](SeededRandom& random) {
+         RequantBench bench(random, false, true);
+         const Values golden = bench.Golden();
+         const std::int64_t head = random.Between(0, bench.heads - 1);
+         const bool rotated = random.Between(0, 1) == 0;
+         const std::int64_t by = random.Between(1, bench.rows - 1);
+         Values actual = golden;
+         for (std::size_t e = 0; e < golden.size(); ++e) {
+           const std::int64_t row = bench.Index(e, 1);
+           const std::int64_t from =
+               rotated ? (row + bench.rows - by) % bench.rows : bench.rows - 1 - row;
+           if (bench.Index(e, 0) == head)
+             actual[e] = golden[static_cast<std::size_t>(static_cast<std::int64_t>(e) +
+                                                         (from - row) * bench.channels)];
+         }
+         std::vector<std::string> right = {rotated ? fmt::format("rows rotated by {}", by)
+                                                   : "rows in reverse order"};
+         if (rotated && by == 1) right.emplace_back("one row late");
+         if (rotated) right.push_back(fmt::format("{} rows late, rotated", by));
+         if (rotated && by == bench.rows - 1) right.emplace_back("one row early");
+         if (rotated) right.push_back(fmt::format("{} rows early, rotated", bench.rows - by));
+         Plant plant = bench.Explained(actual, right);
+         if (bench.heads > 1) plant.besides = {fmt::format("at head {}", head)};
+         return plant;
+       }},
+      {"ChannelsOfARangeInAnotherOrder",
+       [](SeededRandom& random) {
+         RequantBench bench(random, false, true);
+         const Values golden = bench.Golden();
+         const std::int64_t length = random.Between(4, bench.channels / 2);
+         const std::int64_t first = random.Between(1, bench.channels - length - 1);
+         const bool rotated = random.Between(0, 1) == 0;
+         const std::int64_t by = random.Between(1, length - 1);
+         Values actual = golden;
+         for (std::size_t e = 0; e < golden.size(); ++e) {
+           const std::int64_t i = bench.Index(e, 2) - first;
+           if (i < 0 || i >= length) continue;
+           const std::int64_t from = rotated ? (i + length - by) % length : length - 1 - i;
+           actual[e] = golden[static_cast<std::size_t>(static_cast<std::int64_t>(e) + from - i)];
+         }
+         return bench.Explained(
+             actual,
+             {fmt::format("channels {} to {} {}", first, first + length - 1,
+                          rotated ? fmt::format("rotated by {}", by) : "in reverse order")});
+       }},
+      {"ChannelsInAnotherOrderWithinTiles",
+       [](SeededRandom& random) {
+         RequantBench bench(random, false, true);
+         const Values golden = bench.Golden();
+         const std::int64_t tile = random.Between(3, bench.channels / 3);
+         const std::int64_t by = random.Between(1, tile - 1);
+         Values actual = golden;
+         for (std::size_t e = 0; e < golden.size(); ++e) {
+           const std::int64_t i = bench.Index(e, 2);
+           if (i / tile >= bench.channels / tile) continue;
+           const std::int64_t from = i - i % tile + (i % tile + tile - by) % tile;
+           actual[e] = golden[static_cast<std::size_t>(static_cast<std::int64_t>(e) + from - i)];
+         }
+         return bench.Explained(actual,
+                                {fmt::format(" rotated by {} within each tile of {}", by, tile)});
+       }},
       {"PartHoldsAConstant",
        [](SeededRandom& random) {
          RequantBench bench(random, false, true);
