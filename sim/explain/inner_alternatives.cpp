@@ -57,6 +57,7 @@ constexpr std::array kOtherwise = std::to_array<Otherwise>({
      "the mean subtracted, as by a layer norm"},
     {Site::kPlusOne, "plus_one_omitted", "the 1 under the root left out", ""},
     {Site::kExactRoot, "exact", "", "an exact result in place of Newton's method"},
+    {Site::kHalved, "halving_omitted", "the halving behind the reciprocal left out", ""},
     {Site::kGate, "gate_omitted", "the gate left out", ""},
     {Site::kDecay, "no_decay", "the decay not applied", ""},
     {Site::kSharedHeads, "heads_by_remainder",
@@ -68,6 +69,8 @@ constexpr std::array kOtherwise = std::to_array<Otherwise>({
     {Site::kInitial, "initial_missing", "the initial state not loaded", ""},
     {Site::kClearedBetween, "carried",
      "the state not cleared, but carried from one sequence to the next", ""},
+    {Site::kChunkCarried, "chunk_not_carried",
+     "the state not carried from chunk to chunk: each begins with the initial one", ""},
 });
 
 class Catalogue {
@@ -230,6 +233,13 @@ class Catalogue {
         for (std::int64_t n = golden - 1; n >= std::max<std::int64_t>(golden - 24, 4); --n)
           push(n, fmt::format("state_of_{}_bits", n),
                fmt::format("a state of {} bits instead of {}", n, golden));
+        break;
+      case Site::kChunk:
+        for (std::int64_t n = 1; n <= asked.most; ++n)
+          push(n, fmt::format("chunks_of_{}", n),
+               fmt::format("chunks of {} instead of {}",
+                           n == 1 ? "one row" : fmt::format("{} rows", n), golden));
+        push(0, "row_by_row", fmt::format("row by row, not by chunks of {}", golden));
         break;
       case Site::kReset:
         for (std::int64_t n = 1; n < asked.most; n += n < 16 ? 1 : n < 128 ? 8 : n)

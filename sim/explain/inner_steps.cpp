@@ -97,8 +97,8 @@ Int128 Inner::ByReciprocal(Site reciprocal, Site last, Int128 e, Int128 denomina
     numerator = Int128{1} << step->number;
     shift += static_cast<int>(step->number) - bits;
   }
-  return Shift(last, e * Divide(reciprocal, numerator, denominator, RoundRule::kFloor), shift,
-               golden);
+  const Int128 product = e * Divide(reciprocal, numerator, denominator, RoundRule::kFloor);
+  return shift < 0 ? product << -shift : Shift(last, product, shift, golden);
 }
 
 std::vector<std::int32_t> Inner::Maxima(std::span<const std::int32_t> x) {

@@ -48,6 +48,7 @@ enum class Site : std::uint8_t {
   kRoot,
   kFactor,
   kHalving,
+  kHalved,
   kQuotient,
   kGate,
   // Recurrences.
@@ -65,6 +66,8 @@ enum class Site : std::uint8_t {
   kReset,
   kInitial,
   kClearedBetween,
+  kChunk,
+  kChunkCarried,
 };
 
 struct InnerStep {

@@ -73,10 +73,11 @@ void Normalized(const Params& params, std::span<const std::int32_t> x, Inner& in
   } else {
     root = RootOf(d, params.std_shift, params.eps, inner);
   }
+  const int halving = inner.Does(Site::kHalved, true) ? 1 : 0;
   for (std::size_t c = 0; c < d.size(); ++c)
     out[c] = Requantized(params,
-                         inner.ByReciprocal(Site::kFactor, Site::kHalving, d[c], root, numerator, 1,
-                                            RoundRule::kFloor) +
+                         inner.ByReciprocal(Site::kFactor, Site::kHalving, d[c], root, numerator,
+                                            halving, RoundRule::kFloor) +
                              params.bias[c],
                          c);
 }
@@ -113,10 +114,11 @@ void RmsnormRow(const RmsnormParams& params, std::span<const std::int32_t> x,
   Numbers d = Shifted(params, x);
   Centre(d, RoundRule::kHalfEven, false, inner);
   const std::int64_t root = RootOf(d, params.rms_shift, params.eps, inner);
+  const int halving = inner.Does(Site::kHalved, true) ? 1 : 0;
   const bool gated = !gate.empty() && inner.Does(Site::kGate, true);
   for (std::size_t c = 0; c < d.size(); ++c) {
     const Int128 norm = inner.ByReciprocal(Site::kFactor, Site::kHalving, d[c], root,
-                                           kIbertNumerator, 1, RoundRule::kFloor);
+                                           kIbertNumerator, halving, RoundRule::kFloor);
     const std::int64_t g = gated ? std::int64_t{gate[c]} - params.gate_zero : 1;
     out[c] = Requantized(params, norm * g, c);
   }

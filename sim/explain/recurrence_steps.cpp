@@ -18,6 +18,7 @@ struct HeadSequence {
   GatedChunk all;  // every row
   Codes query;     // of one head of the output, behind its zero point
   Codes initial;   // [dk, dv]
+  std::int64_t of_state = 0;
 };
 
 template <typename AnyRecurrence>
@@ -47,6 +48,9 @@ class RecurrencePieces final : public InnerPieces {
       out_heads_ = std::max(query_heads_, heads_.state);
     }
     size_ = ElementCount(program.Tensor(op.output).shape);
+    while (op.update.chunk != 0 && most_chunk_ < std::min<std::int64_t>(rows_, kMaxChunk) &&
+           Holds(most_chunk_ + 1))
+      ++most_chunk_;
   }
 
   std::int64_t Count() const override { return std::ssize(images_) * out_heads_; }
@@ -123,6 +127,7 @@ class RecurrencePieces final : public InnerPieces {
         neighbours ? ShareOf(head, out_heads_, heads_.state) : head % heads_.state;
     const std::int64_t on = heads_.decay > 1 ? inner.Number(Site::kDecayHead, 0, heads_.decay) : 0;
     HeadSequence sequence;
+    sequence.of_state = of_state;
     sequence.all = {.rows = rows_,
                     .keys = update.key_width,
                     .values = update.value_width,
@@ -155,11 +160,12 @@ class RecurrencePieces final : public InnerPieces {
   // The sequence's outputs; `state` is left behind its last row.
   std::vector<std::int64_t> RunSequence(const AnyRecurrence& op, const HeadSequence& sequence,
                                         std::int64_t head, Codes& state, Inner& inner) const {
-    const std::int64_t of_state = ShareOf(head, out_heads_, heads_.state);
-    const Multiplier scale = EntryFor(op.update.update, of_state);
+    const Multiplier scale = EntryFor(op.update.update, sequence.of_state);
     std::vector<std::int64_t> out;
-    if (op.update.chunk != 0) {
-      Chunks(op, sequence, head, scale, state, out);
+    const std::int64_t chunk =
+        op.update.chunk == 0 ? 0 : inner.Number(Site::kChunk, op.update.chunk, most_chunk_);
+    if (chunk != 0) {
+      Chunks(op, sequence, head, scale, chunk, state, inner, out);
     } else {
       const std::int64_t reset = inner.Number(Site::kReset, 0, rows_);
       const bool behind = !kReads || inner.Does(Site::kReadBehind, true);
@@ -246,14 +252,17 @@ class RecurrencePieces final : public InnerPieces {
 
   // By chunks only the operands differ: the golden operation is run on them.
   void Chunks(const AnyRecurrence& op, const HeadSequence& sequence, std::int64_t head,
-              Multiplier scale, Codes& state, std::vector<std::int64_t>& out) const {
+              Multiplier scale, std::int64_t length, Codes& state, Inner& inner,
+              std::vector<std::int64_t>& out) const {
+    const bool carried = inner.Does(Site::kChunkCarried, true);
     const auto part = [](const Codes& all, std::int64_t first, std::int64_t count,
                          std::int64_t rows) {
       const std::int64_t width = std::ssize(all) / rows;
       return Codes(all.begin() + first * width, all.begin() + (first + count) * width);
     };
-    for (std::int64_t first = 0; first < rows_; first += op.update.chunk) {
-      const std::int64_t count = std::min<std::int64_t>(op.update.chunk, rows_ - first);
+    for (std::int64_t first = 0; first < rows_; first += length) {
+      const std::int64_t count = std::min(length, rows_ - first);
+      if (!carried) state = sequence.initial;
       GatedChunk chunk = sequence.all;
       chunk.rows = count;
       chunk.key = part(sequence.all.key, first, count, rows_);
@@ -273,11 +282,28 @@ class RecurrencePieces final : public InnerPieces {
     }
   }
 
+  // Whether chunks of so many rows stay within the bounds of section 17.2.
+  bool Holds(std::int64_t rows) const {
+    const GatedUpdateParams& update = op_.update;
+    const Int128 key = Widest(program_.Tensor(op_.key).range, update.key_zero);
+    const Int128 value = Widest(program_.Tensor(op_.value).range, update.value_zero);
+    std::int64_t most = 0;
+    for (const Multiplier m : update.update) most = std::max<std::int64_t>(most, std::abs(m.m));
+    bool holds = (key * value * rows * most << kChunkGuard) <= Int128{1} << 62;
+    if constexpr (kReads) {
+      const ChunkBounds bounds = {rows, update.key_width,
+                                  Widest(program_.Tensor(op_.query).range, op_.query_zero),
+                                  static_cast<std::int64_t>(key), static_cast<std::int64_t>(value)};
+      holds = holds && LeastScoreShift(bounds, most) <= op_.score_shift;
+    }
+    return holds;
+  }
+
   const Program& program_;
   const AnyRecurrence op_;
   QuantRange range_;
   std::vector<Image> images_;
-  std::int64_t rows_ = 0, size_ = 0, out_heads_ = 1, query_heads_ = 1;
+  std::int64_t rows_ = 0, size_ = 0, out_heads_ = 1, query_heads_ = 1, most_chunk_ = 0;
   StateHeads heads_;
 };
 

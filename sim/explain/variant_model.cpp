@@ -91,7 +91,21 @@ std::optional<std::variant<T...>> Relative(const std::variant<T...>& params, std
 
 void Apply(const VariantModel::Change& change, Op& op) {
   const auto of_member = [&]<typename T>(const Field& field, T& member) {
+    if (change.what == What::kRotate && (change.field.empty() || field.name == change.field)) {
+      if constexpr (kIsVector<T>) {
+        if constexpr (!kIsVectorOfVariants<T>) {
+          const auto size = std::ssize(member);
+          if (size > 1 && (field.axis == Axis::kChannel || field.axis == Axis::kHead))
+            std::rotate(member.begin(), member.begin() + (change.number % size + size) % size,
+                        member.end());
+        }
+      }
+      return;
+    }
     if (field.name != change.field) return;
+    if constexpr (std::is_same_v<T, bool>) {
+      if (change.what == What::kToggle) member = !member;
+    }
     if (change.what == What::kZero) ForNumbers(member, [](auto& n) { n = 0; });
     if (change.what == What::kSet) {
       ForNumbers(member,
@@ -123,6 +137,22 @@ void Apply(const VariantModel::Change& change, Op& op) {
         }
       },
       op);
+}
+
+// Rows `late` late, those without another their own; of so many as there are, all the first one.
+void MoveRows(IntTensor& tensor, std::int64_t late) {
+  const std::int64_t rows = tensor.shape().front();
+  const std::int64_t width = ElementCount(tensor.shape()) / rows;
+  std::visit(
+      [&](auto& values) {
+        const auto own = values;
+        for (std::int64_t row = 0; row < rows; ++row) {
+          const std::int64_t from = late == rows ? 0 : row - late;
+          if (from < 0 || from >= rows) continue;
+          std::copy_n(own.begin() + from * width, width, values.begin() + row * width);
+        }
+      },
+      tensor.storage());
 }
 
 Shape WithImages(const Shape& shape, std::size_t images) {
@@ -161,6 +191,10 @@ class VariantModel::Suspects {
                    fmt::format("the row's sum divided out {} the product instead of {}",
                                Name(other), Name(member)));
       }
+    } else if constexpr (std::is_same_v<T, bool>) {
+      if (name == "causal")
+        Add(What::kToggle, name, 0, member ? "not_causal" : "causal",
+            member ? "later positions not masked" : "later positions masked");
     } else if constexpr (kIsVariant<T>) {
       Algorithm(name, member);
     } else if constexpr (kIsVectorOfVariants<T>) {
@@ -297,15 +331,19 @@ VariantModel::VariantModel(const Program& program, const Op& op, std::vector<Ten
       },
       op);
   AddSteps();
+  AddCodes();
+  AddLists();
+  AddRows();
   AddOutputRules();
 }
 
 void VariantModel::Add(const char* coordinate, Change change, std::string id, std::string phrase,
-                       int cost) {
+                       int cost, std::int64_t freedom) {
   for (std::size_t c = 0; c < coordinates_.size(); ++c) {
     if (coordinates_[c].name != coordinate) continue;
     changes_[c].push_back(std::move(change));
-    coordinates_[c].choices.push_back({std::move(id), std::move(phrase), cost, cost < 3, {}});
+    coordinates_[c].choices.push_back(
+        {std::move(id), std::move(phrase), cost, cost < 3, {}, freedom});
   }
 }
 
@@ -319,7 +357,7 @@ void VariantModel::AddEps(const std::string& field, std::int64_t stated) {
   const std::size_t images = std::clamp<std::size_t>(kElements / image, 1, inputs_.size());
   Program program = program_;
   const auto outputs = [&](std::int64_t eps) {
-    Apply({What::kSet, field, eps}, program.ops.front());
+    Apply({What::kSet, field, eps}, program);
     return RunImages(program, images);
   };
   const std::vector<std::int64_t> widest = outputs(0);
@@ -361,14 +399,27 @@ void VariantModel::AddEps(const std::string& field, std::int64_t stated) {
 std::vector<std::int64_t> VariantModel::RunImages(const Program& program,
                                                   std::size_t images) const {
   std::vector<std::int64_t> out;
-  FastBackend backend;
   for (std::size_t image = 0; image < images; ++image) {
-    const TensorMap values =
-        Execute(program, inputs_[image], static_cast<std::int64_t>(image), backend);
-    std::visit([&](const auto& list) { out.insert(out.end(), list.begin(), list.end()); },
-               values.at(OutputOf(program.ops.front())).storage());
+    const std::vector<std::int64_t> one = RunImage(program, image);
+    out.insert(out.end(), one.begin(), one.end());
   }
   return out;
+}
+
+std::vector<std::int64_t> VariantModel::RunImage(const Program& program, std::size_t image) const {
+  FastBackend backend;
+  const TensorMap values =
+      Execute(program, inputs_[image], static_cast<std::int64_t>(image), backend);
+  return std::visit(
+      [](const auto& list) { return std::vector<std::int64_t>(list.begin(), list.end()); },
+      values.at(OutputOf(program.ops.front())).storage());
+}
+
+void VariantModel::Apply(const Change& change, Program& program) {
+  if (change.what == What::kRows)
+    MoveRows(program.constants.find(change.field)->second, change.number);
+  else
+    explain::Apply(change, program.ops.front());
 }
 
 std::vector<std::int64_t> VariantModel::Run(const Hypothesis& point, bool limited) const {
@@ -380,10 +431,14 @@ std::vector<std::int64_t> VariantModel::Run(const Hypothesis& point, bool limite
     info->dtype = DType::kInt32;
     info->range = {INT32_MIN, INT32_MAX};
   }
-  for (std::size_t c = 0; c < changes_.size(); ++c)
-    Apply(changes_[c][point[c]], program.ops.front());
+  for (std::size_t c = 0; c < changes_.size(); ++c) Apply(changes_[c][point[c]], program);
   for (std::size_t c = 0; c < changes_.size(); ++c) {
     const Change& change = changes_[c][point[c]];
+    if (change.what == What::kCodes) {
+      const bool only = std::count(point.begin(), point.end(), 0) + 1 == std::ssize(point);
+      if (!only) return {};
+      return WithCodes(codes_[static_cast<std::size_t>(change.number)]);
+    }
     if (change.what != What::kStep) continue;
     // Of a large tensor, a step with another change takes too long for what it may tell.
     bool alone = true;

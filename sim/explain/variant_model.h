@@ -42,6 +42,10 @@ class VariantModel final : public OperationModel {
       kFirst,      // the first entry for all
       kAlgorithm,  // the alternative with this number, from the fields that it shares
       kStep,       // the inner steps with this number
+      kCodes,      // the function with this number, of an operation of single elements
+      kRotate,     // each entry of a list that of the channel so much further on; "": of all lists
+      kRows,       // the rows of a constant so many late
+      kToggle,
     };
     What what = What::kNothing;
     std::string field = {};
@@ -51,11 +55,23 @@ class VariantModel final : public OperationModel {
  private:
   class Suspects;
 
-  void Add(const char* coordinate, Change change, std::string id, std::string phrase, int cost = 2);
+  void Add(const char* coordinate, Change change, std::string id, std::string phrase, int cost = 2,
+           std::int64_t freedom = 0);
   // The inner steps that the outputs of some pieces ask for, in variant_steps.cpp.
   void AddSteps();
   std::vector<std::int64_t> RunSteps(const Op& op, std::span<const InnerStep> steps,
                                      bool limited) const;
+  // What a few outputs ask for, in variant_solved.cpp.
+  using Codes = std::map<std::int64_t, std::int64_t>;  // outputs by code, where they are others
+  void AddCodes();
+  void AddCodes(Codes codes, std::string id, std::string phrase, int cost, std::int64_t freedom);
+  Codes EveryCode(const std::string& input) const;
+  std::vector<std::int64_t> WithCodes(const Codes& codes) const;
+  void AddLists();
+  void AddRows();
+  std::int64_t GainInImage(const Change& change, std::size_t image) const;
+  static void Apply(const Change& change, Program& program);
+  std::vector<std::int64_t> RunImage(const Program& program, std::size_t image) const;
   void AddEps(const std::string& field, std::int64_t stated);
   void Compute(const Hypothesis& point, std::span<const std::int64_t> elements,
                std::span<std::int64_t> out, bool limited) const override;
@@ -67,6 +83,7 @@ class VariantModel final : public OperationModel {
   std::vector<std::vector<Change>> changes_;
   std::unique_ptr<InnerPieces> pieces_;
   std::vector<std::vector<InnerStep>> steps_;
+  std::vector<Codes> codes_;
   // Whole tensors, by hypothesis and whether they are limited.
   mutable std::map<std::pair<Hypothesis, bool>, std::vector<std::int64_t>> outputs_;
 };

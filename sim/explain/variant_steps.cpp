@@ -238,8 +238,7 @@ void VariantModel::AddSteps() {
       phrase += (phrase.empty() ? "" : ", and ") + step.phrase;
       freedom += step.number != 0 && step.how != InnerStep::How::kBits ? 1 : 0;
     }
-    Add("steps", {Change::What::kStep, "", std::ssize(steps_)}, id, phrase, one.Cost());
-    coordinates_.back().choices.back().freedom = freedom;
+    Add("steps", {Change::What::kStep, "", std::ssize(steps_)}, id, phrase, one.Cost(), freedom);
     steps_.push_back(std::move(one.steps));
   }
 }

@@ -37,6 +37,7 @@ std::vector<Kind> PartKinds();
 std::vector<Kind> SoftmaxKinds();
 std::vector<Kind> NormKinds();
 std::vector<Kind> RecurrenceKinds();
+std::vector<Kind> TableKinds();
 
 // An inner step done otherwise: where, and the rule or the number taken there.
 struct Fault {

@@ -53,7 +53,7 @@ mpz_class Normalized(const mpz_class& d, const mpz_class& root, const mpz_class&
   const mpz_class factor =
       Rounded(bits == 31 ? numerator : PowerOfTwo(bits), root, fault.Rule("factor", "floor"));
   if (bits == 30) return d * factor;
-  return Rounded(d * factor, PowerOfTwo(bits - 30), fault.Rule("halving", "floor"));
+  return Rounded(d * factor, PowerOfTwo(fault.at == "halved" ? 0 : bits - 30), "floor");
 }
 
 struct Setup {
@@ -65,6 +65,7 @@ struct Setup {
   bool gated = false;
   std::vector<Multiplier> scale;
   std::vector<std::int64_t> bias;
+  std::int64_t multiplier_on = 0, bias_on = 0;  // the entries of channels so far on
   std::vector<std::int32_t> weight;
   std::vector<std::int64_t> x, gate;
   int log2d = 0;
@@ -110,7 +111,7 @@ struct Setup {
     return d;
   }
   std::int64_t Requantized(const mpz_class& value, std::int64_t column) const {
-    const Multiplier m = scale[static_cast<std::size_t>(column)];
+    const Multiplier m = scale[static_cast<std::size_t>((column + multiplier_on) % Columns())];
     return Clamped(Rounded(value * Big(m.m), PowerOfTwo(m.shift), "half_up") + 3, -128, 127);
   }
   template <typename Params>
@@ -166,6 +167,8 @@ Plant Ibert(SeededRandom& random, bool wide, const Draw& draw) {
   Setup setup(random, wide);
   setup.root_shift = wide ? static_cast<int>(random.Between(12, 15)) : 0;
   const auto [fault, right] = draw(random, setup);
+  setup.multiplier_on = fault.Number("multiplier_list", 0);
+  setup.bias_on = fault.Number("bias_list", 0);
   std::vector<std::int64_t> actual;
   for (std::int64_t row = 0; row < setup.rows; ++row) {
     const auto d = Centred(setup.Shifted(row, 0), true, "half_even", fault);
@@ -175,7 +178,7 @@ Plant Ibert(SeededRandom& random, bool wide, const Draw& draw) {
     for (std::int64_t c = 0; c < setup.width; ++c)
       actual.push_back(setup.Requantized(
           Normalized(d[static_cast<std::size_t>(c)], root, PowerOfTwo(31), fault) +
-              Big(setup.bias[static_cast<std::size_t>(c)]),
+              Big(setup.bias[static_cast<std::size_t>((c + setup.bias_on) % setup.width)]),
           c));
   }
   auto params = setup.ParamsOf<IbertLayernormParams>();
@@ -307,6 +310,8 @@ std::vector<Kind> NormKinds() {
     const std::string of = scheme;
     add(scheme, "Factor", true,
         RoundedAt("factor", "floor", "the reciprocal of the root", {"floor", "half_up", "ceil"}));
+    add(scheme, "HalvingOmitted", false,
+        OtherAt("halved", "the halving behind the reciprocal left out"));
     add(scheme, "FactorBits", true, [](SeededRandom& random, const Setup&) -> Drawn {
       const std::int64_t bits = random.Between(30, 31) == 31 ? 30 : random.Between(32, 36);
       return {{"factor_bits", "", bits},
@@ -330,6 +335,23 @@ std::vector<Kind> NormKinds() {
       add(scheme, "MeanOmitted", false, OtherAt("mean_subtracted", "the mean not subtracted"));
       add(scheme, "MeanPadded", false, Padded("mean_count", "the mean taken by {} instead of"));
     }
+  }
+  for (const bool of_bias : {false, true}) {
+    const std::string list = of_bias ? "bias" : "multiplier";
+    add("Ibert", of_bias ? "BiasOfAnotherChannel" : "MultiplierOfAnotherChannel", false,
+        [list](SeededRandom& random, const Setup& setup) -> Drawn {
+          const std::int64_t n = random.Between(1, setup.width - 1);
+          const std::int64_t before = setup.width - n;
+          std::vector<std::string> right;
+          for (const char* which : {"further on", "before"}) {
+            const std::int64_t steps = *which == 'f' ? n : before;
+            right.push_back(steps == 1
+                                ? fmt::format("the {} of the {} channel", list,
+                                              *which == 'f' ? "next" : "previous")
+                                : fmt::format("the {} of the channel {} {}", list, steps, which));
+          }
+          return {{list + "_list", "", n}, right};
+        });
   }
   add("Gated", "Omitted", false, OtherAt("gate", "the gate left out"));
   add("Ivit", "Newton", false, [](SeededRandom& random, const Setup&) -> Drawn {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "sim/explain/op_models.h"
 #include "tests/explain/oracle.h"
 #include "tests/explain/plants.h"
 
@@ -55,6 +56,16 @@ struct Sequences {
       decay.push_back(Drawn(random, rows * heads, 150, 255));
       past.push_back(Drawn(random, heads * keys * values, -3000, 3000));
     }
+  }
+
+  void ByChunksOf(int rows_of_one) {
+    update.chunk = op.update.chunk = rows_of_one;
+    op.score_shift = 2;
+  }
+
+  void UpdateBy(int shift) {
+    for (Multiplier& m : update.update) m.shift = shift;
+    op.update = update;
   }
 
   static Values Drawn(SeededRandom& random, std::int64_t count, std::int64_t low,
@@ -147,6 +158,48 @@ struct Sequences {
     }
   }
 
+  // By chunks, with chunks of another length or with a state that is not carried on.
+  Values ByChunks(const Program& program, const std::vector<TensorMap>& inputs,
+                  const Fault& fault) const {
+    Values out;
+    for (const TensorMap& image : inputs) {
+      const std::int64_t piece = fault.at == "not_carried" ? update.chunk : rows;
+      for (std::int64_t first = 0; first < rows; first += piece) {
+        const std::int64_t count = std::min(piece, rows - first);
+        Program part = program;
+        std::visit(
+            [&](auto& one) {
+              if constexpr (requires { one.update; })
+                one.update.chunk = static_cast<int>(fault.Number("chunk", update.chunk));
+            },
+            part.ops.front());
+        TensorMap tensors;
+        for (const auto& [name, tensor] : image) {
+          if (name == "s") {
+            tensors.emplace(name, tensor);
+            continue;
+          }
+          const auto& all = tensor.As<std::int16_t>();
+          const std::int64_t width = tensor.shape()[1];
+          tensors.emplace(
+              name, IntTensor({count, width},
+                              std::vector<std::int16_t>(all.begin() + first * width,
+                                                        all.begin() + (first + count) * width)));
+        }
+        for (TensorInfo& spec : part.tensors)
+          if (spec.name != "s" && spec.name != "y") spec.shape[0] = count;
+        TensorInfo& output = part.tensors.back();
+        if (output.shape.size() == 2) output.shape[0] = count;
+        GoldenBackend backend;
+        const TensorMap results = Execute(part, tensors, 0, backend);
+        const WideTensor y = Widen(results.at("y"));
+        if (output.shape.size() == 2 || first + count == rows)
+          out.insert(out.end(), y.values.begin(), y.values.end());
+      }
+    }
+    return out;
+  }
+
   Plant Explained(const Fault& fault, std::vector<std::string> right, bool state_only) const {
     const auto tensor = [](const Values& list, Shape shape) {
       return IntTensor(std::move(shape), std::vector<std::int16_t>(list.begin(), list.end()));
@@ -188,9 +241,12 @@ struct Sequences {
       inputs.push_back(std::move(image));
     }
     return ExplainOutputs(
-        program, inputs, Readout(fault, state_only), std::move(right),
-        fmt::format("{} x {} rows, {} heads of {} x {}, {} queries; {} {} {}", images, rows, heads,
-                    keys, values, query_heads, fault.at, fault.rule, fault.number));
+        program, inputs,
+        update.chunk == 0 ? Readout(fault, state_only) : ByChunks(program, inputs, fault),
+        std::move(right),
+        fmt::format("{} x {} rows, {} heads of {} x {}, {} queries, chunk {}; {} {} {}", images,
+                    rows, heads, keys, values, query_heads, update.chunk, fault.at, fault.rule,
+                    fault.number));
   }
 };
 
@@ -252,7 +308,34 @@ std::vector<Kind> RecurrenceKinds() {
     add(named("Once", "StateOnce"), state, other("once", "rounded once, as a sum"));
     add(named("Carried", "StateCarried"), state, other("carried", "the state not cleared, but"));
     add(named("Initial", "StateInitial"), state, other("initial", "the initial state not loaded"));
+    kinds.push_back({named("Wraps", "StateWraps"), [state](SeededRandom& random) {
+                       Sequences sequences(random);
+                       sequences.UpdateBy(15);  // so that states leave their range
+                       return sequences.Explained(
+                           {"wrap", "", 1}, {"a state that wraps where it should saturate"}, state);
+                     }});
+    const auto add_chunk = [&](const char* name, const Draw& draw) {
+      kinds.push_back({name, [state, draw](SeededRandom& random) {
+                         Sequences sequences(random);
+                         sequences.ByChunksOf(static_cast<int>(random.Between(4, 16)));
+                         const auto [fault, right] = draw(random, sequences);
+                         return sequences.Explained(fault, right, state);
+                       }});
+    };
+    add_chunk(named("ChunkLength", "StateChunkLength"),
+              [](SeededRandom& random, const Sequences& sequences) -> Drawn {
+                std::int64_t n = random.Between(2, 16);
+                if (n == sequences.update.chunk) ++n;
+                return {
+                    {"chunk", "", n},
+                    {fmt::format("chunks of {} rows instead of {}", n, sequences.update.chunk)}};
+              });
+    add_chunk(named("ChunkNotCarried", "StateChunkNotCarried"),
+              other("not_carried", "the state not carried from chunk to chunk"));
   }
+  add("Sharing", false, [](SeededRandom&, const Sequences&) -> Drawn {
+    return {{"sharing", "", 1}, {"the head by the remainder, not the neighbour"}};
+  });
   add("Reset", false, reset);
   add("Narrowed", false, rounding("narrowed", "the state, narrowed for the readout,"));
   add("ReadBefore", false, other("read_before", "the state read before its update"));

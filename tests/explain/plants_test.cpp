@@ -78,6 +78,8 @@ INSTANTIATE_TEST_SUITE_P(Softmax, PlantedKind, ::testing::ValuesIn(SoftmaxKinds(
                          [](const auto& test) { return test.param.name; });
 INSTANTIATE_TEST_SUITE_P(Norm, PlantedKind, ::testing::ValuesIn(NormKinds()),
                          [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(Table, PlantedKind, ::testing::ValuesIn(TableKinds()),
+                         [](const auto& test) { return test.param.name; });
 INSTANTIATE_TEST_SUITE_P(Recurrence, PlantedKind, ::testing::ValuesIn(RecurrenceKinds()),
                          [](const auto& test) { return test.param.name; });
 
