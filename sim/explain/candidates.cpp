@@ -19,7 +19,9 @@ std::uint64_t SignatureOf(std::span<const std::uint8_t> agreement) {
 class Finder {
  public:
   Finder(const Comparison& comparison, const Sample& sample)
-      : comparison_(comparison), sample_(sample), coarse_(comparison, 384, 192, 192) {}
+      : comparison_(comparison),
+        sample_(sample),
+        coarse_(comparison, Some(comparison, 384), Some(comparison, 192), Some(comparison, 192)) {}
 
   std::vector<Candidate> Find() {
     std::vector<Candidate> singles = Singles();
@@ -35,6 +37,10 @@ class Finder {
 
  private:
   const Model& model() const { return comparison_.model(); }
+  // Fewer of an operation that takes long.
+  static std::int64_t Some(const Comparison& comparison, double count) {
+    return static_cast<std::int64_t>(count * std::min(1.0, 100 / comparison.model().Cost()));
+  }
 
   bool Perfect(const std::vector<Candidate>& sorted) const {
     return !sorted.empty() &&

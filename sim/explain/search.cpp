@@ -228,14 +228,15 @@ Explanation Explain(const Model& model, std::span<const std::int64_t> actual, st
   const double all = static_cast<double>(result.mismatches);
   double score = 0;
   double net = 0;
-  bool final = false;  // a rule that needs no more than a number gives everything
+  constexpr double kMany = 64;  // mismatches that two numbers do not explain by chance
+  bool final = false;           // a rule of few numbers gives everything
   if (!counted.empty()) {
     const Candidate& best = counted.front().candidate;
     score = Score(comparison, best);
     const double least = best.cost > kPlain ? kExplainsFarFetched : kExplains;
     if (best.tally.net() >= least * all) {
       net = best.tally.net();
-      final = net == all && best.freedom < 2;
+      final = net == all && (best.freedom < 2 || (best.freedom == 2 && all >= kMany));
       result.verdict = Explanation::Verdict::kExplained;
       result.explained = result.findings[0].explained;
       result.broken = result.findings[0].broken;
@@ -246,7 +247,9 @@ Explanation Explain(const Model& model, std::span<const std::int64_t> actual, st
   if (!final) {
     const std::optional<Mixture> regions = FindRegions(comparison, sample, candidates, where);
     const double gain = regions ? static_cast<double>(regions->explained - regions->broken) : 0;
-    if (regions && gain >= kExplainsFarFetched * all &&
+    // Parts that explain less than one rule with few numbers are none.
+    const bool enough = gain >= kExplainsFarFetched * all && (result.freedom > 3 || gain >= net);
+    if (regions && enough &&
         gain - Penalty(comparison, regions->cost) - static_cast<double>(regions->freedom) > score) {
       net = gain;
       result.verdict = Explanation::Verdict::kRegions;
@@ -260,7 +263,7 @@ Explanation Explain(const Model& model, std::span<const std::int64_t> actual, st
   // One rule that nearly all follow is better than none.
   constexpr double kNearlyAll = 0.95;
   constexpr double kSomeMismatches = 8;  // fewer are no distribution
-  if (net < kNearlyAll * all && all >= kSomeMismatches) {
+  if (net < std::min(kNearlyAll * all, all - 1) && all >= kSomeMismatches) {
     if (std::optional<std::vector<std::string>> lines = FloorOrCeil(comparison)) {
       result.verdict = Explanation::Verdict::kUnexplained;
       result.explained = result.broken = result.freedom = 0;
