@@ -9,10 +9,8 @@ namespace {
 namespace fs = std::filesystem;
 using testing::kSourceDir;
 
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef QSIM_SANITIZED_MEMORY
 constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-constexpr bool kSanitized = __has_feature(address_sanitizer);
 #else
 constexpr bool kSanitized = false;
 #endif

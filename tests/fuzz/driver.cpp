@@ -59,7 +59,7 @@ void Watch() {
   std::uint64_t pages = 0;
   status >> pages;
   const rlim_t most = pages * 4096 + kBytes;
-#ifndef __SANITIZE_ADDRESS__  // takes memory of its own
+#ifndef QSIM_SANITIZED_MEMORY  // takes memory of its own
   const rlimit limit = {most, most};
   ::setrlimit(RLIMIT_DATA, &limit);
 #else
