@@ -9,10 +9,12 @@ Prints the share of each file and what no test runs. tests/golden/uncovered.txt 
 no test runs and nobody explains; 2 wrong usage or a failed build; 77 without clang or llvm-cov.
 """
 import argparse
+import bisect
 import concurrent.futures
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +34,36 @@ def explained():
             place, why = line.rsplit(" | ", 1)
             reasons[place] = why
     return reasons
+
+
+def chosen_lines(source):
+    """Lines of what `if constexpr` chooses, with its else: clang 14 gives them counts of others."""
+    code = re.sub(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])\'|//[^\n]*', lambda m: " " * len(m[0]), source)
+
+    def behind(at, closes):
+        """Behind the bracket or semicolon that ends what begins at `at`."""
+        depth = 0
+        while True:
+            depth += (code[at] in "({[") - (code[at] in ")}]")
+            at += 1
+            if depth == 0 and code[at - 1] in closes:
+                return at
+
+    rows = set()
+    for match in re.finditer(r"if constexpr\s*", code):
+        at = behind(match.end(), ")")
+        while True:
+            begin = at + len(code[at:]) - len(code[at:].lstrip())
+            at = behind(begin, "}" if code[begin] == "{" else ";")
+            first, last = (code.count("\n", 0, place) + 1 for place in (begin, at))
+            rows |= set(range(first + (code[begin] == "{"), last + 1))
+            other = re.match(r"\s*else\b(?!\s*if constexpr)\s*(if\s*(?=\())?", code[at:])
+            if not other:
+                break
+            at += other.end()
+            if other[1]:
+                at = behind(at, ")")
+    return rows
 
 
 def measure(build, jobs):
@@ -99,21 +131,28 @@ def main():
                 compiled |= rows
             else:
                 never.update({row: first for row in rows})
+    by_compiler = {}
     lines, branches = {}, {}  # place -> whether it ran, in any instance
     path = None
     for record in lcov.splitlines():
         what, _, rest = record.partition(":")
         if what == "SF":
             path = inside(rest)
+            if path:
+                by_compiler[path] = chosen_lines((ROOT / path).read_text())
         elif what == "DA" and path:
             line, number = (int(n) for n in rest.split(",")[:2])
-            if (path, line) not in compiled:
+            if (path, line) not in compiled and line not in by_compiler[path]:
                 lines[path, line] = lines.get((path, line), False) or number > 0
     for file in data["files"]:
         path = inside(file["filename"])
+        starts = [segment[:2] for segment in file["segments"]]
         for first, column, _, _, taken, not_taken, *_ in file.get("branches", []) if path else []:
             # Beside every enumerator, a switch has a branch for none of them.
             line = text(path, first)
+            # Where it came by and took neither side, the compiler knows the condition.
+            if taken + not_taken == 0 and file["segments"][bisect.bisect_right(starts, [first, column]) - 1][2] > 0:
+                continue
             if (path, first) in compiled or "if constexpr" in line or line.startswith("switch ("):
                 continue
             for side, number in (("true", taken), ("false", not_taken)):
@@ -124,13 +163,15 @@ def main():
     for table in (lines, branches):
         for key in sorted(k for k, yes in table.items() if not yes):
             start = never.get(key[:2])
-            happened = "run" if start or table is lines else key[3]
             line = start or key[1]
-            missing.setdefault(f"{key[0]}: {text(key[0], line)}", f"never {happened}, {key[0]}:{line}")
+            what = "never run" if start or table is lines else f"never {key[3]} from column {key[2]} on"
+            place = missing.setdefault(f"{key[0]}: {text(key[0], line)}", [f"{key[0]}:{line}"])
+            if what not in place:
+                place.append(what)
     reasons = explained()
     for place, what in missing.items():
         if place not in reasons:
-            print(f"{what}: {place.split(': ', 1)[1]}")
+            print(f"{', '.join(what)}: {place.split(': ', 1)[1]}")
     shares = [100 * sum(t.values()) / len(t) for t in (lines, branches)]
     lost = set(missing) - set(reasons)
     print(f"[ coverage ] golden/: {shares[0]:.2f} % of {len(lines)} lines, {shares[1]:.2f} % of {len(branches)} branches; "

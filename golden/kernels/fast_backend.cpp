@@ -147,7 +147,6 @@ struct FastBackend::Kernel {
     const IntTensor& in = run.Value(op.input);
     const std::vector<Multiplier> reciprocals = op.Reciprocals(run);
     const auto rows = static_cast<std::int64_t>(reciprocals.size());
-    if (rows == 0) return false;
     const std::int64_t width = in.size() / rows;
     const std::vector<std::int32_t> zero = {0};
     RequantizeParams params;
@@ -346,11 +345,7 @@ struct FastBackend::Kernel {
     const IntTensor& in = run.Value(op.input);
     const TensorInfo info = run.Info(op.output);
     const auto width = static_cast<std::size_t>(in.shape().back());
-    const QuantRange codes = run.Info(op.input).range;
     const bool shift = op.mode == OperandMode::kShift;
-    if (info.dtype != DType::kInt32 || (shift && (codes.qmin < 0 || codes.qmax > 16))) return false;
-    const std::int64_t most = shift ? 1 << 15 : std::max(-codes.qmin, codes.qmax);
-    if (most * static_cast<std::int64_t>(width) > INT32_MAX) return false;
     IntTensor out(info.dtype, info.shape);
     std::visit(
         [&]<typename T>(const std::vector<T>& values) {

@@ -150,7 +150,7 @@ std::int64_t Deeploy(const DeeployLayernormParams& params, const LayernormParams
   std::int64_t saturated = 0;
   // Products of 32-bit weights stay within 63 bits.
   const bool small = channels <= kMostChannels && Small(input, params.input_zero, 0);
-  by_reference = by_reference || !small;
+  if (!small) by_reference = true;
   for (std::size_t row = 0; row < rows.count(); ++row) {
     const auto y = rows.Of(out, row);
     if (!small) {

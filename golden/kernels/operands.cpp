@@ -91,7 +91,6 @@ RightOperand PackRight(MatrixView<const std::int8_t> rhs, Group group, bool nega
 }
 
 void AddBlocks(MatrixView<const std::int8_t> rhs, RightOperand& packed) {
-  if (!packed.block_sums.empty()) return;
   const auto width = static_cast<std::size_t>(packed.padded);
   const auto blocks = static_cast<std::size_t>((rhs.rows + kBlock - 1) / kBlock);
   packed.block_sums.assign(blocks * width, 0);

@@ -55,11 +55,9 @@ std::int64_t StateReadout(std::span<const std::int32_t> query, std::span<const s
     for (std::size_t k = 0; k < query.size(); ++k) {
       const std::int64_t narrow =
           RoundShift(std::int64_t{state[k * out.size() + v]}, params.state_shift, params.rounding);
-      std::int64_t product = 0;
-      Require(
-          !__builtin_mul_overflow(std::int64_t{query[k]} - params.query_zero, narrow, &product) &&
-              !__builtin_add_overflow(sum, product, &sum),
-          "StateReadout: a sum leaves 64 bits");
+      // At most (2^32 - 1) 2^31.
+      const std::int64_t product = (std::int64_t{query[k]} - params.query_zero) * narrow;
+      Require(!__builtin_add_overflow(sum, product, &sum), "StateReadout: a sum leaves 64 bits");
     }
     out[v] = RequantizeValue(sum, params.scale, 0, params.zero, params.rounding, params.range,
                              &saturated);

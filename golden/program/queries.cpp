@@ -72,11 +72,10 @@ Accumulator* AccumulatorOf(Op& op) { return FindAccumulator<Op, Accumulator>(op)
 std::optional<LinearOperands> LinearOperandsOf(const Op& op) {
   LinearOperands linear;
   linear.weight = WeightOf(op);
-  if (linear.weight.empty() || AccumulatorOf(op) == nullptr || InputsOf(op).size() != 1)
-    return std::nullopt;
+  if (linear.weight.empty() || InputsOf(op).size() != 1) return std::nullopt;
   ForEachParameterOf(op, [&]<typename T>(const Field& field, const T& member) {
     if constexpr (std::is_same_v<T, std::string>) {
-      if (field.role == Role::kReads && linear.input.empty()) linear.input = member;
+      if (field.role == Role::kReads) linear.input = member;
       if (field.role == Role::kBias) linear.bias = member;
     } else if constexpr (std::is_same_v<T, std::vector<std::int32_t>>) {
       if (field.role == Role::kInputZero) linear.weight_zero = member;
@@ -120,8 +119,8 @@ std::int64_t ChunkRows(const Program& program) {
 bool SuitsAnyGrid(const Op& op) {
   bool suits = std::holds_alternative<LookupOp>(op);  // its rows are codes of that grid
   ForEachParameterOf(op, [&](const Field& field, const auto& /*member*/) {
-    suits = suits || field.role == Role::kMultiplier || field.role == Role::kOutputZero ||
-            field.role == Role::kAddend || field.role == Role::kTable;
+    suits = suits || field.role == Role::kMultiplier || field.role == Role::kAddend ||
+            field.role == Role::kTable;
   });
   return suits;
 }

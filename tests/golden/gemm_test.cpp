@@ -417,12 +417,14 @@ TEST(Gemm, MisuseThrows) {
   expect_bad({.lhs_zero = -129});
   expect_bad({.acc = {15, AccPolicy::kWrap}});
   expect_bad({.acc = {33, AccPolicy::kWrap}});
-  const std::vector<std::int32_t> three(3), big = {128};
+  const std::vector<std::int32_t> three(3), big = {128}, small = {-129};
   expect_bad({.bias = three});
   expect_bad({.rhs_zero = three});
   expect_bad({.rhs_zero = big});
+  expect_bad({.rhs_zero = small});
   const GemmParams plain;
   EXPECT_THROW(Gemm(s, s, plain, {out.data(), 1, 2, 2, 1}), std::invalid_argument);
+  EXPECT_THROW(Gemm(s, s, plain, {out.data(), 2, 1, 2, 1}), std::invalid_argument);
   EXPECT_THROW(Gemm(s, {bytes.data(), 1, 2, 2, 1}, plain, view), std::invalid_argument);
   const GemmParams shift{.mode = OperandMode::kShift};
   EXPECT_THROW(Gemm(u, s, shift, {out.data(), 1, 2, 2, 1}), std::invalid_argument) << "code 17";
@@ -450,6 +452,7 @@ TEST(Gemm, NamesRoundTrip) {
   }
   EXPECT_EQ(FromName<AccPolicy>("clip"), std::nullopt);
   EXPECT_EQ(FromName<OperandMode>("clip"), std::nullopt);
+  EXPECT_EQ(Name(static_cast<AccPolicy>(99)), "");
 }
 
 }  // namespace

@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <limits>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "golden/kernels/gemm.h"
 #include "golden/kernels/instruction_set.h"
 #include "golden/kernels/norms.h"
 #include "golden/kernels/ratios.h"
+#include "golden/kernels/recurrence.h"
 #include "golden/kernels/softmax.h"
 #include "golden/kernels/vectors.h"
 #include "tests/namespaces.h"
@@ -129,20 +131,56 @@ TEST_P(Kernels, TheLongestProduct) {
   const std::vector<std::uint8_t> lhs(static_cast<std::size_t>(depth), 255);
   const std::vector<std::int8_t> rhs_data(static_cast<std::size_t>(depth * n), -128);
   const MatrixView<const std::int8_t> rhs = {rhs_data.data(), depth, n, n, 1};
+  // With the bias a sum leaves 32 bits; zero points, of all columns or of each, bring it back.
+  const std::vector<std::int32_t> least(3, INT32_MIN), zeros = {-127, 0, 3}, zero = {-128},
+                                                       most = {127}, none;
+  const auto compare = [&](const GemmParams& params) {
+    std::vector<std::int32_t> expected(3), out(3);
+    AccRange expected_seen, seen;
+    const MatrixView<const std::uint8_t> view = {lhs.data(), 1, depth, depth, 1};
+    Gemm(view, rhs, params, {expected.data(), 1, n, n, 1}, &expected_seen);
+    kernels::Gemm(view, rhs, params, {out.data(), 1, n, n, 1}, &seen);
+    EXPECT_EQ(out, expected);
+    EXPECT_EQ(seen.min, expected_seen.min);
+    EXPECT_EQ(seen.max, expected_seen.max);
+  };
   for (const AccPolicy policy : {AccPolicy::kWrap, AccPolicy::kSaturate}) {
-    for (const int bits : {16, 31, 32}) {
-      GemmParams params;
-      params.acc = {bits, policy};
-      std::vector<std::int32_t> expected(3), out(3);
-      AccRange expected_seen, seen;
-      Gemm(MatrixView<const std::uint8_t>{lhs.data(), 1, depth, depth, 1}, rhs, params,
-           {expected.data(), 1, n, n, 1}, &expected_seen);
-      kernels::Gemm(MatrixView<const std::uint8_t>{lhs.data(), 1, depth, depth, 1}, rhs, params,
-                    {out.data(), 1, n, n, 1}, &seen);
-      EXPECT_EQ(out, expected);
-      EXPECT_EQ(seen.min, expected_seen.min);
-      EXPECT_EQ(seen.max, expected_seen.max);
-    }
+    for (const int bits : {16, 31, 32}) compare({.acc = {bits, policy}});
+    for (const std::vector<std::int32_t>& of : {none, zero, zeros})
+      compare({.bias = least, .rhs_zero = of, .acc = {32, policy}});
+    compare({.rhs_zero = most, .acc = {32, policy}});
+  }
+}
+
+// Views with steps between rows and columns, both of the operands and of the result.
+TEST_P(Kernels, ProductsOfSteppedViews) {
+  const std::int64_t m = 5, k = 37, n = 300;
+  std::vector<std::int8_t> lhs_data(static_cast<std::size_t>(2 * m * k)),
+      rhs_data(static_cast<std::size_t>(2 * k * n));
+  for (auto& v : lhs_data) v = static_cast<std::int8_t>(Draw(-128, 127));
+  for (auto& v : rhs_data) v = static_cast<std::int8_t>(Draw(-128, 127));
+  const MatrixView<const std::int8_t> lhs = {lhs_data.data(), m, k, 2 * k, 2},
+                                      rhs = {rhs_data.data(), k, n, 2 * n, 2};
+  std::vector<std::int32_t> expected(static_cast<std::size_t>(m * n)), out(expected.size());
+  Gemm(lhs, rhs, {}, {expected.data(), m, n, 1, m});
+  kernels::Gemm(lhs, rhs, {}, {out.data(), m, n, 1, m});
+  EXPECT_EQ(out, expected);
+}
+
+TEST_P(Kernels, ProductsOfNothing) {
+  const std::int8_t byte = 1;
+  const std::vector<std::int32_t> bias = {5};
+  for (const auto& [m, k, n] : {std::tuple(0, 1, 1), std::tuple(1, 0, 1), std::tuple(1, 1, 0)}) {
+    GemmParams params;
+    if (n == 1) params.bias = bias;
+    const MatrixView<const std::int8_t> lhs = {&byte, m, k, k, 1}, rhs = {&byte, k, n, n, 1};
+    std::int32_t expected = 7, out = 7;
+    AccRange expected_seen, seen;
+    Gemm(lhs, rhs, params, {&expected, m, n, n, 1}, &expected_seen);
+    kernels::Gemm(lhs, rhs, params, {&out, m, n, n, 1}, &seen);
+    EXPECT_EQ(out, expected);
+    EXPECT_EQ(seen.max, expected_seen.max);
+    EXPECT_FALSE(kernels::GemmInto(lhs, rhs, params, [](auto...) { FAIL(); }));
   }
 }
 
@@ -287,6 +325,7 @@ std::vector<SoftmaxParams> AllSoftmaxes() {
           TfliteSoftmaxParams{1 << 30, 24, -300, 8},
           TfliteSoftmaxParams{1 << 30, 22, -60, 16},
           IsoftmaxParams{3, 40, 90000, 29, 256, -128},
+          IsoftmaxParams{3, 0, 100, 29, 256, -128},  // some exponentials exceed the maximum's
           table};
 }
 
@@ -369,6 +408,82 @@ TEST_P(Kernels, NormRows) {
           << i;
       ASSERT_EQ(both, twice(expected)) << i << (gated ? " gated" : "") << " width " << width;
     }
+  }
+}
+
+// Beyond what 64 bits are proven for, the specification computes, and that is said.
+TEST_P(Kernels, NormsBeyond64BitsAreTheSpecifications) {
+  const QuantRange wide = {-(1 << 26), 1 << 26}, narrow = RangeOf<std::int16_t>(),
+                   range = RangeOf<std::int8_t>();
+  const std::vector<std::int32_t> x = {1 << 26, -5, 70000, 3}, gate = {3, 1 << 26, -9, 1},
+                                  small = {3, 4, -70, 9};
+  std::vector<std::int32_t> expected(4), out(4);
+  const auto layernorm = [&](const std::vector<std::int32_t>& row, QuantRange input,
+                             const LayernormParams& params) {
+    bool by_reference = false;
+    const std::int64_t saturated = Layernorm(row, params, range, expected);
+    EXPECT_EQ(kernels::LayernormOf(row, 4, params, input, range, out, by_reference), saturated);
+    EXPECT_EQ(out, expected);
+    return by_reference;
+  };
+  const DeeployLayernormParams deeploy{0, {5, -6, 7, 0}, {100, 200, -300, 1 << 20}, 8, 0, false};
+  EXPECT_FALSE(layernorm(small, narrow, deeploy));
+  EXPECT_TRUE(layernorm(x, wide, deeploy));
+  IvitLayernormParams ivit;
+  ivit.bias = {1, 2, 3, 4};
+  ivit.scale = {{1 << 20, 60}};
+  ivit.zero = {0};
+  EXPECT_FALSE(layernorm(small, narrow, ivit));
+  ivit.eps = std::int64_t{1} << 62;
+  EXPECT_TRUE(layernorm(small, narrow, ivit));
+
+  RmsnormParams rms;
+  rms.scale = {{1 << 10, 40}};
+  rms.zero = {1};
+  const auto rmsnorm = [&](const std::vector<std::int32_t>& row, QuantRange input,
+                           const std::vector<std::int32_t>& factors, QuantRange of_gate) {
+    bool by_reference = false;
+    const std::int64_t saturated = Rmsnorm(row, factors, rms, range, expected);
+    EXPECT_EQ(kernels::RmsnormOf(row, factors, 4, rms, input, of_gate, range, out, by_reference),
+              saturated);
+    EXPECT_EQ(out, expected);
+    return by_reference;
+  };
+  EXPECT_FALSE(rmsnorm(small, narrow, small, narrow));
+  EXPECT_TRUE(rmsnorm(x, wide, small, narrow));
+  EXPECT_TRUE(rmsnorm(small, narrow, gate, wide));
+  rms.eps = std::int64_t{1} << 62;
+  EXPECT_TRUE(rmsnorm(small, narrow, {}, narrow));
+}
+
+// States of any width after some rows, and every sum on the way, of small and of large factors.
+TEST_P(Kernels, StatesOfRecurrences) {
+  for (int i = 0; i < 200; ++i) {
+    const int keys = Draw(1, 5), values = Draw(1, 40);
+    const std::int32_t largest = i % 2 == 0 ? 127 : 32767;
+    const GatedUpdateParams params{.key_width = keys,
+                                   .value_width = values,
+                                   .key_zero = Corner(-largest, largest),
+                                   .value_zero = Corner(-largest, largest),
+                                   .decay_zero = -1,
+                                   .update = {{Corner(-65535, 65535), Draw(0, 40)}},
+                                   .rounding = static_cast<Rounding>(Draw(0, 4))};
+    const QuantRange range = RangeOf<std::int32_t>();
+    std::vector<std::int32_t> expected = Row(keys * values, range.qmin, range.qmax);
+    kernels::GatedStates states(params, {.decay_width = keys}, range, expected);
+    AccRange expected_seen, seen;
+    std::int64_t saturated = 0;
+    for (int row = 0; row < 3; ++row) {
+      const auto key = Row(keys, -largest, largest), value = Row(values, -largest, largest),
+                 decay = Row(keys, -1, 255);
+      states.Update(key, value, decay, row == 1 ? nullptr : &seen);
+      saturated += GatedUpdate({key, value, decay}, params, params.update.front(), range, expected,
+                               row == 1 ? nullptr : &expected_seen);
+      ASSERT_EQ(states.States(), expected) << i;
+    }
+    EXPECT_EQ(states.saturated(), saturated);
+    EXPECT_EQ(seen.min, expected_seen.min);
+    EXPECT_EQ(seen.max, expected_seen.max);
   }
 }
 

@@ -13,6 +13,7 @@
 #include "golden/ops/layernorm.h"
 #include "golden/ops/layernorm/fqvit.h"
 #include "golden/ops/multiply.h"
+#include "golden/ops/recurrence.h"
 #include "golden/ops/requant/cmsisnn.h"
 #include "golden/ops/requant/deeploy.h"
 #include "golden/ops/requant/ibert.h"
@@ -20,6 +21,8 @@
 #include "golden/ops/requant/scheme.h"
 #include "golden/ops/requant/tflite.h"
 #include "golden/ops/requant/tosa.h"
+#include "golden/ops/residual_add.h"
+#include "golden/ops/rmsnorm.h"
 #include "golden/ops/row_divide.h"
 #include "golden/ops/softmax.h"
 #include "golden/ops/table.h"
@@ -70,6 +73,17 @@ TEST(ParameterLimits, Gelu) {
   shift.x0 = -4;
   ExpectField("output_bits", shift, &ShiftGeluParams::output_bits, 1, 32, CheckShiftGelu);
   ExpectField("n", shift, &ShiftGeluParams::n, 0, 30, CheckShiftGelu);
+  // x (... + q_1) leaves 64 bits at either end.
+  for (const std::int64_t q_1 : {Two(62), -Two(62)}) {
+    ita.q_1 = q_1;
+    std::int32_t out = 0;
+    for (const std::int32_t x : {INT32_MAX, INT32_MIN})
+      EXPECT_THROW(Gelu({&x, 1}, ita, {}, {&out, 1}), std::invalid_argument);
+  }
+  for (const GeluKind kind : AllOf<GeluKind>()) {
+    const bool narrow = kind == GeluKind::kIta || kind == GeluKind::kShiftGelu;
+    EXPECT_EQ(MostGeluInputBits(kind), narrow ? 8 : 16) << Name(kind);
+  }
 }
 
 TEST(ParameterLimits, RequantizersByThemselves) {
@@ -281,6 +295,7 @@ TEST(ParameterLimits, SizesOfAProduct) {
   EXPECT_THROW(product(-1, 1, 1), std::invalid_argument);
   EXPECT_THROW(product(1, -1, 1), std::invalid_argument);
   EXPECT_THROW(product(1, 1, -1), std::invalid_argument);
+  EXPECT_THROW(product(1, 65536, 1), std::invalid_argument);
 }
 
 // Each operand of a chunk one row too long, and a chunk without rows.
@@ -329,6 +344,12 @@ TEST(ParameterLimits, SizesOfASoftmax) {
   EXPECT_THROW(SoftmaxExponentials(none, table, out_of_none), std::invalid_argument);
   EXPECT_THROW(SoftmaxExponentials(long_row, table, long_out), std::invalid_argument);
   EXPECT_THROW(SoftmaxExponentials(scores, table, long_out), std::invalid_argument);
+  const LogIntSoftmaxParams log_int = {{-20, 78, 2300, 30}, 4};
+  std::vector<std::int64_t> exp_int(2), one_exp_int(1);
+  std::vector<std::int32_t> exp16(2), one_exp16(1);
+  EXPECT_NO_THROW(Softmax(scores, log_int, out, {exp_int, exp16}));
+  EXPECT_THROW(Softmax(scores, log_int, out, {one_exp_int, exp16}), std::invalid_argument);
+  EXPECT_THROW(Softmax(scores, log_int, out, {exp_int, one_exp16}), std::invalid_argument);
   const std::vector<std::uint8_t> visible = {1, 1}, more = {1, 1, 1};
   EXPECT_NO_THROW(MaskedSoftmax(scores, visible, table, out, SoftmaxDivision::kBefore));
   EXPECT_THROW(MaskedSoftmax(scores, more, table, out, SoftmaxDivision::kBefore),
@@ -366,12 +387,67 @@ TEST(ParameterLimits, SizesOfRowsAndSums) {
   EXPECT_NO_THROW(ColumnSum(two, 0, zero, out));
   EXPECT_THROW(ColumnSum(three, 0, zero, out), std::invalid_argument);
   EXPECT_THROW(ColumnSum(large, 0, zero, one_out), std::invalid_argument);
+  EXPECT_THROW(ColumnSum(std::vector{INT32_MIN, -1}, 0, zero, one_out), std::invalid_argument);
+  std::vector<std::int32_t> out_of_none;
+  EXPECT_THROW(ColumnSum(two, 0, zero, out_of_none), std::invalid_argument);
   EXPECT_THROW(RowSum(two, 0, OperandMode::kMultiply, one_out), std::invalid_argument);
   EXPECT_THROW(RowSum(std::vector{-1}, 1, OperandMode::kShift, one_out), std::invalid_argument);
   for (const ChannelLayout& layout : {ChannelLayout{-1, 1, 1}, ChannelLayout{1, 0, 1},
                                       ChannelLayout{1, 1, -1}, ChannelLayout{1, Two(62), 4}})
     EXPECT_FALSE(Matches(layout, 0));
   EXPECT_TRUE(Matches({0, 1, 1}, 0));
+  const std::vector<std::int32_t> scale = {1};
+  const auto residual = [&](std::int64_t channels, const auto& a, const auto& b, auto& y) {
+    const ResidualAddParams params{
+        .layout = {1, channels, 1}, .a_multiplier = scale, .b_multiplier = scale};
+    ResidualAdd(a, b, params, y);
+  };
+  expect([&](const auto& a, const auto& b, auto& y) { residual(2, a, b, y); });
+  EXPECT_THROW(residual(3, two, two, out), std::invalid_argument);
+}
+
+TEST(ParameterLimits, SizesOfNorms) {
+  const std::vector<std::int32_t> x = {3, 4}, long_row(65537);
+  std::vector<std::int32_t> out(2), one_out(1), long_out(long_row.size());
+  std::vector<std::int64_t> y(2), short_y(1), long_y(long_row.size());
+  IbertLayernormParams layernorm;
+  layernorm.bias = {0, 0};
+  layernorm.scale = {{1, 0}};
+  layernorm.zero = {0};
+  const auto norm = [&](const auto& row, auto& to, std::span<std::int64_t> trace) {
+    Layernorm(row, layernorm, {-9, 9}, to, {.y = trace});
+  };
+  EXPECT_NO_THROW(norm(x, out, y));
+  EXPECT_THROW(norm(x, one_out, {}), std::invalid_argument);
+  EXPECT_THROW(norm(x, out, short_y), std::invalid_argument);
+  EXPECT_THROW(norm(long_row, long_out, {}), std::invalid_argument);
+  DeeployLayernormParams deeploy;
+  EXPECT_THROW(LayernormDeeploy({}, deeploy, {}), std::invalid_argument);
+  deeploy.bias.resize(long_row.size());
+  deeploy.weight.resize(long_row.size(), 1);
+  EXPECT_THROW(LayernormDeeploy(long_row, deeploy, long_y), std::invalid_argument);
+
+  RmsnormParams params;
+  params.scale = {{1, 0}};
+  params.zero = {0};
+  const auto rms = [&](const auto& row, auto& to, std::span<std::int64_t> trace) {
+    Rmsnorm(row, {}, params, {-9, 9}, to, {.y = trace});
+  };
+  EXPECT_NO_THROW(rms(x, out, y));
+  EXPECT_THROW(rms(x, one_out, {}), std::invalid_argument);
+  EXPECT_THROW(rms(x, out, short_y), std::invalid_argument);
+  EXPECT_THROW(rms(long_row, long_out, {}), std::invalid_argument);
+  EXPECT_THROW(rms(std::vector<std::int32_t>(), long_out, {}), std::invalid_argument);
+  ExpectRange("input_shift", 0, 8, [&](std::int64_t shift) {
+    params.input_shift = {0, static_cast<std::int32_t>(shift)};
+    rms(x, out, {});
+  });
+  params.input_shift = {};
+  params.zero = {1, 2, 3};
+  EXPECT_THROW(rms(x, out, {}), std::invalid_argument);
+  params.zero = {1, 2};
+  params.scale = {};
+  EXPECT_THROW(rms(x, out, {}), std::invalid_argument);
 }
 
 TEST(ParameterLimits, SizesOfLayerNorms) {
@@ -410,6 +486,22 @@ TEST(ParameterLimits, ARecurrenceWithin64Bits) {
   // 2^31 2^31 65535 leaves 64 bits; the product without the multiplier does not.
   EXPECT_NO_THROW(update(least, least, one, {1, 0}, state));
   EXPECT_THROW(update(least, least, one, {65535, 0}, state), std::invalid_argument);
+  params.key_zero = params.value_zero = INT32_MAX;
+  EXPECT_THROW(update(least, least, one, {1, 0}, state), std::invalid_argument);
+
+  // Each product is nearly 2^63: one fits, two do not, unless they cancel.
+  StateReadoutParams readout;
+  readout.query_zero = INT32_MAX;
+  readout.scale = {1, 62};
+  const auto read = [&](std::vector<std::int32_t> states) {
+    std::vector<std::int32_t> out(1);
+    StateReadout(std::vector<std::int32_t>(states.size(), INT32_MIN), states, readout, out);
+    return out[0];
+  };
+  EXPECT_EQ(read({INT32_MIN}), 2);
+  EXPECT_EQ(read({INT32_MIN, INT32_MAX}), 0);
+  EXPECT_THROW(read({INT32_MIN, INT32_MIN}), std::invalid_argument);
+  EXPECT_THROW(read({INT32_MAX, INT32_MAX}), std::invalid_argument);
 }
 
 // A sum beyond `most` whose output is clamped as well counts once.
@@ -436,6 +528,10 @@ TEST(ParameterLimits, TheLeastShiftOfScores) {
   EXPECT_EQ(
       LeastScoreShift({.rows = 256, .keys = 1, .query = 0, .key = 1, .value = Two(27)}, Two(27)),
       0);
+  // Whatever the scores, these sums have no room.
+  EXPECT_EQ(
+      LeastScoreShift({.rows = 256, .keys = 1, .query = 1, .key = 1, .value = Two(40)}, Two(40)),
+      62);
 }
 
 }  // namespace

@@ -28,6 +28,8 @@ TEST(Tensor, EveryDTypeKnowsItsNameWidthAndStorage) {
         tensor.storage());
   }
   EXPECT_EQ(FromName<DType>("float32"), std::nullopt);
+  EXPECT_THROW(IntTensor(static_cast<DType>(99), {1}), std::invalid_argument);
+  EXPECT_THROW(BitsOf(static_cast<DType>(99)), std::invalid_argument);
 }
 
 TEST(Tensor, StorageForIsTheNarrowestThatHolds) {

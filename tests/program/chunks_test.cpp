@@ -163,6 +163,11 @@ TEST(RecurrenceByChunks, AreRejectedWhereTheirSumsHaveNoRoom) {
                      op0(p).state_shift = 31;
                      op0(p).score_shift = 62;
                    }},
+                  {"update_shift + state_shift + 12 - score_shift must be in 0..62",
+                   [&](Program& p) {
+                     op0(p).update.update = {{1, 56}};
+                     op0(p).state_shift = 31;
+                   }},
                   {"a chunk's update can leave 63 bits", [&](Program& p) {
                      op0(p).update.chunk = 256;
                      op0(p).update.key_zero = op0(p).update.value_zero = -65536;

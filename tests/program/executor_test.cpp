@@ -287,6 +287,44 @@ TEST(Executor, RefusesInputsThatTheProgramDoesNotDescribe) {
   IntTensor outside(DType::kInt16, {kTokens, kDim});
   outside.As<std::int16_t>()[5] = 101;
   EXPECT_THAT(error({{"input", outside}}), HasSubstr("element 5 is 101, outside its range"));
+  outside.As<std::int16_t>()[5] = -101;
+  EXPECT_THAT(error({{"input", outside}}), HasSubstr("element 5 is -101, outside its range"));
+  EXPECT_THAT(error({{"input", IntTensor(DType::kInt16, {kTokens * kDim})}}),
+              HasSubstr("another shape or type"));
+}
+
+TEST(Executor, RefusesToReadWhatNobodySupplied) {
+  testing::SeededRandom random;
+  const Program program = SmallProgram(random);
+  GoldenBackend backend;
+  Execution execution(program, 0, backend);
+  EXPECT_THROW(execution.Step(0), ProgramError);
+}
+
+// A backend whose results leave their tensor is found out, in both directions.
+TEST(Executor, RefusesResultsOutsideTheirRange) {
+  struct Wrong : GoldenBackend {
+    std::int64_t ResidualAdd(const OpId&, std::span<const std::int32_t>,
+                             std::span<const std::int32_t>, std::int64_t, const ResidualAddParams&,
+                             std::span<std::int32_t> out) override {
+      out.back() = result;
+      return 0;
+    }
+    std::int32_t result = 0;
+  };
+  testing::SeededRandom random;
+  const Program program = SmallProgram(random);
+  const TensorMap inputs = SmallInputs(random);
+  Wrong backend;
+  for (const std::int32_t inside : {-32768, 32767}) {
+    backend.result = inside;
+    const IntTensor y = Execute(program, inputs, 0, backend).at("residual");
+    EXPECT_EQ(y.At(y.size() - 1), inside);
+  }
+  for (const std::int32_t outside : {-32769, 32768}) {
+    backend.result = outside;
+    EXPECT_THROW(Execute(program, inputs, 0, backend), ProgramError);
+  }
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The general representation: operands of any rank and length, and what combines them.
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 #include <string>
 
@@ -201,6 +202,18 @@ TEST(Multiply, IsExactAndProven) {
                  op(p).b = "";
                  op(p).factor = "f";
                }},
+              {"factor must be 16 bits or narrower",
+               [&](Program& p) {
+                 p.constants["f"] = IntTensor({2}, std::vector<std::int32_t>{3, 4});
+                 op(p).b = "";
+                 op(p).factor = "f";
+               }},
+              {"a product can leave the output's range",
+               [&](Program& p) {
+                 p.constants["f"] = IntTensor({2}, std::vector<std::int16_t>{3, -300});
+                 op(p).b = "";
+                 op(p).factor = "f";
+               }},
               {"factors must be 16 bits or narrower",
                [](Program& p) { testing::TensorNamed(p, "a").dtype = DType::kInt32; }}});
 }
@@ -252,6 +265,8 @@ TEST(View, StaysWithinItsInput) {
         [&](Program& p) {
           op(p).extents = {0, 3};
         }},
+       {"a run-time length must be the first axis of the input",
+        [](Program& p) { testing::TensorNamed(p, "x").length_axes = {1}; }},
        {"needs the type and range of the input",
         [](Program& p) { testing::TensorNamed(p, "y").range.qmax = 126; }}});
 }
@@ -303,6 +318,12 @@ TEST(Table, InterpolatesBetweenEntries) {
                    [&](Program& p) { op(p).table_of.push_back(0); }},
                   {"step_bits must be in 0..8", [&](Program& p) { op(p).step_bits = 9; }},
                   {"table[3] is 200", [&](Program& p) { op(p).table[3] = 200; }}});
+  // One table for all columns: 1.5, 1.5; 6 - 7.5 = -1.5.
+  op(program).table = {0, 6, -4};
+  op(program).table_of = {};
+  Validate(program);
+  EXPECT_EQ(Execute(program, inputs, 0, backend).at("y"),
+            IntTensor({2, 2}, std::vector<std::int8_t>{2, 2, -1, -1}));
 }
 
 TEST(Rmsnorm, GroupsAreNormsOfTheirOwn) {
@@ -346,6 +367,77 @@ TEST(Rmsnorm, GroupsAreNormsOfTheirOwn) {
     ++groups;
   }
   EXPECT_GT(groups, 50);
+}
+
+// A requantization that alone reads a product's sums takes them from its panels: some columns or
+// all, by tensor, head or column, wherever the sums may be taken in any order.
+TEST(Requantize, TakesAProductsSumsAsItsRows) {
+  SeededRandom random;
+  std::map<std::string, int> met;
+  const auto after = [&](derivation::Instance instance, const std::string& what) {
+    Program& program = instance.program;
+    const Shape shape = program.Tensor("y").shape;
+    const std::int64_t width = shape.back();
+    const auto draw = [&](std::int64_t lo, std::int64_t hi) {
+      return static_cast<std::int32_t>(random.Between(lo, hi));
+    };
+    for (const char* name : {"z", "z2"}) {
+      RequantizeOp op{name, "y", 0, static_cast<ChannelAxis>(draw(0, 2)), {}, {draw(-9, 9)}};
+      Shape part = shape;
+      op.first_column = random.Between(0, width - 1);
+      part.back() = random.Between(1, width - op.first_column);
+      const std::int64_t count = op.axis == ChannelAxis::kNone    ? 1
+                                 : op.axis == ChannelAxis::kFirst ? part.front()
+                                                                  : part.back();
+      for (std::int64_t c = 0; c < count; ++c) op.scale.push_back({draw(1, 1 << 15), draw(20, 30)});
+      program.tensors.push_back({name, part, DType::kInt8, kInt8Range});
+      program.ops.emplace_back(op);
+    }
+    Validate(program);
+    GoldenBackend golden;
+    FastBackend fast(program);
+    const TensorMap expected = Execute(program, instance.inputs, 0, golden);
+    for (const std::set<std::string>& kept :
+         {std::set<std::string>{"z", "z2"}, std::set<std::string>{"y", "z", "z2"}}) {
+      const TensorMap values = ExecuteForOutputs(program, instance.inputs, 0, fast, kept);
+      for (const char* name : {"z", "z2"}) EXPECT_EQ(values.at(name), expected.at(name)) << what;
+      met[what + (values.contains("y") ? " stored" : " handed on")]++;
+    }
+  };
+  for (int i = 0; i < 600; ++i) after(Draw<MatmulOp>(random), "product");
+  for (int i = 0; i < 300; ++i) after(Draw<GemmOp>(random), "layer");
+  for (const char* what : {"product", "layer"}) {
+    EXPECT_GT(met[std::string(what) + " handed on"], 100);
+    EXPECT_GT(met[std::string(what) + " stored"], 100);
+  }
+}
+
+// As many columns as several panels have, each requantization of columns that the other has not.
+TEST(Requantize, OfSomePanels) {
+  SeededRandom random;
+  Program program;
+  program.tensors = {Tensor("x", {3, 8}, kInt8Range),
+                     {"sums", {3, 300}, DType::kInt32, AccumulatorRange(32)},
+                     Tensor("first", {3, 100}, kInt8Range),
+                     Tensor("last", {3, 90}, kInt8Range)};
+  program.inputs = {"x"};
+  std::vector<std::int8_t> weight(2400), x(24);
+  for (auto* values : {&weight, &x}) {
+    for (std::int8_t& value : *values) value = static_cast<std::int8_t>(random.Between(-128, 127));
+  }
+  program.constants["w"] = IntTensor({300, 8}, weight);
+  program.constants["b"] = IntTensor(DType::kInt32, {300});
+  program.ops = {GemmOp{"sums", "x", "w", "b", {}, {}},
+                 RequantizeOp{"first", "sums", 0, ChannelAxis::kNone, {{1, 9}}, {0}},
+                 RequantizeOp{"last", "sums", 210, ChannelAxis::kNone, {{1, 8}}, {0}}};
+  Validate(program);
+  GoldenBackend golden;
+  FastBackend fast(program);
+  const TensorMap inputs = {{"x", IntTensor({3, 8}, x)}};
+  TensorMap expected = Execute(program, inputs, 0, golden);
+  expected.erase("x");
+  expected.erase("sums");
+  EXPECT_EQ(ExecuteForOutputs(program, inputs, 0, fast), expected);
 }
 
 // Channels along the first axis: of a list, of the rows of a product, of heads in two axes.

@@ -46,6 +46,13 @@ TEST(Queries, LinearLayersReadWeights) {
 
   EXPECT_TRUE(IsProductOfTensors(MatmulOp()));
   EXPECT_FALSE(LinearOperandsOf(MatmulOp()));
+  EXPECT_FALSE(IsProductOfTensors(Requantized()));
+  CausalConvOp convolution;  // reads the rows in front as well
+  convolution.input = "x";
+  convolution.past = "s";
+  convolution.weight = "w";
+  EXPECT_FALSE(LinearOperandsOf(convolution));
+  EXPECT_FALSE(IsProductOfTensors(convolution));
   EXPECT_EQ(AccumulatorOf(Requantized()), nullptr);
   EXPECT_FALSE(LinearOperandsOf(EmbedOp()));
 }

@@ -32,6 +32,8 @@ TEST(Validate, Rmsnorm) {
                  {{"input must be 16 bits", [](Program& p) { Op0(p).input = "wide"; }},
                   {"gate must be 16 bits", [](Program& p) { Op0(p).gate = "wide"; }},
                   {"'long' has the wrong shape", [](Program& p) { Op0(p).gate = "long"; }},
+                  {"groups is 2, must divide the 3 columns", [](Program& p) { Op0(p).groups = 2; }},
+                  {"groups is -1, must divide", [](Program& p) { Op0(p).groups = -1; }},
                   {"gate_zero without a gate",
                    [](Program& p) {
                      Op0(p).gate.clear();

@@ -171,6 +171,27 @@ TEST(Recurrence, HeadsAreSharedByNeighbours) {
         }},
        {"must be [heads, key_width, value_width]",
         [&](Program& p) { op0(p).update.key_width = 2; }},
+       {"'k' must have 1 rows of heads of 1 columns",
+        [](Program& p) {
+          TensorNamed(p, "k").shape = {1, 1, 1};
+        }},
+       {"'v' must have 1 rows of heads of 1 columns",
+        [](Program& p) {
+          TensorNamed(p, "v").shape = {2, 2};
+        }},
+       {"key_width and value_width must be 1 or more",
+        [&](Program& p) { op0(p).update.key_width = 0; }},
+       {"key_width and value_width must be 1 or more",
+        [&](Program& p) { op0(p).update.value_width = 0; }},
+       {"must be [heads, key_width, value_width]",
+        [](Program& p) {
+          TensorNamed(p, "s").shape = {2, 1};
+        }},
+       {"must be [heads, key_width, value_width]",
+        [&](Program& p) { op0(p).update.value_width = 2; }},
+       {"decay_shift must be in 1..16", [&](Program& p) { op0(p).update.decay_shift = 17; }},
+       {"state_shift must be in 0..31", [&](Program& p) { op0(p).state_shift = 32; }},
+       {"chunk must be in 1..256", [&](Program& p) { op0(p).update.chunk = -1; }},
        {"must divide the state's 2",
         [](Program& p) {
           TensorNamed(p, "v").shape = {1, 3};
@@ -183,6 +204,12 @@ TEST(Recurrence, HeadsAreSharedByNeighbours) {
        {"'a' must be in 0..2^decay_shift", [&](Program& p) { op0(p).update.decay_zero = 1; }},
        {"'s' must be int16 or int32, with 0 in its range",
         [](Program& p) { TensorNamed(p, "s").range.qmin = 1; }},
+       {"'s' must be int16 or int32, with 0 in its range",
+        [](Program& p) { TensorNamed(p, "s").range.qmax = -1; }},
+       {"'s' must be int16 or int32, with 0 in its range",
+        [](Program& p) {
+          TensorNamed(p, "s") = Tensor("s", {2, 1, 1}, kInt8Range);
+        }},
        {"has more than 16 bits", [&](Program& p) { op0(p).update.update[1].m = 65536; }},
        {"a readout can leave 63 bits",
         [&](Program& p) {
@@ -288,6 +315,19 @@ TEST(CausalConv, IsProvenAsASumOfItsWeights) {
         [](Program& p) {
           p.constants["w"] = IntTensor({2, 2}, std::vector<std::int8_t>(4));
         }},
+       {"weight must be int8 [channels, taps]",
+        [](Program& p) { p.constants["w"] = IntTensor(DType::kInt8, {2}); }},
+       {"needs 2..65535 taps",
+        [](Program& p) {
+          p.constants["w"] = IntTensor(DType::kInt8, {1, 65536});
+        }},
+       {"and at most 65536 channels",
+        [](Program& p) {
+          for (const char* name : {"x", "s", "y"}) TensorNamed(p, name).shape[1] = 65537;
+          p.constants["w"] = IntTensor(DType::kInt8, {65537, 2});
+        }},
+       {"bias must be int32 [channels]",
+        [](Program& p) { p.constants["b"] = IntTensor(DType::kInt32, {2}); }},
        {"bias must be int32 [channels]", [&](Program& p) { op(p).bias = "w"; }}});
 }
 
@@ -332,6 +372,9 @@ TEST(Lookup, TakesRowsOfATable) {
       {{"'x' must be within 0..1", [](Program& p) { TensorNamed(p, "x").range.qmax = 2; }},
        {"'x' must be within 0..1", [](Program& p) { TensorNamed(p, "x").range.qmin = -1; }},
        {"'t' leaves the output's range", [](Program& p) { TensorNamed(p, "y").range.qmax = 3; }},
+       {"'t' leaves the output's range", [](Program& p) { TensorNamed(p, "y").range.qmin = 2; }},
+       {"must be [rows, columns]",
+        [](Program& p) { p.constants["t"] = IntTensor(DType::kInt8, {4}); }},
        {"'y' has the wrong shape",
         [](Program& p) {
           TensorNamed(p, "y").shape = {3, 3};

@@ -2,6 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
+#include <map>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -143,6 +146,165 @@ void ExpectTakenWithItsDecay(int chunk) {
 TEST(StateProof, ATimeStepIsTakenWithItsDecay) { ExpectTakenWithItsDecay(0); }
 TEST(StateProof, ByChunksToo) {
   for (const int chunk : {1, 16, 64}) ExpectTakenWithItsDecay(chunk);
+}
+
+// Whatever else is between the step and the value, the largest step goes with the slowest decay,
+// which is 1.
+TEST(StateProof, WhatIsNoTimeStepIsTakenApart) {
+  const auto define = [](Program& p, const std::string& name, std::int64_t columns, DType dtype,
+                         QuantRange range) {
+    p.tensors.push_back({name, {400, columns}, dtype, range, {0}});
+  };
+  const auto narrow = [](Program& p) -> RequantizeOp& { return OpNamed<RequantizeOp>(p, "v"); };
+  const auto multiply = [](Program& p) -> MultiplyOp& { return OpNamed<MultiplyOp>(p, "product"); };
+  const auto two_columns = [](Program& p) {
+    for (const char* name : {"x", "product"}) TensorNamed(p, name).shape[1] = 2;
+  };
+  const std::map<std::string, std::function<void(Program&)>> changes = {
+      {"sums that nobody computes",
+       [&](Program& p) {
+         define(p, "sums", 1, DType::kInt32, AccumulatorRange(32));
+         p.inputs.emplace_back("sums");
+         narrow(p).input = "sums";
+       }},
+      {"no product",
+       [&](Program& p) {
+         define(p, "moved", 1, DType::kInt32, AccumulatorRange(32));
+         p.ops.insert(p.ops.begin() + 2, ViewOp{"moved", "product", 0, {1, 1}, {}});
+         narrow(p).input = "moved";
+       }},
+      {"a product by constants",
+       [&](Program& p) {
+         p.constants["f"] = IntTensor({1}, std::vector<std::int16_t>{255});
+         multiply(p).b = "";
+         multiply(p).factor = "f";
+       }},
+      {"ratios by row", [&](Program& p) { narrow(p).axis = ChannelAxis::kFirst; }},
+      {"another column",
+       [&](Program& p) {
+         two_columns(p);
+         narrow(p).first_column = 1;
+       }},
+      {"the first of two columns", two_columns},
+      {"a step for each of two columns", [&](Program& p) {
+         two_columns(p);
+         define(p, "steps", 2, DType::kUint8, {0, 255});
+         p.ops.insert(p.ops.begin(), ViewOp{"steps", "step", 0, {1, 0}, {}});
+         multiply(p).b = "steps";
+       }}};
+  for (const auto& [what, change] : changes) {
+    Program program = TimeSteps(true);
+    EXPECT_EQ(ProveAccumulators(program).at(0).rows, 0);
+    change(program);
+    ASSERT_NO_THROW(Validate(program)) << what;
+    EXPECT_EQ(ProveAccumulators(program).at(0).rows, 400) << what;
+  }
+}
+
+// The step may itself be computed, by what is no function of single codes.
+TEST(StateProof, ATimeStepMayBeComputed) {
+  Program program = TimeSteps(true);
+  program.tensors.push_back({"raw", {400, 1}, DType::kUint8, {0, 255}, {0}});
+  program.inputs = {"k", "x", "raw", "other"};
+  RequantizeOp step;
+  step.output = "step";
+  step.input = "raw";
+  step.scale = {{1, 0}};
+  step.zero = {0};
+  program.ops.insert(program.ops.begin(), step);
+  Validate(program);
+  const AccRange computed = ProveAccumulators(program).at(0).range;
+  const AccRange given = ProveAccumulators(TimeSteps(true)).at(0).range;
+  EXPECT_EQ(computed.min, given.min);
+  EXPECT_EQ(computed.max, given.max);
+}
+
+// A step of 0 forgets nothing and brings nothing: the bound is still that of any length.
+TEST(StateProof, AStepOfNothingChangesNothing) {
+  for (const int chunk : {0, 16}) {
+    Program program = TimeSteps(true, chunk);
+    const AccRange before = ProveAccumulators(program).at(0).range;
+    OpNamed<TableOp>(program, "a").table[0] = 255;
+    Validate(program);
+    const AccumulatorProof proof = ProveAccumulators(program).at(0);
+    EXPECT_EQ(proof.rows, 0) << chunk;
+    EXPECT_EQ(proof.range.max, before.max) << chunk;
+    EXPECT_EQ(proof.range.min, before.min) << chunk;
+  }
+}
+
+// Two channels of one head, each requantized in its own way: what the worse of them reaches alone.
+TEST(StateProof, ChannelsOfAHeadAreTakenOneByOne) {
+  struct Channel {
+    Multiplier scale;
+    std::int32_t zero;
+    std::int64_t addend;
+  };
+  // One entry serves channels that are alike.
+  const auto shorten = [](auto& list) {
+    if (std::count(list.begin(), list.end(), list.front()) == std::ssize(list)) list.resize(1);
+  };
+  const auto with = [&](std::span<const Channel> some) {
+    Program program = TimeSteps(true);
+    const std::int64_t width = std::ssize(some);
+    for (const char* name : {"x", "product", "v"}) TensorNamed(program, name).shape[1] = width;
+    for (const char* name : {"s", "y"}) TensorNamed(program, name).shape[2] = width;
+    program.constants["zero"] = IntTensor(DType::kInt32, {1, 1, width});
+    OpNamed<RecurrenceStateOp>(program, "y").update.value_width = static_cast<int>(width);
+    auto& narrow = OpNamed<RequantizeOp>(program, "v");
+    narrow.axis = ChannelAxis::kLast;
+    narrow.scale.clear();
+    narrow.zero.clear();
+    for (const Channel& channel : some) {
+      narrow.scale.push_back(channel.scale);
+      narrow.zero.push_back(channel.zero);
+      narrow.addend.push_back(channel.addend);
+    }
+    shorten(narrow.scale);
+    shorten(narrow.zero);
+    shorten(narrow.addend);
+    Validate(program);
+    return ProveAccumulators(program).at(0);
+  };
+  const std::vector<std::vector<Channel>> pairs = {{{{1, 8}, -3, 700}, {{-3, 9}, 5, -90}},
+                                                   {{{1, 8}, -3, 0}, {{1, 8}, 5, 0}},
+                                                   {{{1, 8}, -3, 700}, {{1, 8}, -3, -9000}}};
+  for (const std::vector<Channel>& channels : pairs) {
+    const AccRange both = with(channels).range;
+    const AccRange one = with(std::span(channels).first(1)).range;
+    const AccRange other = with(std::span(channels).last(1)).range;
+    EXPECT_EQ(both.max, std::max(one.max, other.max));
+    EXPECT_EQ(both.min, std::min(one.min, other.min));
+    EXPECT_NE(one.max, other.max);
+  }
+}
+
+// Only what is carried into a state says what it begins with.
+TEST(StateProof, AStateBeginsWithWhatIsCarriedIntoIt) {
+  Program program = Scalar(400, {0, 1}, Rounding::kHalfUp);
+  const AccRange carried = ProveAccumulators(program).at(0).range;
+  EXPECT_LT(carried.max, 20000);
+  // Another state that the program carries first changes nothing.
+  Program two = program;
+  for (const auto& [from, to] : {std::pair("s", "s2"), std::pair("y", "y2")}) {
+    two.tensors.push_back(two.Tensor(from));
+    two.tensors.back().name = to;
+  }
+  RecurrenceStateOp second = OpNamed<RecurrenceStateOp>(two, "y");
+  second.output = "y2";
+  second.past = "s2";
+  two.ops.emplace_back(second);
+  two.carried.insert(two.carried.begin(), {"y2", "s2", "zero"});
+  Validate(two);
+  EXPECT_EQ(ProveAccumulators(two).at(0).range.max, carried.max);
+  EXPECT_EQ(ProveAccumulators(two).at(1).range.max, carried.max);
+  // What another operation leaves there may be anything.
+  std::get<RecurrenceStateOp>(two.ops.back()).past = "s";
+  two.carried = {{"y2", "s", "zero"}};
+  std::erase_if(two.tensors, [](const TensorInfo& info) { return info.name == "s2"; });
+  Validate(two);
+  EXPECT_EQ(ProveAccumulators(two).at(0).range.max, 1 << 30);
+  EXPECT_EQ(ProveAccumulators(two).at(1).range.max, carried.max);
 }
 
 TEST(StateProof, NoSequenceLeavesIt) {

@@ -6,6 +6,7 @@
 #include "golden/kernels/fast_backend.h"
 #include "tests/program/rejected.h"
 #include "tests/program/stateful_programs.h"
+#include "tests/program/token_program.h"
 
 namespace qsim::testing {
 namespace {
@@ -83,8 +84,10 @@ TEST(Stateful, AProgramRunsAtEveryLength) {
     EXPECT_THROW(Execute(program, {{"x", IntTensor(DType::kInt8, {length, kWidth})}}, 0, backend),
                  ProgramError);
   }
-  EXPECT_THROW(Execute(program, {{"x", IntTensor(DType::kInt8, {2, kWidth + 1})}}, 0, backend),
-               ProgramError);
+  for (const Shape& other : {Shape{2, kWidth + 1}, Shape{kLongest * kWidth}}) {
+    EXPECT_THROW(Execute(program, {{"x", IntTensor(DType::kInt8, other)}}, 0, backend),
+                 ProgramError);
+  }
 }
 
 TEST(Stateful, AConvolutionInStepsOfAnySizeIsThatOfAllAtOnce) {
@@ -129,6 +132,22 @@ TEST(Stateful, WhatIsDroppedIsNotWhatIsCarried) {
   EXPECT_FALSE(dropped.contains("next"));
 }
 
+// In little memory: what is kept, beside what is carried and what nothing reads.
+TEST(Stateful, InLittleMemory) {
+  const Program program = TokenProgram(3);
+  IntTensor tokens(program.Tensor("tokens").dtype, {kTokensAtOnce});
+  for (std::int64_t t = 0; t < kTokensAtOnce; ++t)
+    tokens.As<std::int8_t>()[static_cast<std::size_t>(t)] = static_cast<std::int8_t>(t % 11);
+  GoldenBackend golden;
+  const TensorMap all = Execute(program, {{"tokens", tokens}}, 0, golden);
+  FastBackend fast(program);
+  const TensorMap some =
+      ExecuteForOutputs(program, {{"tokens", tokens}}, 0, fast, {"conv.acc", "head.acc"});
+  EXPECT_EQ(some.size(), 5U);
+  for (const char* name : {"conv.acc", "head.acc", "logits", "next_rows", "next_s"})
+    EXPECT_EQ(some.at(name), all.at(name)) << name;
+}
+
 TEST(Stateful, RejectedPrograms) {
   testing::ExpectRejected(
       CausalConvolution(0, 3),
@@ -157,9 +176,24 @@ TEST(Stateful, RejectedPrograms) {
       CausalAttention(0, true),
       {{"carried 'seen.past': 'seen.past.initial' leaves the range",
         [](Program& p) { p.constants["seen.past.initial"].As<std::uint8_t>()[0] = 2; }},
+       {"carried 'k.past': 'k.past.initial' leaves the range",
+        [](Program& p) {
+          p.constants["k.past.initial"].As<std::int8_t>()[0] = -128;
+          for (TensorInfo& info : p.tensors) {
+            if (info.dtype == DType::kInt8) info.range.qmin = -127;
+          }
+        }},
        {"has another shape, or a run-time length", [](Program& p) {
           for (const char* name : {"seen.all", "seen.past"}) TensorNamed(p, name).length_axes = {0};
         }}});
+  testing::ExpectRejected(TokenProgram(0),
+                          {{"'o' has another shape, or a run-time length", [](Program& p) {
+                              TensorInfo past = TensorNamed(p, "o");
+                              past.name = "o.past";
+                              past.length_axes = {};
+                              p.tensors.push_back(past);
+                              p.carried.push_back({"o", "o.past", "s.initial"});
+                            }}});
   testing::ExpectRejected(CausalAttention(0, false),
                           {{"tensor 'y': has another length than the program's",
                             [](Program& p) { TensorNamed(p, "y").shape[0]--; }},

@@ -114,6 +114,12 @@ TEST(Validate, Gemm) {
        [](Program& p) { p.constants["qkv.bias"] = IntTensor(DType::kInt32, {11}); }},
       {"bias must be int32 [N]",
        [](Program& p) { p.constants["qkv.bias"] = IntTensor(DType::kInt64, {12}); }},
+      {"first_row is 1, must be in 0..0", [&](Program& p) { gemm(p).first_row = 1; }},
+      {"first_row is 2, must be in 0..1",
+       [&](Program& p) {
+         gemm(p).rows = kTokens - 1;
+         gemm(p).first_row = 2;
+       }},
       {"weight_zero needs one entry or 12, has 2",
        [&](Program& p) {
          gemm(p).weight_zero = {1, 2};
@@ -159,6 +165,10 @@ TEST(Validate, Matmul) {
           {"heads must divide channels", [&](Program& p) { scores(p).heads = 3; }},
           {"heads must divide channels", [&](Program& p) { scores(p).heads = 0; }},
           {"heads must divide channels", [&](Program& p) { scores(p).heads = -2; }},
+          {"'scores.acc' has the wrong shape",
+           [](Program& p) {
+             TensorNamed(p, "scores.acc").shape = {1, kTokens, kTokens};
+           }},
           {"'softmax' has the wrong shape", [&](Program& p) { attention(p).transpose_rhs = true; }},
           {"'q' has the wrong shape", [&](Program& p) { attention(p).lhs = "q"; }},
           {"lhs_zero needs one entry or 2, has 0", [&](Program& p) { scores(p).lhs_zero = {}; }},
@@ -208,6 +218,8 @@ TEST(Validate, ContractionLength) {
   program.inputs = {"q", "k"};
   program.ops = {MatmulOp{"s", "q", "k", 1, true, OperandMode::kMultiply, {0}, {0}, {}}};
   EXPECT_THAT(ErrorOf(program), HasSubstr("contraction is too long"));
+  program.tensors[0].shape = {65536};
+  EXPECT_THAT(ErrorOf(program), HasSubstr("'q' has the wrong shape"));
 }
 
 TEST(Validate, Requantize) {
@@ -243,6 +255,22 @@ TEST(Validate, Requantize) {
                      op.first_column = 0;
                      op.input_zero = 65537;
                    }}});
+}
+
+// Of so many scores more than 256 apart, each e^-k / 2.
+TableSoftmaxParams ExponentialTable(std::size_t high) {
+  TableSoftmaxParams table;
+  table.exp.assign(256, 1);
+  table.exp_high.assign(high, 1);
+  table.exp[0] = kTableExpOne;
+  if (high != 0) table.exp_high[0] = kTableExpOne;
+  return table;
+}
+
+void Mask(Program& program, Shape shape, QuantRange range) {
+  program.tensors.push_back({"mask", std::move(shape), DType::kUint8, range});
+  program.inputs.emplace_back("mask");
+  OpNamed<SoftmaxOp>(program, "softmax").mask = "mask";
 }
 
 TEST(Validate, Softmax) {
@@ -287,7 +315,43 @@ TEST(Validate, Softmax) {
        [](Program& p) {
          TensorNamed(p, "softmax").range = {0, 254};
        }},
+      {"output must be uint8 in 0..255",
+       [](Program& p) { TensorNamed(p, "softmax").dtype = DType::kInt16; }},
+      {"output must be int8 in -128..127",
+       [&](Program& p) {
+         op(p).params[0] = op(p).params[1] =
+             ItaSoftmaxParams{.shift_bits = 5, .levels = 256, .output_offset = -128};
+         TensorNamed(p, "softmax") = {
+             "softmax", {kHeads, kTokens, kTokens}, DType::kInt16, {-128, 127}};
+       }},
+      {"output does not fit 8 bits",
+       [&](Program& p) {
+         op(p).params[0] = op(p).params[1] = ShiftmaxParams{.x0 = -3, .n = 15, .output_bits = 16};
+       }},
+      {"exp_high must have an entry for each 256 codes",
+       [&](Program& p) {
+         op(p).params[0] = op(p).params[1] = ExponentialTable(0);
+         TensorNamed(p, "scores").dtype = DType::kInt16;
+         TensorNamed(p, "scores").range.qmax = 128;
+       }},
+      {"exp_high must have an entry for each 256 codes",
+       [&](Program& p) {
+         op(p).params[0] = ExponentialTable(2);
+         op(p).params[1] = ExponentialTable(3);
+       }},
       {"mask must be uint8 in 0..1, [tokens or 1, keys]", [&](Program& p) { op(p).mask = "q"; }},
+      {"mask must be uint8 in 0..1, [tokens or 1, keys]",
+       [&](Program& p) {
+         Mask(p, {1, kTokens}, {0, 2});
+       }},
+      {"mask must be uint8 in 0..1, [tokens or 1, keys]",
+       [&](Program& p) {
+         Mask(p, {kTokens}, {0, 1});
+       }},
+      {"mask must be uint8 in 0..1, [tokens or 1, keys]",
+       [&](Program& p) {
+         Mask(p, {1, kTokens + 1}, {0, 1});
+       }},
       {"uses 'mask' before it is computed",
        [&](Program& p) {
          p.tensors.push_back({"mask", {1, kTokens}, DType::kUint8, {0, 1}});
@@ -295,9 +359,7 @@ TEST(Validate, Softmax) {
        }},
       {"mask must be uint8 in 0..1, [tokens or 1, keys]",
        [&](Program& p) {
-         p.tensors.push_back({"mask", {2, kTokens}, DType::kUint8, {0, 1}});
-         p.inputs.emplace_back("mask");
-         op(p).mask = "mask";
+         Mask(p, {2, kTokens}, {0, 1});
        }},
   });
   ExpectRejected(
@@ -341,6 +403,10 @@ TEST(Validate, Layernorm) {
       {"layernorm 'norm1': needs [tokens, channels]",
        [](Program& p) {
          TensorNamed(p, "norm1").shape = {kTokens, kDim + 1};
+       }},
+      {"needs [tokens, channels]",
+       [](Program& p) {
+         TensorNamed(p, "input").shape = TensorNamed(p, "norm1").shape = {1, kTokens, kDim};
        }},
       {"input must be 16 bits or narrower",
        [](Program& p) { TensorNamed(p, "input").dtype = DType::kInt32; }},

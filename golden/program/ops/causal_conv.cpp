@@ -19,7 +19,8 @@ void CausalConvOp::Check(const Checker& checker) const {
                   "weight must be int8 [channels, taps]");
   const std::int64_t taps = w.shape()[1];
   checker.Require(taps >= 2 && taps <= kMaxDepth && in[1] <= kMaxChannels,
-                  "needs 2.." + std::to_string(kMaxDepth) + " taps");
+                  "needs 2.." + std::to_string(kMaxDepth) + " taps, and at most " +
+                      std::to_string(kMaxChannels) + " channels");
   checker.RequireShape(past, {taps - 1, in[1]});
   checker.RequireShape(output, in);
   const IntTensor& b = checker.program().Constant(bias);

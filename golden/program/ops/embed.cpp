@@ -16,7 +16,7 @@ void EmbedOp::Check(const Checker& checker) const {
   const TensorInfo& out = checker.Tensor(output);
   checker.Require(out.shape.size() == 2, "needs [tokens, channels]");
   const Shape& in = checker.Tensor(a).shape;
-  checker.Require(in.size() == 2 && in[0] >= 1 && in[0] <= out.shape[0] && in[1] == out.shape[1],
+  checker.Require(in.size() == 2 && in[0] <= out.shape[0] && in[1] == out.shape[1],
                   "'" + a + "' has the wrong shape");
   checker.Require(checker.Tensor(a).dtype == DType::kInt32,
                   "'" + a + "' must be int32 accumulators");

@@ -80,7 +80,7 @@ StateHeads CheckUpdate(const Checker& checker, const AnyRecurrence& op) {
   CheckOperand(checker, op.value, key[0], update.value_width);
   CheckOperand(checker, op.decay, key[0], heads.decay_width);
   for (const std::int64_t some : {heads.key, heads.value, heads.decay}) {
-    checker.Require(some >= 1 && heads.state % some == 0,
+    checker.Require(heads.state % some == 0,
                     "the heads of key, value and decay, " + std::to_string(heads.key) + ", " +
                         std::to_string(heads.value) + " and " + std::to_string(heads.decay) +
                         ", must divide the state's " + std::to_string(heads.state));
