@@ -21,7 +21,7 @@ void PackColumns(MatrixView<const std::int8_t> rhs, std::int32_t sign, RightOper
     const std::int8_t* from = rhs.data + first * rhs.col_stride;
     for (std::int64_t k = 0; k < rhs.rows; k += kMembers, to += kMembers * panel) {
       const std::int64_t members = std::min(kMembers, rhs.rows - k);
-      if (kMembers == 4 && members == 4 && rhs.row_stride == 1 && sign == 1) {
+      if (kMembers == 4 && members == 4 && rhs.row_stride == 1) {
         for (std::int64_t n = 0; n < columns; ++n)
           std::memcpy(to + 4 * n, from + n * rhs.col_stride + k, 4);
         continue;
@@ -79,7 +79,7 @@ RightOperand PackRight(MatrixView<const std::int8_t> rhs, Group group, bool nega
   if (packed.data == nullptr) throw std::bad_alloc();
   std::memset(packed.data.get(), 0, bytes);
   if (group == Group::kBytes) {
-    PackColumns<std::int8_t>(rhs, negate ? -1 : 1, packed);
+    PackColumns<std::int8_t>(rhs, 1, packed);
   } else {
     PackColumns<std::int16_t>(rhs, negate ? -1 : 1, packed);
   }

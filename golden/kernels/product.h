@@ -39,7 +39,7 @@ struct RightOperand {
   }
 };
 
-// `negate` is for log2 codes, whose powers go into 16 bits as negative numbers.
+// `negate` is for log2 codes, whose powers go into 16 bits as negative numbers: of words alone.
 RightOperand PackRight(MatrixView<const std::int8_t> rhs, Group group, bool negate);
 // The root of a sum of squares, rounded up.
 std::int32_t NormOf(std::int64_t squares);

@@ -158,6 +158,12 @@ TEST(ParameterLimits, RequantizationSchemes) {
   EXPECT_FALSE(HasEquivalentRounding(RequantScheme::kIta, 23));
 }
 
+TEST(ParameterLimits, NoOtherScheme) {
+  const auto none = static_cast<RequantScheme>(99);
+  EXPECT_THROW(FormulaOf(none), std::invalid_argument);
+  EXPECT_THROW(RequantizeScaled(none, Rounding::kHalfUp, 1, {1, 0}, 0), std::invalid_argument);
+}
+
 TEST(ParameterLimits, EveryChannelOfARequantization) {
   const std::vector<Multiplier> one_scale = {{1, 1}}, two_scales = {{1, 1}, {1, 63}};
   const std::vector<std::int32_t> zero = {0};

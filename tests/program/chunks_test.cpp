@@ -189,6 +189,9 @@ TEST(RecurrenceByChunks, ProductsAreThoseOfItsMatrices) {
   EXPECT_EQ(MacsOf(program, program.ops.front(), 0),
             heads * (10 * dk * dv + (10 + 10 + 3) * (dk + dv)));
   EXPECT_EQ(MacsOf(program, program.ops.back(), 0), program.Tensor("s").shape[0] * 10 * dk * dv);
+  RecurrenceOp row_by_row = op;
+  row_by_row.update.chunk = 0;
+  EXPECT_EQ(MacsOf(program, row_by_row, 0), heads * 10 * dk * dv);
 }
 
 }  // namespace

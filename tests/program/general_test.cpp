@@ -6,7 +6,7 @@
 #include <string>
 
 #include "derivation/arbitrary.h"
-#include "golden/kernels/fast_backend.h"
+#include "golden/kernels/choice.h"
 #include "tests/program/rejected.h"
 #include "tests/program/small_program.h"
 
@@ -367,6 +367,91 @@ TEST(Rmsnorm, GroupsAreNormsOfTheirOwn) {
     ++groups;
   }
   EXPECT_GT(groups, 50);
+}
+
+TEST(Add, ABiasStaysWithinTheOutput) {
+  Program valid;
+  valid.tensors = {Tensor("x", {2, 3}, kInt8Range), {"y", {2, 3}, DType::kInt32, {-133, 134}}};
+  valid.inputs = {"x"};
+  valid.constants["c"] = IntTensor({3}, std::vector<std::int32_t>{-5, 0, 7});
+  valid.ops = {AddOp{"y", "x", "", "c"}};
+  ExpectRejected(
+      valid, {{"bias must be int32 [C]",
+               [](Program& p) { p.constants["c"] = IntTensor(DType::kInt16, {3}); }},
+              {"bias must be int32 [C]",
+               [](Program& p) { p.constants["c"] = IntTensor(DType::kInt32, {2}); }},
+              {"a sum can leave", [](Program& p) { TensorNamed(p, "y").range.qmin++; }},
+              {"a sum can leave", [](Program& p) { TensorNamed(p, "y").range.qmax--; }},
+              {"either a tensor or a bias", [](Program& p) { OpNamed<AddOp>(p, "y").b = "x"; }}});
+}
+
+TEST(RowSum, StaysWithinItsOutput) {
+  Program valid;
+  valid.tensors = {Tensor("x", {1, 2, 4}, kInt8Range),
+                   {"y", {1, 2, 1}, DType::kInt32, {-512, 508}}};
+  valid.inputs = {"x"};
+  valid.ops = {RowSumOp{"y", "x"}};
+  ExpectRejected(
+      valid, {{"a sum can leave", [](Program& p) { TensorNamed(p, "y").range.qmin++; }},
+              {"a sum can leave", [](Program& p) { TensorNamed(p, "y").range.qmax--; }},
+              {"a sum can leave", [](Program& p) { TensorNamed(p, "y").dtype = DType::kInt16; }}});
+  valid.tensors = {Tensor("x", {1, 2, 4}, {0, 16}), {"y", {1, 2, 1}, DType::kInt32, {0, 1 << 17}}};
+  valid.tensors[0].dtype = DType::kUint8;
+  OpNamed<RowSumOp>(valid, "y").mode = OperandMode::kShift;
+  ExpectRejected(
+      valid,
+      {{"shift mode needs codes 0..16", [](Program& p) { TensorNamed(p, "x").range.qmax = 17; }},
+       {"shift mode needs codes 0..16",
+        [](Program& p) { TensorNamed(p, "x").dtype = DType::kInt8; }},
+       {"a sum can leave", [](Program& p) { TensorNamed(p, "y").range.qmax--; }}});
+}
+
+TEST(ColumnSum, StaysWithinItsOutput) {
+  Program valid;
+  valid.tensors = {Tensor("x", {3, 2}, kInt8Range), {"y", {1, 2}, DType::kInt32, {-262, 248}}};
+  valid.inputs = {"x"};
+  valid.ops = {ColumnSumOp{"y", "x", 1, {3}}};
+  const auto op = [](Program& p) -> ColumnSumOp& { return OpNamed<ColumnSumOp>(p, "y"); };
+  ExpectRejected(
+      valid, {{"first is -1", [&](Program& p) { op(p).first = -1; }},
+              {"first is 3", [&](Program& p) { op(p).first = 3; }},
+              {"a sum can leave", [](Program& p) { TensorNamed(p, "y").range.qmin++; }},
+              {"a sum can leave", [](Program& p) { TensorNamed(p, "y").range.qmax--; }},
+              {"a sum can leave", [](Program& p) { TensorNamed(p, "y").dtype = DType::kInt16; }}});
+}
+
+TEST(RowDivide, DividesItsOwnRows) {
+  Program valid;
+  valid.tensors = {{"x", {2, 3, 4}, DType::kInt32, AccumulatorRange(32)},
+                   {"d", {2, 3, 1}, DType::kInt32, AccumulatorRange(32)},
+                   {"y", {2, 3, 4}, DType::kInt32, AccumulatorRange(16)}};
+  valid.inputs = {"x", "d"};
+  valid.ops = {RowDivideOp{"y", "x", "d"}};
+  const auto shaped = [](const Shape& shape) {
+    return [shape](Program& p) { TensorNamed(p, "x").shape = TensorNamed(p, "y").shape = shape; };
+  };
+  const auto by = [](const Shape& shape) {
+    return [shape](Program& p) { TensorNamed(p, "d").shape = shape; };
+  };
+  ExpectRejected(valid, {{"'d' must be [heads, rows, 1]", by({2, 3})},
+                         {"'d' must be [heads, rows, 1]", by({2, 3, 2})},
+                         {"'x' has not the rows of 'd'", by({2, 2, 1})},
+                         {"'x' has not the rows of 'd'", shaped({3, 3, 4})},
+                         {"'x' has not the rows of 'd'", shaped({1, 3, 4})},
+                         {"output must be int32",
+                          [](Program& p) { TensorNamed(p, "y").dtype = DType::kInt16; }}});
+}
+
+TEST(Kernels, TheReferenceIsAChoice) {
+  SeededRandom random;
+  const derivation::Instance instance = Draw<MatmulOp>(random);
+  ChosenBackend reference(Kernels::kReference, instance.program),
+      fast(Kernels::kFast, instance.program);
+  EXPECT_EQ(Execute(instance.program, instance.inputs, 0, *reference),
+            Execute(instance.program, instance.inputs, 0, *fast));
+  EXPECT_EQ(reference.Report().kernels, Kernels::kReference);
+  EXPECT_EQ(reference.Report().instruction_set, "");
+  EXPECT_NE(fast.Report().instruction_set, "");
 }
 
 // A requantization that alone reads a product's sums takes them from its panels: some columns or

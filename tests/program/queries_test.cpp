@@ -57,6 +57,28 @@ TEST(Queries, LinearLayersReadWeights) {
   EXPECT_FALSE(LinearOperandsOf(EmbedOp()));
 }
 
+TEST(Queries, WhoComputesAndWhoReads) {
+  Program program;
+  RequantizeOp second = std::get<RequantizeOp>(Requantized());
+  second.output = "z";
+  program.ops = {Requantized(), second};
+  EXPECT_EQ(ReadersOf(program, "x"), (std::vector<std::string>{"y", "z"}));
+  EXPECT_TRUE(ReadersOf(program, "y").empty());
+  EXPECT_EQ(ProducerOf(program, "z"), &program.ops[1]);
+  EXPECT_EQ(ProducerOf(program, "x"), nullptr);
+}
+
+// The length of a run from the number of its elements.
+TEST(Queries, ShapesOfARun) {
+  TensorInfo info{"x", {6, 4}, DType::kInt8, {-128, 127}};
+  EXPECT_EQ(ShapeOf(info, 24), (Shape{6, 4}));
+  info.length_axes = {0};
+  EXPECT_EQ(ShapeOf(info, 12), (Shape{3, 4}));
+  info.shape = {2, 6, 6};
+  info.length_axes = {1, 2};
+  EXPECT_EQ(ShapeOf(info, 50), (Shape{2, 5, 5}));
+}
+
 TEST(Queries, SomeAlgorithmsFixTheirGrid) {
   SoftmaxOp softmax;
   softmax.params.resize(1);

@@ -436,6 +436,21 @@ TEST(Validate, Layernorm) {
          op(p).input_shift = {0, 0, 8, 0};
        }},
   });
+  const auto deeploy = [](Program& p) -> DeeployLayernormParams& {
+    LayernormParams& params = OpNamed<LayernormOp>(p, "norm1").params;
+    if (!std::holds_alternative<DeeployLayernormParams>(params))
+      params = DeeployLayernormParams{0, {1, 2, 3, 4}, {1, 2, 3, 4}, 8, 0, true};
+    return std::get<DeeployLayernormParams>(params);
+  };
+  SeededRandom random;
+  Program valid = SmallProgram(random);
+  deeploy(valid);
+  testing::ExpectRejected(
+      valid, {{"weight needs one entry per channel", [&](Program& p) { deeploy(p).weight = {1}; }},
+              {"log2d must be in 0..62", [&](Program& p) { deeploy(p).log2d = -1; }},
+              {"log2d must be in 0..62", [&](Program& p) { deeploy(p).log2d = 63; }},
+              {"wrap needs an int8 output",
+               [](Program& p) { TensorNamed(p, "norm1").range.qmin = -127; }}});
 }
 
 TEST(Validate, ResidualAdd) {
