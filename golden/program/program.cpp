@@ -16,7 +16,7 @@ Shape ShapeOf(const TensorInfo& info, std::int64_t elements) {
   const std::int64_t each = std::max<std::int64_t>(1, ElementCount(AtLength(info, 1).shape));
   const std::int64_t rest = elements / each;
   std::int64_t length = info.length_axes.size() == 1 ? rest : 1;
-  while (length * length < rest && info.length_axes.size() == 2) ++length;
+  while (length * length < rest) ++length;
   return AtLength(info, length).shape;
 }
 
