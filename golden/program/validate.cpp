@@ -29,11 +29,12 @@ void CheckTensor(const Program& program, const TensorInfo& info, std::set<std::s
                     "has another length than the program's");
   }
   checker.Require(info.range.qmin < info.range.qmax, "has an empty range");
-  const int bits = BitsOf(info.dtype);
+  const int bits = std::min(BitsOf(info.dtype), 32);  // wider ones hold no tensor of a program
   const std::int64_t lowest = IsSigned(info.dtype) ? -(std::int64_t{1} << (bits - 1)) : 0;
-  const std::int64_t highest = lowest + ((std::int64_t{1} << std::min(bits, 32)) - 1);
-  checker.Require(bits <= 32 && info.range.qmin >= lowest && info.range.qmax <= highest,
-                  "has a range that its type " + std::string(Name(info.dtype)) + " cannot hold");
+  const std::int64_t highest = lowest + ((std::int64_t{1} << bits) - 1);
+  checker.Require(
+      BitsOf(info.dtype) == bits && info.range.qmin >= lowest && info.range.qmax <= highest,
+      "has a range that its type " + std::string(Name(info.dtype)) + " cannot hold");
 }
 
 void CheckCarried(const Program& program, const Carried& carried) {
