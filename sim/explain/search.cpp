@@ -12,10 +12,10 @@ namespace qsim::explain {
 namespace {
 
 constexpr std::size_t kCounted = 48;          // hypotheses counted on the whole tensor, at most
-constexpr std::size_t kCountedPerGroup = 12;  // of those that the sample cannot tell apart
+constexpr std::size_t kCountedPerGroup = 24;  // of those that the sample cannot tell apart
 constexpr double kWholeTensorBudget = 1e8;  // requantizations, so that it stays a matter of seconds
 constexpr std::size_t kFindings = 10;
-constexpr std::size_t kTies = 12;
+constexpr std::size_t kTies = 24;
 constexpr std::size_t kDifferences = 7;
 // A hypothesis explains a tensor when its net gain is at least this share of the mismatches; one
 // that is far-fetched, or several in a tensor, this one.

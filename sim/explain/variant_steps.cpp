@@ -129,7 +129,7 @@ void VariantModel::AddSteps() {
   constexpr std::int64_t kPieces = 12;
   constexpr std::size_t kTriedAgain = 64;  // on so many times as much
   constexpr std::int64_t kAgain = 8;
-  constexpr std::size_t kKept = 12;
+  constexpr std::size_t kKept = 24;
   const Op& op = program_.ops.front();
   pieces_ = MakeInnerPieces(program_, op, inputs_);
   if (pieces_ == nullptr) return;

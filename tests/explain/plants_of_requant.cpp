@@ -484,8 +484,11 @@ const std::vector<Kind>& RequantKinds() {
            const std::int64_t from = i - i % tile + (i % tile + tile - by) % tile;
            actual[e] = golden[static_cast<std::size_t>(static_cast<std::int64_t>(e) + from - i)];
          }
-         return bench.Explained(actual,
-                                {fmt::format(" rotated by {} within each tile of {}", by, tile)});
+         return bench.Explained(
+             actual,
+             {fmt::format(" rotated by {} within each tile of {}", by, tile),
+              2 * by == tile ? fmt::format(" in tiles of {} that neighbours exchange", by)
+                             : fmt::format(" rotated by {} within each tile of {}", by, tile)});
        }},
       {"PartHoldsAConstant",
        [](SeededRandom& random) {
