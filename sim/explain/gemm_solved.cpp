@@ -36,6 +36,7 @@ GemmModel::Solver::Solver(GemmModel& model)
 
 void GemmModel::Solver::Add() {
   if (few_.empty()) return;
+  for (const std::int64_t e : few_) model_.At(Golden(), e, golden_terms_.emplace_back());
   AddCorrections();
   AddBiases();
   AddHeads();
@@ -58,6 +59,17 @@ bool GemmModel::Solver::Fits(const Settings& settings,
   for (const std::int64_t e : elements) {
     if (model_.At(settings, e, terms) != Actual(e)) ++failures;
     if (failures * 8 > elements.size()) return false;
+  }
+  return true;
+}
+
+bool GemmModel::Solver::Accumulates(const AccChoice& acc) const {
+  Settings settings = Golden();
+  settings.acc = acc;
+  std::size_t failures = 0;
+  for (std::size_t i = 0; i < few_.size(); ++i) {
+    if (model_.Accumulate(settings, golden_terms_[i]) != Actual(few_[i])) ++failures;
+    if (failures * 8 > few_.size()) return false;
   }
   return true;
 }

@@ -49,6 +49,8 @@ class GemmModel::Solver {
   Settings Golden() const { return model_.SettingsOf(model_.Golden()); }
   bool Fits(const Settings& settings, const std::vector<std::int64_t>& elements) const;
   bool Fits(const Settings& settings) const { return Fits(settings, few_); }
+  // The same of another accumulator alone.
+  bool Accumulates(const AccChoice& acc) const;
   void AddChoice(std::size_t coordinate, std::string id, std::string phrase, int cost,
                  std::int64_t freedom);
   std::int64_t Actual(std::int64_t e) const { return model_.actual()[static_cast<std::size_t>(e)]; }
@@ -61,6 +63,7 @@ class GemmModel::Solver {
   GemmModel& model_;
   const GemmSpec& spec_;
   std::vector<std::int64_t> few_, many_;  // mismatches
+  std::vector<Terms> golden_terms_;       // of the few
 };
 
 }  // namespace qsim::explain

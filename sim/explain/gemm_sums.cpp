@@ -149,11 +149,10 @@ void GemmModel::Solver::AddTileTruncation() {
             const bool same = kind == AccKind::kTilePartial ||
                               (kind == AccKind::kTileAfter && low != LowBits::kTowardZero);
             if (bias_last && (spec_.bias.empty() || same)) continue;
-            Settings settings = Golden();
-            settings.acc = {kind, bits, tile, low, bias_last};
-            if (found == kMembers || !Fits(settings)) continue;
+            const AccChoice acc = {kind, bits, tile, low, bias_last};
+            if (found == kMembers || !Accumulates(acc)) continue;
             ++found;
-            AddTile(settings.acc);
+            AddTile(acc);
           }
         }
       }
@@ -186,10 +185,9 @@ void GemmModel::Solver::AddTileSaturation() {
   int found = 0;
   for (int bits = 24; bits >= 8; --bits) {
     for (const std::int64_t tile : Tiles()) {
-      Settings settings = Golden();
-      settings.acc = {AccKind::kTileSaturate, bits, tile};
-      if (tile == 1 || !Fits(settings)) continue;
-      model_.accs_.push_back(settings.acc);
+      const AccChoice acc = {AccKind::kTileSaturate, bits, tile};
+      if (tile == 1 || !Accumulates(acc)) continue;
+      model_.accs_.push_back(acc);
       AddChoice(
           6, fmt::format("saturate_{}_tiles_of_{}", bits, tile),
           fmt::format("the accumulator saturates at {} bits after each K tile of {}", bits, tile),
