@@ -174,6 +174,7 @@ void Describe(Ar& ar, TensorScale& o) {
   ar.List("zero_point", o.zero);
   if (!ar.Skips(true, "unit", o.unit)) ar.List("unit", o.unit);
   if (!ar.Skips(true, "factor", o.factor)) ar.List("factor", o.factor);
+  if (!ar.Skips(true, "rounding", o.rounding)) ar.Scalar("rounding", o.rounding);
 }
 
 template <typename Ar>

@@ -43,6 +43,7 @@ struct TensorScale {
   // Where a function-preserving rewrite has divided the channels: by what, and the scale in which
   // their integers count then, one or one per group. `scale` is the product of both.
   std::vector<double> unit = {}, factor = {};
+  WeightRounding rounding = WeightRounding::kNearest;  // of a layer's weights: how they got here
 
   Quantization At(std::size_t channel) const {
     return {EntryFor(scale, channel), EntryFor(zero, channel)};

@@ -56,7 +56,7 @@ class GridsReader {
     if (entry.value->kind != YamlNode::Kind::kMap)
       Fail(entry.line, "must be a map with range, scale and zero_point");
     for (const YamlEntry& key : entry.value->entries) {
-      const std::vector<std::string> known = {"range", "scale", "zero_point", "factor"};
+      const std::vector<std::string> known = {"range", "scale", "zero_point", "factor", "rounding"};
       if (std::find(known.begin(), known.end(), key.key) == known.end())
         Fail(key.line,
              fmt::format("unknown key '{}'; {}", Printable(key.key), SuggestWord(key.key, known)));
@@ -78,6 +78,13 @@ class GridsReader {
       }
     }
     if (entry.value->Find("factor")) Reals(entry, "factor", grid.factor);
+    if (const YamlPtr rounding = entry.value->Find("rounding")) {
+      const auto text = AsText(*rounding);
+      grid.rounding = text ? FromName<WeightRounding>(*text) : std::nullopt;
+      if (!grid.rounding)
+        Fail(rounding->line,
+             fmt::format("'rounding' is {}, must be nearest or squant", rounding->Describe()));
+    }
     return grid;
   }
 
@@ -151,7 +158,9 @@ std::string GridsText(const Bundle& bundle) {
   }
   for (const auto& [name, codes] : bundle.program.constants) {
     const auto stated = bundle.scales.find(name);
-    if (stated != bundle.scales.end()) text += Entry(name, RangeOfCodes(codes), stated->second);
+    if (stated == bundle.scales.end()) continue;
+    text += Entry(name, RangeOfCodes(codes), stated->second);
+    text += fmt::format("  rounding: {}\n", Name(stated->second.rounding));
   }
   return WithContentHash(std::move(text));
 }

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,8 @@ struct FileGrid {
   QuantRange range;
   std::vector<double> scale;
   std::vector<std::int32_t> zero;
-  std::vector<double> factor;  // of a rewrite; scale times this is the tensor's own
+  std::vector<double> factor;              // of a rewrite; scale times this is the tensor's own
+  std::optional<WeightRounding> rounding;  // of weights; absent: not stated
   int line = 0;
 };
 

@@ -16,7 +16,9 @@ std::string Line(std::string_view key, const Section& s) {
              s.percentile_alpha, s.percentile_sigma, s.kl_bins, s.enable_profiler,
              s.output_quant_enable) +
          (s.smooth == 0 ? "" : fmt::format(" smooth={}", s.smooth)) +
-         (s.bias_correction ? " bias_correction" : "");
+         (s.bias_correction ? " bias_correction" : "") +
+         (s.rounding == WeightRounding::kNearest ? ""
+                                                 : fmt::format(" rounding={}", Name(s.rounding)));
 }
 
 std::vector<std::string> Lines(const Config& config, int block) {

@@ -156,6 +156,7 @@ Section ResolveSection(const Settings& settings, int block, const SectionKind& k
   Override(section.kl_bins, levels, &SectionSettings::kl_bins);
   Override(section.smooth, levels, &SectionSettings::smooth);
   Override(section.bias_correction, levels, &SectionSettings::bias_correction);
+  Override(section.rounding, levels, &SectionSettings::rounding);
   Override(section.enable_profiler, levels, &SectionSettings::enable_profiler);
   Override(section.output_quant_enable, levels, &SectionSettings::output_quant_enable);
   if (!levels.empty()) section.origin = OriginOf(*levels.front());

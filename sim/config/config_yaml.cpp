@@ -17,7 +17,8 @@ std::string SectionText(const std::string& prefix, const SectionKind& kind, cons
       Name(s.observer), key, Name(s.method), key, s.percentile_alpha, key, s.percentile_sigma, key,
       s.kl_bins, key, s.smooth, key, Word(s.enable_profiler));
   if (kind.IsWeight())
-    text += fmt::format("{}.bias_correction: {}\n", key, Word(s.bias_correction));
+    text += fmt::format("{}.bias_correction: {}\n{}.rounding: {}\n", key, Word(s.bias_correction),
+                        key, Name(s.rounding));
   if (kind.describes == Describes::kLinearOutput) {
     text += fmt::format("{}.output_quant_enable: {}\n", key, Word(s.output_quant_enable));
   }

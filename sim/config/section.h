@@ -79,6 +79,16 @@ constexpr auto NamesOf(WeightGranularity /*enum*/) {
   });
 }
 
+// How weights become integers: each to the nearest code, or so that the errors of an output channel
+// cancel. docs/numerics.md section 3.9.
+enum class WeightRounding : std::uint8_t { kNearest, kSquant };
+constexpr auto NamesOf(WeightRounding /*enum*/) {
+  return std::to_array<NamedValue<WeightRounding>>({
+      {WeightRounding::kNearest, "nearest"},
+      {WeightRounding::kSquant, "squant"},
+  });
+}
+
 struct Section {
   CalibrationMode calibration_mode = CalibrationMode::kLayerWise;
   int bits = 8;                 // 2..16
@@ -91,6 +101,7 @@ struct Section {
   int kl_bins = 2048;                          // 16..2^20
   double smooth = 0;             // 0..1: the exponent of smoothing; 0: none. docs/numerics.md 3.7
   bool bias_correction = false;  // weights only
+  WeightRounding rounding = WeightRounding::kNearest;  // weights only
   bool enable_profiler = false;
   bool output_quant_enable = false;  // linear outputs only
   std::string origin =

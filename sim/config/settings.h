@@ -40,6 +40,7 @@ struct SectionSettings {
   Optional<int> kl_bins;
   Optional<double> smooth;
   Optional<bool> bias_correction;
+  Optional<WeightRounding> rounding;
   Optional<bool> enable_profiler;
   Optional<bool> output_quant_enable;
   std::optional<Origin> file_section;  // first place where a file has this section

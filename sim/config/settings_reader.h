@@ -45,7 +45,7 @@ class SettingsReader {
     SectionSettings* section = nullptr;
     bool is_softmax = false;        // Log2 is allowed
     bool is_linear_output = false;  // output_quant_enable is allowed
-    bool is_weight = false;         // bias_correction is allowed
+    bool is_weight = false;         // bias_correction and rounding are allowed
   };
   // What one source says about one bit_type; `name` must not contradict it.
   struct BitType {
@@ -83,6 +83,7 @@ class SettingsReader {
   bool ReadHardwareValue(const Place& place, const std::string& key, const Leaf& leaf);
   bool ReadNumericsValue(const Place& place, const std::string& key, const Leaf& leaf);
   bool ReadW8a8Value(const std::string& key, const Leaf& leaf);
+  void RequireWeight(const Place& place, const Leaf& leaf) const;
   RequantRule ReadRequantRule(const Leaf& leaf) const;
   void ReadContract(const Place& place, const Leaf& leaf);
   void FinishNames();

@@ -127,6 +127,12 @@ bool SettingsReader::ReadValue(const Place& place, const std::string& key, const
   return false;
 }
 
+void SettingsReader::RequireWeight(const Place& place, const Leaf& leaf) const {
+  if (place.is_weight) return;
+  Fail(leaf.path, leaf.line,
+       fmt::format("is for weights{} only; leave it out", Example(Describes::kWeight, ", ...")));
+}
+
 bool SettingsReader::ReadSectionValue(const Place& place, const std::string& key,
                                       const Leaf& leaf) {
   SectionSettings& section = *place.section;
@@ -153,12 +159,12 @@ bool SettingsReader::ReadSectionValue(const Place& place, const std::string& key
     Assign(section.smooth, Share(leaf), leaf);
   } else if (key == "bias_correction") {
     const bool enable = Boolean(leaf);
-    if (enable && !place.is_weight) {
-      Fail(
-          leaf.path, leaf.line,
-          fmt::format("is for weights{} only; leave it out", Example(Describes::kWeight, ", ...")));
-    }
+    if (enable) RequireWeight(place, leaf);
     Assign(section.bias_correction, enable, leaf);
+  } else if (key == "rounding") {
+    const auto rounding = OneOf<WeightRounding>(leaf, "rounding of weights");
+    if (rounding != WeightRounding::kNearest) RequireWeight(place, leaf);
+    Assign(section.rounding, rounding, leaf);
   } else if (key == "enable_profiler") {
     Assign(section.enable_profiler, Boolean(leaf), leaf);
   } else if (key == "output_quant_enable") {

@@ -13,6 +13,7 @@ TensorScale ToState(const Activation& grid, ChannelAxis axis) {
   stated.zero = grid.zero;
   if (!grid.factor.empty()) stated.unit = Compressed(grid.scale);
   stated.factor = grid.factor;
+  stated.rounding = grid.rounding;
   if (Compressed(stated.scale).size() == 1 && Compressed(stated.zero).size() == 1) {
     stated.scale.resize(1);
     stated.zero.resize(1);
@@ -48,8 +49,8 @@ Activation StatedWeights(const Bundle& bundle, const std::string& weight) {
   const IntTensor& codes = bundle.program.Constant(weight);
   const TensorScale& stated = bundle.scales.at(weight);
   const auto rows = static_cast<std::size_t>(codes.shape().at(0));
-  return {
-      weight, RangeOfCodes(codes), Expanded(stated.scale, rows), Expanded(stated.zero, rows), {}};
+  return {weight, RangeOfCodes(codes), Expanded(stated.scale, rows), Expanded(stated.zero, rows),
+          {},     stated.rounding};
 }
 
 }  // namespace qsim::semantics

@@ -20,6 +20,7 @@ struct Activation {
   // What a function-preserving rewrite divided the channels by; the tensor's own scale is `scale`
   // times this. Empty: nothing.
   std::vector<double> factor;
+  WeightRounding rounding = WeightRounding::kNearest;  // of a layer's weights
 
   double FactorOf(std::size_t channel) const { return factor.empty() ? 1.0 : factor[channel]; }
   // The one scale that is left where those of the channels are absorbed into the weights that

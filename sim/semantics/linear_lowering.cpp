@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "sim/error.h"
+#include "sim/semantics/weight_rounding.h"
 
 namespace qsim::semantics {
 namespace {
@@ -92,13 +93,21 @@ QuantizedLinear QuantizeLinear(const RealLayer& layer, const Activation& grid,
   result.bias = IntTensor(DType::kInt32, {channels});
   std::vector<std::int8_t>& weight = result.weight.As<std::int8_t>();
   std::vector<std::int32_t>& bias = result.bias.As<std::int32_t>();
+  const QuantRange stored = Recentred(grid).range;
+  std::vector<double> exact(width);
   for (std::size_t n = 0; n < grid.scale.size(); ++n) {
     const Quantization q = {grid.scale[n], grid.zero[n]};
     const std::int32_t recentre = q.zero - zero[n];
-    for (std::size_t k = n * width; k < (n + 1) * width; ++k) {
-      weight[k] = static_cast<std::int8_t>(
-          Quantize(static_cast<double>(layer.weight.data[k]), q, grid.range, nullptr, rule) -
-          recentre);
+    const std::span<std::int8_t> codes = std::span(weight).subspan(n * width, width);
+    const std::span<const float> reals = std::span(layer.weight.data).subspan(n * width, width);
+    for (std::size_t k = 0; k < width; ++k) {
+      codes[k] = static_cast<std::int8_t>(
+          Quantize(static_cast<double>(reals[k]), q, grid.range, nullptr, rule) - recentre);
+    }
+    if (grid.rounding == WeightRounding::kSquant) {
+      for (std::size_t k = 0; k < width; ++k)
+        exact[k] = static_cast<double>(reals[k]) / q.scale + static_cast<double>(zero[n]);
+      CancelErrors(exact, layer.kernel == 0 ? width : layer.kernel, stored, codes);
     }
     double correction = 0;
     for (std::size_t k = 0; k < mean.size(); ++k) {
@@ -106,8 +115,7 @@ QuantizedLinear QuantizeLinear(const RealLayer& layer, const Activation& grid,
       const double rounded = q.scale * static_cast<double>(weight[i] - zero[n]);
       correction += (static_cast<double>(layer.weight.data[i]) - rounded) * mean[k];
     }
-    bias[n] = FoldedBias(layer, n, q.scale, correction, zero[n],
-                         std::span<const std::int8_t>(weight).subspan(n * width, width));
+    bias[n] = FoldedBias(layer, n, q.scale, correction, zero[n], codes);
   }
   return result;
 }

@@ -20,6 +20,7 @@ struct RealLayer {
   std::vector<float> bias;  // [N]
   double input_scale = 1;
   std::vector<std::int32_t> input_zero;
+  std::size_t kernel = 0;  // columns of a convolution's kernel; 0: of the whole row
 };
 // `factor`: what its rows are divided by; may be empty.
 RealLayer Rewritten(std::string name, network::Linear layer, const std::vector<double>& factor,
@@ -38,9 +39,10 @@ struct QuantizedLinear {
   IntTensor weight;  // int8 [N, K], re-centred
   IntTensor bias;    // int32 [N], input zero points folded in
 };
-// `grid`: of the weights, one entry for each row. Throws InputError naming layer and channel when a
-// folded bias does not fit int32. `mean`: of the input's channels, in the units of the weights;
-// then the bias takes up what rounding the weights changes in the mean. Empty: it does not.
+// `grid`: of the weights, one entry for each row, and how they are rounded. Throws InputError
+// naming layer and channel when a folded bias does not fit int32. `mean`: of the input's channels,
+// in the units of the weights; then the bias takes up what rounding the weights changes in the
+// mean. Empty: it does not.
 QuantizedLinear QuantizeLinear(const RealLayer& layer, const Activation& grid,
                                const std::vector<double>& mean = {},
                                QuantizeRule rule = QuantizeRule::kZeroThenHalfEven);

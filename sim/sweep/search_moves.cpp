@@ -51,6 +51,9 @@ class Moves {
     Each("a scale for each head", "calibration_mode=head_wise", [](const Live& live) {
       return IsOperand(live) && live.node->heads > 1 && IsLayerWise(live.section);
     });
+    Together("weights rounded so that errors cancel", "rounding=squant", [](const Live& live) {
+      return live.weight && live.section.rounding == WeightRounding::kNearest;
+    });
     Together("biases corrected", "bias_correction=True",
              [](const Live& live) { return live.weight && !live.section.bias_correction; });
     for (const char* exponent : {"0.65", "0.35", "0.8"}) {

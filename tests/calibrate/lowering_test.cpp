@@ -9,6 +9,8 @@
 #include <cmath>
 
 #include "golden/program/executor.h"
+#include "golden/program/queries.h"
+#include "sim/calibrate/lower/rederivation.h"
 #include "sim/error.h"
 #include "tests/calibrate/real_arithmetic.h"
 #include "tests/io/io_test_util.h"
@@ -121,6 +123,9 @@ std::vector<Case> Numerics() {
          Join(ForEveryWeight("bit_type.bits=" + b), ForEveryWeight("bit_type.name=int" + b)), floor,
          floor});
   }
+  cases.push_back({"weights_4_squant",
+                   Join(ForEveryWeight("bit_type.bits=4"), ForEveryWeight("rounding=squant")), 16,
+                   16, false});
   const std::vector<std::pair<int, double>> multipliers = {{4, 20}, {8, 30}, {24, 30}, {31, 30}};
   for (const auto& [bits, floor] : multipliers) {
     cases.push_back({"multiplier_" + std::to_string(bits),
@@ -298,6 +303,24 @@ TEST(Lowering, SmoothedValuesNeedOneMultiplierBehindAttention) {
                       "attn_v_out.bit_type.symmetric=False"}),
             1u);
   EXPECT_GT(channels({"attn_v_input.calibration_mode=channel_wise"}), 1u);
+}
+
+// A bundle says how its weights were rounded: they are derived again as they are.
+TEST(Lowering, RoundedWeightsAreDerivedAgain) {
+  const Vectors vectors = Vectors::Shipped();
+  Bundle bundle = vectors.Calibrate(ForEveryWeight("rounding=squant"));
+  const Rederivation again(vectors.model(), vectors.calibration());
+  for (const Op& op : bundle.program.ops) {
+    const std::string name = WeightOf(op);
+    if (name.empty()) continue;
+    const IntTensor& codes = bundle.program.Constant(name);
+    Bundle derived = bundle;
+    again.Derive({OutputOf(op)}, derived);
+    EXPECT_EQ(derived.program.Constant(name), codes) << name;
+    derived.scales.at(name).rounding = config::WeightRounding::kNearest;
+    again.Derive({OutputOf(op)}, derived);
+    EXPECT_NE(derived.program.Constant(name), codes) << name;
+  }
 }
 
 // A width is refused exactly when the proof says so.

@@ -26,6 +26,7 @@ TEST(Recalibration, GivesTheBundleOfACalibrationOfItsOwn) {
            {"norm1.calibration_mode=channel_wise", "attn_v_input.calibration_mode=head_wise"},
            {"attn_q_out.bit_type.symmetric=False", "attn_kv_out.calibration_mode=head_wise"},
            {"attn_v_input.observer_type=PercentileObserver", "mlp_gelu.bit_type.bits=6"},
+           {"attn_qkv.weight.rounding=squant"},
            {"numerics.softmax_division=after"}}) {
     const Config config = ShippedModel::ConfigWith(settings);
     const Bundle expected =

@@ -4,7 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "golden/program/executor.h"
+#include "golden/program/queries.h"
+#include "sim/calibrate/lower/rederivation.h"
 #include "tests/calibrate/real_arithmetic.h"
 #include "tests/support/vectors.h"
 
@@ -63,6 +68,38 @@ TEST(SecondGeometry, ImagesWithTheShippedConfiguration) {
 TEST(SecondGeometry, HalfPrecisionWeights) {
   for (const WeightDType dtype : {WeightDType::kF16, WeightDType::kBf16})
     ExpectAccurate(CalibrateAndRun(Load({.weights = dtype, .depth = 2}), {}).report);
+}
+
+// The kernels of the patch embedding are its colours.
+TEST(SecondGeometry, ErrorsCancelInEachColourOfAPatch) {
+  const Vectors vectors = Load({.depth = 2});
+  CalibrateOptions options;
+  options.scope = Scope::kModel;
+  const Rederivation floats(vectors.model(), vectors.calibration());
+  const auto worst = [&](const std::string& rounding, std::size_t kernels) {
+    const Bundle bundle = vectors.Calibrate({"patch_embed.weight.rounding=" + rounding}, options);
+    const std::string tap = "patch_embed";
+    const network::Linear layer = floats.LayerOf(tap);
+    const std::string name = WeightOf(*ProducerOf(bundle.program, tap));
+    EXPECT_EQ(Name(bundle.scales.at(name).rounding), rounding);
+    const auto& codes = bundle.program.Constant(name).As<std::int8_t>();
+    const std::size_t kernel = static_cast<std::size_t>(layer.in_features()) / kernels;
+    double most = 0;
+    for (std::size_t first = 0; first < codes.size(); first += kernel) {
+      double sum = 0;
+      for (std::size_t i = first; i < first + kernel; ++i)
+        sum += static_cast<double>(layer.weight.data[i]) /
+                   bundle.scales.at(name).At(i / (kernel * kernels)).scale -
+               static_cast<double>(codes[i]);
+      most = std::max(most, std::fabs(sum));
+    }
+    return most;
+  };
+  const std::size_t colours = std::get<ImageInputs>(vectors.calibration().data).mean.size();
+  ASSERT_GT(colours, 1U);
+  EXPECT_LE(worst("squant", 1), 0.5001);
+  EXPECT_LE(worst("squant", colours), 1.0001);
+  EXPECT_GT(worst("nearest", colours), 1.5);
 }
 
 TEST(SecondGeometry, TokenEmbeddings) {

@@ -58,7 +58,8 @@ class Shards : public ::testing::Test {
           "attn_v_input.observer_type=HistogramKLObserver", "attn_v_input.kl_bins=400",
           "residual1.observer_type=HistogramOmseObserver",
           "attn_q_out.calibration_mode=channel_wise", "attn_v_input.smooth=0.5",
-          "attn_proj.weight.bias_correction=True", "mlp_fc2.weight.bias_correction=True"}) {
+          "attn_proj.weight.bias_correction=True", "mlp_fc2.weight.bias_correction=True",
+          "patch_embed.weight.rounding=squant", "mlp_fc2.weight.rounding=squant"}) {
       command.insert(command.end(), {"--set", setting});
     }
     command.insert(command.end(), more.begin(), more.end());

@@ -156,6 +156,11 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"norm1: {output_quant_enable: True}\n",
                 "key 'norm1.output_quant_enable': is for linear outputs"},
         Mistake{"attn_qkv: {weight: {output_quant_enable: True}}\n", "is for linear outputs"},
+        Mistake{"attn_qkv: {output: {rounding: squant}}\n",
+                "a.yaml:1: key 'attn_qkv.output.rounding': is for weights"},
+        Mistake{
+            "mlp_fc1: {weight: {rounding: sqant}}\n",
+            "unknown rounding of weights 'sqant'; did you mean 'squant'? valid: nearest, squant"},
         Mistake{"hardware: {residual_bits: 12}\n",
                 "key 'hardware.residual_bits': expected 8 or 16, got '12'"},
         Mistake{"w8a8: {granularity: per_head}\n", "unknown granularity 'per_head'"},

@@ -33,6 +33,7 @@ TEST(ConfigYaml, KeepsEverySetting) {
            {"blocks.2.attn_k_out.calibration_mode=channel_wise", "blocks.2.hardware.acc_bits=24"},
            {"blocks.3.norm1.percentile_alpha=0.98765432109876543"},
            {"norm1.smooth=0.5", "blocks.2.norm1.smooth=0"},
+           {"attn_proj.weight.bias_correction=True", "blocks.1.attn_proj.weight.rounding=squant"},
            {"mlp_gelu.observer_type=KLObserver", "mlp_gelu.kl_bins=512"},
            {"attn_proj.output.output_quant_enable=True", "norm2.enable_profiler=True"},
            {"intSoft.quantization_method=Log2", "blocks.1.numerics.softmax=log_int"},

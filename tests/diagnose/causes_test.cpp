@@ -327,6 +327,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(Healthy{"Shipped", {}},
                       Healthy{"LayerWiseWeights", EveryWeight("calibration_mode=layer_wise")},
                       Healthy{"SixBitWeights", EveryWeight("bit_type.bits=6")},
+                      Healthy{"ErrorsCancel", EveryWeight("rounding=squant")},
                       Healthy{"SixBits", Everywhere("bit_type.bits=6")},
                       Healthy{"Asymmetric", Everywhere("bit_type.symmetric=False")},
                       Healthy{"Percentiles", Percentiles()},

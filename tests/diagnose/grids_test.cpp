@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <regex>
 
 #include "sim/bundle/grids_file.h"
 #include "sim/calibrate/calibrate.h"
@@ -78,7 +79,28 @@ INSTANTIATE_TEST_SUITE_P(
                                                "attn_k_out.calibration_mode=head_wise"},
                       std::vector<std::string>{"attn_k_out.bit_type.symmetric=False",
                                                "mlp_fc2.weight.bit_type.bits=4",
-                                               "attn_proj.output.output_quant_enable=True"}));
+                                               "attn_proj.output.output_quant_enable=True"},
+                      std::vector<std::string>{
+                          "attn_qkv.weight.rounding=squant", "mlp_fc2.weight.rounding=squant",
+                          "mlp_fc2.weight.bit_type.bits=4", "patch_embed.weight.rounding=squant"}));
+
+// The file says how weights are rounded; a file that does not leaves it to the configuration.
+TEST(GridsFile, HoldsTheRoundingOfWeights) {
+  const Config squant = ShippedModel::ConfigWith({"attn_proj.weight.rounding=squant"});
+  const Config nearest = ShippedModel::ConfigWith();
+  const auto from = [](const Config& config, const std::string& text) {
+    return From(config, Digits().calibration(), Scope::kModel, Written(text)).program;
+  };
+  const Bundle bundle = From(squant, Digits().calibration(), Scope::kModel, {});
+  const Bundle plain = From(nearest, Digits().calibration(), Scope::kModel, {});
+  const std::string text = GridsText(bundle);
+  EXPECT_FALSE(bundle.program == plain.program);
+  EXPECT_TRUE(from(nearest, text) == bundle.program);
+  EXPECT_TRUE(from(squant, GridsText(plain)) == plain.program);
+  const std::string silent = std::regex_replace(text, std::regex("  rounding: .*\n"), "");
+  EXPECT_TRUE(from(nearest, silent) == plain.program);
+  EXPECT_TRUE(from(squant, silent) == bundle.program);
+}
 
 class RepairOf : public ::testing::TestWithParam<const char*> {};
 
@@ -131,7 +153,8 @@ TEST(GridsFile, WhatIsWrongIsSaid) {
   for (const char* bad :
        {"scale: [-1], zero_point: [0]", "scale: [.nan], zero_point: [0]",
         "scale: [], zero_point: [0]", "scale: [1], zero_point: [200]",
-        "scale: [1], zero_point: [0.5]", "scale: [1]", "scale: [1], zero_point: [0], scal: [1]"}) {
+        "scale: [1], zero_point: [0.5]", "scale: [1]", "scale: [1], zero_point: [0], scal: [1]",
+        "scale: [1], zero_point: [0], rounding: half_up"}) {
     SCOPED_TRACE(bad);
     EXPECT_THROW(Written(std::string("a: {range: [-128, 127], ") + bad + "}"), InputError);
   }

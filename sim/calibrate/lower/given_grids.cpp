@@ -93,8 +93,12 @@ void GivenGrids::Replace(const NodePlan& node, Activation& chosen,
   };
   count("scale", given.scale.size(), true);
   count("zero_point", given.zero.size(), true);
-  Activation grid{chosen.name, given.range, Expanded(given.scale, channels),
-                  Expanded(given.zero, channels), given.factor};
+  Activation grid{chosen.name,
+                  given.range,
+                  Expanded(given.scale, channels),
+                  Expanded(given.zero, channels),
+                  given.factor,
+                  given.rounding.value_or(chosen.rounding)};
   if (!given.factor.empty()) {
     count("factor", given.factor.size(), false);
     if (!Holds<network::Columns>(node)) Fail(chosen.name, "'factor' is for Q and K only");

@@ -357,7 +357,8 @@ class Chooser {
     for (const auto& [name, chosen] : chosen_) {
       const Activation given = Recentred(grids_.at(name));
       const Activation own = Recentred(chosen);
-      if (given.scale != own.scale || given.zero != own.zero || given.factor != own.factor)
+      if (given.scale != own.scale || given.zero != own.zero || given.factor != own.factor ||
+          given.rounding != own.rounding)
         Note(LoweringNote::Kind::kInfo, name, "its grid is that of " + given_.file());
     }
   }

@@ -72,7 +72,9 @@ class Rederivation::Session {
     const double limit = BiasLimit(layer.hardware.acc);
     std::vector<LoweringNote> unread;
     Activation& grid = grids_[layer.Weights()];
-    grid = {layer.Weights(), {-128, 127}, scale, std::vector<std::int32_t>(scale.size(), 0), {}};
+    grid = {
+        layer.Weights(),       {-128, 127}, scale, std::vector<std::int32_t>(scale.size(), 0), {},
+        layer.weight->rounding};
     for (std::size_t n = 0; n < scale.size(); ++n) {
       grid.scale[n] = RaisedForBias(real, static_cast<std::int64_t>(n), 1, scale[n], limit, unread);
     }

@@ -42,6 +42,7 @@ class WeightChooser {
     Activation grid;
     grid.name = node_.Weights();
     grid.range = RangeOf(section);
+    grid.rounding = section.rounding;
     const Target target = TargetOf();
     for (std::int64_t n = 0; n < channels; n += rows) {
       const RealRange& range = ranges[static_cast<std::size_t>(n / rows)];
@@ -194,7 +195,12 @@ RealLayer RealLayerOf(const Plan& plan, const NodePlan& node, network::Linear la
     input.scale.resize(taps, input.scale[0]);
     input.zero.resize(taps, input.zero[0]);
   }
-  return Rewritten(node.Products(), std::move(layer), RowFactors(plan, node, grids), input);
+  RealLayer real =
+      Rewritten(node.Products(), std::move(layer), RowFactors(plan, node, grids), input);
+  const network::Function& read = plan.network().At(node.node->inputs.at(0)).function;
+  if (const auto* patches = std::get_if<network::Patches>(&read))
+    real.kernel = static_cast<std::size_t>(patches->size * patches->size);
+  return real;
 }
 
 FactorCodes FactorsOf(const network::Scaled& scaled) {

@@ -96,6 +96,8 @@ Plan::Plan(const network::Network& network, const Bundle& bundle) : network_(&ne
     if (layer || std::holds_alternative<network::CausalConvolution>(plan.node->function)) {
       plan.weight = plain;
       plan.weight->calibration_mode = CalibrationMode::kChannelWise;
+      const auto stated = bundle.scales.find(plan.Weights());
+      if (stated != bundle.scales.end()) plan.weight->rounding = stated->second.rounding;
     }
     if (layer && !has(network::NarrowName(*plan.node))) continue;
     plan.section = plain;
