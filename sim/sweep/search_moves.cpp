@@ -48,11 +48,6 @@ class Moves {
     Each("a scale for each output channel", "calibration_mode=channel_wise",
          [](const Live& live) { return live.weight && !ChannelWise(live.section); });
     Each("the range of least error", "observer_type=HistogramOmseObserver", IsRanged);
-    // Where one range has lost too much: wide codes first, whose channels have ranges of their own.
-    for (const char* exponent : {"0.65", "0.8"}) {
-      Each(fmt::format("smoothed, {}", exponent), fmt::format("smooth={}", exponent),
-           [](const Live& live) { return live.Is<network::Gelu>() && CanSmooth(live.section); });
-    }
     Each("a scale for each head", "calibration_mode=head_wise", [](const Live& live) {
       return IsOperand(live) && live.node->heads > 1 && IsLayerWise(live.section);
     });
