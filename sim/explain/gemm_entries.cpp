@@ -16,11 +16,16 @@ std::string CountOf(std::int64_t n, const char* one, const char* several) {
   return n == 1 ? fmt::format("one {}", one) : fmt::format("{} {}", n, several);
 }
 
+std::string OperandName(bool left) { return left ? "the left operand" : "the right operand"; }
+
 }  // namespace
 
 void GemmModel::Solver::AddEntries() {
   for (const bool left : {true, false}) {
-    AddEntriesOf(left);
+    AddTransposedTiles(left);
+    AddLateEntries(left);
+    AddOtherTiles(left);
+    AddLateTiles(left);
     AddStaleTile(left);
     AddOtherProduct(left);
     AddOtherBits(left);
@@ -59,7 +64,7 @@ void GemmModel::Solver::AddOtherProduct(bool left) {
       (left ? operand.lhs_products : operand.rhs_products) = before;
       const std::int64_t count = n / spec_.group;
       TryOperand(std::move(operand), fmt::format("{}_products_{}", left ? "lhs" : "rhs", before),
-                 fmt::format("the {} operand of {} {}", left ? "left" : "right",
+                 fmt::format("{} of {} {}", OperandName(left),
                              CountOf(count, name.c_str(), (name + "s").c_str()),
                              before > 0 ? "before" : "further on"),
                  count == 1 ? 0 : 1);
@@ -72,7 +77,7 @@ void GemmModel::Solver::AddOtherBits(bool left) {
   const int bits = left ? spec_.lhs_bits : spec_.rhs_bits;
   const bool is_signed = left ? spec_.lhs_signed : spec_.rhs_signed;
   if (bits == 0) return;
-  const std::string whose = fmt::format("the {} operand", left ? "left" : "right");
+  const std::string whose = OperandName(left);
   const auto stored = [=](std::int64_t word, int width, bool with_sign) {
     word &= (std::int64_t{1} << width) - 1;
     return with_sign && word >> (width - 1) != 0 ? word - (std::int64_t{1} << width) : word;
@@ -119,12 +124,11 @@ void GemmModel::Solver::AddOtherBits(bool left) {
   }
 }
 
-void GemmModel::Solver::AddEntriesOf(bool left) {
+// Tiles that are whole, transposed within themselves.
+void GemmModel::Solver::AddTransposedTiles(bool left) {
   const std::int64_t depth = spec_.depth;
   const std::int64_t length = left ? spec_.rows : spec_.cols;
-  const std::string operand = fmt::format("the {} operand", left ? "left" : "right");
-  const char* const other = left ? "m" : "n";
-  // Tiles that are whole, transposed within themselves.
+  const std::string operand = OperandName(left);
   constexpr std::int64_t kMostTile = 256;
   for (std::int64_t n = 2; n <= std::min({depth, length, kMostTile}); ++n)
     TryEntries(
@@ -135,7 +139,14 @@ void GemmModel::Solver::AddEntriesOf(bool left) {
         },
         fmt::format("transposed_in_tiles_of_{}", n),
         fmt::format("each {} x {} tile of {} transposed", n, n, operand), 1);
-  // Late or early in memory.
+}
+
+// Late or early in memory.
+void GemmModel::Solver::AddLateEntries(bool left) {
+  const std::int64_t depth = spec_.depth;
+  const std::int64_t length = left ? spec_.rows : spec_.cols;
+  const std::string operand = OperandName(left);
+  const char* const other = left ? "m" : "n";
   for (const bool along_k : {true, false}) {
     int found = 0;
     for (std::int64_t n = 1; n <= 4096 && found < kOfAKind; n += n < 64 ? 1 : n) {
@@ -161,7 +172,12 @@ void GemmModel::Solver::AddEntriesOf(bool left) {
       }
     }
   }
-  // K tiles with what other ones should have.
+}
+
+// K tiles with what other ones should have.
+void GemmModel::Solver::AddOtherTiles(bool left) {
+  const std::int64_t depth = spec_.depth;
+  const std::string operand = OperandName(left);
   int found = 0;
   const auto of_tiles = [&](std::int64_t n, auto source, const char* id, const char* which,
                             const char* from) {
@@ -191,8 +207,15 @@ void GemmModel::Solver::AddEntriesOf(bool left) {
     of_tiles(
         n, [](std::int64_t) { return 0; }, "first", "every", "first one");
   }
-  // A stream of tiles, one late.
-  found = 0;
+}
+
+// A stream of tiles, one late.
+void GemmModel::Solver::AddLateTiles(bool left) {
+  const std::int64_t depth = spec_.depth;
+  const std::int64_t length = left ? spec_.rows : spec_.cols;
+  const std::string operand = OperandName(left);
+  const char* const other = left ? "m" : "n";
+  int found = 0;
   for (std::int64_t k_tile = 4; k_tile <= depth && found < kOfAKind; k_tile *= 2) {
     for (std::int64_t tile = 4; tile <= length && found < kOfAKind; tile *= 2) {
       for (const bool k_inner : {true, false}) {
@@ -278,7 +301,7 @@ void GemmModel::Solver::AddStaleTile(bool left) {
 
 void GemmModel::Solver::AddStaleTile(bool left, std::int64_t first, std::int64_t end,
                                      Entry distance) {
-  const std::string operand = fmt::format("the {} operand of", left ? "left" : "right");
+  const std::string operand = OperandName(left);
   std::string from;
   if (distance.first != 0) {
     from = fmt::format("k {} to {}", first - distance.first, end - 1 - distance.first);
@@ -296,7 +319,7 @@ void GemmModel::Solver::AddStaleTile(bool left, std::int64_t first, std::int64_t
         return {e.first - distance.first, e.second - distance.second};
       },
       fmt::format("k_{}_to_{}_from_{}_{}", first, end - 1, distance.first, distance.second),
-      fmt::format("k {} with {} {}", k, operand, from), 2);
+      fmt::format("k {} with {} of {}", k, operand, from), 2);
 }
 
 }  // namespace qsim::explain

@@ -41,76 +41,49 @@ std::size_t GemmModel::ProductOf(std::int64_t product, const std::vector<std::in
   return static_cast<std::size_t>(product);
 }
 
-GemmModel::Operand GemmModel::LeftOf(const Settings& settings, std::int64_t product) const {
+GemmModel::Operand GemmModel::OperandOf(const Settings& settings, bool left,
+                                        std::int64_t product) const {
   const OperandChoice& operand = settings.operand;
-  const std::size_t of = ProductOf(product, settings.lhs_head, operand.lhs_products);
-  Operand left = {spec_.lhs.data() + spec_.lhs_start[of], spec_.lhs_col, spec_.lhs_row};
-  if (operand.kind == OperandKind::kLhsTransposed) std::swap(left.k_step, left.step);
-  return left;
+  const bool swapped = operand.kind == OperandKind::kSwapped;
+  const bool of_left = left != swapped;
+  const std::size_t of = of_left ? ProductOf(product, settings.lhs_head, operand.lhs_products)
+                                 : ProductOf(product, settings.rhs_head, operand.rhs_products);
+  Operand from =
+      of_left ? Operand{spec_.lhs.data() + spec_.lhs_start[of], spec_.lhs_col, spec_.lhs_row}
+              : Operand{spec_.rhs.data() + spec_.rhs_start[of], spec_.rhs_row, spec_.rhs_col};
+  const OperandKind transposed = left ? OperandKind::kLhsTransposed : OperandKind::kRhsTransposed;
+  if (swapped || operand.kind == transposed) std::swap(from.k_step, from.step);
+  return from;
 }
 
-GemmModel::Operand GemmModel::RightOf(const Settings& settings, std::int64_t product) const {
+void GemmModel::Gather(const Settings& settings, bool left, std::int64_t product,
+                       std::int64_t other, std::vector<std::int64_t>& list) const {
   const OperandChoice& operand = settings.operand;
-  const std::size_t of = ProductOf(product, settings.rhs_head, operand.rhs_products);
-  Operand right = {spec_.rhs.data() + spec_.rhs_start[of], spec_.rhs_row, spec_.rhs_col};
-  if (operand.kind == OperandKind::kRhsTransposed) std::swap(right.k_step, right.step);
-  return right;
-}
-
-void GemmModel::GatherLeft(const Settings& settings, std::int64_t product, std::int64_t row,
-                           std::vector<std::int64_t>& left) const {
-  const OperandChoice& operand = settings.operand;
-  Operand from = LeftOf(settings, product);
-  if (operand.kind == OperandKind::kSwapped) {
-    from = RightOf(settings, product);
-    std::swap(from.k_step, from.step);
-  }
+  if (!left && operand.kind == OperandKind::kRhsColumns)
+    other = operand.columns[static_cast<std::size_t>(other)];
+  const Operand from = OperandOf(settings, left, product);
   const auto depth = static_cast<std::size_t>(spec_.depth);
-  left.resize(depth);
-  if (operand.lhs) {
-    Move(operand.lhs, row, spec_.rows, from, left);
+  list.resize(depth);
+  if (const Entries& entries = left ? operand.lhs : operand.rhs) {
+    Move(entries, other, left ? spec_.rows : spec_.cols, from, list);
   } else {
     for (std::size_t k = 0; k < depth; ++k)
-      left[k] = from.at[row * from.step + static_cast<std::int64_t>(k) * from.k_step];
+      list[k] = from.at[other * from.step + static_cast<std::int64_t>(k) * from.k_step];
   }
-  if (operand.kind == OperandKind::kDepthOrder) {
-    const std::vector<std::int64_t> own = left;
+  if (left && operand.kind == OperandKind::kDepthOrder) {
+    const std::vector<std::int64_t> own = list;
     for (std::size_t k = 0; k < depth; ++k)
-      left[k] = own[static_cast<std::size_t>(
+      list[k] = own[static_cast<std::size_t>(
           operand.order.SourceOf(static_cast<std::int64_t>(k), spec_.depth))];
   }
-  if (operand.kind == OperandKind::kOneInput)
-    left.assign(depth, std::int64_t{left[static_cast<std::size_t>(operand.k)]});
-  if (operand.lhs_value) std::transform(left.begin(), left.end(), left.begin(), operand.lhs_value);
-  if (settings.lhs_other_sign) {
-    for (std::int64_t& v : left) v = OtherSign(v, spec_.lhs_bits, spec_.lhs_signed);
-  }
-}
-
-void GemmModel::GatherRight(const Settings& settings, std::int64_t product, std::int64_t col,
-                            std::vector<std::int64_t>& right) const {
-  const OperandChoice& operand = settings.operand;
-  Operand from = RightOf(settings, product);
-  if (operand.kind == OperandKind::kSwapped) {
-    from = LeftOf(settings, product);
-    std::swap(from.k_step, from.step);
-  }
-  if (operand.kind == OperandKind::kRhsColumns)
-    col = operand.columns[static_cast<std::size_t>(col)];
-  const auto depth = static_cast<std::size_t>(spec_.depth);
-  right.resize(depth);
-  if (operand.rhs) {
-    Move(operand.rhs, col, spec_.cols, from, right);
-  } else {
-    for (std::size_t k = 0; k < depth; ++k)
-      right[k] = from.at[col * from.step + static_cast<std::int64_t>(k) * from.k_step];
-  }
-  if (operand.kind == OperandKind::kOneWeight)
-    right.assign(depth, std::int64_t{right[static_cast<std::size_t>(operand.k)]});
-  if (operand.rhs_value)
-    std::transform(right.begin(), right.end(), right.begin(), operand.rhs_value);
-  if (settings.rhs_other_sign) {
-    for (std::int64_t& v : right) v = OtherSign(v, spec_.rhs_bits, spec_.rhs_signed);
+  if (operand.kind == (left ? OperandKind::kOneInput : OperandKind::kOneWeight))
+    list.assign(depth, std::int64_t{list[static_cast<std::size_t>(operand.k)]});
+  if (const auto& value = left ? operand.lhs_value : operand.rhs_value)
+    std::transform(list.begin(), list.end(), list.begin(), value);
+  if (left ? settings.lhs_other_sign : settings.rhs_other_sign) {
+    for (std::int64_t& v : list)
+      v = OtherSign(v, left ? spec_.lhs_bits : spec_.rhs_bits,
+                    left ? spec_.lhs_signed : spec_.rhs_signed);
   }
 }
 
@@ -294,8 +267,8 @@ std::int64_t GemmModel::PlainAt(const Settings& settings, std::int64_t element,
 
 std::int64_t GemmModel::At(const Settings& settings, std::int64_t element, Terms& terms) const {
   const Place place = PlaceOf(element);
-  GatherLeft(settings, place.product, place.row, terms.lhs);
-  GatherRight(settings, place.product, place.col, terms.rhs);
+  Gather(settings, /*left=*/true, place.product, place.row, terms.lhs);
+  Gather(settings, /*left=*/false, place.product, place.col, terms.rhs);
   return OfTerms(settings, place, terms);
 }
 
@@ -314,13 +287,13 @@ void GemmModel::AtAll(const Settings& settings, std::span<const std::int64_t> el
   for (std::size_t i = 0; i < elements.size(); ++i) {
     const Place place = PlaceOf(elements[i]);
     if (place.product != last.product || place.row != last.row)
-      GatherLeft(settings, place.product, place.row, terms.lhs);
+      Gather(settings, /*left=*/true, place.product, place.row, terms.lhs);
     last = place;
     Column& column =
         columns[static_cast<std::size_t>(place.product % spec_.heads * spec_.cols + place.col)];
     const std::int64_t product = one_right ? 0 : place.product;
     if (column.product != product) {
-      GatherRight(settings, place.product, place.col, column.entries);
+      Gather(settings, /*left=*/false, place.product, place.col, column.entries);
       column.product = product;
     }
     terms.rhs.swap(column.entries);
@@ -340,8 +313,8 @@ std::int64_t GemmModel::OfTerms(const Settings& settings, const Place& place, Te
     const bool inside =
         lower.row >= 0 && lower.row < spec_.rows && lower.col >= 0 && lower.col < spec_.cols;
     if (inside && index / borrow.period % 2 == borrow.upper) {
-      GatherLeft(settings, lower.product, lower.row, terms.lower_lhs);
-      GatherRight(settings, lower.product, lower.col, terms.lower_rhs);
+      Gather(settings, /*left=*/true, lower.product, lower.row, terms.lower_lhs);
+      Gather(settings, /*left=*/false, lower.product, lower.col, terms.lower_rhs);
     }
   }
   terms.carried = 0;

@@ -169,12 +169,10 @@ class GemmModel final : public OperationModel {
                    const Operand& from, std::vector<std::int64_t>& list);
   std::size_t ProductOf(std::int64_t product, const std::vector<std::int64_t>* heads,
                         std::int64_t before) const;
-  Operand LeftOf(const Settings& settings, std::int64_t product) const;
-  Operand RightOf(const Settings& settings, std::int64_t product) const;
-  void GatherLeft(const Settings& settings, std::int64_t product, std::int64_t row,
-                  std::vector<std::int64_t>& left) const;
-  void GatherRight(const Settings& settings, std::int64_t product, std::int64_t col,
-                   std::vector<std::int64_t>& right) const;
+  Operand OperandOf(const Settings& settings, bool left, std::int64_t product) const;
+  // Of the left operand a row's entries for every k, of the right one a column's.
+  void Gather(const Settings& settings, bool left, std::int64_t product, std::int64_t other,
+              std::vector<std::int64_t>& list) const;
   void AtAll(const Settings& settings, std::span<const std::int64_t> elements,
              std::span<std::int64_t> out) const;
   std::int64_t OfTerms(const Settings& settings, const Place& place, Terms& terms) const;

@@ -36,7 +36,10 @@ class GemmModel::Solver {
   void AddBorrows();
   // gemm_entries.cpp: operands read from other places.
   void AddEntries();
-  void AddEntriesOf(bool left);
+  void AddTransposedTiles(bool left);
+  void AddLateEntries(bool left);
+  void AddOtherTiles(bool left);
+  void AddLateTiles(bool left);
   void AddStaleTile(bool left);
   void AddStaleTile(bool left, std::int64_t first, std::int64_t end, Entry distance);
   void AddOtherProduct(bool left);

@@ -306,7 +306,6 @@ class RequantModel::Solver {
     AddChoice(6, fmt::format("input_offset_{}{}", *number, suffix_), std::move(phrase), 1);
   }
 
-  // Parameters of the channel n further on, for every n, where a few mismatches ask for it.
   bool Agrees(const Settings& settings, std::int64_t e) const {
     const Int128 y = std::clamp<Int128>(model_.ResultAt(settings, e), spec_.qmin, spec_.qmax);
     return y == model_.actual()[static_cast<std::size_t>(e)];
@@ -355,6 +354,7 @@ class RequantModel::Solver {
               1);
   }
 
+  // Parameters of the channel n further on, for every n, where a few mismatches ask for it.
   void AddRotations() {
     constexpr std::size_t kTried = 64;
     const std::int64_t channels = spec_.layout.channels;
