@@ -44,9 +44,10 @@ struct Case {
     }
     const Grid grid(info, scale);
     const auto size = static_cast<std::size_t>(ElementCount(info.shape));
+    const std::int64_t farthest = 2 * std::int64_t{most} + 10;
     for (std::size_t i = 0; i < size; ++i) {
       const Quantization q = grid.At(grid.ChannelOf(i, size));
-      const auto step = static_cast<double>(random.Between(-2 * most - 10, 2 * most + 10));
+      const auto step = static_cast<double>(random.Between(-farthest, farthest));
       const double part = std::array{0.0, 0.5, -0.5, 0.25, -0.3, 1e-9}[i % 6];
       real.push_back(i % 11 == 7 ? -0.0 : q.scale * (step + part - q.zero));
     }

@@ -74,7 +74,7 @@ TEST_F(ResumeLogTest, AFlippedByteIsRefused) {
   const std::string whole = testing::ReadBytes(path_);
   for (std::size_t i = 0; i + 1 < whole.size(); ++i) {
     std::string changed = whole;
-    changed[i] ^= 1 << i % 8;
+    changed[i] = static_cast<char>(changed[i] ^ (1 << i % 8));
     testing::WriteBytes(path_, changed);
     EXPECT_THAT(MessageOf(), HasSubstr(path_.string())) << i;
     EXPECT_EQ(testing::ReadBytes(path_), changed) << i;
