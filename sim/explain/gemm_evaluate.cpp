@@ -108,8 +108,11 @@ std::int64_t GemmModel::Accumulate(const Settings& settings, const Terms& terms)
   const std::int64_t start = acc.bias_last ? 0 : terms.bias;
   std::int64_t sum = start + terms.carried;
   auto count = static_cast<std::int64_t>(depth);
-  auto lhs_sum = std::accumulate(l.begin(), l.end(), std::int64_t{0});
-  auto rhs_sum = std::accumulate(r.begin(), r.end(), std::int64_t{0});
+  const bool known = !terms.partial.empty() && again.times == 1;
+  std::int64_t lhs_sum =
+      known ? terms.lhs_sum : std::accumulate(l.begin(), l.end(), std::int64_t{0});
+  std::int64_t rhs_sum =
+      known ? terms.rhs_sum : std::accumulate(r.begin(), r.end(), std::int64_t{0});
   if (again.times != 1) {
     for (auto k = static_cast<std::size_t>(again.first); k < static_cast<std::size_t>(again.end);
          ++k) {
@@ -132,10 +135,15 @@ std::int64_t GemmModel::Accumulate(const Settings& settings, const Terms& terms)
     case AccKind::kTileSaturate: {
       const auto tile = static_cast<std::size_t>(acc.tile);
       for (std::size_t first = 0; first < depth; first += tile) {
+        const std::size_t end = std::min(first + tile, depth);
         std::int64_t part = 0;
-        for (std::size_t k = first; k < std::min(first + tile, depth); ++k) {
-          part += times(k) * l[k] * r[k];
-          if (acc.kind == AccKind::kGroupSaturate) part = SaturateTo(part, acc.bits);
+        if (known && acc.kind != AccKind::kGroupSaturate) {
+          part = terms.partial[end] - terms.partial[first];
+        } else {
+          for (std::size_t k = first; k < end; ++k) {
+            part += times(k) * l[k] * r[k];
+            if (acc.kind == AccKind::kGroupSaturate) part = SaturateTo(part, acc.bits);
+          }
         }
         if (acc.kind == AccKind::kGroupWrap) part = WrapTo(part, acc.bits);
         if (acc.kind == AccKind::kTilePartial) part = WithoutLow(part, acc.bits, acc.low);
@@ -171,6 +179,15 @@ std::int64_t GemmModel::Accumulate(const Settings& settings, const Terms& terms)
   }
 
   return Finish(settings, acc, terms, {sum, lhs_sum, rhs_sum, count});
+}
+
+void GemmModel::AddPartialSums(Terms& terms) {
+  terms.partial.assign(1, 0);
+  terms.partial.reserve(terms.lhs.size() + 1);
+  for (std::size_t k = 0; k < terms.lhs.size(); ++k)
+    terms.partial.push_back(terms.partial.back() + terms.lhs[k] * terms.rhs[k]);
+  terms.lhs_sum = std::accumulate(terms.lhs.begin(), terms.lhs.end(), std::int64_t{0});
+  terms.rhs_sum = std::accumulate(terms.rhs.begin(), terms.rhs.end(), std::int64_t{0});
 }
 
 std::int64_t GemmModel::Finish(const Settings& settings, const AccChoice& acc, const Terms& terms,

@@ -138,6 +138,10 @@ class GemmModel final : public OperationModel {
   // One output's terms, and those of the lower product that shares its multiplications.
   struct Terms {
     std::vector<std::int64_t> lhs, rhs, lower_lhs, lower_rhs;
+    // Where the same terms are added up time and again: the sums of the first 0 .. K of the
+    // products, and of lhs and rhs.
+    std::vector<std::int64_t> partial;
+    std::int64_t lhs_sum = 0, rhs_sum = 0;
     std::int64_t bias = 0, lhs_zero = 0, rhs_zero = 0;
     std::int64_t carried = 0;
   };
@@ -178,6 +182,8 @@ class GemmModel final : public OperationModel {
   std::int64_t OfTerms(const Settings& settings, const Place& place, Terms& terms) const;
   std::int64_t At(const Settings& settings, std::int64_t element, Terms& terms) const;
   std::int64_t Accumulate(const Settings& settings, const Terms& terms) const;
+  // Fills `partial` and the sums beside it: of terms that each count once.
+  static void AddPartialSums(Terms& terms);
   // The same from sums that are known.
   std::int64_t Finish(const Settings& settings, const AccChoice& acc, const Terms& terms,
                       const Sums& sums) const;

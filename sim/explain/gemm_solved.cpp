@@ -36,7 +36,10 @@ GemmModel::Solver::Solver(GemmModel& model)
 
 void GemmModel::Solver::Add() {
   if (few_.empty()) return;
-  for (const std::int64_t e : few_) model_.At(Golden(), e, golden_terms_.emplace_back());
+  for (const std::int64_t e : few_) {
+    model_.At(Golden(), e, golden_terms_.emplace_back());
+    AddPartialSums(golden_terms_.back());
+  }
   AddCorrections();
   AddBiases();
   AddHeads();
@@ -72,6 +75,40 @@ bool GemmModel::Solver::Accumulates(const AccChoice& acc) const {
     if (failures * 8 > few_.size()) return false;
   }
   return true;
+}
+
+void GemmModel::Solver::KeepBest(std::vector<AccChoice>& fits) const {
+  constexpr std::size_t kMembers = 3;
+  Settings settings = Golden();
+  // So many outputs that differ and so many of all; and how many choices are left behind them.
+  struct Round {
+    std::size_t outputs, left;
+  };
+  for (const auto& [outputs, left] : {Round{16, 64}, Round{64, 16}, Round{512, kMembers}}) {
+    if (fits.size() < 2) return;
+    std::vector<std::int64_t> elements = model_.SomeMismatches(outputs);
+    const std::int64_t stride =
+        std::max<std::int64_t>(model_.size() / static_cast<std::int64_t>(outputs), 1);
+    for (std::int64_t e = 0; e < model_.size(); e += stride) elements.push_back(e);
+    std::vector<std::pair<std::size_t, std::size_t>> failures;  // and the choice
+    for (std::size_t i = 0; i < fits.size(); ++i) failures.emplace_back(0, i);
+    for (const std::int64_t e : elements) {
+      Terms terms;
+      model_.At(settings, e, terms);
+      AddPartialSums(terms);
+      for (std::size_t i = 0; i < fits.size(); ++i) {
+        settings.acc = fits[i];
+        if (model_.Accumulate(settings, terms) != Actual(e)) ++failures[i].first;
+      }
+      settings.acc = {};
+    }
+    std::sort(failures.begin(), failures.end());
+    failures.resize(std::min(failures.size(), left));
+    std::vector<AccChoice> best;
+    best.reserve(failures.size());
+    for (const auto& [count, i] : failures) best.push_back(fits[i]);
+    fits = std::move(best);
+  }
 }
 
 void GemmModel::Solver::AddChoice(std::size_t coordinate, std::string id, std::string phrase,

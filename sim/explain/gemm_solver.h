@@ -54,6 +54,8 @@ class GemmModel::Solver {
   bool Fits(const Settings& settings) const { return Fits(settings, few_); }
   // The same of another accumulator alone.
   bool Accumulates(const AccChoice& acc) const;
+  // Of accumulators that fit, three at most: those that fit more outputs best, matching ones too.
+  void KeepBest(std::vector<AccChoice>& fits) const;
   void AddChoice(std::size_t coordinate, std::string id, std::string phrase, int cost,
                  std::int64_t freedom);
   std::int64_t Actual(std::int64_t e) const { return model_.actual()[static_cast<std::size_t>(e)]; }

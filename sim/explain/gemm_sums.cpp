@@ -137,7 +137,7 @@ void GemmModel::Solver::AddTileTruncation() {
     return std::abs(mean - expected) < 2 * spread && std::sqrt(square) < n * unit &&
            std::sqrt(square) > spread / 16;
   };
-  int found = 0;
+  std::vector<AccChoice> fits;
   for (const LowBits low : {LowBits::kFloor, LowBits::kHalfUp, LowBits::kTowardZero}) {
     for (const std::int64_t tile : Tiles()) {
       for (int bits = 1; bits <= kBits; ++bits) {
@@ -150,14 +150,14 @@ void GemmModel::Solver::AddTileTruncation() {
                               (kind == AccKind::kTileAfter && low != LowBits::kTowardZero);
             if (bias_last && (spec_.bias.empty() || same)) continue;
             const AccChoice acc = {kind, bits, tile, low, bias_last};
-            if (found == kMembers || !Accumulates(acc)) continue;
-            ++found;
-            AddTile(acc);
+            if (Accumulates(acc)) fits.push_back(acc);
           }
         }
       }
     }
   }
+  KeepBest(fits);
+  for (const AccChoice& acc : fits) AddTile(acc);
 }
 
 void GemmModel::Solver::AddTile(const AccChoice& acc) {
@@ -182,18 +182,20 @@ void GemmModel::Solver::AddTile(const AccChoice& acc) {
 
 // A sum that saturates not in every addition but with each K tile.
 void GemmModel::Solver::AddTileSaturation() {
-  int found = 0;
+  std::vector<AccChoice> fits;
   for (int bits = 24; bits >= 8; --bits) {
     for (const std::int64_t tile : Tiles()) {
       const AccChoice acc = {AccKind::kTileSaturate, bits, tile};
-      if (tile == 1 || !Accumulates(acc)) continue;
-      model_.accs_.push_back(acc);
-      AddChoice(
-          6, fmt::format("saturate_{}_tiles_of_{}", bits, tile),
-          fmt::format("the accumulator saturates at {} bits after each K tile of {}", bits, tile),
-          3, 1);
-      if (++found == kMembers) return;
+      if (tile != 1 && Accumulates(acc)) fits.push_back(acc);
     }
+  }
+  KeepBest(fits);
+  for (const AccChoice& acc : fits) {
+    model_.accs_.push_back(acc);
+    AddChoice(6, fmt::format("saturate_{}_tiles_of_{}", acc.bits, acc.tile),
+              fmt::format("the accumulator saturates at {} bits after each K tile of {}", acc.bits,
+                          acc.tile),
+              3, 1);
   }
 }
 

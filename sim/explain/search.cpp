@@ -85,7 +85,19 @@ std::vector<Counted> CountBest(const Comparison& comparison,
     if (++per_group[candidate.signature] > kCountedPerGroup) continue;
     counted.push_back(CountWhole(comparison, candidate));
   }
+  // What breaks something is not the rule where another, of no more than two numbers, gives
+  // everything.
+  constexpr std::size_t kMany = 16;
+  const auto gives_all = [&](const Candidate& candidate) {
+    const std::size_t mismatches = comparison.mismatches().size();
+    return mismatches >= kMany && candidate.freedom <= 2 &&
+           comparison.model().Changes(candidate.point) == 1 &&
+           candidate.tally.net() == static_cast<double>(mismatches);
+  };
   std::stable_sort(counted.begin(), counted.end(), [&](const Counted& a, const Counted& b) {
+    const bool all_a = gives_all(a.candidate);
+    const bool all_b = gives_all(b.candidate);
+    if (all_a != all_b) return all_a;
     const double score_a = Score(comparison, a.candidate);
     const double score_b = Score(comparison, b.candidate);
     return score_a != score_b ? score_a > score_b : a.candidate.cost < b.candidate.cost;
