@@ -254,11 +254,12 @@ void GemmModel::Solver::AddStaleTile(bool left) {
   Terms terms;
   model_.At(Golden(), e, terms);
   // Of the operand that is read as it should be, behind its zero point.
-  std::vector<std::int64_t> right_one = left ? terms.rhs : terms.lhs;
+  const std::vector<std::int32_t>& codes = left ? terms.rhs : terms.lhs;
+  std::vector<std::int64_t> right_one(codes.begin(), codes.end());
   for (std::int64_t& value : right_one) value -= left ? terms.rhs_zero : terms.lhs_zero;
-  const std::vector<std::int64_t>& own = left ? terms.lhs : terms.rhs;
+  const std::vector<std::int32_t>& own = left ? terms.lhs : terms.rhs;
   const std::int64_t difference = Difference(e);
-  const auto at = [](const std::vector<std::int64_t>& list, std::int64_t k) {
+  const auto at = [](const auto& list, std::int64_t k) {
     return list[static_cast<std::size_t>(k)];
   };
   for (const std::int64_t tile : Tiles()) {
@@ -285,7 +286,7 @@ void GemmModel::Solver::AddStaleTile(bool left) {
     };
     Terms of_other;
     model_.At(moved, e, of_other);
-    const std::vector<std::int64_t>& others = left ? of_other.lhs : of_other.rhs;
+    const std::vector<std::int32_t>& others = left ? of_other.lhs : of_other.rhs;
     std::vector<std::int64_t> partial = {0};
     for (std::int64_t k = 0; k < depth; ++k)
       partial.push_back(partial.back() + at(right_one, k) * (at(others, k) - at(own, k)));

@@ -9,6 +9,13 @@
 namespace qsim::explain {
 namespace {
 
+std::int64_t Dot(std::span<const std::int32_t> l, std::span<const std::int32_t> r,
+                 std::size_t first, std::size_t end) {
+  std::int64_t sum = 0;
+  for (std::size_t k = first; k < end; ++k) sum += std::int64_t{l[k]} * r[k];
+  return sum;
+}
+
 std::int64_t WithoutLow(std::int64_t value, int bits, GemmModel::LowBits how) {
   const std::int64_t unit = std::int64_t{1} << bits;
   if (how == GemmModel::LowBits::kHalfUp) value += unit / 2;
@@ -20,7 +27,7 @@ std::int64_t WithoutLow(std::int64_t value, int bits, GemmModel::LowBits how) {
 
 // Entries (k, other) for every k, of `length` others.
 void GemmModel::Move(const Entries& entries, std::int64_t other, std::int64_t length,
-                     const Operand& from, std::vector<std::int64_t>& list) {
+                     const Operand& from, std::vector<std::int32_t>& list) {
   const std::int64_t depth = std::ssize(list);
   for (std::int64_t k = 0; k < depth; ++k) {
     const auto [k_of, of] = entries({k, other});
@@ -57,7 +64,7 @@ GemmModel::Operand GemmModel::OperandOf(const Settings& settings, bool left,
 }
 
 void GemmModel::Gather(const Settings& settings, bool left, std::int64_t product,
-                       std::int64_t other, std::vector<std::int64_t>& list) const {
+                       std::int64_t other, std::vector<std::int32_t>& list) const {
   const OperandChoice& operand = settings.operand;
   if (!left && operand.kind == OperandKind::kRhsColumns)
     other = operand.columns[static_cast<std::size_t>(other)];
@@ -71,19 +78,20 @@ void GemmModel::Gather(const Settings& settings, bool left, std::int64_t product
       list[k] = from.at[other * from.step + static_cast<std::int64_t>(k) * from.k_step];
   }
   if (left && operand.kind == OperandKind::kDepthOrder) {
-    const std::vector<std::int64_t> own = list;
+    const std::vector<std::int32_t> own = list;
     for (std::size_t k = 0; k < depth; ++k)
       list[k] = own[static_cast<std::size_t>(
           operand.order.SourceOf(static_cast<std::int64_t>(k), spec_.depth))];
   }
   if (operand.kind == (left ? OperandKind::kOneInput : OperandKind::kOneWeight))
-    list.assign(depth, std::int64_t{list[static_cast<std::size_t>(operand.k)]});
+    list.assign(depth, std::int32_t{list[static_cast<std::size_t>(operand.k)]});
   if (const auto& value = left ? operand.lhs_value : operand.rhs_value)
-    std::transform(list.begin(), list.end(), list.begin(), value);
+    std::transform(list.begin(), list.end(), list.begin(),
+                   [&](std::int32_t v) { return static_cast<std::int32_t>(value(v)); });
   if (left ? settings.lhs_other_sign : settings.rhs_other_sign) {
-    for (std::int64_t& v : list)
-      v = OtherSign(v, left ? spec_.lhs_bits : spec_.rhs_bits,
-                    left ? spec_.lhs_signed : spec_.rhs_signed);
+    for (std::int32_t& v : list)
+      v = static_cast<std::int32_t>(OtherSign(v, left ? spec_.lhs_bits : spec_.rhs_bits,
+                                              left ? spec_.lhs_signed : spec_.rhs_signed));
   }
 }
 
@@ -96,8 +104,8 @@ GemmModel::AccChoice GemmModel::AccOf(const Settings& settings) const {
 
 std::int64_t GemmModel::Accumulate(const Settings& settings, const Terms& terms) const {
   const AccChoice acc = AccOf(settings);
-  const std::vector<std::int64_t>& l = terms.lhs;
-  const std::vector<std::int64_t>& r = terms.rhs;
+  const std::vector<std::int32_t>& l = terms.lhs;
+  const std::vector<std::int32_t>& r = terms.rhs;
   const std::size_t depth = l.size();
   const DepthChoice& again = settings.depth;
   const auto times = [&](std::size_t k) {
@@ -109,10 +117,13 @@ std::int64_t GemmModel::Accumulate(const Settings& settings, const Terms& terms)
   std::int64_t sum = start + terms.carried;
   auto count = static_cast<std::int64_t>(depth);
   const bool known = !terms.partial.empty() && again.times == 1;
-  std::int64_t lhs_sum =
-      known ? terms.lhs_sum : std::accumulate(l.begin(), l.end(), std::int64_t{0});
-  std::int64_t rhs_sum =
-      known ? terms.rhs_sum : std::accumulate(r.begin(), r.end(), std::int64_t{0});
+  std::int64_t lhs_sum = terms.lhs_sum;
+  std::int64_t rhs_sum = terms.rhs_sum;
+  const bool corrected = !settings.correction.golden || terms.lhs_zero != 0 || terms.rhs_zero != 0;
+  if (!known && corrected) {
+    lhs_sum = std::accumulate(l.begin(), l.end(), std::int64_t{0});
+    rhs_sum = std::accumulate(r.begin(), r.end(), std::int64_t{0});
+  }
   if (again.times != 1) {
     for (auto k = static_cast<std::size_t>(again.first); k < static_cast<std::size_t>(again.end);
          ++k) {
@@ -139,6 +150,8 @@ std::int64_t GemmModel::Accumulate(const Settings& settings, const Terms& terms)
         std::int64_t part = 0;
         if (known && acc.kind != AccKind::kGroupSaturate) {
           part = terms.partial[end] - terms.partial[first];
+        } else if (again.times == 1 && acc.kind != AccKind::kGroupSaturate) {
+          part = Dot(l, r, first, end);
         } else {
           for (std::size_t k = first; k < end; ++k) {
             part += times(k) * l[k] * r[k];
@@ -161,7 +174,7 @@ std::int64_t GemmModel::Accumulate(const Settings& settings, const Terms& terms)
     case AccKind::kSaturateFinal:
     case AccKind::kDropLow:
     case AccKind::kClearLow:
-      for (std::size_t k = 0; k < depth; ++k) sum += l[k] * r[k];
+      sum += Dot(l, r, 0, depth);
       for (std::int64_t k = again.first; k < again.end; ++k) {
         const auto at = static_cast<std::size_t>(k);
         sum += (again.times - 1) * l[at] * r[at];
@@ -171,7 +184,7 @@ std::int64_t GemmModel::Accumulate(const Settings& settings, const Terms& terms)
   if (!terms.lower_lhs.empty()) {
     std::int64_t lower = 0;
     for (std::size_t k = 0; k < depth; ++k) {
-      const std::int64_t product = terms.lower_lhs[k] * terms.lower_rhs[k];
+      const std::int64_t product = std::int64_t{terms.lower_lhs[k]} * terms.lower_rhs[k];
       lower += product;
       if (!settings.borrow.of_sums && product < 0) --sum;
     }
@@ -185,7 +198,7 @@ void GemmModel::AddPartialSums(Terms& terms) {
   terms.partial.assign(1, 0);
   terms.partial.reserve(terms.lhs.size() + 1);
   for (std::size_t k = 0; k < terms.lhs.size(); ++k)
-    terms.partial.push_back(terms.partial.back() + terms.lhs[k] * terms.rhs[k]);
+    terms.partial.push_back(terms.partial.back() + std::int64_t{terms.lhs[k]} * terms.rhs[k]);
   terms.lhs_sum = std::accumulate(terms.lhs.begin(), terms.lhs.end(), std::int64_t{0});
   terms.rhs_sum = std::accumulate(terms.rhs.begin(), terms.rhs.end(), std::int64_t{0});
 }
@@ -245,11 +258,8 @@ void GemmModel::AddUp() {
         left[k] = lhs[static_cast<std::int64_t>(k) * spec_.lhs_col];
       lhs_sums_.push_back(sum_of(left.data()));
       for (std::size_t n = 0; n < cols; ++n) {
-        const std::int32_t* column = &right[n * depth];
-        std::int64_t sum = 0;
-        for (std::size_t k = 0; k < depth; ++k) sum += std::int64_t{left[k]} * column[k];
         product_sums_[static_cast<std::size_t>(ElementOf({p, m, static_cast<std::int64_t>(n)}))] =
-            sum;
+            Dot(left, {&right[n * depth], depth}, 0, depth);
       }
     }
   }
@@ -296,7 +306,7 @@ void GemmModel::AtAll(const Settings& settings, std::span<const std::int64_t> el
                                      [&](auto start) { return start == spec_.rhs_start[0]; });
   struct Column {
     std::int64_t product = -1;
-    std::vector<std::int64_t> entries;
+    std::vector<std::int32_t> entries;
   };
   std::vector<Column> columns(static_cast<std::size_t>(spec_.heads * spec_.cols));
   Place last = {-1, -1, -1};

@@ -137,7 +137,7 @@ class GemmModel final : public OperationModel {
   };
   // One output's terms, and those of the lower product that shares its multiplications.
   struct Terms {
-    std::vector<std::int64_t> lhs, rhs, lower_lhs, lower_rhs;
+    std::vector<std::int32_t> lhs, rhs, lower_lhs, lower_rhs;
     // Where the same terms are added up time and again: the sums of the first 0 .. K of the
     // products, and of lhs and rhs.
     std::vector<std::int64_t> partial;
@@ -170,13 +170,13 @@ class GemmModel final : public OperationModel {
     std::int64_t k_step = 0, step = 0;
   };
   static void Move(const Entries& entries, std::int64_t other, std::int64_t length,
-                   const Operand& from, std::vector<std::int64_t>& list);
+                   const Operand& from, std::vector<std::int32_t>& list);
   std::size_t ProductOf(std::int64_t product, const std::vector<std::int64_t>* heads,
                         std::int64_t before) const;
   Operand OperandOf(const Settings& settings, bool left, std::int64_t product) const;
   // Of the left operand a row's entries for every k, of the right one a column's.
   void Gather(const Settings& settings, bool left, std::int64_t product, std::int64_t other,
-              std::vector<std::int64_t>& list) const;
+              std::vector<std::int32_t>& list) const;
   void AtAll(const Settings& settings, std::span<const std::int64_t> elements,
              std::span<std::int64_t> out) const;
   std::int64_t OfTerms(const Settings& settings, const Place& place, Terms& terms) const;
