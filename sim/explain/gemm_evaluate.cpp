@@ -1,6 +1,8 @@
 // How the outputs of a matrix product come about under a hypothesis.
 #include <algorithm>
+#include <map>
 #include <numeric>
+#include <span>
 #include <utility>
 
 #include "sim/explain/gemm_model.h"
@@ -73,6 +75,8 @@ void GemmModel::Gather(const Settings& settings, bool left, std::int64_t product
   list.resize(depth);
   if (const Entries& entries = left ? operand.lhs : operand.rhs) {
     Move(entries, other, left ? spec_.rows : spec_.cols, from, list);
+  } else if (from.k_step == 1) {
+    std::copy_n(from.at + other * from.step, depth, list.begin());
   } else {
     for (std::size_t k = 0; k < depth; ++k)
       list[k] = from.at[other * from.step + static_cast<std::int64_t>(k) * from.k_step];
@@ -232,35 +236,47 @@ std::int64_t GemmModel::Finish(const Settings& settings, const AccChoice& acc, c
   return WrapTo(sum, 32);
 }
 
+// Whatever the layout, a column's entries are neighbours then: they are gathered time and again.
+void GemmModel::PutColumnsTogether() {
+  if (spec_.rhs_row == 1) return;
+  std::vector<std::int32_t> rhs;
+  std::map<std::int64_t, std::int64_t> starts;  // the new ones by the old ones
+  for (std::int64_t& start : spec_.rhs_start) {
+    const auto [place, added] = starts.emplace(start, std::ssize(rhs));
+    if (added) {
+      for (std::int64_t n = 0; n < spec_.cols; ++n)
+        for (std::int64_t k = 0; k < spec_.depth; ++k)
+          rhs.push_back(spec_.rhs[static_cast<std::size_t>(start + k * spec_.rhs_row +
+                                                           n * spec_.rhs_col)]);
+    }
+    start = place->second;
+  }
+  spec_.rhs = std::move(rhs);
+  spec_.rhs_row = 1;
+  spec_.rhs_col = spec_.depth;
+}
+
 void GemmModel::AddUp() {
   const auto depth = static_cast<std::size_t>(spec_.depth);
-  const auto cols = static_cast<std::size_t>(spec_.cols);
   product_sums_.resize(static_cast<std::size_t>(size()));
   std::vector<std::int32_t> left(depth);
-  std::vector<std::int32_t> right;  // column by column
+  const auto sum_of = [](std::span<const std::int32_t> list) {
+    return std::accumulate(list.begin(), list.end(), std::int64_t{0});
+  };
   for (std::int64_t p = 0; p < spec_.products; ++p) {
     const auto at = static_cast<std::size_t>(p);
-    const std::int32_t* rhs = spec_.rhs.data() + spec_.rhs_start[at];
-    if (p == 0 || spec_.rhs_start[at] != spec_.rhs_start[at - 1]) {
-      right.resize(cols * depth);
-      for (std::size_t n = 0; n < cols; ++n)
-        for (std::size_t k = 0; k < depth; ++k)
-          right[n * depth + k] = rhs[static_cast<std::int64_t>(k) * spec_.rhs_row +
-                                     static_cast<std::int64_t>(n) * spec_.rhs_col];
-    }
-    const auto sum_of = [depth](const std::int32_t* from) {
-      return std::accumulate(from, from + depth, std::int64_t{0});
+    const auto column = [&](std::int64_t n) {
+      return std::span(spec_.rhs.data() + spec_.rhs_start[at] + n * spec_.rhs_col, depth);
     };
-    for (std::size_t n = 0; n < cols; ++n) rhs_sums_.push_back(sum_of(&right[n * depth]));
+    for (std::int64_t n = 0; n < spec_.cols; ++n) rhs_sums_.push_back(sum_of(column(n)));
     for (std::int64_t m = 0; m < spec_.rows; ++m) {
       const std::int32_t* lhs = spec_.lhs.data() + spec_.lhs_start[at] + m * spec_.lhs_row;
       for (std::size_t k = 0; k < depth; ++k)
         left[k] = lhs[static_cast<std::int64_t>(k) * spec_.lhs_col];
-      lhs_sums_.push_back(sum_of(left.data()));
-      for (std::size_t n = 0; n < cols; ++n) {
-        product_sums_[static_cast<std::size_t>(ElementOf({p, m, static_cast<std::int64_t>(n)}))] =
-            Dot(left, {&right[n * depth], depth}, 0, depth);
-      }
+      lhs_sums_.push_back(sum_of(left));
+      for (std::int64_t n = 0; n < spec_.cols; ++n)
+        product_sums_[static_cast<std::size_t>(ElementOf({p, m, n}))] =
+            Dot(left, column(n), 0, depth);
     }
   }
 }

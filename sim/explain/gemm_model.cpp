@@ -21,6 +21,7 @@ OutputRange RangeOf(const Accumulator& acc) {
 GemmModel::GemmModel(GemmSpec spec, std::span<const std::int64_t> actual)
     : OperationModel(spec.shape, spec.axis_names, RangeOf(spec.acc), actual),
       spec_(std::move(spec)) {
+  PutColumnsTogether();
   AddUp();
   BuildCoordinates();
   ComputeGolden();

@@ -191,6 +191,7 @@ class GemmModel final : public OperationModel {
   // Whether nothing but what comes behind the golden sums is another.
   bool IsPlain(const Settings& settings) const;
   std::int64_t PlainAt(const Settings& settings, std::int64_t element, Terms& terms) const;
+  void PutColumnsTogether();
   void AddUp();
 
   GemmSpec spec_;
