@@ -246,8 +246,8 @@ void GemmModel::PutColumnsTogether() {
     if (added) {
       for (std::int64_t n = 0; n < spec_.cols; ++n)
         for (std::int64_t k = 0; k < spec_.depth; ++k)
-          rhs.push_back(spec_.rhs[static_cast<std::size_t>(start + k * spec_.rhs_row +
-                                                           n * spec_.rhs_col)]);
+          rhs.push_back(
+              spec_.rhs[static_cast<std::size_t>(start + k * spec_.rhs_row + n * spec_.rhs_col)]);
     }
     start = place->second;
   }

@@ -112,10 +112,9 @@ std::optional<Separation> GemmModel::Separate(const Hypothesis& a, const Hypothe
         const std::int64_t back = spec_.rhs_signed ? -1 - r : 0;
         const auto compute = [&](const Hypothesis& point, const Settings& s) {
           Terms terms;
-          terms.lhs.assign(depth, static_cast<std::int32_t>(
-                                      s.lhs_other_sign
-                                          ? OtherSign(l, spec_.lhs_bits, spec_.lhs_signed)
-                                          : l));
+          terms.lhs.assign(
+              depth, static_cast<std::int32_t>(
+                         s.lhs_other_sign ? OtherSign(l, spec_.lhs_bits, spec_.lhs_signed) : l));
           for (std::size_t k = 0; k < depth; ++k) {
             // The second half takes back what the first one brought.
             const std::int64_t value = alternate && 2 * k >= depth ? back : r;
