@@ -16,6 +16,7 @@ std::string Line(std::string_view key, const Section& s) {
              s.percentile_alpha, s.percentile_sigma, s.kl_bins, s.enable_profiler,
              s.output_quant_enable) +
          (s.smooth == 0 ? "" : fmt::format(" smooth={}", s.smooth)) +
+         (s.outlier_channels == 0 ? "" : fmt::format(" outlier_channels={}", s.outlier_channels)) +
          (s.bias_correction ? " bias_correction" : "") +
          (s.rounding == WeightRounding::kNearest ? ""
                                                  : fmt::format(" rounding={}", Name(s.rounding)));

@@ -155,6 +155,7 @@ Section ResolveSection(const Settings& settings, int block, const SectionKind& k
   Override(section.percentile_sigma, levels, &SectionSettings::percentile_sigma);
   Override(section.kl_bins, levels, &SectionSettings::kl_bins);
   Override(section.smooth, levels, &SectionSettings::smooth);
+  Override(section.outlier_channels, levels, &SectionSettings::outlier_channels);
   Override(section.bias_correction, levels, &SectionSettings::bias_correction);
   Override(section.rounding, levels, &SectionSettings::rounding);
   Override(section.enable_profiler, levels, &SectionSettings::enable_profiler);

@@ -12,10 +12,11 @@ std::string SectionText(const std::string& prefix, const SectionKind& kind, cons
   std::string text = fmt::format(
       "{}.calibration_mode: {}\n{}.bit_type: {{bits: {}, signed: {}, symmetric: {}}}\n"
       "{}.observer_type: {}\n{}.quantization_method: {}\n{}.percentile_alpha: {}\n"
-      "{}.percentile_sigma: {}\n{}.kl_bins: {}\n{}.smooth: {}\n{}.enable_profiler: {}\n",
+      "{}.percentile_sigma: {}\n{}.kl_bins: {}\n{}.smooth: {}\n{}.outlier_channels: {}\n"
+      "{}.enable_profiler: {}\n",
       key, Name(s.calibration_mode), key, s.bits, Word(s.is_signed), Word(!s.has_zero_point), key,
       Name(s.observer), key, Name(s.method), key, s.percentile_alpha, key, s.percentile_sigma, key,
-      s.kl_bins, key, s.smooth, key, Word(s.enable_profiler));
+      s.kl_bins, key, s.smooth, key, s.outlier_channels, key, Word(s.enable_profiler));
   if (kind.IsWeight())
     text += fmt::format("{}.bias_correction: {}\n{}.rounding: {}\n", key, Word(s.bias_correction),
                         key, Name(s.rounding));

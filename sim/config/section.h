@@ -100,12 +100,16 @@ struct Section {
   double percentile_sigma = 0.1;               // (0, 1], weight of a new batch
   int kl_bins = 2048;                          // 16..2^20
   double smooth = 0;             // 0..1: the exponent of smoothing; 0: none. docs/numerics.md 3.7
+  double outlier_channels = 0;   // 0..1: the share of channels with factors of their own; likewise
   bool bias_correction = false;  // weights only
   WeightRounding rounding = WeightRounding::kNearest;  // weights only
   bool enable_profiler = false;
   bool output_quant_enable = false;  // linear outputs only
   std::string origin =
       "default";  // "attn_config.yaml:12", "--set" or "default": the most specific source
+
+  // Whether channels have factors that the layers behind them absorb.
+  bool Smooths() const { return smooth != 0 || outlier_channels != 0; }
 };
 
 // Static W8A8: every weight and activation 8 bits, from one key.

@@ -39,6 +39,7 @@ struct SectionSettings {
   Optional<double> percentile_sigma;
   Optional<int> kl_bins;
   Optional<double> smooth;
+  Optional<double> outlier_channels;
   Optional<bool> bias_correction;
   Optional<WeightRounding> rounding;
   Optional<bool> enable_profiler;

@@ -121,9 +121,10 @@ std::vector<std::string> SettingsReader::KeysOf(const Place& place) const {
     case PlaceKind::kBlocks:
       return {"N (a block number)"};
     case PlaceKind::kSection:
-      return {"calibration_mode", "bit_type",         "observer_type",   "quantization_method",
-              "percentile_alpha", "percentile_sigma", "kl_bins",         "smooth",
-              "bias_correction",  "rounding",         "enable_profiler", "output_quant_enable"};
+      return {"calibration_mode",   "bit_type",         "observer_type", "quantization_method",
+              "percentile_alpha",   "percentile_sigma", "kl_bins",       "smooth",
+              "outlier_channels",   "bias_correction",  "rounding",      "enable_profiler",
+              "output_quant_enable"};
     case PlaceKind::kBitType:
       return {"bits", "signed", "symmetric", "name"};
     case PlaceKind::kHardware:

@@ -71,7 +71,7 @@ double SettingsReader::Share(const Leaf& leaf) const {
   const auto value = AsReal(leaf.node);
   if (!value || *value < 0 || *value > 1) {
     Fail(leaf.path, leaf.line,
-         fmt::format("expected a number in 0..1 (0: no smoothing), got {}", leaf.node.Describe()));
+         fmt::format("expected a number in 0..1 (0: none), got {}", leaf.node.Describe()));
   }
   return *value;
 }
@@ -157,6 +157,8 @@ bool SettingsReader::ReadSectionValue(const Place& place, const std::string& key
     Assign(section.kl_bins, Integer(leaf, 16, 1 << 20), leaf);
   } else if (key == "smooth") {
     Assign(section.smooth, Share(leaf), leaf);
+  } else if (key == "outlier_channels") {
+    Assign(section.outlier_channels, Share(leaf), leaf);
   } else if (key == "bias_correction") {
     const bool enable = Boolean(leaf);
     if (enable) RequireWeight(place, leaf);

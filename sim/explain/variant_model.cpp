@@ -111,9 +111,10 @@ void Apply(const VariantModel::Change& change, Op& op) {
       ForNumbers(member,
                  [&](auto& n) { n = static_cast<std::decay_t<decltype(n)>>(change.number); });
     }
-    if (change.what == What::kAdd) {
-      ForNumbers(member,
-                 [&](auto& n) { n = static_cast<std::decay_t<decltype(n)>>(n + change.number); });
+    if (change.what == What::kAdd) {  // to shifts and numbers of bits, which have no sign
+      ForNumbers(member, [&](auto& n) {
+        n = static_cast<std::decay_t<decltype(n)>>(std::max<std::int64_t>(0, n + change.number));
+      });
     }
     if constexpr (std::is_enum_v<T>) member = static_cast<T>(change.number);
     if constexpr (kIsVector<T>) {

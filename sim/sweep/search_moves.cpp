@@ -45,6 +45,10 @@ class Moves {
     });
     Each("smoothed, 0.5", "smooth=0.5",
          [](const Live& live) { return live.Is<network::Columns>() && CanSmooth(live.section); });
+    Each("outlier channels apart, 0.01", "outlier_channels=0.01", [](const Live& live) {
+      return live.Is<network::Gelu>() && live.section.outlier_channels == 0 &&
+             !ChannelWise(live.section);
+    });
     Each("a scale for each output channel", "calibration_mode=channel_wise",
          [](const Live& live) { return live.weight && !ChannelWise(live.section); });
     Each("the range of least error", "observer_type=HistogramOmseObserver", IsRanged);

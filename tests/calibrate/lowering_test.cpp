@@ -6,7 +6,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "golden/program/executor.h"
 #include "golden/program/queries.h"
@@ -187,14 +189,16 @@ std::vector<Case> Smoothing() {
   const auto asymmetric = ForEveryActivation("bit_type.symmetric=False");
   const auto power = std::vector<std::string>{"hardware.requant=power_of_two"};
   const auto both = std::vector<std::string>{"norm1.smooth=0.5", "attn_v_input.smooth=0.5"};
-  return {{"smooth_norm", {"norm1.smooth=0.5"}},
-          {"smooth_values", {"attn_v_input.smooth=0.5"}},
-          {"smooth_values_of_heads",
-           {"attn_v_input.smooth=0.75", "attn_v_input.calibration_mode=head_wise"}},
-          {"smooth_asymmetric", Join(asymmetric, both)},
-          {"smooth_power_of_two", Join(power, both), 26, 32},
-          {"smooth_power_of_two_asymmetric", Join(Join(asymmetric, power), both), 26, 32},
-          {"smooth_int8_step", Join(both, {"attn_qkv.output.output_quant_enable=True"})}};
+  return {
+      {"smooth_norm", {"norm1.smooth=0.5"}},
+      {"smooth_values", {"attn_v_input.smooth=0.5"}},
+      {"smooth_values_of_heads",
+       {"attn_v_input.smooth=0.75", "attn_v_input.calibration_mode=head_wise"}},
+      {"outlier_channels", {"norm1.outlier_channels=0.05", "attn_v_input.outlier_channels=0.05"}},
+      {"smooth_asymmetric", Join(asymmetric, both)},
+      {"smooth_power_of_two", Join(power, both), 26, 32},
+      {"smooth_power_of_two_asymmetric", Join(Join(asymmetric, power), both), 26, 32},
+      {"smooth_int8_step", Join(both, {"attn_qkv.output.output_quant_enable=True"})}};
 }
 
 std::vector<Case> Observers() {
@@ -283,6 +287,39 @@ TEST(Lowering, SmoothingFactorsAreThoseOfRangesAndColumns) {
     for (std::size_t c = 0; c < wide.size(); ++c) finest = std::max(finest, wide[c] / factor(c));
     for (std::size_t c = 0; c < wide.size(); ++c)
       EXPECT_NEAR(smoothed.scale[c] / (finest * factor(c)), 1, 1e-9) << a << " " << c;
+  }
+}
+
+// The channels of the largest ranges, and no others, have scales of their own, which give them the
+// range that is left to all; by factors that smoothing has moved already, too.
+TEST(Lowering, OutlierChannelsHaveTheRangeOfTheOthers) {
+  const Vectors vectors = Vectors::Shipped();
+  const std::string norm = "blocks.1.norm1";
+  const auto scales = [&](const std::vector<std::string>& settings) {
+    return vectors.Calibrate(settings).scales.at(norm).scale;
+  };
+  const std::vector<double> wide = scales({"norm1.calibration_mode=channel_wise"});
+  const auto channels = static_cast<double>(wide.size());
+  for (const std::string smooth : {"0", "0.5"}) {
+    std::vector<double> before(wide.size(), 1);
+    if (smooth != "0") before = scales({"norm1.smooth=" + smooth});
+    std::vector<double> sizes;
+    for (std::size_t c = 0; c < wide.size(); ++c) sizes.push_back(wide[c] / before[c]);
+    std::vector<double> sorted = sizes;
+    std::ranges::sort(sorted, std::greater<>());
+    for (const double outliers : {1.0, 3.0, channels}) {
+      const std::vector<double> scale =
+          scales({"norm1.smooth=" + smooth,
+                  "norm1.outlier_channels=" + std::to_string((outliers - 0.5) / channels)});
+      const double threshold =
+          sorted[std::min(static_cast<std::size_t>(outliers), wide.size() - 1)];
+      ASSERT_EQ(scale.size(), wide.size());
+      for (std::size_t c = 0; c < wide.size(); ++c) {
+        EXPECT_NEAR(scale[c] / (before[c] * threshold * std::max(1.0, sizes[c] / threshold)), 1,
+                    1e-9)
+            << smooth << " " << outliers << " " << c;
+      }
+    }
   }
 }
 

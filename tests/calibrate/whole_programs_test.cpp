@@ -54,7 +54,8 @@ INSTANTIATE_TEST_SUITE_P(
         std::vector<std::string>{"hardware.acc_bits=17", "hardware.acc_policy=saturate"},
         std::vector<std::string>{"hardware.acc_bits=17", "hardware.acc_policy=wrap"},
         std::vector<std::string>{"numerics.gelu=shiftgelu", "numerics.layernorm=ivit"},
-        std::vector<std::string>{"mlp_gelu.smooth=0.5"}));
+        std::vector<std::string>{"mlp_gelu.smooth=0.5"},
+        std::vector<std::string>{"mlp_gelu.outlier_channels=0.01"}));
 
 }  // namespace
 }  // namespace qsim::testing

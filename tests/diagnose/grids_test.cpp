@@ -73,6 +73,7 @@ INSTANTIATE_TEST_SUITE_P(
                       std::vector<std::string>{"w8a8-per_tensor.yaml"},
                       std::vector<std::string>{"norm1.smooth=0.5", "norm2.smooth=0.5",
                                                "norm.smooth=0.5", "attn_v_input.smooth=0.5",
+                                               "norm2.outlier_channels=0.02",
                                                "attn_v_input.bit_type.symmetric=False",
                                                "mlp_gelu.smooth=0.5"},
                       std::vector<std::string>{"attn_q_out.calibration_mode=channel_wise",

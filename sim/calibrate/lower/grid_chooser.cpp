@@ -325,7 +325,8 @@ class Chooser {
     std::vector<network::Linear> layers;
     for (const network::Node* layer : plan.smoothed_into)
       layers.push_back(LayerOf(plan_.network(), *layer, source_));
-    std::vector<double> factors = SmoothingFactors(RangesOf(plan), layers, plan.section->smooth);
+    std::vector<double> factors = SmoothingFactors(RangesOf(plan), layers, plan.section->smooth,
+                                                   plan.section->outlier_channels);
     if (PowerOfTwo(plan)) {
       for (double& f : factors) f = SnapUp(f, 1);
     }

@@ -46,8 +46,8 @@ class Planner {
       std::visit([&](const auto& function) { Choose(function, plan); }, node_->function);
     }
     for (NodePlan& plan : plan_.nodes_) {
-      if (plan.section && plan.section->smooth != 0) Smooth(plan);
-      if (plan.weight && plan.weight->smooth != 0)
+      if (plan.section && plan.section->Smooths()) Smooth(plan);
+      if (plan.weight && plan.weight->Smooths())
         RefuseSmooth(*plan.weight, plan.node->weight_section->key,
                      "the weights are what absorbs it");
     }
@@ -321,7 +321,7 @@ class Planner {
     // A network without a head may end here: what is asked of every norm is then asked in vain.
     if (std::holds_alternative<network::LayerNorm>(node_->function) && Unread()) {
       Note(LoweringNote::Kind::kInfo, FullName(key), "not smoothed: nothing reads it");
-      section.smooth = 0;
+      section.smooth = section.outlier_channels = 0;
       return;
     }
     const network::Function& function = node_->function;
@@ -373,8 +373,11 @@ class Planner {
   }
 
   void RefuseSmooth(Section& section, const std::string& key, const std::string& why) {
-    Substitute(section, key, fmt::format("smooth: {}: {}", section.smooth, why), "smooth: 0",
-               [](Section& s) { s.smooth = 0; });
+    const bool outliers = section.smooth == 0;
+    const std::string setting = outliers ? "outlier_channels" : "smooth";
+    const double value = outliers ? section.outlier_channels : section.smooth;
+    Substitute(section, key, fmt::format("{}: {}: {}", setting, value, why), setting + ": 0",
+               [](Section& s) { s.smooth = s.outlier_channels = 0; });
   }
 
   // ---- rules ----
@@ -428,7 +431,7 @@ class Planner {
   std::optional<Section> OptionalStep() {
     const std::string& name = node_->section->key;
     Section section = config_.Get(node_->section->block, name);
-    if (section.smooth != 0) RefuseSmooth(section, name, kNothingAbsorbs);
+    if (section.Smooths()) RefuseSmooth(section, name, kNothingAbsorbs);
     if (!section.output_quant_enable) return std::nullopt;
     LimitBits(section, name, 8);
     if (section.has_zero_point && section.calibration_mode != CalibrationMode::kLayerWise) {
