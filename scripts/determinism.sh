@@ -84,7 +84,7 @@ for build in ${builds[@]+"${builds[@]}"}; do
   directory=$kept/${build//[^A-Za-z0-9]/_}
   mkdir -p "$directory"
   { cmake -S "$root" -B "$directory" -G Ninja -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_BUILD_TYPE=None \
-    -DCMAKE_CXX_FLAGS="$flags" -DQSIM_RTL=OFF -DQSIM_BUILD_TESTS=OFF &&
+    -DCMAKE_CXX_FLAGS="$flags" -DCMAKE_UNITY_BUILD=ON -DQSIM_RTL=OFF -DQSIM_BUILD_TESTS=OFF &&
     cmake --build "$directory" --target qsim -j 2; } >"$work/build.log" 2>&1 || { tail -n 40 "$work/build.log"; exit 2; }
   digest "$directory/sim/cli/qsim" now
   "$directory/sim/cli/qsim" selftest | diff "$work/selftest" - || { echo "DIFFERS: selftest of $build"; status=1; }

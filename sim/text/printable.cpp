@@ -9,7 +9,7 @@
 namespace qsim::text {
 namespace {
 
-constexpr std::size_t kLongest = 80;
+constexpr std::size_t kLongestShown = 80;
 
 // The length of the UTF-8 sequence at the front of `text`, or 0 when there is none. Overlong forms
 // and surrogates are let through: this decides what to print, not what is valid.
@@ -48,7 +48,7 @@ void AppendEscaped(std::string_view& text, std::string& out) {
 std::string Printable(std::string_view text) {
   std::string out;
   while (!text.empty()) {
-    if (out.size() >= kLongest) return out + "...";
+    if (out.size() >= kLongestShown) return out + "...";
     AppendEscaped(text, out);
   }
   return out;
