@@ -88,7 +88,7 @@ std::vector<std::int64_t> CandidateInputs(const NearTies& ties) {
   std::uint64_t state = 1;
   for (int i = 0; i < 256; ++i) {
     state = state * 6364136223846793005ULL + 1442695040888963407ULL;
-    inputs.Add(static_cast<std::int64_t>(state) >> (64 - ties.x_bits + i % 16));
+    inputs.Add(static_cast<std::int64_t>(state) >> std::min(64 - ties.x_bits + i % 16, 63));
   }
   return inputs.Take();
 }
