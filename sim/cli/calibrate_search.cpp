@@ -18,6 +18,7 @@ constexpr std::int64_t kMostJudging = 8;
 
 void WriteSearched(const LoadedModel& loaded, std::int64_t seconds,
                    const std::filesystem::path& file) {
+  AtomicFile output(file);  // before the work
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
   const InputReader reader = CalibrationReader(loaded);
   // Judged on what no range was chosen from, wherever there is enough of it.
@@ -29,8 +30,8 @@ void WriteSearched(const LoadedModel& loaded, std::int64_t seconds,
       CalibrationShare(loaded, reader, 0, count).read(first, reader.EqualRun(first, count - first));
   const SearchResult result =
       Search({loaded.model, calibration, images, loaded.calibrate}, loaded.config, deadline);
-  WriteFileAtomically(file,
-                      SearchYaml(result, images.count(), static_cast<int>(loaded.model.depth())));
+  output.Write(SearchYaml(result, images.count(), static_cast<int>(loaded.model.depth())));
+  output.Commit();
   SayFileNotes(loaded);
   std::cout << FormatSearch(result, images.count()) << "written to " << file.string() << '\n';
 }

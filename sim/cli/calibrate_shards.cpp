@@ -84,9 +84,10 @@ fs::path WriteShard(const ModelOptions& given, const LoadedModel& loaded, const 
                     "as many shards",
                     shard, reader.count()));
   }
+  AtomicFile written(file);  // before the work
   const CalibrationInputs inputs = ShareOf(loaded, reader, place);
   calibrator.Observe(inputs, observations);
-  SaveShard(file, IdentityOf(given, loaded), place, HashOf(inputs), observations);
+  SaveShard(written, IdentityOf(given, loaded), place, HashOf(inputs), observations);
   return file;
 }
 

@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 
 #include <iostream>
+#include <optional>
+#include <string>
 
 #include "sim/bundle/grids_file.h"
 #include "sim/bundle/parameter_table.h"
 #include "sim/error.h"
 #include "sim/export/export_formats.h"
 #include "sim/io/files/atomic_file.h"
+#include "sim/io/files/output_directory.h"
 #include "sim/io/files/path_util.h"
 
 namespace qsim::cli {
@@ -22,6 +25,38 @@ std::string Print(const ExportTable& table, const std::string& format) {
   if (format == "c") return ExportC(table);
   throw InputError(fmt::format(
       "export: unknown format '{}'; use json, csv, yaml, svh (sv), c, grids or memh", format));
+}
+
+// Where --output says, made before the work: a path that cannot be written is reported at once.
+struct Place {
+  explicit Place(const ExportOptions& options) {
+    if (options.format == "memh") {
+      if (options.output.empty())
+        throw InputError("export: --format memh writes a directory; name it with --output");
+      directory.emplace(options.output);
+    } else if (!options.output.empty()) {
+      file.emplace(options.output);
+    }
+  }
+  std::optional<AtomicFile> file;
+  std::optional<OutputDirectory> directory;
+};
+
+int Export(const ExportOptions& options, const Bundle& bundle, Place& place) {
+  const ExportTable table = BuildExportTable(bundle);
+  if (place.directory) {
+    ExportMemh(table, bundle, *place.directory);
+    return 0;
+  }
+  const std::string text =
+      options.format == "grids" ? GridsText(bundle) : Print(table, options.format);
+  if (place.file) {
+    place.file->Write(text);
+    place.file->Commit();
+  } else {
+    std::cout << text;
+  }
+  return 0;
 }
 
 }  // namespace
@@ -53,25 +88,13 @@ Command AddExport(CommandLine& line, ExportOptions& options) {
 
 int RunExport(const ExportOptions& options) {
   RequireApart(options.output, {options.bundle, options.model.input});
-  return ExportBundle(options, LoadBundleOrCalibrate(options.bundle, options.model));
+  Place place(options);
+  return Export(options, LoadBundleOrCalibrate(options.bundle, options.model), place);
 }
 
 int ExportBundle(const ExportOptions& options, const Bundle& bundle) {
-  const ExportTable table = BuildExportTable(bundle);
-  if (options.format == "memh") {
-    if (options.output.empty())
-      throw InputError("export: --format memh writes a directory; name it with --output");
-    ExportMemh(table, bundle, options.output);
-    return 0;
-  }
-  const std::string text =
-      options.format == "grids" ? GridsText(bundle) : Print(table, options.format);
-  if (!options.output.empty()) {
-    WriteFileAtomically(options.output, text);
-    return 0;
-  }
-  std::cout << text;
-  return 0;
+  Place place(options);
+  return Export(options, bundle, place);
 }
 
 }  // namespace qsim::cli

@@ -1,10 +1,10 @@
 // Printers of the export table, one per format. docs/outputs.md, "Exports".
 #pragma once
 
-#include <filesystem>
 #include <string>
 
 #include "sim/bundle/parameter_table.h"
+#include "sim/io/files/output_directory.h"
 
 namespace qsim::exporting {
 
@@ -15,8 +15,7 @@ std::string ExportSvh(const ExportTable& table);   // localparams; verilator -Wa
 std::string ExportC(const ExportTable& table);     // C99 and C++ header
 
 // One $readmemh file per integer parameter and per constant (weights too), each with its sidecar.
-// Written to a temporary directory and renamed. Throws InputError.
-void ExportMemh(const ExportTable& table, const Bundle& bundle,
-                const std::filesystem::path& directory);
+// Commits. Throws InputError.
+void ExportMemh(const ExportTable& table, const Bundle& bundle, OutputDirectory& output);
 
 }  // namespace qsim::exporting

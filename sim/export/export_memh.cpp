@@ -68,8 +68,7 @@ void CreateDirectory(const fs::path& path) {
 
 }  // namespace
 
-void ExportMemh(const ExportTable& table, const Bundle& bundle, const fs::path& directory) {
-  OutputDirectory output(directory);
+void ExportMemh(const ExportTable& table, const Bundle& bundle, OutputDirectory& output) {
   const fs::path parameters = output.path() / "parameters";
   const fs::path constants = output.path() / "constants";
   CreateDirectory(parameters);

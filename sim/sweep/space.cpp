@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::string_view kEachBlock = "blocks.*.";
 constexpr std::int64_t kMostPoints = 10'000;
+constexpr std::int64_t kMostSettings = 10'000;  // of all choices, a key of each block one by one
 constexpr std::int64_t kUnbounded = std::numeric_limits<std::int64_t>::max();
 
 // Steele, Lea and Flood's SplitMix64: its numbers are the same everywhere.
@@ -51,7 +52,7 @@ class SplitMix {
 class SpaceReader {
  public:
   SpaceReader(std::string file, const Config& base, int depth)
-      : file_(std::move(file)), base_(base), depth_(depth) {}
+      : file_(std::move(file)), base_(base), base_yaml_(ConfigYaml(base, depth)), depth_(depth) {}
 
   [[noreturn]] void Fail(int line, const std::string& what) const {
     throw InputError(fmt::format("{}:{}: {}", file_, line, what));
@@ -68,7 +69,7 @@ class SpaceReader {
   }
 
   // An axis of the file: several axes where its keys are for each block.
-  std::vector<SweepAxis> Axes(const YamlNode& node) const {
+  std::vector<SweepAxis> Axes(const YamlNode& node) {
     if (node.kind != YamlNode::Kind::kMap) {
       Fail(node.line, fmt::format("axes: {} found; each axis is a map with key or keys, and values",
                                   node.Describe()));
@@ -77,6 +78,11 @@ class SpaceReader {
     const std::vector<Template> choices =
         node.Find("choices") ? Choices(node) : Products(node, Keys(node));
     const bool each_block = MentionsEachBlock(node, choices);
+    if (each_block) {
+      std::size_t settings = 0;
+      for (const Template& choice : choices) settings += choice.settings.size();
+      Count(node.line, settings * static_cast<std::size_t>(depth_ - 1));
+    }
     const std::string name = Name(node, choices);
     std::vector<SweepAxis> axes;
     for (int block = 0; block < (each_block ? depth_ : 1); ++block) {
@@ -117,6 +123,15 @@ class SpaceReader {
     int line = 0;
   };
 
+  // More settings, each of which is tried when the space is read.
+  void Count(int line, std::size_t settings) {
+    settings_ += static_cast<std::int64_t>(settings);
+    if (settings_ > Raised(kMostSettings)) {
+      Fail(line, fmt::format("more than {} settings in the choices of all axes; {}",
+                             Raised(kMostSettings), kRaisedBy));
+    }
+  }
+
   std::string Text(const YamlNode& node, std::string_view what) const {
     const auto text = AsText(node);
     if (!text || text->empty()) {
@@ -153,9 +168,10 @@ class SpaceReader {
   }
 
   // Every key set to each of the values together.
-  std::vector<Template> Products(const YamlNode& axis, const std::vector<std::string>& keys) const {
+  std::vector<Template> Products(const YamlNode& axis, const std::vector<std::string>& keys) {
     std::vector<Template> choices;
     for (const YamlPtr& item : List(axis, "values").items) {
+      Count(item->line, keys.size());
       Template choice;
       choice.label = Text(*item, "key 'axes.values'");
       choice.line = item->line;
@@ -168,7 +184,7 @@ class SpaceReader {
   }
 
   // Maps from setting to value.
-  std::vector<Template> Choices(const YamlNode& axis) const {
+  std::vector<Template> Choices(const YamlNode& axis) {
     for (const char* other : {"key", "keys", "values"}) {
       if (axis.Find(other)) {
         Fail(axis.line, fmt::format("axes: 'choices' replaces '{}': give one or the other", other));
@@ -181,6 +197,7 @@ class SpaceReader {
                                      "settings, such as {{hardware.multiplier_bits: 12}}",
                                      item->Describe()));
       }
+      Count(item->line, item->entries.size());
       Template choice;
       choice.line = item->line;
       for (const YamlEntry& entry : item->entries) {
@@ -239,19 +256,21 @@ class SpaceReader {
         Fail(line, what.starts_with(kPlace) ? what.substr(kPlace.size()) : what);
       }
     }
-    choice.changes_base = ConfigYaml(copy, depth_) != ConfigYaml(base_, depth_);
+    choice.changes_base = ConfigYaml(copy, depth_) != base_yaml_;
   }
 
   std::string file_;
   const Config& base_;
+  std::string base_yaml_;
   int depth_;
+  std::int64_t settings_ = 0;  // of the axes so far
 };
 
 }  // namespace
 
 SweepSpace SweepSpace::Load(const std::filesystem::path& file, const Config& base, int depth) {
   const YamlPtr root = LoadYaml(file);
-  const SpaceReader reader(file.string(), base, depth);
+  SpaceReader reader(file.string(), base, depth);
   if (root->kind != YamlNode::Kind::kMap) {
     reader.Fail(root->line,
                 fmt::format("{} found; a search space is a map with 'axes'", root->Describe()));

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 
 #include "sim/namespaces.h"
@@ -10,6 +12,13 @@ namespace qsim::text {
 namespace {
 
 constexpr std::size_t kLongestShown = 80;
+
+// Ends of lines and changes of the direction of writing, marks of no width: with them, one name
+// looks like another (Unicode 15, UAX 9 and 14).
+constexpr auto kUnseen = std::to_array<std::string_view>(
+    {"\u061c", "\u200b", "\u200c", "\u200d", "\u200e", "\u200f", "\u2028", "\u2029", "\u202a",
+     "\u202b", "\u202c", "\u202d", "\u202e", "\u2060", "\u2066", "\u2067", "\u2068", "\u2069",
+     "\ufeff"});
 
 // The length of the UTF-8 sequence at the front of `text`, or 0 when there is none. Overlong forms
 // and surrogates are let through: this decides what to print, not what is valid.
@@ -25,7 +34,8 @@ std::size_t Utf8Length(std::string_view text) {
   }
   // C1 controls, which a terminal may obey.
   if (length == 2 && byte(0) == 0xc2 && byte(1) < 0xa0) return 0;
-  return length;
+  return std::find(kUnseen.begin(), kUnseen.end(), text.substr(0, length)) == kUnseen.end() ? length
+                                                                                            : 0;
 }
 
 // Moves the first character.

@@ -380,6 +380,11 @@ TEST_F(BadInput, OutputThatIsAFile) {
     refuse({"export", "--format", "memh"}, output);
   }
   refuse({"export", "--format", "json"}, "full");
+  // Before the work, which would fail as well or print how far it is.
+  refuse({"export", "--format", "json", "--set", "hardware.acc_bits=16"}, "full");
+  refuse({"export", "--format", "memh", "--set", "hardware.acc_bits=16"}, "full");
+  refuse({"calibrate", "--search", "5"}, "full");
+  refuse({"calibrate", "--shard", "1/2"}, "missing/shard.json");
   EXPECT_EQ(ReadBytes(sandbox_.path() / "taken"), "precious");
   EXPECT_EQ(ReadBytes(sandbox_.path() / "full" / "mine"), "precious");
 }

@@ -220,7 +220,8 @@ TEST(ExportMemh, HoldsTheSameNumbersAsJsonAndEveryConstant) {
   const Bundle bundle = testing::SampleBundle();
   testing::TempDir temp;
   const std::filesystem::path out = temp.path() / "memh";
-  ExportMemh(BuildExportTable(bundle), bundle, out);
+  OutputDirectory output(out);
+  ExportMemh(BuildExportTable(bundle), bundle, output);
   const Json json = Parsed();
   int compared = 0;
   for (const Json& op : json["operations"]) {
@@ -265,8 +266,10 @@ TEST(ExportMemh, NamesCannotLeaveTheDirectory) {
   Bundle bundle = testing::SampleBundle();
   bundle.program.constants["../escape"] = IntTensor(DType::kInt8, {1});
   testing::TempDir temp;
-  EXPECT_THROW(ExportMemh(BuildExportTable(bundle), bundle, temp.path() / "out" / "memh"),
-               InputError);
+  {
+    OutputDirectory output(temp.path() / "out" / "memh");
+    EXPECT_THROW(ExportMemh(BuildExportTable(bundle), bundle, output), InputError);
+  }
   EXPECT_TRUE(std::filesystem::is_empty(temp.path()));
 }
 

@@ -209,7 +209,8 @@ std::vector<std::string> ShardSeeds() {
   Observations seen = calibrator.NoObservations();
   calibrator.Observe(CalibrationInputs::From(Small().inputs), seen);
   const fs::path file = Written(Files{}) / "shard.json";
-  SaveShard(file, kShard, {1, 1}, "56", seen);
+  AtomicFile written(file);
+  SaveShard(written, kShard, {1, 1}, "56", seen);
   return {BytesOfFile(file)};
 }
 

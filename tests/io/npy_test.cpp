@@ -215,6 +215,8 @@ TEST_F(NpyTest, HostileShapesAllocateNothing) {
   EXPECT_THAT(ErrorFor(Npy("<f4", "(-1,)", "")), HasSubstr("negative or too large"));
   EXPECT_THAT(ErrorFor(Npy("<f4", "(4611686018427387904, 4)", "")),
               HasSubstr("negative or too large"));
+  EXPECT_THAT(ErrorFor(Npy("|u1", "(4294967296, 4294967296, 0)", "")),
+              HasSubstr("negative or too large"));
   EXPECT_THAT(ErrorFor(Npy("<f8", "(9223372036854775807,)", "")), HasSubstr("truncated"));
   EXPECT_THAT(ErrorFor(Npy("<f4", "(99999999999999999999,)", "")), HasSubstr("64 bits"));
   EXPECT_THAT(ErrorFor(Npy("<f4", "(1000000000000,)", "abcd")), HasSubstr("truncated"));

@@ -30,9 +30,7 @@ class SharedFiles : public ::testing::Test {
 TEST_F(SharedFiles, ReadmemhFormsAreReadOrNamed) {
   const std::map<std::string, std::string> refused = {
       {"0x_prefix.memh", "1: '0x00': $readmemh takes this x for an unknown digit"},
-      {"bom.memh",
-       "1: '\xef\xbb\xbf"
-       "00': a byte order mark"},
+      {"bom.memh", "1: '\\xef\\xbb\\xbf00': a byte order mark"},
       {"plain.coe", "plain.coe: a coe file of an FPGA vendor"},
       {"plain.mif", "plain.mif: a mif file of an FPGA vendor"},
       {"srecord_hash.memh", "1: '#': '#' begins no comment"},

@@ -64,6 +64,7 @@ TEST(PrintableTest, KeepsMessagesOnOneLine) {
   EXPECT_EQ(Printable("a\nb\x01\xff"), "a\\x0ab\\x01\\xff");
   EXPECT_EQ(Printable("é€𝄞"), "é€𝄞");
   EXPECT_EQ(Printable("\xc3"), "\\xc3");
+  EXPECT_EQ(Printable("a\u202eb\u2028"), "a\\xe2\\x80\\xaeb\\xe2\\x80\\xa8");
   EXPECT_EQ(Printable(std::string(100, 'x')), std::string(80, 'x') + "...");
 }
 
@@ -81,7 +82,9 @@ TEST(ShapeTest, CountsWithoutOverflow) {
   EXPECT_EQ(CheckedElementCount({3, 4}), 12);
   EXPECT_EQ(CheckedElementCount({kMax}), kMax);
   EXPECT_EQ(CheckedElementCount({kMax, 2}), std::nullopt);
-  EXPECT_EQ(CheckedElementCount({kMax, kMax, 0}), 0);
+  EXPECT_EQ(CheckedElementCount({kMax, 0}), 0);
+  EXPECT_EQ(CheckedElementCount({kMax, kMax, 0}), std::nullopt);
+  EXPECT_EQ(CheckedElementCount({0, kMax, kMax}), std::nullopt);
   EXPECT_EQ(CheckedElementCount({0, -1}), std::nullopt);
 }
 

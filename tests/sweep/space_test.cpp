@@ -170,5 +170,18 @@ TEST(SweepSpace, NamesWhatIsWrong) {
               HasSubstr("key 'seed': 'many' is not a whole number"));
 }
 
+// Few bytes that ask for many settings are refused before these are made.
+TEST(SweepSpace, HasSoManySettings) {
+  const std::string refused = "more than 10000 settings in the choices of all axes; --limits N";
+  std::string values;
+  for (int i = 0; i < 5001; ++i) values += "8,";
+  EXPECT_THAT(MessageOf("axes:\n  - {keys: [norm1.bit_type.bits, norm2.bit_type.bits], values: [" +
+                        values + "]}\n"),
+              HasSubstr("space.yaml:2: " + refused));
+  EXPECT_THAT(
+      MessageOf("axes:\n  - {key: blocks.*.norm1.bit_type.bits, values: [" + values + "]}\n"),
+      HasSubstr("space.yaml:2: " + refused));
+}
+
 }  // namespace
 }  // namespace qsim::testing

@@ -12,7 +12,6 @@
 
 #include "sim/calibrate/observe/shard_records.h"
 #include "sim/error.h"
-#include "sim/io/files/atomic_file.h"
 #include "sim/io/files/hash.h"
 #include "sim/io/files/input_file.h"
 #include "sim/io/files/json_text.h"
@@ -188,7 +187,7 @@ void RequireMergeable(const Observations& observations) {
       fmt::join(texts, "; ")));
 }
 
-void SaveShard(const std::filesystem::path& file, const ShardIdentity& identity, ShardPlace place,
+void SaveShard(AtomicFile& file, const ShardIdentity& identity, ShardPlace place,
                const std::string& inputs_hash, const Observations& observations) {
   Json body = ToJson(observations);
   for (const auto& [part, value] : identity) body["identity"][part] = value;
@@ -201,7 +200,8 @@ void SaveShard(const std::filesystem::path& file, const ShardIdentity& identity,
   const std::string checksum = Sha256Hex(body.dump());
   const Json json = {
       {"format", kFormat}, {"version", kVersion}, {"sha256", checksum}, {"body", std::move(body)}};
-  WriteFileAtomically(file, json.dump() + "\n");
+  file.Write(json.dump() + "\n");
+  file.Commit();
 }
 
 void MergeShards(const std::vector<std::filesystem::path>& files, const ShardIdentity& identity,

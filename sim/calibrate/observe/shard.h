@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sim/calibrate/observe/observations.h"
+#include "sim/io/files/atomic_file.h"
 #include "sim/io/files/identity.h"
 
 namespace qsim::calibrate {
@@ -35,8 +36,8 @@ void RequireMergeable(const Observations& observations);
 // The hash of the contents of a place's inputs.
 using ShardInputs = std::function<std::string(ShardPlace place)>;
 
-// Writes what a share has seen; every observer is mergeable.
-void SaveShard(const std::filesystem::path& file, const ShardIdentity& identity, ShardPlace place,
+// Writes what a share has seen, and commits; every observer is mergeable.
+void SaveShard(AtomicFile& file, const ShardIdentity& identity, ShardPlace place,
                const std::string& inputs_hash, const Observations& observations);
 
 // Adds all shards of a calibration. Throws InputError, naming the file: one that is not a shard, is

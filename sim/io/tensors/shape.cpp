@@ -1,7 +1,6 @@
 #include "sim/io/tensors/shape.h"
 
 #include <cstddef>
-#include <limits>
 
 namespace qsim::io {
 namespace {
@@ -32,19 +31,14 @@ std::string FormatIndex(const Shape& shape, std::int64_t element) {
 }
 
 std::optional<std::int64_t> CheckedElementCount(const Shape& shape) {
-  // A zero anywhere makes the product zero, whatever the other dimensions would overflow to.
+  std::int64_t count = 1;
   bool has_zero = false;
   for (const std::int64_t dim : shape) {
     if (dim < 0) return std::nullopt;
     has_zero = has_zero || dim == 0;
+    if (dim > 0 && __builtin_mul_overflow(count, dim, &count)) return std::nullopt;
   }
-  if (has_zero) return 0;
-  std::int64_t count = 1;
-  for (const std::int64_t dim : shape) {
-    if (count > std::numeric_limits<std::int64_t>::max() / dim) return std::nullopt;
-    count *= dim;
-  }
-  return count;
+  return has_zero ? 0 : count;
 }
 
 }  // namespace qsim::io

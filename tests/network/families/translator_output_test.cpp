@@ -28,7 +28,8 @@ TEST(TranslatorExport, EveryFormatHasItsTables) {
   EXPECT_THAT(ExportSvh(table), HasSubstr("qsim_encoder_think_relu_table"));
   EXPECT_THAT(ExportC(table), HasSubstr("qsim_decoder_look_sum_a_multiplier"));
   const TempDir dir;
-  ExportMemh(table, bundle, dir.path() / "memh");
+  OutputDirectory output(dir.path() / "memh");
+  ExportMemh(table, bundle, output);
   EXPECT_TRUE(std::filesystem::exists(dir.path() / "memh" / "parameters" /
                                       "encoder.think.relu.table.memh"));
 }
