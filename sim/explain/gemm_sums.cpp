@@ -292,8 +292,15 @@ void GemmModel::Solver::AddCarries() {
   };
   for (std::int64_t n = 1; n < spec_.rows; ++n) try_one({0, n, 0}, "row", n);
   for (std::int64_t n = 1; n < spec_.cols; ++n) try_one({0, 0, n}, "column", n);
-  for (std::int64_t n = 1; n < std::min<std::int64_t>(spec_.products, 64); ++n)
-    try_one({n, 0, 0}, "product", n);
+  // Of one head, from image to image.
+  const bool images = model_.axis_names().front() == "image" && model_.shape().size() > 2;
+  const std::int64_t of_image = images ? spec_.products / model_.shape().front() : 0;
+  for (std::int64_t n = 1; n < std::min<std::int64_t>(spec_.products, 64); ++n) {
+    if (images && n % of_image == 0)
+      try_one({n, 0, 0}, "image", n / of_image);
+    else
+      try_one({n, 0, 0}, "product", n);
+  }
 }
 
 }  // namespace qsim::explain

@@ -336,6 +336,15 @@ const std::vector<Kind>& ProductKinds() {
                                 {rows ? "not cleared but carried on from the row before"
                                       : fmt::format("carried on from {} columns before", n)});
        }},
+      {"NotClearedBetweenImages",
+       [](SeededRandom& random) {
+         ProductBench bench(random, random.Between(0, 1) == 0, true);
+         bench.spec.axis_names.front() = "image";
+         Values actual = bench.Golden();
+         const auto image = static_cast<std::size_t>(bench.rows * bench.cols);
+         for (std::size_t e = image; e < actual.size(); ++e) actual[e] += actual[e - image];
+         return bench.Explained(actual, {"not cleared but carried on from the image before"});
+       }},
       {"StaleColumns",
        [](SeededRandom& random) {
          const ProductBench bench(random, random.Between(0, 1) == 0);
