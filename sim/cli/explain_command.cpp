@@ -94,6 +94,7 @@ Command AddExplain(CommandLine& line, ExplainOptions& options) {
   command.Add("B", options.b, "Directory of the implementation's tensors").Type("PATH");
   command.Add("--bundle", options.bundle, "Bundle written by qsim calibrate").Type("DIR");
   command.Add("--tap", options.tap, "Look at this tensor only").Type("NAME");
+  AddThreadsOption(command, options.threads);
   AddPlainOptions(command, options.plain);
   command.Flag("--json", options.json, "Print the complete result as JSON");
   command.Check([&options] { CheckUsage(options); });
@@ -103,13 +104,14 @@ Command AddExplain(CommandLine& line, ExplainOptions& options) {
 int RunExplain(const ExplainOptions& options) {
   std::string text;
   bool equal = false;
+  const int threads = ThreadCount(options.threads);
   if (!options.a.empty()) {
     const DirectoryExplanation result = ExplainDirectories(
-        options.a, options.b, OpenBundle(options.bundle, Edits::kTake), options.tap);
+        options.a, options.b, OpenBundle(options.bundle, Edits::kTake), options.tap, threads);
     equal = result.differing == 0;
     text = options.json ? DirectoryJson(result) : DirectoryText(result);
   } else {
-    const Explanation explanation = ExplainFiles(options.plain);
+    const Explanation explanation = ExplainFiles(options.plain, threads);
     equal = explanation.verdict == Explanation::Verdict::kEqual;
     text = options.json ? ExplanationJson(explanation) : ExplanationText(explanation);
   }

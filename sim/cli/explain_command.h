@@ -13,6 +13,7 @@ struct ExplainOptions {
   std::filesystem::path a, b, bundle;
   std::string tap;
   PlainOptions plain;
+  int threads = 0;  // 0: one for each core
   bool json = false;
 };
 

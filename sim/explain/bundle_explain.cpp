@@ -110,8 +110,8 @@ WideTensor Initial(const Program& program, const Carried& carried, std::int64_t 
 
 class Detective {
  public:
-  Detective(const fs::path& a, const fs::path& b, const Bundle& bundle)
-      : a_(a, bundle), b_(b, bundle), bundle_(bundle) {}
+  Detective(const fs::path& a, const fs::path& b, const Bundle& bundle, int threads)
+      : a_(a, bundle), b_(b, bundle), bundle_(bundle), threads_(threads) {}
 
   void Look(const Op& op) {
     const std::string& name = OutputOf(op);
@@ -130,9 +130,11 @@ class Detective {
     ++result_.differing;
     std::optional<Inputs> inputs = InputsFor(op, golden.shape.front());
     if (!inputs) return;
-    const OpModel op_model = MakeOpModel(bundle_.program, op, inputs->tensors, actual.values);
+    const OpModel op_model =
+        MakeOpModel(bundle_.program, op, inputs->tensors, actual.values, threads_);
     if (!inputs->differ) CheckGolden(name, *op_model.model, golden);
-    Explanation explanation = Explain(*op_model.model, actual.values, name, op_model.golden);
+    Explanation explanation =
+        Explain(*op_model.model, actual.values, name, op_model.golden, threads_);
     if (explanation.verdict == Explanation::Verdict::kEqual) {
       result_.followers.push_back(name);
       return;
@@ -223,6 +225,7 @@ class Detective {
 
   Side a_, b_;
   const Bundle& bundle_;
+  int threads_;
   DirectoryExplanation result_;
   std::vector<std::string> only_a_, only_b_;  // tensors that the other side lacks
 };
@@ -230,7 +233,7 @@ class Detective {
 }  // namespace
 
 DirectoryExplanation ExplainDirectories(const fs::path& a, const fs::path& b, const Bundle& bundle,
-                                        const std::string& tap) {
+                                        const std::string& tap, int threads) {
   CheckDirectory(a);
   CheckDirectory(b);
   std::vector<std::string> names;
@@ -246,7 +249,7 @@ DirectoryExplanation ExplainDirectories(const fs::path& a, const fs::path& b, co
   const Bundle whole = bundle.program.MaxLength() == 0
                            ? bundle
                            : OfLength(bundle, LengthIn(Side(a, bundle), bundle));
-  Detective detective(a, b, whole);
+  Detective detective(a, b, whole, threads);
   for (const Op& op : bundle.program.ops)
     if (tap.empty() || OutputOf(op) == tap) detective.Look(op);
   DirectoryExplanation result = detective.Take();

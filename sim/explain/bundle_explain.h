@@ -26,6 +26,6 @@ struct DirectoryExplanation {
 // to compare.
 DirectoryExplanation ExplainDirectories(const std::filesystem::path& a,
                                         const std::filesystem::path& b, const Bundle& bundle,
-                                        const std::string& tap);
+                                        const std::string& tap, int threads = 1);
 
 }  // namespace qsim::explain

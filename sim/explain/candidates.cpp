@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "sim/parallel.h"
+
 namespace qsim::explain {
 namespace {
 
@@ -49,6 +51,15 @@ class Finder {
            sorted[0].tally.broken == 0;
   }
 
+  std::vector<Candidate> TryAll(const std::vector<Hypothesis>& points, const Sample& sample) const {
+    std::vector<Candidate> list(points.size());
+    ParallelFor(std::ssize(points), comparison_.threads(), [&](std::int64_t i, int) {
+      const auto at = static_cast<std::size_t>(i);
+      list[at] = Try(points[at], sample);
+    });
+    return list;
+  }
+
   Candidate Try(const Hypothesis& point, const Sample& sample) const {
     const std::vector<std::int64_t> outputs = sample.Outputs(point);
     const std::vector<std::uint8_t> agreement = sample.AgreementOf(outputs);
@@ -83,15 +94,15 @@ class Finder {
   }
 
   std::vector<Candidate> Singles() const {
-    std::vector<Candidate> list;
+    std::vector<Hypothesis> points;
     for (std::size_t c = 0; c < model().coordinates().size(); ++c) {
       for (std::size_t k = 1; k < model().coordinates()[c].choices.size(); ++k) {
         Hypothesis point = model().Golden();
         point[c] = static_cast<std::uint16_t>(k);
-        list.push_back(Try(point, sample_));
+        points.push_back(std::move(point));
       }
     }
-    return list;
+    return TryAll(points, sample_);
   }
 
   // The points that differ from `base` in one more coordinate.
@@ -112,11 +123,12 @@ class Finder {
 
   // The best of the points by the coarse sample, then sorted by the fine one.
   std::vector<Candidate> Best(const std::set<Hypothesis>& points) const {
-    std::vector<Candidate> list;
-    for (const Hypothesis& point : points) list.push_back(Try(point, coarse_));
+    std::vector<Candidate> list = TryAll({points.begin(), points.end()}, coarse_);
     Sort(list);
     if (list.size() > kPairsRefined) list.resize(kPairsRefined);
-    for (Candidate& candidate : list) candidate = Try(candidate.point, sample_);
+    std::vector<Hypothesis> refined;
+    for (Candidate& candidate : list) refined.push_back(std::move(candidate.point));
+    list = TryAll(refined, sample_);
     Sort(list);
     return list;
   }

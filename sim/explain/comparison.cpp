@@ -18,8 +18,8 @@ std::vector<std::int64_t> Thinned(const std::vector<std::int64_t>& list, std::in
 
 }  // namespace
 
-Comparison::Comparison(const Model& model, std::span<const std::int64_t> actual)
-    : model_(model), actual_(actual) {
+Comparison::Comparison(const Model& model, std::span<const std::int64_t> actual, int threads)
+    : model_(model), actual_(actual), threads_(threads) {
   expected_ = Outputs(model.Golden());
   for (std::int64_t e = 0; e < model.size(); ++e)
     if (Mismatch(e)) mismatches_.push_back(e);

@@ -19,13 +19,14 @@ struct Tally {
 
 class Comparison {
  public:
-  // `actual` has the model's size.
-  Comparison(const Model& model, std::span<const std::int64_t> actual);
+  // `actual` has the model's size. `threads`: for trying hypotheses; no result depends on them.
+  Comparison(const Model& model, std::span<const std::int64_t> actual, int threads = 1);
 
   const Model& model() const { return model_; }
   std::span<const std::int64_t> actual() const { return actual_; }
   const std::vector<std::int64_t>& expected() const { return expected_; }
   const std::vector<std::int64_t>& mismatches() const { return mismatches_; }
+  int threads() const { return threads_; }
   bool Mismatch(std::int64_t element) const {
     const auto at = static_cast<std::size_t>(element);
     return actual_[at] != expected_[at];
@@ -39,6 +40,7 @@ class Comparison {
   std::span<const std::int64_t> actual_;
   std::vector<std::int64_t> expected_;
   std::vector<std::int64_t> mismatches_;
+  int threads_;
 };
 
 // Mismatches and matches, the latter in two strata: those that decide most, and every so manyth of

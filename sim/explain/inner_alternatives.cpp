@@ -50,6 +50,8 @@ struct Otherwise {
   const char* added;     // where it does not
 };
 constexpr std::array kOtherwise = std::to_array<Otherwise>({
+    {Site::kMaskedFirst, "masked_last",
+     "masked positions counted in the row's maximum and sum, and zeroed only afterwards", ""},
     {Site::kTermsFloored, "terms_floored", "the terms of the sum not floored one by one",
      "each term of the sum floored by itself"},
     {Site::kSumShifted, "sum_not_shifted", "the sum not shifted down where the maximum grows", ""},

@@ -51,29 +51,29 @@ void Inner::Note(AskedStep asked) {
 }
 
 Int128 Inner::Shift(Site site, Int128 value, int shift, RoundRule golden) {
-  if (shift == 0) return value;
-  if (asked_ != nullptr)
-    Note({.site = site, .how = How::kRounding, .rule = golden, .negative = value < 0});
-  const InnerStep* step = At(site, How::kRounding);
-  return RoundBy(value, shift, step != nullptr ? step->rule : golden);
+  NoteShifts(site, shift, golden, value < 0);
+  return RoundBy(value, shift, RuleAt(site, golden));
+}
+
+void Inner::NoteShifts(Site site, int shift, RoundRule golden, bool negative) {
+  if (shift != 0 && asked_ != nullptr)
+    Note({.site = site, .how = How::kRounding, .rule = golden, .negative = negative});
 }
 
 Int128 Inner::Divide(Site site, Int128 numerator, Int128 denominator, RoundRule golden) {
   if (asked_ != nullptr)
     Note({.site = site, .how = How::kRounding, .rule = golden, .negative = numerator < 0});
-  const InnerStep* step = At(site, How::kRounding);
-  return DivideBy(numerator, denominator, step != nullptr ? step->rule : golden);
+  return DivideBy(numerator, denominator, RuleAt(site, golden));
 }
 
 std::int64_t Inner::Root(UInt128 value) {
   Note({.site = Site::kRoot, .how = How::kRounding, .rule = RoundRule::kFloor});
   const UInt128 low = IntegerSqrt(value);
   const UInt128 rest = value - low * low;
-  const InnerStep* step = At(Site::kRoot, How::kRounding);
   // The fraction is above one half where the rest is more than the root itself, and never one half.
   const int fraction = rest == 0 ? 0 : rest > low ? 3 : 1;
-  return static_cast<std::int64_t>(RoundBy(static_cast<Int128>(low) * 4 + fraction, 2,
-                                           step != nullptr ? step->rule : RoundRule::kFloor));
+  return static_cast<std::int64_t>(
+      RoundBy(static_cast<Int128>(low) * 4 + fraction, 2, RuleAt(Site::kRoot, RoundRule::kFloor)));
 }
 
 std::int64_t Inner::Number(Site site, std::int64_t golden, std::int64_t most) {

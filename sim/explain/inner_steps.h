@@ -19,6 +19,7 @@ namespace qsim::explain {
 
 enum class Site : std::uint8_t {
   // Softmax.
+  kMaskedFirst,
   kMaximum,
   kSum,
   kShifts,
@@ -110,6 +111,13 @@ class Inner {
   explicit Inner(std::vector<AskedStep>* asked) : asked_(asked) {}
 
   Int128 Shift(Site site, Int128 value, int shift, RoundRule golden);
+  // The rule of many shifts at a site; `NoteShifts` behind them, with whether any value was
+  // negative.
+  RoundRule RuleAt(Site site, RoundRule golden) const {
+    const InnerStep* step = At(site, InnerStep::How::kRounding);
+    return step != nullptr ? step->rule : golden;
+  }
+  void NoteShifts(Site site, int shift, RoundRule golden, bool negative);
   Int128 Divide(Site site, Int128 numerator, Int128 denominator, RoundRule golden);
   std::int64_t Root(UInt128 value);  // of kRoot, floored
   std::int64_t Number(Site site, std::int64_t golden, std::int64_t most = 0);
@@ -146,9 +154,11 @@ class InnerPieces {
   // Of one of its elements, in steps of about one rounding.
   virtual std::int64_t Work() const { return 1; }
   // A piece's elements of the output, and their results in the same order, not limited to the
-  // output's range. `op`: the operation itself, or with other parameters of the same kind.
+  // output's range. `op`: the operation itself, or with other parameters of the same kind. At least
+  // the first `most` results; a sequence ends there.
   virtual std::vector<std::int64_t> Elements(std::int64_t piece) const = 0;
-  virtual std::vector<std::int64_t> Run(const Op& op, std::int64_t piece, Inner& inner) const = 0;
+  virtual std::vector<std::int64_t> Run(const Op& op, std::int64_t piece, Inner& inner,
+                                        std::int64_t most = INT64_MAX) const = 0;
 };
 
 // null where the operation has no inner steps. `inputs`: of each image.

@@ -45,11 +45,12 @@ std::string Span(const std::vector<std::int64_t>& values) {
 class Builder {
  public:
   Builder(const Program& program, const Op& op, const WideTensors& inputs,
-          std::span<const std::int64_t> actual)
+          std::span<const std::int64_t> actual, int threads)
       : program_(program),
         op_(op),
         inputs_(inputs),
         actual_(actual),
+        threads_(threads),
         info_(program.Tensor(OutputOf(op))) {
     images_ = inputs.at(InputsOf(op).front()).shape.front();
   }
@@ -184,7 +185,7 @@ class Builder {
       }
     }
     return {std::make_unique<VariantModel>(program_, op_, std::move(images), AxisNames(info_.shape),
-                                           actual_),
+                                           actual_, threads_),
             std::string(KindName(op_))};
   }
 
@@ -240,6 +241,7 @@ class Builder {
   const Op& op_;
   const WideTensors& inputs_;
   std::span<const std::int64_t> actual_;
+  int threads_;
   const TensorInfo& info_;
   std::int64_t images_ = 0;
 };
@@ -255,8 +257,8 @@ bool TakesAnyInput(const Op& op) {
 }
 
 OpModel MakeOpModel(const Program& program, const Op& op, const WideTensors& inputs,
-                    std::span<const std::int64_t> actual) {
-  return std::visit(Builder(program, op, inputs, actual), op);
+                    std::span<const std::int64_t> actual, int threads) {
+  return std::visit(Builder(program, op, inputs, actual, threads), op);
 }
 
 }  // namespace qsim::explain

@@ -24,8 +24,9 @@ struct OpModel {
 bool TakesAnyInput(const Op& op);
 // The model of one operation of a validated program; `inputs` has all of InputsOf(op), of equally
 // many images, within the tensors' ranges unless TakesAnyInput(op). `actual`, the outputs to be
-// explained, is what some parameters are solved from. The program outlives the model.
+// explained, is what some parameters are solved from, on so many threads. The program outlives the
+// model.
 OpModel MakeOpModel(const Program& program, const Op& op, const WideTensors& inputs,
-                    std::span<const std::int64_t> actual);
+                    std::span<const std::int64_t> actual, int threads = 1);
 
 }  // namespace qsim::explain

@@ -270,7 +270,7 @@ std::string GoldenText(const RequantSpec& spec) {
 // Of the specification of a model; the output's words have `bits` where nothing else is stated.
 template <typename ModelOf, typename Spec>
 Explanation ExplainSpec(const PlainOptions& options, Spec spec, const fs::path& shape_of, int bits,
-                        bool is_signed) {
+                        bool is_signed, int threads) {
   WordForm form;
   if (!options.expected.empty()) form = StatedForm(options.expected).value_or(form);
   form.shape = spec.shape;
@@ -283,17 +283,19 @@ Explanation ExplainSpec(const PlainOptions& options, Spec spec, const fs::path& 
   CheckShape(actual, options.actual, spec.shape, shape_of);
   const ModelOf model(std::move(spec), actual.values);
   CheckExpected(options, model, form);
-  return Explain(model, actual.values, options.actual.filename().string(), std::move(golden));
+  return Explain(model, actual.values, options.actual.filename().string(), std::move(golden),
+                 threads);
 }
 
 }  // namespace
 
-Explanation ExplainFiles(const PlainOptions& options) {
+Explanation ExplainFiles(const PlainOptions& options, int threads) {
   if (!options.lhs.empty())
-    return ExplainSpec<GemmModel>(options, ReadGemm(options), options.lhs, options.acc_bits, true);
+    return ExplainSpec<GemmModel>(options, ReadGemm(options), options.lhs, options.acc_bits, true,
+                                  threads);
   return ExplainSpec<RequantModel>(options, ReadSpec(options),
                                    options.a.empty() ? options.acc : options.a, options.bits,
-                                   !options.is_unsigned);
+                                   !options.is_unsigned, threads);
 }
 
 }  // namespace qsim::explain

@@ -32,6 +32,6 @@ struct PlainOptions {
 
 // Throws InputError for files that are missing or do not fit together, parameters of the wrong
 // number or out of range, and an `expected` that is not what the parameters give.
-Explanation ExplainFiles(const PlainOptions& options);
+Explanation ExplainFiles(const PlainOptions& options, int threads = 1);
 
 }  // namespace qsim::explain

@@ -76,7 +76,8 @@ class RecurrencePieces final : public InnerPieces {
     return elements;
   }
 
-  std::vector<std::int64_t> Run(const Op& any, std::int64_t piece, Inner& inner) const override {
+  std::vector<std::int64_t> Run(const Op& any, std::int64_t piece, Inner& inner,
+                                std::int64_t most) const override {
     const auto& op = std::get<AnyRecurrence>(any);
     const std::int64_t image = piece / out_heads_, head = piece % out_heads_;
     const bool cleared = images_.size() < 2 || inner.Does(Site::kClearedBetween, true);
@@ -85,7 +86,9 @@ class RecurrencePieces final : public InnerPieces {
     for (std::int64_t i = cleared ? image : 0; i <= image; ++i) {
       const HeadSequence sequence = SequenceOf(op, i, head, inner);
       if (state.empty()) state = sequence.initial;
-      out = RunSequence(op, sequence, head, state, inner);
+      const bool cut = kReads && i == image;
+      const std::int64_t width = op.update.value_width;
+      out = RunSequence(op, sequence, head, cut ? most / width + 1 : rows_, state, inner);
     }
     return out;
   }
@@ -157,25 +160,20 @@ class RecurrencePieces final : public InnerPieces {
     return sequence;
   }
 
-  // The sequence's outputs; `state` is left behind its last row.
+  // The outputs of the sequence, or of its first rows; `state` is left behind the last one.
   std::vector<std::int64_t> RunSequence(const AnyRecurrence& op, const HeadSequence& sequence,
-                                        std::int64_t head, Codes& state, Inner& inner) const {
+                                        std::int64_t head, std::int64_t rows, Codes& state,
+                                        Inner& inner) const {
     const Multiplier scale = EntryFor(op.update.update, sequence.of_state);
     std::vector<std::int64_t> out;
     const std::int64_t chunk =
         op.update.chunk == 0 ? 0 : inner.Number(Site::kChunk, op.update.chunk, most_chunk_);
-    if (chunk != 0) {
-      Chunks(op, sequence, head, scale, chunk, state, inner, out);
-    } else {
-      const std::int64_t reset = inner.Number(Site::kReset, 0, rows_);
-      const bool behind = !kReads || inner.Does(Site::kReadBehind, true);
-      for (std::int64_t t = 0; t < rows_; ++t) {
-        if (reset != 0 && t % reset == 0) state = sequence.initial;
-        if (!behind) Read(op, sequence, head, t, state, inner, out);
-        Update(op.update, sequence, scale, t, inner, state);
-        if (behind) Read(op, sequence, head, t, state, inner, out);
-      }
-    }
+    if (chunk != 0)
+      Chunks(op, sequence, head, scale, chunk, rows, state, inner, out);
+    else if (Fits(op, scale))
+      Rows<std::int64_t>(op, sequence, head, scale, rows, state, inner, out);
+    else
+      Rows<Int128>(op, sequence, head, scale, rows, state, inner, out);
     if constexpr (!kReads) {
       const std::int64_t keys = op.update.key_width, values = op.update.value_width;
       for (std::int64_t i = 0; i < keys * values; ++i) {
@@ -186,51 +184,93 @@ class RecurrencePieces final : public InnerPieces {
     return out;
   }
 
+  template <typename Int>  // 64 bits where every term fits
+  void Rows(const AnyRecurrence& op, const HeadSequence& sequence, std::int64_t head,
+            Multiplier scale, std::int64_t rows, Codes& state, Inner& inner,
+            std::vector<std::int64_t>& out) const {
+    const std::int64_t reset = inner.Number(Site::kReset, 0, rows_);
+    const bool behind = !kReads || inner.Does(Site::kReadBehind, true);
+    for (std::int64_t t = 0; t < std::min(rows, rows_); ++t) {
+      if (reset != 0 && t % reset == 0) state = sequence.initial;
+      if (!behind) Read<Int>(op, sequence, head, t, state, inner, out);
+      Update<Int>(op.update, sequence, scale, t, inner, state);
+      if (behind) Read<Int>(op, sequence, head, t, state, inner, out);
+    }
+  }
+
+  template <typename Int>
   void Update(const GatedUpdateParams& update, const HeadSequence& sequence, Multiplier scale,
               std::int64_t row, Inner& inner, Codes& state) const {
     const GatedChunk& all = sequence.all;
     const RoundRule rounding = RuleOf(update.rounding);
     const std::int64_t width = std::ssize(all.decay) / rows_;
     const bool apart = inner.Does(Site::kRoundedApart, true);
+    const Rounder<Int> decayed(update.decay_shift, inner.RuleAt(Site::kDecayed, rounding));
+    const Rounder<Int> added(scale.shift, inner.RuleAt(Site::kUpdate, rounding));
+    const Rounder<Int128> once(apart ? 0 : update.decay_shift + scale.shift, rounding);
     const std::int64_t step = inner.Number(Site::kStateStep, 0);
+    const auto low = static_cast<int>(step < 0 ? -step : step);
+    const Rounder<Int> kept(low, step < 0 ? RoundRule::kHalfUp : RoundRule::kFloor);
     const auto most = static_cast<std::uint32_t>(range_.qmax);
     const auto own_bits = static_cast<std::int64_t>(std::bit_width(most)) + 1;
     const std::int64_t bits = inner.Number(Site::kStateBits, own_bits);
+    const QuantRange range = bits == own_bits ? range_ : Narrower(bits);
     const bool saturates = inner.Does(Site::kStateSaturates, true);
+    Int least_decayed = 0, least_added = 0;
     for (std::int64_t k = 0; k < all.keys; ++k) {
-      const Int128 decay = all.decay[static_cast<std::size_t>(row * width + k % width)];
-      const Int128 key = all.key[static_cast<std::size_t>(row * all.keys + k)];
+      const Int decay = all.decay[static_cast<std::size_t>(row * width + k % width)];
+      const Int key = Int{all.key[static_cast<std::size_t>(row * all.keys + k)]} * scale.m;
       for (std::int64_t v = 0; v < all.values; ++v) {
         std::int32_t& s = state[static_cast<std::size_t>(k * all.values + v)];
-        const Int128 product =
-            key * all.value[static_cast<std::size_t>(row * all.values + v)] * scale.m;
-        Int128 sum = apart ? inner.Shift(Site::kDecayed, decay * s, update.decay_shift, rounding) +
-                                 inner.Shift(Site::kUpdate, product, scale.shift, rounding)
-                           : RoundBy((decay * s << scale.shift) + (product << update.decay_shift),
-                                     update.decay_shift + scale.shift, rounding);
-        if (step != 0) {
-          const auto low = static_cast<int>(step < 0 ? -step : step);
-          sum = RoundBy(sum, low, step < 0 ? RoundRule::kHalfUp : RoundRule::kFloor) << low;
-        }
-        s = Stored(sum, bits == own_bits ? range_ : Narrower(bits), saturates);
+        const Int before = decay * s;
+        const Int product = key * all.value[static_cast<std::size_t>(row * all.values + v)];
+        least_decayed = std::min(least_decayed, before);
+        least_added = std::min(least_added, product);
+        const Int sum = apart ? decayed(before) + added(product)
+                              : static_cast<Int>(once((Int128{before} << scale.shift) +
+                                                      (Int128{product} << update.decay_shift)));
+        s = Stored<Int>(kept(sum) << low, range, saturates);
       }
     }
+    inner.NoteShifts(Site::kDecayed, update.decay_shift, rounding, least_decayed < 0);
+    inner.NoteShifts(Site::kUpdate, scale.shift, rounding, least_added < 0);
+  }
+
+  // Whether the terms of an update, and of a readout, fit into 64 bits, with room for a rounding.
+  bool Fits(const AnyRecurrence& op, Multiplier scale) const {
+    constexpr Int128 kMost = Int128{1} << 61;
+    const GatedUpdateParams& update = op.update;
+    const Int128 state = Widest(range_, 0);
+    const Int128 decay =
+        std::max<Int128>(Widest(program_.Tensor(op.decay).range, update.decay_zero),
+                         Int128{1} << update.decay_shift);
+    const Int128 product = Int128{Widest(program_.Tensor(op.key).range, update.key_zero)} *
+                           Widest(program_.Tensor(op.value).range, update.value_zero) *
+                           std::abs(std::int64_t{scale.m});
+    bool fits = std::max(update.decay_shift, int{scale.shift}) < 62 && decay * state <= kMost &&
+                product <= kMost;
+    if constexpr (kReads)
+      fits = fits && Widest(program_.Tensor(op.query).range, op.query_zero) * (state + 1) *
+                             update.key_width <=
+                         kMost;
+    return fits;
   }
 
   static QuantRange Narrower(std::int64_t bits) {
     const std::int32_t half = std::int32_t{1} << (bits - 1);
     return {-half, half - 1};
   }
-  static std::int32_t Stored(Int128 value, QuantRange range, bool saturates) {
+  template <typename Int>
+  static std::int32_t Stored(Int value, QuantRange range, bool saturates) {
     if (saturates)
-      return static_cast<std::int32_t>(
-          std::clamp<Int128>(value, Int128{range.qmin}, Int128{range.qmax}));
-    const Int128 count = Int128{range.qmax} - range.qmin + 1;
-    Int128 rest = (value - range.qmin) % count;
+      return static_cast<std::int32_t>(std::clamp<Int>(value, Int{range.qmin}, Int{range.qmax}));
+    const Int count = Int{range.qmax} - range.qmin + 1;
+    Int rest = (value - range.qmin) % count;
     if (rest < 0) rest += count;
     return static_cast<std::int32_t>(rest + range.qmin);
   }
 
+  template <typename Int>
   void Read(const AnyRecurrence& op, const HeadSequence& sequence, std::int64_t head,
             std::int64_t row, const Codes& state, Inner& inner,
             std::vector<std::int64_t>& out) const {
@@ -238,45 +278,53 @@ class RecurrencePieces final : public InnerPieces {
       const std::int64_t keys = op.update.key_width, values = op.update.value_width;
       const RoundRule rounding = RuleOf(op.rounding);
       const Multiplier scale = EntryFor(op.readout, head);
-      for (std::int64_t v = 0; v < values; ++v) {
-        Int128 sum = 0;
-        for (std::int64_t k = 0; k < keys; ++k)
-          sum += sequence.query[static_cast<std::size_t>(row * keys + k)] *
-                 inner.Shift(Site::kNarrowed, state[static_cast<std::size_t>(k * values + v)],
-                             op.state_shift, rounding);
-        out.push_back(
-            static_cast<std::int64_t>(RoundBy(sum * scale.m, scale.shift, rounding) + op.zero));
+      const Rounder<std::int64_t> narrowed(op.state_shift, inner.RuleAt(Site::kNarrowed, rounding));
+      std::vector<Int> sums(static_cast<std::size_t>(values));
+      std::int32_t least = 0;
+      for (std::int64_t k = 0; k < keys; ++k) {
+        const Int query = sequence.query[static_cast<std::size_t>(row * keys + k)];
+        for (std::size_t v = 0; v < sums.size(); ++v) {
+          const std::int32_t s = state[static_cast<std::size_t>(k * values) + v];
+          least = std::min(least, s);
+          sums[v] += query * narrowed(s);
+        }
       }
+      inner.NoteShifts(Site::kNarrowed, op.state_shift, rounding, least < 0);
+      for (const Int sum : sums)
+        out.push_back(static_cast<std::int64_t>(
+            RoundBy(Int128{sum} * scale.m, scale.shift, rounding) + op.zero));
     }
   }
 
   // By chunks only the operands differ: the golden operation is run on them.
   void Chunks(const AnyRecurrence& op, const HeadSequence& sequence, std::int64_t head,
-              Multiplier scale, std::int64_t length, Codes& state, Inner& inner,
+              Multiplier scale, std::int64_t length, std::int64_t rows, Codes& state, Inner& inner,
               std::vector<std::int64_t>& out) const {
     const bool carried = inner.Does(Site::kChunkCarried, true);
-    const auto part = [](const Codes& all, std::int64_t first, std::int64_t count,
-                         std::int64_t rows) {
-      const std::int64_t width = std::ssize(all) / rows;
+    const GatedChunk& all_rows = sequence.all;
+    const auto part = [this](const Codes& all, std::int64_t first, std::int64_t count) {
+      const std::int64_t width = std::ssize(all) / rows_;
       return Codes(all.begin() + first * width, all.begin() + (first + count) * width);
     };
-    for (std::int64_t first = 0; first < rows_; first += length) {
+    for (std::int64_t first = 0; first < std::min(rows, rows_); first += length) {
       const std::int64_t count = std::min(length, rows_ - first);
       if (!carried) state = sequence.initial;
-      GatedChunk chunk = sequence.all;
-      chunk.rows = count;
-      chunk.key = part(sequence.all.key, first, count, rows_);
-      chunk.value = part(sequence.all.value, first, count, rows_);
-      chunk.decay = part(sequence.all.decay, first, count, rows_);
+      const GatedChunk chunk = {.rows = count,
+                                .keys = all_rows.keys,
+                                .values = all_rows.values,
+                                .key = part(all_rows.key, first, count),
+                                .value = part(all_rows.value, first, count),
+                                .decay = part(all_rows.decay, first, count),
+                                .decay_shift = all_rows.decay_shift};
       if constexpr (kReads) {
         StateReadoutParams params = op.Readout(head, {INT32_MIN, INT32_MAX});
-        Codes rows(static_cast<std::size_t>(count * op.update.value_width));
+        Codes read(static_cast<std::size_t>(count * op.update.value_width));
         const Int128 most = Int128{op.update.key_width} *
                             Widest(program_.Tensor(op.query).range, op.query_zero) *
                             ((Widest(range_, 0) >> op.state_shift) + 1);
-        ChunkReadout(chunk, part(sequence.query, first, count, rows_), state, scale, op.score_shift,
-                     static_cast<std::int64_t>(most), params, rows);
-        out.insert(out.end(), rows.begin(), rows.end());
+        ChunkReadout(chunk, part(sequence.query, first, count), state, scale, op.score_shift,
+                     static_cast<std::int64_t>(most), params, read);
+        out.insert(out.end(), read.begin(), read.end());
       }
       ChunkUpdate(chunk, scale, op.update.rounding, range_, state);
     }

@@ -29,63 +29,14 @@ constexpr std::array<PublishedScheme, 8> kPublished = {{
     {"ibert_dyadic", {.last = RoundRule::kHalfEven}},
 }};
 
-template <typename Int>
-Int RoundAs(Int value, int shift, RoundRule rule) {
-  const Int low = value >> shift;
-  const Int rest = value - (low << shift);  // 0 .. 2^shift - 1
-  const Int half = Int{1} << (shift - 1);
-  const bool negative = value < 0;
-  Int up = 0;
-  switch (rule) {
-    case RoundRule::kHalfUp:
-      up = rest >= half ? 1 : 0;
-      break;
-    case RoundRule::kHalfAway:
-      up = (negative ? rest > half : rest >= half) ? 1 : 0;
-      break;
-    case RoundRule::kHalfEven:
-      up = rest > half || (rest == half && (low & 1) != 0) ? 1 : 0;
-      break;
-    case RoundRule::kFloor:
-      break;
-    case RoundRule::kTowardZero:
-      up = negative && rest != 0 ? 1 : 0;
-      break;
-    case RoundRule::kHalfDown:
-      up = rest > half ? 1 : 0;
-      break;
-    case RoundRule::kHalfTowardZero:
-      up = (negative ? rest >= half : rest > half) ? 1 : 0;
-      break;
-    case RoundRule::kCeil:
-      up = rest != 0 ? 1 : 0;
-      break;
-    case RoundRule::kAwayFromZero:
-      up = !negative && rest != 0 ? 1 : 0;
-      break;
-    case RoundRule::kFloorPlusOne:
-      up = 1;
-      break;
-    case RoundRule::kHalfThenTowardZero:
-      // Below -1/2 the sum is negative, and what is left of it is dropped upwards.
-      up = (rest >= half ? 1 : 0) + (value < -half && rest != half ? 1 : 0);
-      break;
-    case RoundRule::kIta: {
-      const Int addend = shift >= kItaAddendBits ? Int{1} << (shift - kItaAddendBits) : Int{0};
-      up = rest >= half - addend ? 1 : 0;
-      break;
-    }
-  }
-  return low + up;
-}
-
 }  // namespace
 
 Int128 RoundBy(Int128 value, int shift, RoundRule rule) {
   if (shift == 0) return value;
-  const auto narrow = static_cast<std::int64_t>(value);
-  if (narrow == value && shift < 63) return RoundAs<std::int64_t>(narrow, shift, rule);
-  return RoundAs<Int128>(value, shift, rule);
+  constexpr int kNarrow = 62;  // bits of a magnitude, so that a rule's addend fits as well
+  if (shift <= kNarrow && value >> kNarrow == (value < 0 ? -1 : 0))
+    return Rounder<std::int64_t>(shift, rule)(static_cast<std::int64_t>(value));
+  return Rounder<Int128>(shift, rule)(value);
 }
 
 std::pair<double, double> ValuesRoundedTo(std::int64_t result, RoundRule rule) {

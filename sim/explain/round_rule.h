@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -64,6 +65,79 @@ inline constexpr auto kAllRoundRules = AllOf<RoundRule>();
 // ITA's addend is 2^-23 of an output step: nothing is left of it where the value has fewer fraction
 // bits.
 inline constexpr int kItaAddendBits = 23;
+
+// value / 2^shift, rounded by one rule time and again, without a branch: a value is rounded up
+// where what is below its last bit reaches a threshold, which the rule sets by sign and parity.
+// `shift` is in 0..bits of Int - 2, and |value| at most 2^(bits of Int - 2).
+template <typename Int>
+class Rounder {
+ public:
+  Rounder(int shift, RoundRule rule) : shift_(shift) {
+    const Int one = 1;
+    const Int never = one << shift;
+    const Int half = shift == 0 ? one : one << (shift - 1);
+    if (shift == 0) rule = RoundRule::kCeil;  // nothing is below the last bit
+    switch (rule) {
+      case RoundRule::kHalfUp:
+        Set(half, half);
+        break;
+      case RoundRule::kHalfAway:
+        Set(half, half + 1);
+        break;
+      case RoundRule::kHalfEven:
+        Set(half + 1, half + 1);
+        least_[0][1] = least_[1][1] = half;
+        break;
+      case RoundRule::kFloor:
+        Set(never, never);
+        break;
+      case RoundRule::kTowardZero:
+        Set(never, one);
+        break;
+      case RoundRule::kHalfDown:
+        Set(half + 1, half + 1);
+        break;
+      case RoundRule::kHalfTowardZero:
+        Set(half + 1, half);
+        break;
+      case RoundRule::kCeil:
+        Set(one, one);
+        break;
+      case RoundRule::kAwayFromZero:
+        Set(one, never);
+        break;
+      case RoundRule::kFloorPlusOne:
+        Set(0, 0);
+        break;
+      case RoundRule::kIta: {
+        const Int least = shift >= kItaAddendBits ? half - (one << (shift - kItaAddendBits)) : half;
+        Set(least, least);
+        break;
+      }
+      case RoundRule::kHalfThenTowardZero:
+        addend_ = half;
+        Set(never, one);
+        break;
+    }
+  }
+
+  Int operator()(Int value) const {
+    value += addend_;
+    const Int low = value >> shift_;
+    const Int rest = value - (low << shift_);  // 0 .. 2^shift - 1
+    return low + (rest >= least_[value < 0 ? 1 : 0][static_cast<std::size_t>(low & 1)] ? 1 : 0);
+  }
+
+ private:
+  void Set(Int positive, Int negative) {
+    least_[0][0] = least_[0][1] = positive;
+    least_[1][0] = least_[1][1] = negative;
+  }
+
+  int shift_;
+  Int addend_ = 0;
+  Int least_[2][2] = {};  // by whether the value is negative, and its quotient odd
+};
 
 // value / 2^shift, rounded. shift in 0..126; 0 returns the value unchanged for every rule.
 Int128 RoundBy(Int128 value, int shift, RoundRule rule);

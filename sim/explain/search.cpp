@@ -7,6 +7,7 @@
 
 #include "sim/explain/candidates.h"
 #include "sim/explain/mixture.h"
+#include "sim/parallel.h"
 
 namespace qsim::explain {
 namespace {
@@ -79,14 +80,19 @@ std::vector<Counted> CountBest(const Comparison& comparison,
   const auto affordable = static_cast<std::size_t>(std::max(3.0, kWholeTensorBudget / one));
   const std::size_t limit = std::min(kCounted, affordable);
   std::map<std::uint64_t, std::size_t> per_group;
-  std::vector<Counted> counted;
+  std::vector<const Candidate*> chosen;
   for (const Candidate& candidate : candidates) {
-    if (counted.size() == limit) break;
+    if (chosen.size() == limit) break;
     // By the sample it breaks what it explains: no finding, where counting takes a second each.
     if (limit < kCounted && candidate.tally.net() <= 0) continue;
     if (++per_group[candidate.signature] > kCountedPerGroup) continue;
-    counted.push_back(CountWhole(comparison, candidate));
+    chosen.push_back(&candidate);
   }
+  std::vector<Counted> counted(chosen.size());
+  ParallelFor(std::ssize(chosen), comparison.threads(), [&](std::int64_t i, int) {
+    const auto at = static_cast<std::size_t>(i);
+    counted[at] = CountWhole(comparison, *chosen[at]);
+  });
   // What breaks something is not the rule where another, of no more than two numbers, gives
   // everything.
   constexpr std::size_t kMany = 16;
@@ -209,8 +215,8 @@ std::optional<std::vector<std::string>> FloorOrCeil(const Comparison& comparison
 }  // namespace
 
 Explanation Explain(const Model& model, std::span<const std::int64_t> actual, std::string name,
-                    std::string golden) {
-  const Comparison comparison(model, actual);
+                    std::string golden, int threads) {
+  const Comparison comparison(model, actual, threads);
   Explanation result;
   result.name = std::move(name);
   result.golden = std::move(golden);

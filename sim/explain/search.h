@@ -10,7 +10,8 @@
 
 namespace qsim::explain {
 
-// `actual` has the model's size. Deterministic. `name` and `golden` are passed on.
+// `actual` has the model's size. `name` and `golden` are passed on. Deterministic, whatever the
+// number of threads.
 //
 // Single changes first, all of them; then pairs of common ones, the best singles with anything, and
 // triples on top of the best pairs, as long as nothing fits perfectly. Candidates are tried on
@@ -18,6 +19,6 @@ namespace qsim::explain {
 // broken, and a simpler hypothesis wins unless the other one is better by more than a thousandth of
 // the mismatches for each further change.
 Explanation Explain(const Model& model, std::span<const std::int64_t> actual, std::string name,
-                    std::string golden);
+                    std::string golden, int threads = 1);
 
 }  // namespace qsim::explain

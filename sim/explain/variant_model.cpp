@@ -307,12 +307,13 @@ class VariantModel::Suspects {
 
 VariantModel::VariantModel(const Program& program, const Op& op, std::vector<TensorMap> inputs,
                            std::vector<std::string> axis_names,
-                           std::span<const std::int64_t> actual)
+                           std::span<const std::int64_t> actual, int threads)
     : OperationModel(
           WithImages(program.Tensor(OutputOf(op)).shape, inputs.size()), std::move(axis_names),
           {program.Tensor(OutputOf(op)).range.qmin, program.Tensor(OutputOf(op)).range.qmax},
           actual),
-      inputs_(std::move(inputs)) {
+      inputs_(std::move(inputs)),
+      threads_(threads) {
   program_.tensors = program.tensors;
   program_.ops = {op};
   for (const std::string& name : InputsOf(op)) program_.inputs.push_back(name);
@@ -424,6 +425,9 @@ void VariantModel::Apply(const Change& change, Program& program) {
 }
 
 std::vector<std::int64_t> VariantModel::Run(const Hypothesis& point, bool limited) const {
+  const std::ptrdiff_t changes = std::ssize(point) - std::count(point.begin(), point.end(), 0);
+  // Of a large tensor, two at once take too long for what they may tell.
+  if (changes > 1 && pieces_ != nullptr && size() * pieces_->Work() > kMostCombined) return {};
   Program program = program_;
   if (!limited && Describe(program.ops.front()).clamps) {
     const std::string& name = OutputOf(program.ops.front());
@@ -436,43 +440,47 @@ std::vector<std::int64_t> VariantModel::Run(const Hypothesis& point, bool limite
   for (std::size_t c = 0; c < changes_.size(); ++c) {
     const Change& change = changes_[c][point[c]];
     if (change.what == What::kCodes) {
-      const bool only = std::count(point.begin(), point.end(), 0) + 1 == std::ssize(point);
-      if (!only) return {};
+      if (changes > 1) return {};
       return WithCodes(codes_[static_cast<std::size_t>(change.number)]);
     }
-    if (change.what != What::kStep) continue;
-    // Of a large tensor, a step with another change takes too long for what it may tell.
-    bool alone = true;
-    for (std::size_t i = 0; i < changes_.size(); ++i) alone = alone && (i == c || point[i] == 0);
-    if (!alone && size() * pieces_->Work() > kMostCombined) return {};
-    return RunSteps(program.ops.front(), steps_[static_cast<std::size_t>(change.number)], limited);
+    if (change.what == What::kStep)
+      return RunSteps(program.ops.front(), steps_[static_cast<std::size_t>(change.number)],
+                      limited);
   }
   return RunImages(program, inputs_.size());
 }
 
+// Tried on several threads at once: two may run the same hypothesis, and one's outputs are kept.
+VariantModel::Outputs VariantModel::OutputsOf(const Hypothesis& point, bool limited) const {
+  const std::pair key(point, limited);
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = outputs_.find(key); found != outputs_.end()) return found->second;
+  }
+  std::vector<std::int64_t> values;
+  const bool golden =
+      limited && std::all_of(point.begin(), point.end(), [](auto c) { return c == 0; });
+  try {
+    values = Run(point, limited);
+  } catch (const std::invalid_argument&) {  // parameters that the operation does not know
+    if (golden) throw;
+  } catch (const ProgramError&) {  // or a result outside the output's range
+    if (golden) throw;
+  }
+  if (values.empty()) values.assign(static_cast<std::size_t>(size()), kNoValue);
+  const std::lock_guard lock(mutex_);
+  if (outputs_.size() * values.size() > kRemembered) outputs_.clear();
+  return outputs_.emplace(key, std::make_shared<const std::vector<std::int64_t>>(std::move(values)))
+      .first->second;
+}
+
 void VariantModel::Compute(const Hypothesis& point, std::span<const std::int64_t> elements,
                            std::span<std::int64_t> out, bool limited) const {
-  const std::pair key(
+  const Outputs outputs = OutputsOf(
       Hypothesis(point.begin(), point.begin() + static_cast<std::ptrdiff_t>(changes_.size())),
       limited);
-  auto found = outputs_.find(key);
-  if (found == outputs_.end()) {
-    std::vector<std::int64_t> values;
-    const bool golden =
-        limited && std::all_of(key.first.begin(), key.first.end(), [](auto c) { return c == 0; });
-    try {
-      values = Run(key.first, limited);
-    } catch (const std::invalid_argument&) {  // parameters that the operation does not know
-      if (golden) throw;
-    } catch (const ProgramError&) {  // or a result outside the output's range
-      if (golden) throw;
-    }
-    if (values.empty()) values.assign(static_cast<std::size_t>(size()), kNoValue);
-    if (outputs_.size() * values.size() > kRemembered) outputs_.clear();
-    found = outputs_.emplace(key, std::move(values)).first;
-  }
   for (std::size_t i = 0; i < elements.size(); ++i)
-    out[i] = found->second[static_cast<std::size_t>(elements[i])];
+    out[i] = (*outputs)[static_cast<std::size_t>(elements[i])];
 }
 
 std::vector<std::string> VariantModel::Observe(std::span<const std::int64_t>) const { return {}; }

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <utility>
@@ -21,9 +22,11 @@ namespace qsim::explain {
 class VariantModel final : public OperationModel {
  public:
   // `inputs`: for each image the operation's inputs, within the ranges that `program` states;
-  // `actual`: the outputs to be explained. The program outlives the model.
+  // `actual`: the outputs to be explained. `threads`: for trying inner steps. The program outlives
+  // the model.
   VariantModel(const Program& program, const Op& op, std::vector<TensorMap> inputs,
-               std::vector<std::string> axis_names, std::span<const std::int64_t> actual);
+               std::vector<std::string> axis_names, std::span<const std::int64_t> actual,
+               int threads);
 
   double Cost() const override { return 5; }
   std::vector<std::string> Observe(std::span<const std::int64_t> mismatches) const override;
@@ -65,7 +68,7 @@ class VariantModel final : public OperationModel {
   using Codes = std::map<std::int64_t, std::int64_t>;  // outputs by code, where they are others
   void AddCodes();
   void AddCodes(Codes codes, std::string id, std::string phrase, int cost, std::int64_t freedom);
-  Codes EveryCode(const std::string& input) const;
+  std::vector<std::int64_t> EveryCode(const std::string& input) const;
   std::vector<std::int64_t> WithCodes(const Codes& codes) const;
   void AddLists();
   void AddRows();
@@ -84,8 +87,12 @@ class VariantModel final : public OperationModel {
   std::unique_ptr<InnerPieces> pieces_;
   std::vector<std::vector<InnerStep>> steps_;
   std::vector<Codes> codes_;
+  int threads_;
   // Whole tensors, by hypothesis and whether they are limited.
-  mutable std::map<std::pair<Hypothesis, bool>, std::vector<std::int64_t>> outputs_;
+  using Outputs = std::shared_ptr<const std::vector<std::int64_t>>;
+  Outputs OutputsOf(const Hypothesis& point, bool limited) const;
+  mutable std::map<std::pair<Hypothesis, bool>, Outputs> outputs_;
+  mutable std::mutex mutex_;  // of these
 };
 
 }  // namespace qsim::explain

@@ -18,45 +18,64 @@ std::string InputOfFunction(const Op& op) {
   return "";
 }
 
-struct Function {
-  std::map<std::int64_t, std::int64_t> golden;                         // of every code
-  std::map<std::int64_t, std::map<std::int64_t, std::int64_t>> votes;  // actual values by code
+// So many elements with this code hold this value.
+struct Vote {
+  std::int64_t code = 0, value = 0, count = 0;
 };
+
+// By code.
+std::vector<Vote> VotesOf(std::span<const std::int64_t> codes,
+                          std::span<const std::int64_t> values) {
+  std::vector<std::pair<std::int64_t, std::int64_t>> pairs;
+  pairs.reserve(codes.size());
+  for (std::size_t e = 0; e < codes.size(); ++e) pairs.emplace_back(codes[e], values[e]);
+  std::sort(pairs.begin(), pairs.end());
+  std::vector<Vote> votes;
+  for (const auto& [code, value] : pairs) {
+    if (votes.empty() || votes.back().code != code || votes.back().value != value)
+      votes.push_back({code, value, 0});
+    ++votes.back().count;
+  }
+  return votes;
+}
 
 }  // namespace
 
 void VariantModel::AddCodes() {
   constexpr double kShare = 0.9;
+  constexpr std::int64_t kMostCodes = 1 << 16;  // of a table
   const std::string name = InputOfFunction(program_.ops.front());
   if (name.empty()) return;
   const QuantRange in = program_.Tensor(name).range;
-  Function function;
-  function.golden = EveryCode(name);
+  if (std::int64_t{in.qmax} - in.qmin >= kMostCodes) return;
+  const std::vector<std::int64_t> every = EveryCode(name);
+  const auto golden_of = [&](std::int64_t code) {
+    return every[static_cast<std::size_t>(code - in.qmin)];
+  };
   std::vector<std::int64_t> codes;
   for (const TensorMap& image : inputs_)
     for (const std::int32_t code : Int32Of(image.at(name))) codes.push_back(code);
   if (std::ssize(codes) != size()) return;
-  for (std::size_t e = 0; e < codes.size(); ++e) {
-    if (function.golden.at(codes[e]) != golden()[e]) return;  // columns have their own
-    ++function.votes[codes[e]][actual()[e]];
-  }
+  for (std::size_t e = 0; e < codes.size(); ++e)
+    if (golden_of(codes[e]) != golden()[e]) return;  // columns have their own
+  const std::vector<Vote> votes = VotesOf(codes, actual());
   // The codes' entries at other places.
   const std::int64_t count = std::int64_t{in.qmax} - in.qmin + 1;
   const auto add_moved = [&](auto source, std::string id, std::string phrase,
                              std::int64_t freedom) {
-    Codes moved;
     std::int64_t agreeing = 0, differing = 0;
-    for (const auto& [code, votes] : function.votes) {
-      const std::int64_t value = function.golden.at(source(code));
-      if (value == function.golden.at(code)) continue;
-      moved[code] = value;
-      for (const auto& [output, number] : votes) {
-        differing += number;
-        agreeing += output == value ? number : 0;
-      }
+    for (const Vote& vote : votes) {
+      const std::int64_t value = golden_of(source(vote.code));
+      if (value == golden_of(vote.code)) continue;
+      differing += vote.count;
+      agreeing += vote.value == value ? vote.count : 0;
     }
-    if (agreeing * 2 > differing)
-      AddCodes(std::move(moved), std::move(id), std::move(phrase), 3, freedom);
+    if (agreeing * 2 <= differing) return;
+    Codes moved;
+    for (const Vote& vote : votes)
+      if (golden_of(source(vote.code)) != golden_of(vote.code))
+        moved[vote.code] = golden_of(source(vote.code));
+    AddCodes(std::move(moved), std::move(id), std::move(phrase), 3, freedom);
   };
   for (std::int64_t n = 1; n < std::min<std::int64_t>(count, 256); ++n) {
     for (const std::int64_t on : {n, -n})
@@ -74,15 +93,16 @@ void VariantModel::AddCodes() {
   // Another function of the input.
   Codes other;
   std::int64_t agreeing = 0, mismatches = 0;
-  for (const auto& [code, votes] : function.votes) {
-    const auto most =
-        std::max_element(votes.begin(), votes.end(),
-                         [](const auto& a, const auto& b) { return a.second < b.second; });
-    const std::int64_t expected = function.golden.at(code);
-    for (const auto& [output, number] : votes) mismatches += output == expected ? 0 : number;
-    if (most->first == expected) continue;
-    other[code] = most->first;
-    agreeing += most->second;
+  for (auto vote = votes.begin(); vote != votes.end();) {
+    const std::int64_t expected = golden_of(vote->code);
+    auto most = vote;
+    for (const std::int64_t code = vote->code; vote != votes.end() && vote->code == code; ++vote) {
+      mismatches += vote->value == expected ? 0 : vote->count;
+      if (vote->count > most->count) most = vote;
+    }
+    if (most->value == expected) continue;
+    other[most->code] = most->value;
+    agreeing += most->count;
   }
   if (other.empty() || static_cast<double>(agreeing) < kShare * static_cast<double>(mismatches))
     return;
@@ -95,17 +115,17 @@ void VariantModel::AddCodes() {
       break;
     }
     list += fmt::format("{}{} instead of {} for the input {}", list.empty() ? "" : ", ", value,
-                        function.golden.at(code), code);
+                        golden_of(code), code);
   }
   const auto freedom = std::ssize(other);
   AddCodes(std::move(other), fmt::format("{}_other_entries", freedom),
            "another function of the input: " + list, 3, freedom);
 }
 
-// What the golden operation gives for each code of its input.
-VariantModel::Codes VariantModel::EveryCode(const std::string& input) const {
+// What the golden operation gives for each code of its input, the least one first.
+std::vector<std::int64_t> VariantModel::EveryCode(const std::string& input) const {
   const TensorInfo& info = program_.Tensor(input);
-  Codes all;
+  std::vector<std::int64_t> all;
   FastBackend backend;
   for (std::int64_t next = info.range.qmin; next <= info.range.qmax;) {
     IntTensor tensor(info.dtype, info.shape);
@@ -122,7 +142,7 @@ VariantModel::Codes VariantModel::EveryCode(const std::string& input) const {
         std::min<std::int64_t>(ElementCount(info.shape), std::int64_t{info.range.qmax} - first + 1);
     const TensorMap out = Execute(program_, {{input, std::move(tensor)}}, 0, backend);
     const std::vector<std::int32_t> results = Int32Of(out.at(OutputOf(program_.ops.front())));
-    for (std::int64_t i = 0; i < count; ++i) all[first + i] = results[static_cast<std::size_t>(i)];
+    all.insert(all.end(), results.begin(), results.begin() + count);
     next = first + count;
   }
   return all;

@@ -5,6 +5,7 @@
 
 #include "golden/ops/one_or_each.h"
 #include "sim/explain/variant_model.h"
+#include "sim/parallel.h"
 
 namespace qsim::explain {
 namespace {
@@ -49,11 +50,15 @@ class RowPieces final : public InnerPieces {
     return elements;
   }
 
-  std::vector<std::int64_t> Run(const Op& op, std::int64_t piece, Inner& inner) const override {
+  std::vector<std::int64_t> Run(const Op& op, std::int64_t piece, Inner& inner,
+                                std::int64_t /*most*/) const override {
     const auto image = static_cast<std::size_t>(piece / PerImage());
     const std::int64_t first = static_cast<std::int64_t>(image) * rows_ * columns_;
     std::vector<std::int32_t> x, gate;
-    for (const std::int64_t e : Elements(piece)) {
+    const std::vector<std::int64_t> elements = Elements(piece);
+    if (std::ssize(elements) < width_ && !elements.empty() && !inner.Does(Site::kMaskedFirst, true))
+      return MaskedLast(op, piece, elements, inner);
+    for (const std::int64_t e : elements) {
       x.push_back(x_[image][static_cast<std::size_t>(e - first)]);
       if (!gates_[image].empty())
         gate.push_back(gates_[image][static_cast<std::size_t>(e - first)]);
@@ -61,8 +66,7 @@ class RowPieces final : public InnerPieces {
     std::vector<std::int64_t> out(x.size());
     if (x.empty()) return out;
     if (const auto* softmax = std::get_if<SoftmaxOp>(&op)) {
-      const std::int64_t head = piece % PerImage() / rows_of_head_;
-      SoftmaxRow(EntryFor(softmax->params, head), softmax->division, x, inner, out);
+      SoftmaxRow(EntryFor(softmax->params, HeadOf(piece)), softmax->division, x, inner, out);
     } else if (const auto* layernorm = std::get_if<LayernormOp>(&op)) {
       LayernormRow(layernorm->params, x, inner, out);
     } else if (const auto* norm = std::get_if<RmsnormOp>(&op)) {
@@ -74,18 +78,36 @@ class RowPieces final : public InnerPieces {
 
  private:
   std::int64_t PerImage() const { return rows_ * (columns_ / width_); }
+  std::int64_t HeadOf(std::int64_t piece) const { return piece % PerImage() / rows_of_head_; }
+
+  // Of a row of softmax, as if nothing were masked: these elements' results.
+  std::vector<std::int64_t> MaskedLast(const Op& op, std::int64_t piece,
+                                       const std::vector<std::int64_t>& elements,
+                                       Inner& inner) const {
+    const auto& softmax = std::get<SoftmaxOp>(op);
+    const std::int64_t begin = piece * width_;
+    const auto& image = x_[static_cast<std::size_t>(piece / PerImage())];
+    const auto from = image.begin() + piece % PerImage() * width_;
+    const std::vector<std::int32_t> row(from, from + width_);
+    std::vector<std::int64_t> out(row.size()), results;
+    SoftmaxRow(EntryFor(softmax.params, HeadOf(piece)), softmax.division, row, inner, out);
+    for (const std::int64_t e : elements)
+      results.push_back(out[static_cast<std::size_t>(e - begin)]);
+    return results;
+  }
 
   std::int64_t rows_ = 0, columns_ = 0, width_ = 0, rows_of_head_ = 0;
   bool causal_ = false;
   std::vector<std::vector<std::int32_t>> x_, gates_, masks_;  // of each image
 };
 
-// Of a piece: what its results gain over the golden ones, less what they break.
+// Of a piece, or of its first elements: what the results gain over the golden ones, less what they
+// break.
 std::int64_t GainOf(const std::vector<std::int64_t>& elements,
                     const std::vector<std::int64_t>& results, OutputRange range,
                     std::span<const std::int64_t> golden, std::span<const std::int64_t> actual) {
   std::int64_t gain = 0;
-  for (std::size_t i = 0; i < elements.size(); ++i) {
+  for (std::size_t i = 0; i < results.size(); ++i) {
     const auto e = static_cast<std::size_t>(elements[i]);
     const bool agrees = std::clamp(results[i], range.qmin, range.qmax) == actual[e];
     const bool agreed = golden[e] == actual[e];
@@ -146,21 +168,36 @@ void VariantModel::AddSteps() {
       list.push_back(order[static_cast<std::size_t>(i * std::ssize(order) / most)]);
     return list;
   };
-  // Steps of work that one attempt takes, and what all of a kind may take.
-  const std::int64_t work = count * per_piece * pieces_->Work();
+  // Steps of work that one attempt takes, of long sequences up to some mismatches, and what all of
+  // a kind may take.
+  constexpr std::int64_t kMostAttempt = 1 << 22;
   constexpr std::int64_t kMostWork = 1 << 26;
+  constexpr std::int64_t kSomeMismatches = 256;
   const std::vector<std::int64_t> few = some(count);
+  std::int64_t most = kMostAttempt / (count * pieces_->Work()), mismatches = 0;
+  const auto differs = [&](std::int64_t e) {
+    return golden()[static_cast<std::size_t>(e)] != actual()[static_cast<std::size_t>(e)];
+  };
+  for (const std::int64_t piece : few) {
+    std::int64_t seen_here = 0, position = 0;
+    for (const std::int64_t e : pieces_->Elements(piece)) {
+      ++position;
+      if (differs(e) && ++seen_here <= kSomeMismatches) most = std::max(most, position);
+    }
+  }
+  for (const std::int64_t piece : few) {
+    const std::vector<std::int64_t> elements = pieces_->Elements(piece);
+    const std::int64_t counted = std::min(most, std::ssize(elements));
+    mismatches += std::count_if(elements.begin(), elements.begin() + counted, differs);
+  }
+  const std::int64_t work = count * std::min(most, per_piece) * pieces_->Work();
   const std::vector<std::int64_t> many = some(
       std::clamp<std::int64_t>(kMostWork / (work * std::int64_t{kTriedAgain}), 1, kAgain) * count);
-  std::int64_t mismatches = 0;
-  for (const std::int64_t piece : few)
-    for (const std::int64_t e : pieces_->Elements(piece))
-      mismatches += golden()[static_cast<std::size_t>(e)] != actual()[static_cast<std::size_t>(e)];
 
   using Steps = std::vector<InnerStep>;
   const auto gain_of = [&](const Steps& steps, std::int64_t piece) {
     Inner inner(steps);
-    return GainOf(pieces_->Elements(piece), pieces_->Run(op, piece, inner), range(), golden(),
+    return GainOf(pieces_->Elements(piece), pieces_->Run(op, piece, inner, most), range(), golden(),
                   actual());
   };
   // In the pieces where it gains anything: two rules may share them.
@@ -180,10 +217,19 @@ void VariantModel::AddSteps() {
     if (a.gain != b.gain) return a.gain > b.gain;
     return a.broken != b.broken ? a.broken < b.broken : a.Cost() < b.Cost();
   };
-  // What explains a tenth of them: it may be one of several rules.
-  const auto try_one = [&](Steps steps) {
-    const std::int64_t gain = gain_in(steps, few);
-    if (gain * 10 >= mismatches && gain > 0) tried.push_back({std::move(steps), gain});
+  const auto for_each = [&](std::size_t size, const auto& call) {
+    ParallelFor(static_cast<std::int64_t>(size), threads_,
+                [&](std::int64_t i, int) { call(static_cast<std::size_t>(i)); });
+  };
+  // Those that gain more than this, and a tenth of the mismatches: each may be one of several
+  // rules.
+  const auto try_all = [&](std::vector<Steps> all, std::int64_t more_than) {
+    std::vector<std::int64_t> gains(all.size());
+    for_each(all.size(), [&](std::size_t i) { gains[i] = gain_in(all[i], few); });
+    for (std::size_t i = 0; i < all.size(); ++i)
+      if (gains[i] > more_than && gains[i] * 10 >= mismatches)
+        tried.push_back({std::move(all[i]), gains[i]});
+    std::stable_sort(tried.begin(), tried.end(), best_first);
   };
   std::vector<AskedStep> asked;
   for (const std::int64_t piece : few) {
@@ -191,8 +237,9 @@ void VariantModel::AddSteps() {
     pieces_->Run(op, piece, inner);
   }
   const Steps singles = AlternativesOf(asked, shape().back());
-  for (const InnerStep& step : singles) try_one({step});
-  std::stable_sort(tried.begin(), tried.end(), best_first);
+  std::vector<Steps> alone;
+  for (const InnerStep& step : singles) alone.push_back({step});
+  try_all(std::move(alone), 0);
   // Two steps at once, where none does alone.
   const std::int64_t best = tried.empty() ? 0 : tried.front().gain;
   if (best * 20 < mismatches * 19) {
@@ -206,26 +253,23 @@ void VariantModel::AddSteps() {
       if (std::ssize(whole) * std::ssize(whole) / 2 * work <= kMostWork) break;
     }
     if (std::ssize(whole) * std::ssize(whole) / 2 * work > kMostWork) whole.clear();
-    for (std::size_t i = 0; i < whole.size(); ++i) {
-      for (std::size_t j = i + 1; j < whole.size(); ++j) {
-        if (whole[i].site == whole[j].site) continue;
-        try_one({whole[i], whole[j]});
-        if (!tried.empty() && tried.back().steps.size() == 2 && tried.back().gain <= best)
-          tried.pop_back();
-      }
-    }
-    std::stable_sort(tried.begin(), tried.end(), best_first);
+    std::vector<Steps> pairs;
+    for (std::size_t i = 0; i < whole.size(); ++i)
+      for (std::size_t j = i + 1; j < whole.size(); ++j)
+        if (whole[i].site != whole[j].site) pairs.push_back({whole[i], whole[j]});
+    try_all(std::move(pairs), best);
   }
   if (tried.size() > kTriedAgain) tried.resize(kTriedAgain);
   // Numbers that do the same where there are mismatches may differ where there are none.
   std::vector<std::int64_t> others;
   const std::int64_t stride = std::max<std::int64_t>(pieces_->Count() / (count * kAgain), 1);
   for (std::int64_t piece = 0; piece < pieces_->Count(); piece += stride) others.push_back(piece);
-  for (Tried& one : tried) {
+  for_each(tried.size(), [&](std::size_t i) {
+    Tried& one = tried[i];
     one.gain = gain_in(one.steps, many);
     for (const std::int64_t piece : others)
       one.broken -= std::min<std::int64_t>(gain_of(one.steps, piece), 0);
-  }
+  });
   std::stable_sort(tried.begin(), tried.end(), best_first);
   const auto kept = static_cast<std::size_t>(
       std::clamp<std::int64_t>(2 * kMostWork / (size() * pieces_->Work()), 2, std::int64_t{kKept}));

@@ -270,6 +270,9 @@ Plant Planted(SeededRandom& random, SoftmaxDivision division, const Draw& draw) 
   op.division = division;
   op.causal = random.Between(0, 2) == 0 && rows <= width;
   const auto [fault, right] = draw(random, width);
+  const bool masked_last = fault.at == "masked_last";
+  if (masked_last && rows > width) return {};
+  op.causal = op.causal || masked_last;
   Params params;
   const double s = 0.02 + 0.0004 * static_cast<double>(random.Between(0, 100));
   std::int64_t most = 127;
@@ -300,9 +303,9 @@ Plant Planted(SeededRandom& random, SoftmaxDivision division, const Draw& draw) 
   Row actual(x.size(), SoftmaxZero(op.params[0], division));
   for (std::int64_t row = 0; row < heads * rows; ++row) {
     Row seen;
+    const std::int64_t visible = op.causal ? row % rows + width - rows + 1 : width;
     for (std::int64_t i = 0; i < width; ++i)
-      if (!op.causal || i <= row % rows + width - rows)
-        seen.push_back(x[static_cast<std::size_t>(row * width + i)]);
+      if (i < visible || masked_last) seen.push_back(x[static_cast<std::size_t>(row * width + i)]);
     Row distances;
     const std::int64_t tile = fault.Number("tiles", std::ssize(seen));
     const std::int64_t first = fault.Number("first", std::ssize(seen));
@@ -314,9 +317,9 @@ Plant Planted(SeededRandom& random, SoftmaxDivision division, const Draw& draw) 
     }
     const Row y = division == SoftmaxDivision::kAfter ? Undivided(params, distances, fault)
                                                       : Result(params, distances, fault);
-    for (std::size_t i = 0; i < y.size(); ++i)
-      actual[static_cast<std::size_t>(row * width) + i] =
-          std::clamp<std::int64_t>(y[i], range.qmin, range.qmax);
+    for (std::int64_t i = 0; i < visible; ++i)
+      actual[static_cast<std::size_t>(row * width + i)] =
+          std::clamp<std::int64_t>(y[static_cast<std::size_t>(i)], range.qmin, range.qmax);
   }
   // Outputs that are nearly all one say nothing.
   Row sorted = actual;
@@ -370,6 +373,8 @@ std::vector<Kind> SoftmaxKinds() {
       "MaximumOfTiles", NumberAt("tiles", 2, 0, "for each tile of {} in a row")};
   const std::pair<const char*, Draw> sum = {
       "SumOfFirst", NumberAt("sum_first", 2, 0, "the sum taken over the first {} of a row")};
+  const std::pair<const char*, Draw> masked = {
+      "MaskedLast", OtherAt("masked_last", "", "counted in the row's maximum and sum")};
   const std::pair<const char*, Draw> reciprocal = {
       "Reciprocal",
       RoundedAt("reciprocal", "floor", "the reciprocal of the sum", {"floor", "half_up", "ceil"})};
@@ -389,10 +394,10 @@ std::vector<Kind> SoftmaxKinds() {
       "Exponential",
       RoundedAt("exponential", "half_even", "the exponential", {"floor", "ceil", "half_even"})};
   AddKinds<IbertSoftmaxParams>(kinds, "Ibert", kBefore,
-                               Draws{first, tiles, sum, bits, division, last("floor")});
+                               Draws{first, tiles, sum, masked, bits, division, last("floor")});
   AddKinds<IbertRnSoftmaxParams>(
       kinds, "IbertRn", kBefore,
-      Draws{first, tiles, sum, reciprocal, bits, division, last("half_up"), exponential});
+      Draws{first, tiles, sum, masked, reciprocal, bits, division, last("half_up"), exponential});
   AddKinds<TableSoftmaxParams>(
       kinds, "Table", kBefore,
       Draws{first,
@@ -408,6 +413,7 @@ std::vector<Kind> SoftmaxKinds() {
       Draws{first,
             tiles,
             sum,
+            masked,
             reciprocal,
             bits,
             division,
@@ -415,6 +421,7 @@ std::vector<Kind> SoftmaxKinds() {
             {"Shifts", RoundedAt("shifts", "floor", "the score's shifts by 1 and by 4",
                                  {"floor", "toward_zero", "half_up", "ceil"})}});
   const Draws of_ita = {
+      masked,
       reciprocal,
       last("floor"),
       {"Power", RoundedAt("power", "half_up", "the power of two", {"floor", "half_up", "ceil"})},

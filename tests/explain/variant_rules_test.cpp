@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 
 #include "derivation/arbitrary.h"
 #include "golden/program/backend.h"
@@ -203,6 +204,99 @@ TEST(VariantRules, InnerStepsOfASoftmaxAreNamed) {
                          std::size_t) { return *std::max_element(row.begin(), row.begin() + 11); },
                       golden),
          "steps=maximum_of_first_11");
+}
+
+// Longer than what a step is tried on first.
+struct LongSequence {
+  static constexpr std::int64_t kRows = 8192, kKeys = 64, kValues = 4;
+  Program program;
+  TensorMap inputs;
+  explicit LongSequence(std::int64_t rows = kRows) {
+    SeededRandom random(3);
+    RecurrenceOp op;
+    op.output = "y";
+    op.query = "q";
+    op.key = "k";
+    op.value = "v";
+    op.decay = "a";
+    op.past = "s";
+    op.update.key_width = kKeys;
+    op.update.value_width = kValues;
+    op.update.decay_shift = 8;
+    op.update.update = {{45000, 17}};
+    op.state_shift = 4;
+    op.readout = {{30000, 27}};
+    const auto add = [&](const char* name, const Shape& shape, int low, int high) {
+      std::vector<std::int16_t> list;
+      for (std::int64_t i = 0; i < ElementCount(shape); ++i)
+        list.push_back(static_cast<std::int16_t>(random.Between(low, high)));
+      program.tensors.push_back({name, shape, DType::kInt16, {-32768, 32767}});
+      program.inputs.emplace_back(name);
+      inputs.emplace(name, IntTensor(shape, list));
+    };
+    add("q", {rows, kKeys}, -128, 127);
+    add("k", {rows, kKeys}, -128, 127);
+    add("v", {rows, kValues}, -128, 127);
+    add("a", {rows, 1}, 200, 255);
+    add("s", {1, kKeys, kValues}, -3000, 3000);
+    for (TensorInfo& tensor : program.tensors)
+      if (tensor.name == "a") tensor.range = {0, 256};
+    program.tensors.push_back({"y", {rows, kValues}, DType::kInt8, {-128, 127}});
+    program.ops = {op};
+    Validate(program);
+  }
+  static std::vector<std::int64_t> Run(const Program& program, const TensorMap& inputs) {
+    GoldenBackend backend;
+    return Widen(Execute(program, inputs, 0, backend).at("y")).values;
+  }
+  // The same text, whatever the number of threads.
+  Explanation Explained(const std::vector<std::int64_t>& actual) const {
+    WideTensors wide;
+    for (const auto& [name, tensor] : inputs) {
+      WideTensor values = Widen(tensor);
+      values.shape.insert(values.shape.begin(), 1);
+      wide.emplace(name, std::move(values));
+    }
+    std::optional<Explanation> first;
+    for (const int threads : {1, 3}) {
+      const OpModel op = MakeOpModel(program, program.ops.front(), wide, actual, threads);
+      Explanation e = Explain(*op.model, actual, "y", op.golden, threads);
+      EXPECT_EQ(ExplanationJson(e), ExplanationJson(first.value_or(e)));
+      first = std::move(e);
+    }
+    return *first;
+  }
+};
+
+TEST(VariantRules, LongSequencesAreExplained) {
+  const LongSequence sequence;
+  TensorMap inputs = sequence.inputs;
+  inputs.at("a") =
+      IntTensor(inputs.at("a").shape(), std::vector<std::int16_t>(LongSequence::kRows, 256));
+  const Explanation undecayed = sequence.Explained(LongSequence::Run(sequence.program, inputs));
+  EXPECT_EQ(undecayed.findings.at(0).id, "steps=no_decay") << ExplanationText(undecayed);
+  EXPECT_EQ(undecayed.explained, undecayed.mismatches);
+
+  // Nothing differs in the first half.
+  const std::int64_t half = LongSequence::kRows / 2;
+  const Program program = LongSequence(half).program;
+  std::vector<std::int64_t> cleared;
+  for (const std::int64_t from : {std::int64_t{0}, half}) {
+    TensorMap part;
+    for (const auto& [name, tensor] : sequence.inputs) {
+      const std::vector<std::int64_t> all = Widen(tensor).values;
+      const bool whole = name == "s";
+      const Shape shape = whole ? tensor.shape() : Shape{half, tensor.shape()[1]};
+      const auto begin = all.begin() + (whole ? 0 : from * tensor.shape()[1]);
+      part.emplace(name,
+                   IntTensor(shape, std::vector<std::int16_t>(begin, begin + ElementCount(shape))));
+    }
+    const std::vector<std::int64_t> outputs = LongSequence::Run(program, part);
+    cleared.insert(cleared.end(), outputs.begin(), outputs.end());
+  }
+  const Explanation late = sequence.Explained(cleared);
+  EXPECT_EQ(late.findings.at(0).id, "steps=cleared_every_4096") << ExplanationText(late);
+  EXPECT_EQ(late.explained, late.mismatches);
 }
 
 TEST(VariantRules, LimitsHoldForEveryOutput) {
