@@ -68,8 +68,11 @@ auto JudgeAll(const EvalLoop& loop, ResumeLog& state, Parse parse, Judge judge) 
     }
     progress.Show(first + size);
   }
+  if (judged.empty()) {
+    throw InputError((unreadable.empty() ? "eval: " : unreadable.front() + "; ") + "none of the " +
+                     loop.what + " could be read");
+  }
   for (const std::string& error : unreadable) std::cerr << "qsim: " << Escaped(error) << '\n';
-  if (judged.empty()) throw InputError("eval: none of the " + loop.what + " could be read");
   std::vector<Verdict> verdicts;
   for (auto& [index, verdict] : judged) verdicts.push_back(std::move(verdict));
   return std::pair(std::move(verdicts), unreadable.empty() ? 0 : kUnreadable);

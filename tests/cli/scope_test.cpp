@@ -433,7 +433,10 @@ TEST_F(Scopes, EvalNamesAnImageThatCannotBeReadAndEvaluatesTheOthers) {
   const fs::path digit = sandbox_.path() / "data" / "0";
   fs::create_directories(digit);
   testing::WriteBytes(digit / "broken.png", "not a picture");
-  EXPECT_EQ(Qsim({"eval", "--data", "data"}).exit_status, 2);
+  const ProcessResult none = Qsim({"eval", "--data", "data"});
+  EXPECT_EQ(none.exit_status, 2);
+  EXPECT_EQ(testing::Lines(none.err).size(), 1u) << none.err;
+  EXPECT_THAT(none.err, HasSubstr("; none of the images could be read"));
   fs::copy(kSourceDir / "tests" / "io" / "data" / "decode" / "gray8.png", digit / "good.png");
   const ProcessResult result = Qsim({"eval", "--data", "data", "--json"});
   EXPECT_EQ(result.exit_status, 2);
