@@ -77,6 +77,24 @@ TEST_F(Limits, TooLittleMemoryIsOneLine) {
                            worked);
 }
 
+// Below four the loader has none.
+TEST_F(Limits, TooFewOpenFilesAreOneLine) {
+  int failed = 0;
+  for (const WritingCommand& command : commands_.list()) {
+    for (int files = 4; files < 8; ++files) {
+      commands_.Clear();
+      const ProcessResult result = Under("ulimit -n " + std::to_string(files), command.words);
+      EXPECT_THAT(commands_.LeftOver(), IsEmpty()) << command.name << files;
+      if (result.exit_status == 0) continue;
+      ++failed;
+      EXPECT_EQ(result.exit_status, 2) << command.name << files << result.err;
+      EXPECT_THAT(result.err, HasSubstr("Too many open files")) << command.name << files;
+      EXPECT_TRUE(command.resumes || commands_.Files().empty()) << command.name << files;
+    }
+  }
+  EXPECT_GT(failed, 0);
+}
+
 TEST_F(Limits, AFileBeyondItsLimitIsAWriteError) {
   for (const WritingCommand& command : commands_.list()) {
     commands_.Clear();

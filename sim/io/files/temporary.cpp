@@ -235,6 +235,8 @@ Temporary::Temporary(const fs::path& path, const fs::path& target, Kind kind) {
 Temporary::~Temporary() {
   if (there_) RemoveTree(AT_FDCWD, path_.c_str());  // where memory is short, too
   ::close(fd_);
+  // Its own descriptor may have been the last, and without one nothing is listed.
+  if (there_ && ::access(path_.c_str(), F_OK) == 0) RemoveTree(AT_FDCWD, path_.c_str());
   FreeSlot(slot_);
 }
 
