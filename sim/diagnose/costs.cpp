@@ -48,6 +48,8 @@ constexpr Mend kMends[] = {
      "{}.calibration_mode=channel_wise"},
     {Cause::kChannelOutliers, "give each head a scale of its own", "{}.calibration_mode=head_wise"},
     {Cause::kChannelOutliers, "move the differences into the weights that follow", "{}.smooth=0.5"},
+    {Cause::kChannelOutliers, "give the few largest channels factors of their own",
+     "{}.outlier_channels=0.01"},
     {Cause::kClipping, "observe the whole range", "{}.observer_type=MinmaxObserver"},
     {Cause::kClipping, "give it 16 bits", "{}.bit_type.bits=16"},
     {Cause::kClipping, "give it a zero point", "{}.bit_type.symmetric=False"},
