@@ -81,6 +81,12 @@ IntTensor::IntTensor(Shape shape, Storage values)
           "IntTensor: the shape must have as many elements as values");
 }
 
+IntTensor::IntTensor(const IntTensor& other) : shape_(other.shape_) {
+  std::visit([&](auto values) { storage_ = std::move(values); }, other.storage_);
+}
+
+IntTensor& IntTensor::operator=(const IntTensor& other) { return *this = IntTensor(other); }
+
 std::int64_t IntTensor::size() const {
   return std::visit([](const auto& values) { return static_cast<std::int64_t>(values.size()); },
                     storage_);

@@ -54,6 +54,13 @@ class IntTensor {
   IntTensor() = default;
   IntTensor(DType dtype, Shape shape);  // zeros
   IntTensor(Shape shape, Storage values);
+  // The vector is copied first, then moved in: libstdc++ takes a variant of vectors for one that
+  // always has a value, and where its own copy finds no memory destroys what is not there.
+  IntTensor(const IntTensor& other);
+  IntTensor& operator=(const IntTensor& other);
+  IntTensor(IntTensor&&) = default;
+  IntTensor& operator=(IntTensor&&) = default;
+  ~IntTensor() = default;
 
   DType dtype() const { return static_cast<DType>(storage_.index()); }
   const Shape& shape() const { return shape_; }

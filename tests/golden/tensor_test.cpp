@@ -2,8 +2,10 @@
 #include "tests/namespaces.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <limits>
+#include <new>
 #include <stdexcept>
 
 namespace qsim::testing {
@@ -31,6 +33,34 @@ TEST(Tensor, EveryDTypeKnowsItsNameWidthAndStorage) {
   EXPECT_THROW(IntTensor(static_cast<DType>(99), {1}), std::invalid_argument);
   EXPECT_THROW(BitsOf(static_cast<DType>(99)), std::invalid_argument);
 }
+
+#ifndef QSIM_SANITIZED_MEMORY  // ends where memory is short
+// std::bad_alloc, and nothing is destroyed that was not made.
+TEST(Tensor, ACopyWithoutMemoryThrows) {
+  const IntTensor tensor(DType::kInt16, {1 << 26});
+  IntTensor other;
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_AS, &limit), 0);
+  const rlimit none{0, limit.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &none), 0);
+  int thrown = 0;
+  try {
+    const IntTensor copy = tensor;
+  } catch (const std::bad_alloc&) {
+    ++thrown;
+  }
+  try {
+    other = tensor;
+  } catch (const std::bad_alloc&) {
+    ++thrown;
+  }
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &limit), 0);
+  EXPECT_EQ(thrown, 2);
+  EXPECT_EQ(other, IntTensor());
+  other = tensor;
+  EXPECT_EQ(other, tensor);
+}
+#endif
 
 TEST(Tensor, StorageForIsTheNarrowestThatHolds) {
   EXPECT_EQ(StorageFor({-128, 127}), DType::kInt8);
