@@ -12,6 +12,12 @@ struct InputError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// A file that cannot be opened or read: it says nothing of a setting that is being tried, and is
+// never taken for that setting's refusal.
+struct ReadError : InputError {
+  using InputError::InputError;
+};
+
 // A defect in qsim itself: exit status 3.
 struct InternalError : std::logic_error {
   using std::logic_error::logic_error;

@@ -16,6 +16,8 @@ void Recalibration::Expect(const Config& config, std::optional<Scope> scope) {
   try {
     Plan plan = Calibrator(network_, config, OptionsIn(scope)).plan();
     if (!seen_.Serve(plan)) expected_.push_back(std::move(plan));
+  } catch (const ReadError&) {
+    throw;
   } catch (const InputError&) {
     return;  // said where it is asked for
   }

@@ -84,6 +84,8 @@ std::optional<Candidate> Bench::Try(const Repair& repair, const std::string& ten
       for (const auto& change : changes_) change(c.bundle);
     }
     Validate(c.bundle.program);
+  } catch (const ReadError&) {
+    throw;
   } catch (const InputError& error) {
     if (why != nullptr) *why = error.what();
     return std::nullopt;

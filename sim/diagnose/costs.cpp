@@ -308,6 +308,8 @@ class Search {
       if (!after.config) continue;
       try {
         after.bundle = std::make_unique<const Bundle>(options_.calibrate(*after.config));
+      } catch (const ReadError&) {
+        throw;
       } catch (const InputError&) {
         continue;  // not what integers can do
       }

@@ -17,6 +17,7 @@ namespace qsim::diagnose {
 namespace {
 
 constexpr double kIrreparableExcess = 15;
+constexpr double kInaudibleDb = 30;
 constexpr int kMostUnexplained = 6;   // steps that are made anew where no cause was recognised
 constexpr double kGainOfOneStep = 6;  // exact, in dB at the output
 constexpr double kLargeLossDb = 15;   // at the output
@@ -26,7 +27,8 @@ constexpr double kMostOfLoss = 0.5;
 // logarithm of a sum of n squares has the variance 2 / n, and this is 4.3 standard deviations.
 double ChanceDb(std::int64_t n) { return 4.3 * 20 / (std::log(10.0) * std::sqrt(n)); }
 
-// The steps that lose more than their bits explain. First those that do so more than the same
+// The steps that lose more than their bits explain, and not far less than those before them did.
+// First those that do so more than the same
 // steps of other blocks: an approximation loses its share in every block.
 std::vector<const TensorLoss*> Strange(const Measurement& measured, double excess) {
   std::map<std::string, std::vector<double>> peers;
@@ -34,7 +36,7 @@ std::vector<const TensorLoss*> Strange(const Measurement& measured, double exces
     peers[SplitBlock(tap.tensor).rest].push_back(tap.ExcessDb());
   std::vector<std::pair<double, const TensorLoss*>> strange;
   for (const TensorLoss& tap : measured.taps) {
-    if (!(tap.ExcessDb() >= excess)) continue;
+    if (!(tap.ExcessDb() >= excess) || tap.OwnDb() > tap.InPlaceDb() + kInaudibleDb) continue;
     std::vector<double>& all = peers.at(SplitBlock(tap.tensor).rest);
     std::sort(all.begin(), all.end());
     const double usual = all.size() > 2 ? std::max(all[(all.size() - 1) / 2], 0.0) : 0;

@@ -72,8 +72,12 @@ std::string RestText(const Explanation& e) {
   return fmt::format("; nothing explains the other {}", Grouped(rest));
 }
 
-// What speaks against an answer that is right for all of them.
+// What speaks against an answer.
 std::string ReservationText(const Explanation& e) {
+  constexpr std::int64_t kFew = 8;
+  if (e.mismatches <= kFew && e.explained < e.mismatches)
+    return fmt::format("; {} mismatches are few for a rule that leaves some: take it as a guess",
+                       e.mismatches);
   if (e.freedom == 0 || e.mismatches > e.freedom + 2) return "";
   return fmt::format("; {} {} few for a rule with {}: take it as a guess",
                      Count(e.mismatches, "mismatch", "mismatches"),

@@ -201,21 +201,28 @@ void GemmModel::Solver::NameCorrection(const Correction& found) {
   const Correction golden = found.of_terms
                                 ? Correction{false, true, 1, 1, 1}
                                 : Correction{false, false, -right, -left, depth * left * right};
-  const bool whole = !found.of_terms &&
-                     found.constant == depth * found.row_sums * found.column_sums &&
-                     found.row_sums != 0 && found.column_sums != 0;
   const std::int64_t new_left = -found.column_sums;
   const std::int64_t new_right = -found.row_sums;
+  // One of them 0: the other one is another number.
+  const bool zeros = (new_right != 0 || new_left != left) && (new_left != 0 || new_right != right);
+  const bool whole =
+      !found.of_terms && zeros && found.constant == depth * found.row_sums * found.column_sums;
   if (!found.of_terms && left != right && new_left == right && new_right == left &&
       found.constant == golden.constant) {
     add("zero_points_exchanged", "the two zero points exchanged", 0);
   } else if (whole || (!found.of_terms && golden.constant == 0 && found.constant == 0)) {
-    if (new_left != left)
-      add(fmt::format("lhs_zero_{}", new_left),
-          fmt::format("a left zero point of {} instead of {}", new_left, left), 1);
-    if (new_right != right)
-      add(fmt::format("rhs_zero_{}", new_right),
-          fmt::format("a right zero point of {} instead of {}", new_right, right), 1);
+    const auto zero = [&](const char* name, const char* words, std::int64_t is,
+                          std::int64_t should) {
+      if (is == should) return;
+      if (whole && is == 0)
+        add(fmt::format("{}_ignored", name),
+            fmt::format("the {} operand's zero point ignored", words), 0);
+      else
+        add(fmt::format("{}_{}", name, is),
+            fmt::format("a {} zero point of {} instead of {}", words, is, should), 1);
+    };
+    zero("lhs_zero", "left", new_left, left);
+    zero("rhs_zero", "right", new_right, right);
   } else {
     const auto term = [&](const char* name, const char* words, std::int64_t is,
                           std::int64_t should) {

@@ -19,9 +19,10 @@ constexpr std::size_t kFindings = 10;
 constexpr std::size_t kTies = 24;
 constexpr std::size_t kDifferences = 7;
 // A hypothesis explains a tensor when its net gain is at least this share of the mismatches; one
-// that is far-fetched, or several in a tensor, this one.
+// that is far-fetched, or several in a tensor, these.
 constexpr double kExplains = 0.5;
 constexpr double kExplainsFarFetched = 0.8;
+constexpr double kExplainsInParts = 0.9;
 constexpr int kPlain = 3;  // the cost of a hypothesis that is not far-fetched, at most
 
 // A candidate counted over the whole tensor.
@@ -268,7 +269,7 @@ Explanation Explain(const Model& model, std::span<const std::int64_t> actual, st
     const std::optional<Mixture> regions = FindRegions(comparison, sample, candidates, where);
     const double gain = regions ? static_cast<double>(regions->explained - regions->broken) : 0;
     // Parts that explain less than one rule with few numbers are none.
-    const bool enough = gain >= kExplainsFarFetched * all && (result.freedom > 3 || gain >= net);
+    const bool enough = gain >= kExplainsInParts * all && (result.freedom > 3 || gain >= net);
     if (regions && enough &&
         gain - Penalty(comparison, regions->cost) - static_cast<double>(regions->freedom) > score) {
       net = gain;

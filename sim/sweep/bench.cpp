@@ -124,6 +124,8 @@ SweepResult SweepBench::Try(const Config& config) const {
   Bundle bundle;
   try {
     bundle = Lower(config, 1);
+  } catch (const ReadError&) {
+    throw;
   } catch (const InputError& error) {
     result.refused = error.what();
     // One field of one line in a log.

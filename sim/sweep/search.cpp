@@ -85,6 +85,8 @@ class Bench {
     for (const SearchMove& move : moves) {
       try {
         Expect(ConfigOf(base, move.settings));
+      } catch (const ReadError&) {
+        throw;
       } catch (const InputError&) {
         continue;  // said where the change is tried
       }
@@ -173,6 +175,8 @@ class Searcher {
     try {
       own_ = bench_.Own(result_.config);
       result_.start_db = bench_.End(result_.config);
+    } catch (const ReadError&) {
+      throw;
     } catch (const InputError& error) {
       refused = error.what();
       own_.clear();
@@ -230,6 +234,8 @@ class Searcher {
       step.own_db = kept;
       step.blocks = static_cast<int>(blocks.size());
       Take(settings, ConfigOf(result_.config, settings), mixed, step);
+    } catch (const ReadError&) {
+      throw;
     } catch (const InputError& error) {
       step.refused = error.what();
     }

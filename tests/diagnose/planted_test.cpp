@@ -1,7 +1,7 @@
 // Every kind of fault at random places: the operation is always right, the cause or the sentence in
 // nine of ten, and no sentence is false. QSIM_PLACES: places for each kind (1); QSIM_PLANTS: a
-// directory with another model; QSIM_SET: settings; QSIM_KIND: one kind only. The seed is the
-// run's.
+// directory with another model; QSIM_SET: settings; QSIM_KIND: one kind only; QSIM_DEBUG: the whole
+// text of what is not right. The seed is the run's.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -102,6 +102,7 @@ class PlantedFaults : public ::testing::Test {
       verdict = "FALSE";
       answer += fmt::format("\n   -> {} {}: {}", more.tensor, Name(more.cause), more.text);
     }
+    if (verdict != "right" && std::getenv("QSIM_DEBUG")) fmt::print("{}\n", DiagnosisText(d));
     if (verdict != "right")
       fmt::print("{}: {} [{}]\n   -> {}\n", verdict, kind.name, planted.what, answer);
   }

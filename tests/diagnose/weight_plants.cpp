@@ -159,12 +159,18 @@ std::vector<PlantKind> WeightKinds() {
   add("weights_on_a_coarser_grid", [](Planting& p) -> std::optional<Planted> {
     auto layer = AnyLayer(p);
     const int step = 1 << Draw(p, 3, 5);
-    for (std::int8_t& code : layer->codes)
-      code = static_cast<std::int8_t>(
-          std::clamp(static_cast<int>(std::lround(static_cast<double>(code) / step)) * step, -128,
-                     128 - step));
-    return Weights(*layer, fmt::format("codes {} apart", step), Cause::kTooFewBits,
-                   fmt::format("lie {} apart|too few bits", step));
+    // All rows, or as many as a head may have.
+    const std::size_t rows = Draw(p, 0, 1) == 0 ? layer->rows : layer->rows / 6;
+    const auto first = static_cast<std::ptrdiff_t>(Draw(p, 0, layer->rows - rows) * layer->depth);
+    const auto begin = layer->codes.begin() + first;
+    std::for_each(begin, begin + static_cast<std::ptrdiff_t>(rows * layer->depth),
+                  [step](std::int8_t& code) {
+                    const auto number = std::lround(static_cast<double>(code) / step);
+                    code = static_cast<std::int8_t>(
+                        std::clamp(static_cast<int>(number) * step, -128, 128 - step));
+                  });
+    return Weights(*layer, fmt::format("codes of {} rows {} apart", rows, step), Cause::kTooFewBits,
+                   fmt::format("lie {} apart", step));
   });
   add("weights_clipped", [](Planting& p) -> std::optional<Planted> {
     auto layer = AnyLayer(p);
@@ -228,6 +234,17 @@ std::vector<PlantKind> BiasKinds() {
                                    [factor](const WeightFit&, const Values& codes, std::size_t n) {
                                      return codes[n] * factor;
                                    });
+                   }});
+  kinds.push_back({"stored_bias_scaled", [](Planting& p) {
+                     constexpr double kFactors[] = {3, 1.5, 0.5, 0.25, 2};
+                     const double factor = kFactors[Draw(p, 0, 4)];
+                     return Biases(
+                         p, fmt::format("stored bias times {}", factor), {Cause::kScaleMismatch},
+                         "biases.* (are .* times|are shifted)",
+                         [factor](const WeightFit& fit, const Values& codes, std::size_t n) {
+                           const double zero = fit.ZeroCorrection(n);
+                           return (codes[n] + zero) * factor - zero;
+                         });
                    }});
   kinds.push_back({"bias_rotated", [](Planting& p) {
                      const std::size_t by = Draw(p, 1, 9);

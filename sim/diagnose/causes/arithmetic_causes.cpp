@@ -20,10 +20,10 @@ namespace qsim::diagnose {
 namespace {
 
 // An operation is suspicious where it has more noise than it should by this factor, which is larger
-// where the signal is that far above the noise: half a percent of a multiplier is neither, but a
-// wide stream shows one channel of it.
+// where the signal is that far above the noise and its multipliers are as they should be.
 constexpr double kNoiseRatio = 1.6;
 constexpr double kSilentDb = 45, kSilentRatio = 100;
+constexpr double kDifferentRatio = 0.02;
 constexpr double kNarrowDb = 33;
 constexpr double kSameScale = 1e-3;
 
@@ -52,9 +52,10 @@ class ArithmeticSearch : CauseSearch {
       if (step == nullptr) continue;
       step_ = step;
       if (Overflows(op)) continue;
-      const double most = StepDb() > kSilentDb ? kSilentRatio : kNoiseRatio;
-      if (step_->noise < most * step_->remade) continue;
-      Explain(op, *ProducerOf(remade_.program, tensor_));
+      const Op& good = *ProducerOf(remade_.program, tensor_);
+      const bool loud = StepDb() <= kSilentDb || RatiosDiffer(op, good);
+      if (step_->noise < (loud ? kNoiseRatio : kSilentRatio) * step_->remade) continue;
+      Explain(op, good);
     }
     ReportOverflow();
     return std::move(found_);
@@ -98,6 +99,7 @@ class ArithmeticSearch : CauseSearch {
     if (auto table = ExplainTable(of)) return Tell(std::move(table->story), table->factor);
     if (ExplainEps(op, good)) return;
     if (auto story = ExplainConstants(of)) return Tell(std::move(*story));
+    if (ExplainNarrow(of)) return;
     if (StepDb() > kSilentDb) return;  // by roundings of its multipliers
     Report(Cause::kUnexplained, "it computes something else than the operation it stands for", {});
   }
@@ -130,6 +132,17 @@ class ArithmeticSearch : CauseSearch {
       if (std::fabs(factor / product->divisor / value - 1) < 0.02) return words;
     }
     return std::nullopt;
+  }
+
+  // By more than rounding them does, which may leave the smallest of a list few bits.
+  static bool RatiosDiffer(const Op& op, const Op& good) {
+    const std::vector<RatioList> actual = RatiosOf(op);
+    const std::vector<RatioList> wanted = RatiosOf(good);
+    for (std::size_t i = 0; i < std::min(actual.size(), wanted.size()); ++i) {
+      const MultiplierFit fit = FitMultipliers(actual[i].values, wanted[i].values);
+      if (fit.largest_error > kDifferentRatio && !fit.rounded) return true;
+    }
+    return false;
   }
 
   void ReportFactor(double factor, const std::string& what) {
@@ -185,19 +198,41 @@ class ArithmeticSearch : CauseSearch {
     return false;
   }
 
+  bool NarrowHardware() const { return subject_.bundle.hardware.multiplier_bits < 16; }
+
+  void ReportNarrow(const MultiplierFit& fit, const std::string& what) {
+    Report(Cause::kNarrowMultiplier,
+           fmt::format("{} of {} bits: ratios of scales are off by up to {:.2g} %", what, fit.bits,
+                       100 * fit.largest_error),
+           {{"multiplier bits", static_cast<double>(fit.bits), ""},
+            {"largest error", 100 * fit.largest_error, "%"}});
+    if (NarrowHardware())
+      AddSettings("give the multipliers 16 bits", {"hardware.multiplier_bits=16"});
+  }
+
+  // Where nothing else explains the noise of a wide stream.
+  bool ExplainNarrow(const Remaking& of) {
+    const std::vector<RatioList> actual = RatiosOf(of.op);
+    const std::vector<RatioList> wanted = RatiosOf(of.good);
+    MultiplierFit worst;
+    for (std::size_t i = 0; i < std::min(actual.size(), wanted.size()); ++i) {
+      const MultiplierFit fit = FitMultipliers(actual[i].values, wanted[i].values);
+      if (fit.rounded && fit.largest_error > worst.largest_error) worst = fit;
+    }
+    if (!NarrowHardware() || worst.largest_error == 0) return false;
+    ReportNarrow(worst, "its multipliers");
+    return true;
+  }
+
   // True where the multipliers explain what is wrong.
   bool ExplainFit(const Remaking& of, std::size_t list, const MultiplierFit& fit,
                   const std::string& what) {
     if (fit.healthy()) return false;
-    if (fit.bits <= kNarrowBits && fit.rounded) {
-      if (StepDb() > kNarrowDb) return true;  // narrow, but wide enough
-      Report(Cause::kNarrowMultiplier,
-             fmt::format("{} of {} bits: ratios of scales are off by up to {:.1f} %", what,
-                         fit.bits, 100 * fit.largest_error),
-             {{"multiplier bits", static_cast<double>(fit.bits), ""},
-              {"largest error", 100 * fit.largest_error, "%"}});
-      if (subject_.bundle.hardware.multiplier_bits < 16)
-        AddSettings("give the multipliers 16 bits", {"hardware.multiplier_bits=16"});
+    // Where shifts are common, the smallest of a list has few bits, however wide the others are.
+    if (fit.rounded && (fit.bits <= kNarrowBits || NarrowHardware())) {
+      // Narrow, but wide enough, unless it is of a wide stream.
+      if (StepDb() > kNarrowDb && step_->noise < kSilentRatio * step_->remade) return true;
+      ReportNarrow(fit, what);
     } else if (fit.uniform && std::fabs(fit.centre - 1) > kHealthyRatio) {
       ReportFactor(fit.centre, what + " are");
     } else {

@@ -44,6 +44,17 @@ bool AllTimes(const WeightFit& fit, Of of) {
   return rest * 400 < seen;
 }
 
+// Squares that the best factor of the wanted values leaves.
+double RestOfFactor(const Lines& values, const Lines& wanted) {
+  double squares = 0, both = 0, of_wanted = 0;
+  for (std::size_t n = 0; n < values.values.size(); ++n) {
+    squares += values.values[n] * values.values[n];
+    both += values.values[n] * wanted.values[n];
+    of_wanted += wanted.values[n] * wanted.values[n];
+  }
+  return squares - both * both / of_wanted;
+}
+
 // A factor that is a scale which somebody forgot, or applied twice.
 std::string ForgottenScale(const WeightFit& fit, double factor) {
   const double input = fit.InputScale(0);
@@ -131,7 +142,15 @@ Story ExplainBiases(const WeightFit& fit, const Places& places,
   // Where the mean of pixels is most of a bias, a zero point could say the same of both.
   const bool plain = kin.kind == Kinship::Kind::kZero || kin.kind == Kinship::Kind::kNegated ||
                      kin.kind == Kinship::Kind::kScaled;
-  if (!plain && rows > 0 && all - with_rows * with_rows / rows < 0.02 * all) {
+  const double rest = rows > 0 ? all - with_rows * with_rows / rows : all;
+  if (!plain && rest < 0.02 * all) {
+    // A factor of what is stored, most of which corrects for the zero point, says nearly the same.
+    const Kinship factor = KinshipOf(stored, wanted, places, codes);
+    if (factor.kind == Kinship::Kind::kScaled && RestOfFactor(stored, wanted) < rest) {
+      story.cause = Cause::kScaleMismatch;
+      story.text = factor.Sentence("the stored biases", "what they should be");
+      return story;
+    }
     story.text =
         fmt::format("the biases are off as if the input's zero point were another one, by {:.3g}",
                     -with_rows / rows);

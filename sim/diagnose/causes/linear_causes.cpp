@@ -111,22 +111,29 @@ class LayerCauses : CauseSearch {
     return true;
   }
 
-  // Codes that leave out most of their range's.
+  // Codes that leave out most of their range's, at the output channels at fault at least.
   bool CoarseGrid() {
-    if (InPlaceDb() > kGoodDb) return false;
+    constexpr std::size_t kManyCodes = 16;  // of a row, which are not multiples by chance
     int common = 0;
+    std::vector<std::size_t> coarse;
+    std::set<std::int64_t> codes;
     for (const std::size_t n : alive_) {
+      int of_row = 0;
       for (std::size_t k = 0; k < fit_.depth(); ++k)
-        common = std::gcd(common, static_cast<int>(fit_.Code(n, k) - fit_.Code(alive_[0], 0)));
+        of_row = std::gcd(of_row, static_cast<int>(fit_.Code(n, k) - fit_.Code(n, 0)));
+      if (of_row < 2 || fit_.depth() < kManyCodes) continue;
+      coarse.push_back(n);
+      common = std::gcd(common, of_row);
+      for (std::size_t k = 0; k < fit_.depth(); ++k)
+        codes.insert(static_cast<std::int64_t>(fit_.Code(n, k)));
     }
-    if (common < 2) return false;
-    double largest = 0;
-    for (const std::size_t n : alive_) largest = std::max(largest, fit_.LargestCode(n));
-    const double levels = std::floor(2 * largest / common) + 1;
+    if (common < 2 || !std::includes(coarse.begin(), coarse.end(), bad_.begin(), bad_.end()))
+      return false;
+    const std::string where =
+        coarse.size() == alive_.size() ? "" : " at " + PlacesText(coarse, fit_.rows(), outputs_);
     Report(Cause::kTooFewBits,
-           fmt::format("the codes lie {} apart: {:.0f} levels of the {:.0f} that they are declared "
-                       "to have, too few bits",
-                       common, levels, 2 * largest + 1),
+           fmt::format("the codes{} lie {} apart, {} different ones from {} to {}: too few bits",
+                       where, common, codes.size(), *codes.begin(), *codes.rbegin()),
            {{"distance of neighbouring codes", static_cast<double>(common), ""}});
     return true;
   }

@@ -29,9 +29,10 @@ MultiplierFit FitMultipliers(const std::vector<Multiplier>& actual,
     fit.off += std::fabs(factor - 1) > kHealthyRatio;
     fit.bits = std::max(
         fit.bits, static_cast<int>(std::bit_width(static_cast<std::uint32_t>(std::abs(a.m)))));
-    // Some lists were rounded from a value that was rounded to 16 bits before.
+    // What is wanted is rounded as well, at a shift of its own.
     const double exact = std::ldexp(value, a.shift);
-    fit.rounded = fit.rounded && std::fabs(static_cast<double>(a.m) - exact) <= 0.5 + 1e-3;
+    const double most = 0.5 + std::ldexp(0.5, a.shift - w.shift) + 1e-3;
+    fit.rounded = fit.rounded && std::fabs(static_cast<double>(a.m) - exact) <= most;
   }
   if (factors.empty()) return fit;
   fit.least = *std::min_element(factors.begin(), factors.end());

@@ -68,8 +68,8 @@ InputFile::InputFile(const std::filesystem::path& path) : path_(path) {
     const int error = errno;
     // What another file names may be anything.
     const std::string name = UserPath(path).string();
-    throw InputError(fmt::format("{}: cannot be opened: {}",
-                                 name.size() > 300 ? Printable(name) : name, std::strerror(error)));
+    throw ReadError(fmt::format("{}: cannot be opened: {}",
+                                name.size() > 300 ? Printable(name) : name, std::strerror(error)));
   }
   TakeRegularFile();
 }
@@ -132,12 +132,12 @@ void InputFile::ReadAt(std::uint64_t offset, void* out, std::size_t bytes) const
     const ssize_t got = ::pread(fd_, cursor, bytes, static_cast<off_t>(offset));
     if (got < 0) {
       if (errno == EINTR) continue;
-      throw InputError(
+      throw ReadError(
           fmt::format("{}: cannot be read: {}", UserPath(path_).string(), std::strerror(errno)));
     }
     if (got == 0) {
-      throw InputError(fmt::format("{}: truncated: ends at byte {}, {} more expected",
-                                   path_.string(), offset, bytes));
+      throw ReadError(fmt::format("{}: truncated: ends at byte {}, {} more expected",
+                                  path_.string(), offset, bytes));
     }
     cursor += got;
     offset += static_cast<std::uint64_t>(got);
