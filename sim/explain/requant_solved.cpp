@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <set>
 
 #include "sim/explain/bounds.h"
@@ -286,9 +287,29 @@ class RequantModel::Solver {
     Addends addends;
     for (const Interval& one : *each) addends.push_back(RoundestIn(one).value_or(0));
     AddAddends(addends, "for_each_channel",
-               fmt::format("a constant for each channel added before the shift ({} for channel 0, "
-                           "{} for 1, ...)",
-                           addends[0], addends[1]));
+               fmt::format("a constant for each channel added before the shift ({})",
+                           ListedAddends(addends)));
+  }
+
+  // Those that differ from what most channels have; where no number is that common, the first ones.
+  static std::string ListedAddends(const Addends& addends) {
+    constexpr std::size_t kListed = 3;
+    std::map<std::int64_t, std::size_t> counts;
+    for (const std::int64_t addend : addends) ++counts[addend];
+    const auto usual =
+        std::max_element(counts.begin(), counts.end(),
+                         [](const auto& a, const auto& b) { return a.second < b.second; });
+    const bool common = usual->second * 2 > addends.size();
+    std::string list;
+    if (common && usual->first != 0) list = fmt::format("{} for most", usual->first);
+    std::size_t listed = 0, others = 0;
+    for (std::size_t c = 0; c < addends.size(); ++c) {
+      if (common && addends[c] == usual->first) continue;
+      if (++others > kListed) continue;
+      list += fmt::format("{}{} for {}{}", list.empty() ? "" : ", ", addends[c],
+                          listed++ == 0 ? "channel " : "", c);
+    }
+    return others > kListed ? list + fmt::format(", and {} more", others - kListed) : list;
   }
 
   void AddOffset() {
