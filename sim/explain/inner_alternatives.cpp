@@ -163,7 +163,9 @@ class Catalogue {
     const bool root = asked.site == Site::kFactor;
     const char* const id = root ? "factor" : "reciprocal";
     const char* const of = root ? "root" : "sum";
-    const std::int64_t least = std::max<std::int64_t>(asked.number - asked.most, 1);
+    constexpr std::int64_t kFewerBits = 16;
+    const std::int64_t least =
+        std::max<std::int64_t>(asked.number - std::max(asked.most, kFewerBits), 1);
     const auto push = [&](std::int64_t bits, int cost) {
       list_.push_back({asked.site, How::kBits, RoundRule::kFloor, bits,
                        fmt::format("{}_of_2_{}", id, bits),

@@ -96,9 +96,11 @@ class RegionFinder {
       if (ScoreOf(other) > ScoreOf(best)) best = std::move(other);
     };
     if (!best || best->freedom > kPlainFreedom) try_other(FindWithin(kPlainFreedom));
-    for (std::size_t f = 0; f < features_.size(); ++f)
-      if (features_[f].of == Feature::Of::kAxis && features_[f].buckets <= kCoarseBuckets)
-        try_other(Divided(f, kPlainFreedom));
+    for (std::size_t f = 0; f < features_.size(); ++f) {
+      const bool axis =
+          features_[f].of == Feature::Of::kAxis && features_[f].buckets <= kCoarseBuckets;
+      if (axis || features_[f].name == "element") try_other(Divided(f, kPlainFreedom));
+    }
     return best;
   }
 
@@ -276,7 +278,7 @@ class RegionFinder {
     return list;
   }
 
-  // Three rules or more, each in ranges of one axis.
+  // Three rules or more, each in ranges of one axis, or of elements.
   std::optional<Mixture> Divided(std::size_t f, std::int64_t freedom) const {
     constexpr std::size_t kTried = 256;
     constexpr double kShare = 0.01;  // of the mismatches: what a range has to gain at least

@@ -23,6 +23,8 @@ constexpr std::size_t kDifferences = 7;
 constexpr double kExplains = 0.5;
 constexpr double kExplainsFarFetched = 0.8;
 constexpr double kExplainsInParts = 0.9;
+constexpr double kNearlyAll = 0.95;
+constexpr std::int64_t kManyNumbers = 8;  // solved from the data, which fit much that is no rule
 constexpr int kPlain = 3;  // the cost of a hypothesis that is not far-fetched, at most
 
 // A candidate counted over the whole tensor.
@@ -254,7 +256,9 @@ Explanation Explain(const Model& model, std::span<const std::int64_t> actual, st
   if (!counted.empty()) {
     const Candidate& best = counted.front().candidate;
     score = Score(comparison, best);
-    const double least = best.cost > kPlain ? kExplainsFarFetched : kExplains;
+    const double least = best.freedom > kManyNumbers ? kNearlyAll
+                         : best.cost > kPlain        ? kExplainsFarFetched
+                                                     : kExplains;
     if (best.tally.net() >= least * all) {
       net = best.tally.net();
       final = net == all && (best.freedom < 2 || (best.freedom == 2 && all >= kMany));
@@ -282,7 +286,6 @@ Explanation Explain(const Model& model, std::span<const std::int64_t> actual, st
     }
   }
   // One rule that nearly all follow is better than none.
-  constexpr double kNearlyAll = 0.95;
   constexpr double kSomeMismatches = 8;  // fewer are no distribution
   if (net < std::min(kNearlyAll * all, all - 1) && all >= kSomeMismatches) {
     if (std::optional<std::vector<std::string>> lines = FloorOrCeil(comparison)) {

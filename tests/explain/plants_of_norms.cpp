@@ -52,7 +52,7 @@ mpz_class Normalized(const mpz_class& d, const mpz_class& root, const mpz_class&
   const auto bits = static_cast<int>(fault.Number("factor_bits", 31));
   const mpz_class factor =
       Rounded(bits == 31 ? numerator : PowerOfTwo(bits), root, fault.Rule("factor", "floor"));
-  if (bits == 30) return d * factor;
+  if (bits <= 30) return d * factor * PowerOfTwo(30 - bits);
   return Rounded(d * factor, PowerOfTwo(fault.at == "halved" ? 0 : bits - 30), "floor");
 }
 
@@ -313,7 +313,8 @@ std::vector<Kind> NormKinds() {
     add(scheme, "HalvingOmitted", false,
         OtherAt("halved", "the halving behind the reciprocal left out"));
     add(scheme, "FactorBits", true, [](SeededRandom& random, const Setup&) -> Drawn {
-      const std::int64_t bits = random.Between(30, 31) == 31 ? 30 : random.Between(32, 36);
+      const std::int64_t bits =
+          random.Between(30, 31) == 31 ? random.Between(24, 30) : random.Between(32, 36);
       return {{"factor_bits", "", bits},
               {fmt::format("the reciprocal of the root taken of 2^{} instead", bits)}};
     });

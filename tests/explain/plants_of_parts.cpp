@@ -1,4 +1,4 @@
-// Three rules in one tensor, and a rare rule beside noise.
+// Several rules in one tensor, and a rare rule beside noise.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -60,11 +60,41 @@ Plant RareRule(SeededRandom& random) {
           fmt::format("{} rows, S {}", layer.rows, layer.shift)};
 }
 
+// So many elements late from one element on, more of them from a later one.
+Plant LateTwice(SeededRandom& random) {
+  const Layer layer = {.rows = random.Between(40, 90),
+                       .channels = random.Between(24, 60),
+                       .multiplier_bits = static_cast<int>(random.Between(12, 18)),
+                       .shift = static_cast<int>(random.Between(22, 25))};
+  const RequantSpec spec = MakeSpec(random, layer);
+  const auto golden = Implementation(spec, [](const Element& el) {
+    return Clamped(Rounded(el.product(), el.step(), "half_up"), -128, 127);
+  });
+  const std::int64_t size = std::ssize(golden), by = random.Between(1, 4);
+  const std::int64_t more = by + random.Between(1, 4);
+  const std::int64_t first = random.Between(size / 5, size / 2);
+  const std::int64_t second = random.Between(first + size / 5, size - size / 5);
+  std::vector<std::int64_t> actual = golden;
+  for (std::int64_t e = first; e < size; ++e)
+    actual[static_cast<std::size_t>(e)] =
+        golden[static_cast<std::size_t>(e < second ? e - by : e - more)];
+  const auto late = [](std::int64_t n) {
+    return n == 1 ? std::string("element late") : fmt::format("{} elements late", n);
+  };
+  return {Explain(RequantModel(spec, actual), actual, "y", "golden"),
+          {late(by)},
+          {late(by), late(more)},
+          false,
+          fmt::format("{} x {}, {} late from {}, {} from {}", layer.rows, layer.channels, by, first,
+                      more, second)};
+}
+
 }  // namespace
 
 std::vector<Kind> PartKinds() {
   return {{"ThreeRulesByChannel", [](SeededRandom& random) { return ThreeRules(random, true); }},
           {"ThreeRulesByRow", [](SeededRandom& random) { return ThreeRules(random, false); }},
+          {"LateTwice", LateTwice},
           {"RareRuleBesideNoise", RareRule}};
 }
 
