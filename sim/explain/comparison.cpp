@@ -4,20 +4,6 @@
 #include <numeric>
 
 namespace qsim::explain {
-namespace {
-
-// At most `count` of the list, evenly spread, first one included.
-std::vector<std::int64_t> Thinned(const std::vector<std::int64_t>& list, std::int64_t count) {
-  const auto size = static_cast<std::int64_t>(list.size());
-  if (size <= count) return list;
-  std::vector<std::int64_t> thin(static_cast<std::size_t>(count));
-  for (std::int64_t i = 0; i < count; ++i)
-    thin[static_cast<std::size_t>(i)] = list[static_cast<std::size_t>(i * size / count)];
-  return thin;
-}
-
-}  // namespace
-
 Comparison::Comparison(const Model& model, std::span<const std::int64_t> actual, int threads)
     : model_(model), actual_(actual), threads_(threads) {
   expected_ = Outputs(model.Golden());
@@ -59,7 +45,7 @@ Sample::Sample(const Comparison& comparison, std::int64_t mismatches, std::int64
     matches = std::move(rest);
   }
   const auto add = [this](const std::vector<std::int64_t>& stratum, std::int64_t count) {
-    const std::vector<std::int64_t> thin = Thinned(stratum, count);
+    const std::vector<std::int64_t> thin = EvenlySpread(stratum, count);
     const double weight =
         thin.empty() ? 0 : static_cast<double>(stratum.size()) / static_cast<double>(thin.size());
     elements_.insert(elements_.end(), thin.begin(), thin.end());

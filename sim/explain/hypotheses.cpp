@@ -97,6 +97,15 @@ std::vector<std::string> DefaultAxisNames(std::size_t axes) {
   return names;
 }
 
+std::vector<std::int64_t> EvenlySpread(const std::vector<std::int64_t>& list, std::int64_t count) {
+  const std::int64_t size = std::ssize(list);
+  if (size <= count) return list;
+  std::vector<std::int64_t> some(static_cast<std::size_t>(count));
+  for (std::int64_t i = 0; i < count; ++i)
+    some[static_cast<std::size_t>(i)] = list[static_cast<std::size_t>(i * size / count)];
+  return some;
+}
+
 std::vector<std::int64_t> IndexOfElement(std::int64_t element, const Shape& shape) {
   std::vector<std::int64_t> index(shape.size());
   for (std::size_t axis = shape.size(); axis-- > 0;) {

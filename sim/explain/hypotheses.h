@@ -110,6 +110,9 @@ std::vector<Feature> AxisFeatures(const Shape& shape, const std::vector<std::str
 // channel.
 std::vector<std::string> DefaultAxisNames(std::size_t axes);
 
+// At most so many of a list, evenly spread, the first one included.
+std::vector<std::int64_t> EvenlySpread(const std::vector<std::int64_t>& list, std::int64_t count);
+
 // [2, 3] of a flat index.
 std::vector<std::int64_t> IndexOfElement(std::int64_t element, const Shape& shape);
 

@@ -89,10 +89,7 @@ std::vector<std::int64_t> OperationModel::SomeMismatches(std::size_t count) cons
   std::vector<std::int64_t> all;
   for (std::size_t e = 0; e < golden_.size(); ++e)
     if (golden_[e] != actual_[e]) all.push_back(static_cast<std::int64_t>(e));
-  if (all.size() <= count) return all;
-  std::vector<std::int64_t> some(count);
-  for (std::size_t i = 0; i < count; ++i) some[i] = all[i * all.size() / count];
-  return some;
+  return EvenlySpread(all, static_cast<std::int64_t>(count));
 }
 
 }  // namespace qsim::explain

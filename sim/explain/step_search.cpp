@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "sim/explain/hypotheses.h"
 #include "sim/parallel.h"
 
 namespace qsim::explain {
@@ -41,7 +42,7 @@ class StepSearch {
     std::set<std::int64_t> seen;
     for (const std::int64_t e : s_.some_mismatches(static_cast<std::size_t>(16 * count_ * kAgain)))
       if (seen.insert(s_.pieces.PieceOf(e)).second) order_.push_back(s_.pieces.PieceOf(e));
-    few_ = Some(count_);
+    few_ = EvenlySpread(order_, count_);
     SetMost();
     work_ = count_ * std::min(most_, per_piece_) * s_.pieces.Work();
   }
@@ -64,15 +65,6 @@ class StepSearch {
   }
 
  private:
-  // Of the pieces with mismatches, evenly spread.
-  Pieces Some(std::int64_t most) const {
-    most = std::min(most, std::ssize(order_));
-    Pieces list;
-    for (std::int64_t i = 0; i < most; ++i)
-      list.push_back(order_[static_cast<std::size_t>(i * std::ssize(order_) / most)]);
-    return list;
-  }
-
   bool Differs(std::int64_t e) const {
     return s_.golden[static_cast<std::size_t>(e)] != s_.actual[static_cast<std::size_t>(e)];
   }
@@ -169,7 +161,7 @@ class StepSearch {
   void TryAgain() {
     const std::int64_t times = std::clamp<std::int64_t>(
         kMostOfAKind / (work_ * static_cast<std::int64_t>(kTriedAgain)), 1, kAgain);
-    const Pieces many = Some(times * count_);
+    const Pieces many = EvenlySpread(order_, times * count_);
     const std::int64_t stride = std::max<std::int64_t>(s_.pieces.Count() / (count_ * kAgain), 1);
     ForEach(tried_.size(), [&](std::size_t i) {
       Tried& one = tried_[i];

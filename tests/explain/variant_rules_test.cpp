@@ -16,6 +16,17 @@
 namespace qsim::testing {
 namespace {
 
+// As of one image.
+WideTensors WideOf(const TensorMap& inputs) {
+  WideTensors wide;
+  for (const auto& [name, tensor] : inputs) {
+    WideTensor values = Widen(tensor);
+    values.shape.insert(values.shape.begin(), 1);
+    wide.emplace(name, std::move(values));
+  }
+  return wide;
+}
+
 // What the other implementation computes is the golden operation after `fault`.
 Explanation ExplainFault(const Program& program, const TensorMap& inputs,
                          const std::function<void(Program&)>& fault) {
@@ -23,12 +34,7 @@ Explanation ExplainFault(const Program& program, const TensorMap& inputs,
   fault(faulty);
   GoldenBackend golden;
   const IntTensor actual = Execute(faulty, inputs, 0, golden).at("y");
-  WideTensors wide;
-  for (const auto& [name, tensor] : inputs) {
-    WideTensor values = Widen(tensor);
-    values.shape.insert(values.shape.begin(), 1);
-    wide.emplace(name, std::move(values));
-  }
+  const WideTensors wide = WideOf(inputs);
   const std::vector<std::int64_t> values = Widen(actual).values;
   const OpModel op = MakeOpModel(program, program.ops.front(), wide, values);
   return Explain(*op.model, values, "y", op.golden);
@@ -251,12 +257,7 @@ struct LongSequence {
   }
   // The same text, whatever the number of threads.
   Explanation Explained(const std::vector<std::int64_t>& actual) const {
-    WideTensors wide;
-    for (const auto& [name, tensor] : inputs) {
-      WideTensor values = Widen(tensor);
-      values.shape.insert(values.shape.begin(), 1);
-      wide.emplace(name, std::move(values));
-    }
+    const WideTensors wide = WideOf(inputs);
     std::optional<Explanation> first;
     for (const int threads : {1, 3}) {
       const OpModel op = MakeOpModel(program, program.ops.front(), wide, actual, threads);
@@ -301,12 +302,7 @@ TEST(VariantRules, LongSequencesAreExplained) {
 
 TEST(VariantRules, LimitsHoldForEveryOutput) {
   Gated gated;
-  WideTensors wide;
-  for (const auto& [name, tensor] : gated.inputs) {
-    WideTensor values = Widen(tensor);
-    values.shape.insert(values.shape.begin(), 1);
-    wide.emplace(name, std::move(values));
-  }
+  const WideTensors wide = WideOf(gated.inputs);
   // So large that outputs are limited.
   std::get<RmsnormOp>(gated.program.ops.front()).params.scale[0].shift -= 1;
   GoldenBackend backend;

@@ -136,13 +136,20 @@ class ArithmeticSearch : CauseSearch {
 
   // By more than rounding them does, which may leave the smallest of a list few bits.
   static bool RatiosDiffer(const Op& op, const Op& good) {
+    const std::vector<MultiplierFit> fits = FitsOf(op, good);
+    return std::any_of(fits.begin(), fits.end(), [](const MultiplierFit& fit) {
+      return fit.largest_error > kDifferentRatio && !fit.rounded;
+    });
+  }
+
+  // Of each list of multipliers.
+  static std::vector<MultiplierFit> FitsOf(const Op& op, const Op& good) {
     const std::vector<RatioList> actual = RatiosOf(op);
     const std::vector<RatioList> wanted = RatiosOf(good);
-    for (std::size_t i = 0; i < std::min(actual.size(), wanted.size()); ++i) {
-      const MultiplierFit fit = FitMultipliers(actual[i].values, wanted[i].values);
-      if (fit.largest_error > kDifferentRatio && !fit.rounded) return true;
-    }
-    return false;
+    std::vector<MultiplierFit> fits;
+    for (std::size_t i = 0; i < std::min(actual.size(), wanted.size()); ++i)
+      fits.push_back(FitMultipliers(actual[i].values, wanted[i].values));
+    return fits;
   }
 
   void ReportFactor(double factor, const std::string& what) {
@@ -159,11 +166,7 @@ class ArithmeticSearch : CauseSearch {
   }
 
   bool ExplainRatios(const Remaking& of) {
-    const std::vector<RatioList> actual = RatiosOf(of.op);
-    const std::vector<RatioList> wanted = RatiosOf(of.good);
-    std::vector<MultiplierFit> fits;
-    for (std::size_t i = 0; i < actual.size(); ++i)
-      fits.push_back(FitMultipliers(actual[i].values, wanted[i].values));
+    const std::vector<MultiplierFit> fits = FitsOf(of.op, of.good);
     const auto all = [&](auto property) { return std::all_of(fits.begin(), fits.end(), property); };
     // A shift that is off moves all products by one factor; narrow ones share their shift as well.
     if (fits.size() > 1 && all([&](const MultiplierFit& fit) {
@@ -212,11 +215,8 @@ class ArithmeticSearch : CauseSearch {
 
   // Where nothing else explains the noise of a wide stream.
   bool ExplainNarrow(const Remaking& of) {
-    const std::vector<RatioList> actual = RatiosOf(of.op);
-    const std::vector<RatioList> wanted = RatiosOf(of.good);
     MultiplierFit worst;
-    for (std::size_t i = 0; i < std::min(actual.size(), wanted.size()); ++i) {
-      const MultiplierFit fit = FitMultipliers(actual[i].values, wanted[i].values);
+    for (const MultiplierFit& fit : FitsOf(of.op, of.good)) {
       if (fit.rounded && fit.largest_error > worst.largest_error) worst = fit;
     }
     if (!NarrowHardware() || worst.largest_error == 0) return false;
